@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything that tubelet offers to C and C++ programs. */
+#ifndef TUBELET_H
+#define TUBELET_H
+
+#include <tubelet/context.h>
+#include <tubelet/data.h>
+#include <tubelet/machine.h>
+#include <tubelet/model.h>
+#include <tubelet/predict.h>
+#include <tubelet/status.h>
+#include <tubelet/train.h>
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing the one sentence of a failure and passing it up. */
+#ifndef TUB__BASE_ERROR_H
+#define TUB__BASE_ERROR_H
+
+#include <tubelet/status.h>
+
+/* Fills *err (which may be NULL) with the formatted sentence and returns status. Never allocates; too long a
+ * sentence is cut. */
+tub_status tub__fail(tub_error *err, tub_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* As tub__fail for an operating-system failure: appends ": " and the text of errno_value. */
+tub_status tub__fail_errno(tub_error *err, int errno_value, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Puts "prefix: " before an existing sentence (the file or key in which the failure happened); returns its status. */
+tub_status tub__prefix(tub_error *err, tub_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Returns from the calling function when the expression fails. Only where nothing has to be released. */
+#define TUB__TRY(expression)                   \
+    do {                                       \
+        tub_status tub__try_ = (expression);   \
+        if (tub__try_ != TUB_OK) {             \
+            return tub__try_;                  \
+        }                                      \
+    } while (0)
+
+#endif
