@@ -6,11 +6,12 @@
 #include <tubelet/status.h>
 
 /* Fills *err (which may be NULL) with the formatted sentence and returns status. Never allocates; too long a
- * sentence is cut. */
+ * sentence is cut, control characters become '?'. */
 tub_status tub__fail(tub_error *err, tub_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As tub__fail for an operating-system failure: appends ": " and the text of errno_value. */
+/* As tub__fail for an operating-system failure: appends ": " and the text of errno_value. Returns TUB_E_NOT_FOUND for a missing file or
+ * folder, TUB_E_EXISTS, TUB_E_MEMORY, else TUB_E_IO. */
 tub_status tub__fail_errno(tub_error *err, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -48,9 +48,15 @@ TUB_MUST_USE tub_status tub__folder_create(const char *path, tub_error *err);
 TUB_MUST_USE tub_status tub__folder_remove(const tub_allocator *a, const char *path, tub_error *err);
 /* A new empty folder beside `path` ("path.tmp-XXXXXX") to fill and then rename onto `path`. *out is the caller's. */
 TUB_MUST_USE tub_status tub__folder_temporary(const tub_allocator *a, const char *path, char **out, tub_error *err);
-/* Renames a filled temporary folder to `path`. With replace an existing folder makes way (moved aside, then removed). */
+/* Renames a filled temporary folder to `path`. An existing folder with files in it is TUB_E_EXISTS or, with replace, makes way in one
+ * step (exchanged, then removed). On failure the temporary folder is still the caller's to remove. */
 TUB_MUST_USE tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, const char *path,
                                            bool replace, tub_error *err);
+
+/* Removes the temporary files and folders ("NAME.tmp-XXXXXX") that a kill left in a folder; a missing folder is fine. Only for
+ * folders that nobody else is writing to. */
+TUB_MUST_USE tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder, tub_error *err);
+#define TUB__TEMPORARY_MARK ".tmp-"
 
 /* "a/b" from "a" and "b"; the caller owns *out. */
 TUB_MUST_USE tub_status tub__path_join(const tub_allocator *a, const char *folder, const char *name, char **out,

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Folders: making, removing, and putting a filled one in place in one step. */
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/error.h"
+#include "base/file_parts.h"
+
+enum { PATH_ROOM = 4096 };
+
+tub_status tub__folder_create(const char *path, tub_error *err)
+{
+    char part[PATH_ROOM];
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof part) {
+        return tub__fail_errno(err, length == 0 ? ENOENT : ENAMETOOLONG, "'%.100s'", path);
+    }
+    memcpy(part, path, length + 1);
+    for (size_t i = 1; i <= length; i++) {
+        if (part[i] != '/' && part[i] != '\0') {
+            continue;
+        }
+        char end = part[i];
+        part[i] = '\0';
+        if (mkdir(part, 0777) != 0 && (errno != EEXIST || !tub__is_folder(part))) {
+            return errno == EEXIST ? tub__fail(err, TUB_E_EXISTS, "%s: is a file, not a folder", part)
+                                   : tub__fail_errno(err, errno, "%s: making the folder", part);
+        }
+        part[i] = end;
+    }
+    return TUB_OK;
+}
+
+/* Removes what is in the folder open as fd, which it closes; 0 or an errno. */
+static int remove_contents(int fd)
+{
+    DIR *folder = fdopendir(fd);
+    if (folder == NULL) {
+        int failure = errno;
+        close(fd);
+        return failure;
+    }
+    int failure = 0;
+    struct dirent *entry;
+    while (failure == 0 && (errno = 0, entry = readdir(folder)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
+            continue;
+        }
+        if (unlinkat(fd, entry->d_name, 0) == 0) {
+            continue;
+        }
+        if (errno != EISDIR && errno != EPERM) { /* Linux and POSIX say so of a folder */
+            failure = errno;
+            break;
+        }
+        int inner = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        failure = inner < 0 ? errno : remove_contents(inner);
+        if (failure == 0 && unlinkat(fd, entry->d_name, AT_REMOVEDIR) != 0) {
+            failure = errno;
+        }
+    }
+    if (failure == 0) {
+        failure = errno; /* of readdir */
+    }
+    closedir(folder);
+    return failure;
+}
+
+tub_status tub__folder_remove(const tub_allocator *a, const char *path, tub_error *err)
+{
+    (void)a;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        return TUB_OK;
+    }
+    int failure = fd < 0 ? errno : remove_contents(fd);
+    if (failure == 0 && rmdir(path) != 0) {
+        failure = errno;
+    }
+    return failure == 0 ? TUB_OK : tub__fail_errno(err, failure, "%s: removing the folder", path);
+}
+
+tub_status tub__folder_temporary(const tub_allocator *a, const char *path, char **out, tub_error *err)
+{
+    for (unsigned attempt = 0; attempt < TUB__TEMPORARY_TRIES; attempt++) {
+        char *name;
+        TUB__TRY(tub__temporary_name(a, path, attempt, &name, err));
+        if (mkdir(name, 0777) == 0) {
+            *out = name;
+            return TUB_OK;
+        }
+        int failure = errno;
+        tub__free(a, name);
+        if (failure != EEXIST) {
+            return tub__fail_errno(err, failure, "%s: making a folder beside it", path);
+        }
+    }
+    return tub__fail_errno(err, EEXIST, "%s: making a folder beside it", path);
+}
+
+/* Puts the new folder in the place of the old one, which lies at `temporary` afterwards. */
+static tub_status exchange(const tub_allocator *a, const char *temporary, const char *path, tub_error *err)
+{
+    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
+        return TUB_OK;
+    }
+    if (errno != EINVAL && errno != ENOSYS) {
+        return tub__fail_errno(err, errno, "%s", path);
+    }
+    /* A file system without exchange: for an instant there is neither, but both lie beside it, whole. */
+    char *aside;
+    TUB__TRY(tub__folder_temporary(a, path, &aside, err));
+    tub_status status = TUB_OK;
+    if (rename(path, aside) != 0 || rename(temporary, path) != 0 || rename(aside, temporary) != 0) {
+        status = tub__fail_errno(err, errno, "%s: the previous folder may lie at %s", path, aside);
+    }
+    tub__free(a, aside);
+    return status;
+}
+
+tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, const char *path, bool replace,
+                              tub_error *err)
+{
+    TUB__TRY(tub__sync_folder(temporary, err));
+    if (rename(temporary, path) == 0) { /* nothing there, or an empty folder */
+        return tub__sync_parent(a, path, err);
+    }
+    if (errno != ENOTEMPTY && errno != EEXIST) {
+        return tub__fail_errno(err, errno, "%s", path);
+    }
+    if (!replace) {
+        return tub__fail(err, TUB_E_EXISTS, "%s: exists and is not empty", path);
+    }
+    TUB__TRY(exchange(a, temporary, path, err));
+    TUB__TRY(tub__sync_parent(a, path, err));
+    return tub__folder_remove(a, temporary, err);
+}
+
+/* True for "…tmp-XXXXXX", the names that tub__temporary_name makes. */
+static bool is_temporary(const char *name)
+{
+    enum { RANDOM = 6 };
+    const size_t mark = strlen(TUB__TEMPORARY_MARK);
+    size_t length = strlen(name);
+    return length > mark + RANDOM &&
+           memcmp(name + length - RANDOM - mark, TUB__TEMPORARY_MARK, mark) == 0;
+}
+
+tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder, tub_error *err)
+{
+    DIR *open_folder = opendir(folder);
+    if (open_folder == NULL) {
+        return errno == ENOENT ? TUB_OK : tub__fail_errno(err, errno, "%s", folder);
+    }
+    tub_status status = TUB_OK;
+    struct dirent *entry;
+    while (status == TUB_OK && (entry = readdir(open_folder)) != NULL) {
+        if (!is_temporary(entry->d_name) || unlinkat(dirfd(open_folder), entry->d_name, 0) == 0) {
+            continue;
+        }
+        char *path;
+        status = tub__path_join(a, folder, entry->d_name, &path, err);
+        if (status == TUB_OK) {
+            status = tub__folder_remove(a, path, err);
+            tub__free(a, path);
+        }
+    }
+    closedir(open_folder);
+    return status;
+}

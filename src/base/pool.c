@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Workers that spin, then yield, then sleep between regions, and an end barrier that does the same.
+ *
+ *      caller                               worker
+ *      function, argument, left = n - 1     waits until epoch differs from the last one it saw
+ *      epoch + 1                       -->  function(argument, worker)
+ *      function(argument, 0)                left - 1
+ *      waits until left is 0           <--
+ *
+ * Nobody takes a lock while the other side is awake. Who goes to sleep first announces it (asleep or caller_asleep) and then looks at
+ * the counter once more under the lock; who changes a counter looks for sleepers afterwards. Both are sequentially consistent,
+ * so at least one of the two sees the other, and no wake-up is lost. */
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fpenv.h"
+
+/* How long to wait before sleeping. Yielding costs nothing on an idle core and gives a busy one away at once. */
+#define SPIN_SECONDS 30e-6
+#define YIELD_SECONDS 200e-6
+#define CROWDED_SPIN_SECONDS 1e-6
+#define CROWDED_YIELD_SECONDS 20e-6
+
+typedef struct worker {
+    tub__pool *pool;
+    int number;
+    pthread_t thread;
+} worker;
+
+struct tub__pool {
+    const tub_allocator *allocator;
+    int threads;
+    int started; /* workers that were created: threads - 1 but for a failed creation */
+    double spin_until, yield_until;
+    worker *workers; /* [threads - 1] */
+    pthread_mutex_t lock;
+    pthread_cond_t begin, end;
+    tub__pool_fn *function;
+    void *argument;
+    _Alignas(TUB__ALIGN) atomic_uint epoch; /* regions handed out */
+    atomic_int asleep;                      /* workers waiting on begin */
+    atomic_bool stop;
+    _Alignas(TUB__ALIGN) atomic_int left; /* workers not done with the region */
+    atomic_bool caller_asleep;            /* the caller waits on end */
+};
+
+int tub__available_cores(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) {
+        return 1; /* more processors than a set holds, or no such call: one thread is always right */
+    }
+    int cores = CPU_COUNT(&set);
+    return cores < 1 ? 1 : cores;
+}
+
+static inline void relax(void)
+{
+#if defined __x86_64__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("yield");
+#endif
+}
+
+static bool region_begun(const tub__pool *pool, unsigned seen)
+{
+    return atomic_load(&pool->epoch) != seen;
+}
+
+static bool region_done(const tub__pool *pool, unsigned unused)
+{
+    (void)unused;
+    return atomic_load(&pool->left) == 0;
+}
+
+/* Waits awake for a condition; false when the time is over and it is better to sleep. */
+static bool wait_awake(const tub__pool *pool, bool (*done)(const tub__pool *, unsigned), unsigned seen)
+{
+    enum { LOOKS = 32 }; /* between two looks at the clock */
+    double start = 0.0;
+    double waited = 0.0;
+    for (;;) {
+        for (int i = 0; i < LOOKS; i++) {
+            if (done(pool, seen)) {
+                return true;
+            }
+            if (waited < pool->spin_until) {
+                relax();
+            } else {
+                sched_yield();
+                break;
+            }
+        }
+        double now = tub__seconds();
+        start = start == 0.0 ? now : start;
+        waited = now - start;
+        if (waited >= pool->yield_until) {
+            return done(pool, seen);
+        }
+    }
+}
+
+static void wait_for_region(tub__pool *pool, unsigned seen)
+{
+    if (wait_awake(pool, region_begun, seen)) {
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->asleep, 1);
+    while (!region_begun(pool, seen)) {
+        pthread_cond_wait(&pool->begin, &pool->lock);
+    }
+    atomic_fetch_sub(&pool->asleep, 1);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void wait_for_end(tub__pool *pool)
+{
+    if (wait_awake(pool, region_done, 0)) {
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->caller_asleep, true);
+    while (!region_done(pool, 0)) {
+        pthread_cond_wait(&pool->end, &pool->lock);
+    }
+    atomic_store(&pool->caller_asleep, false);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void begin_region(tub__pool *pool)
+{
+    atomic_fetch_add(&pool->epoch, 1);
+    if (atomic_load(&pool->asleep) > 0) {
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_broadcast(&pool->begin);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+static void *work(void *argument)
+{
+    worker *self = argument;
+    tub__pool *pool = self->pool;
+    (void)tub__fpenv_enter(); /* for the thread's whole life */
+    for (unsigned seen = 0;; seen++) {
+        wait_for_region(pool, seen);
+        if (atomic_load(&pool->stop)) {
+            return NULL;
+        }
+        pool->function(pool->argument, self->number, pool->threads);
+        if (atomic_fetch_sub(&pool->left, 1) == 1 && atomic_load(&pool->caller_asleep)) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_signal(&pool->end);
+            pthread_mutex_unlock(&pool->lock);
+        }
+    }
+}
+
+/* Starts the workers with all signals blocked: handlers run on the threads of the caller. */
+static int start_workers(tub__pool *pool)
+{
+    sigset_t all, before;
+    int failure = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (int i = 0; i < pool->threads - 1; i++) {
+        pool->workers[i] = (worker){.pool = pool, .number = i + 1};
+        failure = pthread_create(&pool->workers[i].thread, NULL, work, &pool->workers[i]);
+        if (failure != 0) {
+            break;
+        }
+        pool->started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failure;
+}
+
+tub_status tub__pool_create(const tub_allocator *a, int threads, tub__pool **out, tub_error *err)
+{
+    void *block, *workers;
+    if (threads < 1 || threads > TUB__POOL_LIMIT) {
+        return tub__fail(err, TUB_E_ARGUMENT, "%d threads: give 1 to %d", threads, TUB__POOL_LIMIT);
+    }
+    TUB__TRY(tub__alloc_array(a, 1, sizeof(tub__pool), &block, err));
+    tub__pool *pool = block;
+    tub_status status = tub__alloc_array(a, (size_t)threads, sizeof(worker), &workers, err);
+    if (status != TUB_OK) {
+        tub__free(a, pool);
+        return status;
+    }
+    bool crowded = threads > tub__available_cores();
+    pool->allocator = a;
+    pool->threads = threads;
+    pool->spin_until = crowded ? CROWDED_SPIN_SECONDS : SPIN_SECONDS;
+    pool->yield_until = crowded ? CROWDED_YIELD_SECONDS : YIELD_SECONDS;
+    pool->workers = workers;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->begin, NULL);
+    pthread_cond_init(&pool->end, NULL);
+    int failure = start_workers(pool);
+    if (failure != 0) {
+        tub__fail_errno(err, failure, "starting thread %d of %d", pool->started + 2, threads);
+        tub__pool_destroy(pool);
+        return TUB_E_MEMORY;
+    }
+    *out = pool;
+    return TUB_OK;
+}
+
+void tub__pool_destroy(tub__pool *pool)
+{
+    if (pool == NULL) {
+        return;
+    }
+    atomic_store(&pool->stop, true);
+    begin_region(pool);
+    for (int i = 0; i < pool->started; i++) {
+        pthread_join(pool->workers[i].thread, NULL);
+    }
+    pthread_cond_destroy(&pool->end);
+    pthread_cond_destroy(&pool->begin);
+    pthread_mutex_destroy(&pool->lock);
+    tub__free(pool->allocator, pool->workers);
+    tub__free(pool->allocator, pool);
+}
+
+int tub__pool_threads(const tub__pool *pool)
+{
+    return pool->threads;
+}
+
+void tub__pool_run(tub__pool *pool, tub__pool_fn *fn, void *argument)
+{
+    tub__fpenv saved = tub__fpenv_enter();
+    if (pool->threads > 1) {
+        pool->function = fn;
+        pool->argument = argument;
+        atomic_store(&pool->left, pool->threads - 1);
+        begin_region(pool);
+        fn(argument, 0, pool->threads);
+        wait_for_end(pool);
+    } else {
+        fn(argument, 0, 1);
+    }
+    tub__fpenv_leave(saved);
+}
