@@ -80,6 +80,7 @@ typedef struct tub__norm_backward {
     bool add;                   /* dx += instead of dx = */
     tub__mat dx;
     void *dgamma, *dbeta;       /* [padded D] */
+    void *workspace;            /* [groups, 2, padded D] reals */
 } tub__norm_backward;
 
 /* Random drop of attention probabilities, keyed by what the element is, not by who computes it. */
@@ -90,18 +91,20 @@ typedef struct tub__dropout {
     uint32_t position;          /* of the batch's first sample in the epoch's order */
 } tub__dropout;
 
-/* softmax(scale q k^T) v per (group, head). Token t of group g is row g * group_stride + t * token_stride of q, k, v and o; head a is
- * columns a * head_width … of each. Probabilities are never stored. */
+/* softmax(scale q k^T) v per (sample, group, head). Token t of group g of sample s is row s * sample_stride + g * group_stride +
+ * t * token_stride of q, k, v and o; head a is columns a * head_width … of each. So joint, spatial and temporal attention are the
+ * same operation with other strides. Probabilities are never stored. */
 typedef struct tub__attention {
-    size_t samples;             /* groups are divided evenly among samples, in order: dropout counts by sample */
-    size_t groups, length, group_stride, token_stride;
+    size_t samples, groups;     /* groups of each sample */
+    size_t length;              /* tokens of a group */
+    size_t sample_stride, group_stride, token_stride; /* rows */
     size_t heads, head_width;
     double scale;               /* on q, before the product */
     tub__mat q, k, v;           /* views into one buffer are fine */
     tub__mat o;
-    void *stats;                /* [groups, heads, length, 2]: row maximum and 1 / row sum, kept for backward; NULL: not kept */
+    void *stats;                /* [samples, groups, heads, length, 2]: row maximum and 1 / row sum, kept for backward; NULL: not kept */
     tub__dropout dropout;
-    void *probabilities;        /* NULL, or [groups, heads, length, length] reals to fill (before dropout) */
+    void *probabilities;        /* NULL, or [samples, groups, heads, length, length] reals to fill (before dropout) */
 } tub__attention;
 
 typedef struct tub__attention_backward {

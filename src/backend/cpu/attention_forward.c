@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attention forward: keys in blocks of 64, row maximum and sum carried, rescaled once per block; no N x N matrix. */
+#include "backend/cpu/attention.h"
+
+DEFINE_TILES(0)
+
+typedef struct buffers {
+    real *q;      /* [QUERIES][padded], scaled */
+    real *k;      /* [width][KEYS], transposed */
+    real *v;      /* [KEYS][padded] */
+    real *o;      /* [QUERIES][padded] */
+    real *scores; /* [VEC_MR][KEYS] */
+    real *max, *sum; /* [QUERIES] */
+} buffers;
+
+static buffers carve(real *scratch, size_t padded)
+{
+    buffers b = { .q = scratch };
+    b.k = b.q + QUERIES * padded;
+    b.v = b.k + KEYS * padded;
+    b.o = b.v + KEYS * padded;
+    b.scores = b.o + QUERIES * padded;
+    b.max = b.scores + VEC_MR * KEYS;
+    b.sum = b.max + QUERIES;
+    return b;
+}
+
+/* The largest of a row of scores, lanes past the end set to minus infinity. */
+INLINE real row_max(real *s, size_t keys)
+{
+    const vf low = vset1(-(real)INFINITY);
+    vf m = low;
+    for (size_t j = 0; j < keys; j += 16) {
+        vf x = vload(s + j);
+        if (keys - j < 16) {
+            x = vsel(vfirst((int)(keys - j)), x, low);
+            vstore(s + j, x);
+        }
+        m = vmax(m, x);
+    }
+    return vhmax(m);
+}
+
+/* One row against one block of keys: scores to weights of v; carries the row's maximum and sum, rescales o when the maximum grew. */
+static void weigh_row(const unit *u, const buffers *b, mask *drop, size_t row, size_t in_block, size_t key0,
+                      size_t keys, real *s)
+{
+    const real old = b->max[in_block], new = row_max(s, keys), top = old > new ? old : new;
+    const vf m = vset1(top);
+    b->max[in_block] = top;
+    if (top != old && old != -(real)INFINITY) { /* else the factor is 1, or what it scales is 0 */
+        const vf fix = vexp(vsub(vset1(old), m));
+        real *o = b->o + in_block * u->padded;
+        b->sum[in_block] *= vlane0(fix);
+        for (size_t j = 0; j < u->padded; j += 16) {
+            vstore(o + j, vmul(vload(o + j), fix));
+        }
+    }
+    vf z = vzero();
+    for (size_t j = 0; j < keys; j += 16) {
+        vf e = vexp(vsub(vload(s + j), m)); /* exp(-inf) is 0 */
+        z = vadd(z, e);
+        vstore(s + j, drop->on ? mask_apply(drop, u, row, key0 + j, e) : e);
+    }
+    b->sum[in_block] += vhsum(z);
+}
+
+static void key_block(const unit *u, const buffers *b, mask *drop, size_t query0, size_t queries, size_t key0)
+{
+    const size_t keys = u->length - key0 < KEYS ? u->length - key0 : KEYS;
+    gather_columns(u, &u->op->k, key0, keys, b->k);
+    gather_rows(u, &u->op->v, key0, keys, 1, b->v);
+    for (size_t t = 0; t < tile_count(queries); t++) {
+        const size_t r = tile_begin(queries, t), n = tile_begin(queries, t + 1) - r;
+        small_product(tiles_0, n, (keys + 15) & ~(size_t)15, u->width, b->q + r * u->padded, u->padded, u->padded,
+                      b->k, KEYS, b->scores, KEYS, false);
+        for (size_t i = 0; i < n; i++) {
+            weigh_row(u, b, drop, query0 + r + i, r + i, key0, keys, b->scores + i * KEYS);
+        }
+        small_product(tiles_0, n, u->padded, keys, b->scores, KEYS, KEYS, b->v, u->padded, b->o + r * u->padded,
+                      u->padded, true);
+    }
+}
+
+/* o / sum into the output; the output's padding columns are zeroed by the last head. */
+static void finish_rows(const unit *u, const buffers *b, size_t query0, size_t queries)
+{
+    const tub__mat *o = &u->op->o;
+    for (size_t i = 0; i < queries; i++) {
+        const real inverse = 1 / b->sum[i];
+        real *to = token(u, o, query0 + i);
+        const real *from = b->o + i * u->padded;
+        for (size_t j = 0; j < u->width; j += 16) {
+            vf v = vmul(vload(from + j), vset1(inverse));
+            if (u->width - j >= 16) {
+                vstore(to + j, v);
+            } else {
+                vstoren(to + j, (int)(u->width - j), v);
+            }
+        }
+        if (u->head + 1 == u->op->heads) {
+            for (size_t c = o->cols; c < tub__padded(o->cols); c++) {
+                to[u->width + c - o->cols] = 0;
+            }
+        }
+        if (u->op->stats) {
+            real *s = stats_of(u, query0 + i);
+            s[0] = b->max[i];
+            s[1] = inverse;
+        }
+    }
+}
+
+/* The probabilities themselves, for explanations: the scores once more, now that each row's maximum and sum are known. */
+static void write_probabilities(const unit *u, const buffers *b, size_t query0, size_t queries)
+{
+    real *out = (real *)u->op->probabilities + u->index * u->length * u->length;
+    for (size_t key0 = 0; key0 < u->length; key0 += KEYS) {
+        const size_t keys = u->length - key0 < KEYS ? u->length - key0 : KEYS;
+        gather_columns(u, &u->op->k, key0, keys, b->k);
+        for (size_t i = 0; i < queries; i++) {
+            small_product(tiles_0, 1, (keys + 15) & ~(size_t)15, u->width, b->q + i * u->padded, u->padded, u->padded,
+                          b->k, KEYS, b->scores, KEYS, false);
+            const vf m = vset1(b->max[i]), inverse = vset1(1 / b->sum[i]);
+            real *to = out + (query0 + i) * u->length + key0;
+            for (size_t j = 0; j < keys; j += 16) {
+                vf p = vmul(vexp(vsub(vload(b->scores + j), m)), inverse);
+                vstoren(to + j, keys - j < 16 ? (int)(keys - j) : 16, p);
+            }
+        }
+    }
+}
+
+void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch)
+{
+    for (size_t index = unit0; index < unit1; index++) {
+        const unit u = unit_of(op, index);
+        const buffers b = carve(scratch, u.padded);
+        mask drop = mask_of(&u);
+        for (size_t query0 = 0; query0 < u.length; query0 += QUERIES) {
+            const size_t queries = u.length - query0 < QUERIES ? u.length - query0 : QUERIES;
+            gather_rows(&u, &op->q, query0, queries, (real)op->scale, b.q);
+            for (size_t i = 0; i < queries; i++) {
+                b.max[i] = -(real)INFINITY;
+                b.sum[i] = 0;
+            }
+            for (size_t i = 0; i < queries * u.padded; i += 16) {
+                vstore(b.o + i, vzero());
+            }
+            for (size_t key0 = 0; key0 < u.length; key0 += KEYS) {
+                key_block(&u, &b, &drop, query0, queries, key0);
+            }
+            finish_rows(&u, &b, query0, queries);
+            if (op->probabilities) {
+                write_probabilities(&u, &b, query0, queries);
+            }
+        }
+    }
+}

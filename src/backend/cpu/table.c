@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of one instruction set, and the small kernels that only tests and benchmarks call. */
+#include "backend/cpu/entries.h"
+#include "backend/cpu/vmath.h"
+
+#define ROWS_(f)                                                                              \
+    {                                                                                         \
+        size_t i = 0;                                                                         \
+        for (; i + 16 <= n; i += 16) vstore(y + i, f(vload(x + i)));                          \
+        if (i < n) vstoren(y + i, (int)(n - i), f(vloadn(x + i, (int)(n - i), vzero())));     \
+        break;                                                                                \
+    }
+
+static void math(int which, size_t n, const void *x_, void *y_)
+{
+    const real *x = x_;
+    real *y = y_;
+    switch (which) {
+    case TUB__K_EXP: ROWS_(vexp)
+    case TUB__K_TANH: ROWS_(vtanh)
+    case TUB__K_ERF: ROWS_(verf)
+    case TUB__K_GELU_TANH: ROWS_(vgelu_tanh)
+    case TUB__K_GELU_ERF: ROWS_(vgelu_erf)
+    case TUB__K_GELU_TANH_GRAD: ROWS_(vgelu_tanh_grad)
+    case TUB__K_GELU_ERF_GRAD: ROWS_(vgelu_erf_grad)
+    default: break;
+    }
+}
+
+static void random_words(const uint32_t key[2], const uint32_t counter[4], uint32_t *out)
+{
+    vu word[4];
+    vphilox(key, counter[0], counter + 1, word);
+    memcpy(out, word, sizeof word);
+}
+
+/* Twelve independent chains of multiply-adds per round: enough to hide the latency of any processor so far. */
+static double peak(long iterations)
+{
+    enum { CHAINS = VEC_NV == 2 ? 12 : 6 };
+    vf r[CHAINS];
+    const vf a = vset1((real)0.999), b = vset1((real)1e-3);
+    UNROLL for (int i = 0; i < CHAINS; i++) r[i] = vset1((real)(i + 1));
+    for (long n = 0; n < iterations; n++) {
+        UNROLL for (int i = 0; i < CHAINS; i++) r[i] = vfma(r[i], a, b);
+    }
+    vf s = r[0];
+    UNROLL for (int i = 1; i < CHAINS; i++) s = vadd(s, r[i]);
+    volatile real keep = vhsum(s);
+    (void)keep;
+    return (double)iterations * CHAINS * 16 * 2;
+}
+
+#define STRING2_(x) #x
+#define STRING_(x) STRING2_(x)
+
+const struct tub__kernels CAT3(tub__kernels_, VEC_NAME, ) = {
+    .name = STRING_(VEC_NAME),
+    .real_size = sizeof(real),
+    .tile_rows = VEC_MR,
+    .product = KERNEL(product),
+    .dw_chunks = KERNEL(dw_chunks),
+    .dw = KERNEL(dw),
+    .transpose = KERNEL(transpose),
+    .norm = KERNEL(norm),
+    .norm_backward = KERNEL(norm_backward),
+    .tree = KERNEL(tree),
+    .attention = KERNEL(attention),
+    .attention_backward = KERNEL(attention_backward),
+    .cut = KERNEL(cut),
+    .cut_backward = KERNEL(cut_backward),
+    .prepend = KERNEL(prepend),
+    .prepend_backward = KERNEL(prepend_backward),
+    .sum_samples = KERNEL(sum_samples),
+    .pool = KERNEL(pool),
+    .pool_backward = KERNEL(pool_backward),
+    .activation_backward = KERNEL(activation_backward),
+    .softmax = KERNEL(softmax),
+    .loss = KERNEL(loss),
+    .add = KERNEL(add),
+    .square_sum = KERNEL(square_sum),
+    .update = KERNEL(update),
+    .peak = peak,
+    .math = math,
+    .random = random_words,
+};

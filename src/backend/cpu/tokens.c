@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From clips to token rows and from token rows to one row per sample: cutting, class token, positions, pooling. */
+#include "backend/cpu/entries.h"
+#include "backend/cpu/vec.h"
+
+/* The samples' element type to real. A table for the 256 values of a byte: the rounding of x / 255 is part of the definition. */
+typedef struct source {
+    tub_dtype dtype;
+    const void *data;
+    real scale[256];
+} source;
+
+static void source_open(source *s, tub_dtype dtype, const void *data, bool multiply)
+{
+    s->dtype = dtype;
+    s->data = data;
+    for (int i = 0; i < 256; i++) {
+        s->scale[i] = multiply ? (real)i * (real)(1.0f / 255.0f) : (real)i / (real)255;
+    }
+}
+
+static void source_read(const source *s, size_t at, size_t n, real *out)
+{
+    if (s->dtype == TUB_U8) {
+        const unsigned char *p = (const unsigned char *)s->data + at;
+        for (size_t i = 0; i < n; i++) {
+            out[i] = s->scale[p[i]];
+        }
+    } else if (s->dtype == TUB_F32) {
+        const float *p = (const float *)s->data + at;
+        for (size_t i = 0; i < n; i++) {
+            out[i] = (real)p[i];
+        }
+    } else {
+        const double *p = (const double *)s->data + at;
+        for (size_t i = 0; i < n; i++) {
+            out[i] = (real)p[i];
+        }
+    }
+}
+
+/* Calls with every line of voxels that lies side by side in a tubelet: its place in the clip and in the tubelet's row. */
+typedef struct place {
+    size_t t, y, x; /* tubelet's position in the grid */
+} place;
+
+static size_t line_voxel(const tub__geometry *g, const place *p, size_t dt, size_t dy)
+{
+    const size_t t = p->t * g->stride[0] + dt, y = p->y * g->stride[1] + dy, x = p->x * g->stride[2];
+    return ((t * g->height + y) * g->width + x) * g->channels;
+}
+
+static place place_of(const tub__geometry *g, size_t token)
+{
+    const size_t plane = g->grid[1] * g->grid[2];
+    return (place){ token / plane, token % plane / g->grid[2], token % g->grid[2] };
+}
+
+void KERNEL(cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply, tub__mat rows, size_t sample0,
+                 size_t sample1)
+{
+    const size_t tokens = tub__geometry_tokens(g), line = g->kernel[2] * g->channels, voxels = tub__geometry_voxels(g);
+    source s;
+    source_open(&s, dtype, x, multiply);
+    for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
+        const place p = place_of(g, n % tokens);
+        real *row = (real *)rows.data + n * rows.ld, *out = row;
+        for (size_t dt = 0; dt < g->kernel[0]; dt++) {
+            for (size_t dy = 0; dy < g->kernel[1]; dy++, out += line) {
+                source_read(&s, n / tokens * voxels + line_voxel(g, &p, dt, dy), line, out);
+            }
+        }
+        memset(out, 0, (rows.ld - rows.cols) * sizeof *out);
+    }
+}
+
+/* Tubelets may overlap: a voxel's sum runs over them in token order. */
+void KERNEL(cut_backward)(const tub__geometry *g, tub__mat drows, void *dx_, size_t sample0, size_t sample1)
+{
+    const size_t tokens = tub__geometry_tokens(g), line = g->kernel[2] * g->channels, voxels = tub__geometry_voxels(g);
+    real *dx = dx_;
+    memset(dx + sample0 * voxels, 0, (sample1 - sample0) * voxels * sizeof *dx);
+    for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
+        const place p = place_of(g, n % tokens);
+        const real *from = (const real *)drows.data + n * drows.ld;
+        for (size_t dt = 0; dt < g->kernel[0]; dt++) {
+            for (size_t dy = 0; dy < g->kernel[1]; dy++, from += line) {
+                real *to = dx + n / tokens * voxels + line_voxel(g, &p, dt, dy);
+                for (size_t i = 0; i < line; i++) {
+                    to[i] += from[i];
+                }
+            }
+        }
+    }
+}
+
+void KERNEL(prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0, size_t sample1)
+{
+    const size_t tokens = position.rows;
+    for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
+        const size_t t = n % tokens;
+        const real *from = t ? row_of(x, n / tokens * (tokens - 1) + t - 1) : token;
+        const real *add = row_of(position, t);
+        real *to = row_of(y, n);
+        for (size_t i = 0; i < tub__padded(y.cols); i += 16) {
+            vstore(to + i, vadd(vload(from + i), vload(add + i)));
+        }
+    }
+}
+
+void KERNEL(prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t sample1, size_t samples)
+{
+    const size_t tokens = dx.rows / samples;
+    for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
+        const real *from = row_of(dy, n / tokens * (tokens + 1) + n % tokens + 1);
+        real *to = row_of(dx, n);
+        for (size_t i = 0; i < tub__padded(dx.cols); i += 16) {
+            vstore(to + i, vload(from + i));
+        }
+    }
+}
+
+/* Sixteen columns of one row, summed over samples: chains of four, then the balanced tree. */
+static void sum_column(size_t samples, const tub__mat *x, size_t step, size_t row, size_t col, real *out)
+{
+    vf level[TREE_LEVELS], total = vzero();
+    size_t group = 0;
+    for (size_t s = 0; s < samples; s += 4, group++) {
+        vf sum = vzero();
+        for (size_t i = s; i < samples && i < s + 4; i++) {
+            sum = vadd(sum, vload(row_of(*x, i * step + row) + col));
+        }
+        const int rise = tree_rise(group);
+        for (int l = 0; l < rise; l++) {
+            sum = vadd(level[l], sum);
+        }
+        level[rise] = sum;
+    }
+    int l = __builtin_ctzll(group);
+    total = level[l];
+    for (l++; group >> l; l++) {
+        if (group >> l & 1) {
+            total = vadd(level[l], total);
+        }
+    }
+    vstore(out + col, total);
+}
+
+void KERNEL(sum_samples)(size_t samples, tub__mat x, tub__mat sum, size_t row0, size_t row1)
+{
+    for (size_t r = row0; r < row1; r++) {
+        for (size_t c = 0; c < tub__padded(sum.cols); c += 16) {
+            sum_column(samples, &x, sum.rows, r, c, row_of(sum, r));
+        }
+    }
+}
+
+void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0, size_t sample1)
+{
+    const size_t tokens = x.rows / samples, used = kind == TUB_POOL_MEAN ? tokens : 1;
+    const vf divisor = vset1((real)used);
+    for (size_t s = sample0; s < sample1; s++) {
+        for (size_t c = 0; c < tub__padded(y.cols); c += 16) {
+            vf sum = vload(row_of(x, s * tokens) + c);
+            for (size_t t = 1; t < used; t++) {
+                sum = vadd(sum, vload(row_of(x, s * tokens + t) + c));
+            }
+            vstore(row_of(y, s) + c, used > 1 ? vdiv(sum, divisor) : sum);
+        }
+    }
+}
+
+void KERNEL(pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx, size_t sample0, size_t sample1)
+{
+    const size_t tokens = dx.rows / samples;
+    const vf divisor = vset1(kind == TUB_POOL_MEAN ? (real)tokens : 1);
+    for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
+        const bool used = kind == TUB_POOL_MEAN || n % tokens == 0;
+        const real *from = row_of(dy, n / tokens);
+        for (size_t c = 0; c < tub__padded(dx.cols); c += 16) {
+            vstore(row_of(dx, n) + c, used ? vdiv(vload(from + c), divisor) : vzero());
+        }
+    }
+}

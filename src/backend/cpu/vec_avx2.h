@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sixteen float lanes in two 256-bit registers. Needs -mavx2 -mfma. The meaning of each function is in vec_portable.h. */
+#ifndef TUB__CPU_VEC_AVX2_H
+#define TUB__CPU_VEC_AVX2_H
+
+#include <immintrin.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define VEC_NAME avx2
+#define VEC_MR 6 /* 6 x 2 accumulators, 2 for B and 1-2 broadcasts: 16 registers */
+#define VEC_NV 1
+
+typedef float real;
+typedef struct { __m256 l, h; } vf;
+typedef vf vm; /* every lane all ones or all zeros */
+typedef struct { __m256i l, h; } vu;
+
+#define MAP1_(f, a) ((vf){ f((a).l), f((a).h) })
+#define MAP2_(f, a, b) ((vf){ f((a).l, (b).l), f((a).h, (b).h) })
+#define MAP3_(f, a, b, c) ((vf){ f((a).l, (b).l, (c).l), f((a).h, (b).h, (c).h) })
+
+INLINE vf vload(const real *p) { return (vf){ _mm256_loadu_ps(p), _mm256_loadu_ps(p + 8) }; }
+INLINE void vstore(real *p, vf a) { _mm256_storeu_ps(p, a.l); _mm256_storeu_ps(p + 8, a.h); }
+INLINE real vlane0(vf a) { return _mm256_cvtss_f32(a.l); }
+INLINE vf vset1(real a) { __m256 t = _mm256_set1_ps(a); return (vf){ t, t }; }
+INLINE vf vadd(vf a, vf b) { return MAP2_(_mm256_add_ps, a, b); }
+INLINE vf vsub(vf a, vf b) { return MAP2_(_mm256_sub_ps, a, b); }
+INLINE vf vmul(vf a, vf b) { return MAP2_(_mm256_mul_ps, a, b); }
+INLINE vf vdiv(vf a, vf b) { return MAP2_(_mm256_div_ps, a, b); }
+INLINE vf vsqrt(vf a) { return MAP1_(_mm256_sqrt_ps, a); }
+INLINE vf vfma(vf a, vf b, vf c) { return MAP3_(_mm256_fmadd_ps, a, b, c); }
+INLINE vf vmax(vf a, vf b) { return MAP2_(_mm256_max_ps, a, b); }
+INLINE vf vmin(vf a, vf b) { return MAP2_(_mm256_min_ps, a, b); }
+INLINE vm vlt(vf a, vf b)
+{
+    return (vm){ _mm256_cmp_ps(a.l, b.l, _CMP_LT_OQ), _mm256_cmp_ps(a.h, b.h, _CMP_LT_OQ) };
+}
+INLINE vf vsel(vm m, vf a, vf b) { return MAP3_(_mm256_blendv_ps, b, a, m); }
+INLINE vm vfirst(int n)
+{
+    const __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return (vm){ _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(n), i)),
+                 _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(n - 8), i)) };
+}
+INLINE vf vloadn(const real *p, int n, vf rest)
+{
+    vm m = vfirst(n);
+    vf a = { _mm256_maskload_ps(p, _mm256_castps_si256(m.l)), _mm256_maskload_ps(p + 8, _mm256_castps_si256(m.h)) };
+    return vsel(m, a, rest);
+}
+INLINE void vstoren(real *p, int n, vf a)
+{
+    vm m = vfirst(n);
+    _mm256_maskstore_ps(p, _mm256_castps_si256(m.l), a.l);
+    _mm256_maskstore_ps(p + 8, _mm256_castps_si256(m.h), a.h);
+}
+INLINE vf vabs(vf a) { return MAP2_(_mm256_andnot_ps, vset1(-0.0f), a); }
+INLINE vf vsign(vf a, vf s)
+{
+    vf m = vset1(-0.0f), x = MAP2_(_mm256_andnot_ps, m, a), y = MAP2_(_mm256_and_ps, m, s);
+    return MAP2_(_mm256_or_ps, x, y);
+}
+INLINE __m256 scale1_(__m256 a, __m256 n)
+{
+    __m256i k = _mm256_cvtps_epi32(_mm256_and_ps(n, _mm256_cmp_ps(n, n, _CMP_ORD_Q)));
+    __m256i h = _mm256_srai_epi32(k, 1), bias = _mm256_set1_epi32(127), r = _mm256_sub_epi32(k, h);
+    a = _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(h, bias), 23)));
+    return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(r, bias), 23)));
+}
+INLINE vf vscale(vf a, vf n) { return MAP2_(scale1_, a, n); }
+INLINE real rsqrt_of(real a) { return 1 / sqrtf(a); }
+INLINE real vhsum(vf a)
+{
+    __m256 x = _mm256_add_ps(a.l, a.h);
+    __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_add_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
+}
+INLINE real vhmax(vf a)
+{
+    __m256 x = _mm256_max_ps(a.l, a.h);
+    __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_max_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
+}
+
+INLINE vu vuset1(uint32_t a) { __m256i t = _mm256_set1_epi32((int)a); return (vu){ t, t }; }
+INLINE vu vulanes(uint32_t first)
+{
+    const __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return (vu){ _mm256_add_epi32(_mm256_set1_epi32((int)first), i),
+                 _mm256_add_epi32(_mm256_set1_epi32((int)(first + 8)), i) };
+}
+INLINE vu vuxor(vu a, vu b) { return (vu){ _mm256_xor_si256(a.l, b.l), _mm256_xor_si256(a.h, b.h) }; }
+INLINE void mul1_(__m256i a, __m256i b, __m256i *high, __m256i *low)
+{
+    __m256i even = _mm256_mul_epu32(a, b), odd = _mm256_mul_epu32(a, _mm256_srli_epi64(b, 32));
+    *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+    *low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+INLINE void vumul(uint32_t a, vu b, vu *high, vu *low)
+{
+    __m256i t = _mm256_set1_epi32((int)a);
+    mul1_(t, b.l, &high->l, &low->l);
+    mul1_(t, b.h, &high->h, &low->h);
+}
+INLINE vm vuge(vu a, uint32_t b)
+{
+    __m256i t = _mm256_set1_epi32((int)b);
+    return (vm){ _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.l, t), a.l)),
+                 _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.h, t), a.h)) };
+}
+
+#endif

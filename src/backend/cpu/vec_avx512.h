@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sixteen float lanes in one 512-bit register. Needs -mavx512f -mavx512dq -mfma. The meaning of each function is in vec_portable.h. */
+#ifndef TUB__CPU_VEC_AVX512_H
+#define TUB__CPU_VEC_AVX512_H
+
+#include <immintrin.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define VEC_NAME avx512
+#define VEC_MR 14 /* 14 x 2 accumulators, 2 for B and 1-2 broadcasts: 32 registers */
+#define VEC_NV 2
+
+typedef float real;
+typedef __m512 vf;
+typedef __mmask16 vm;
+typedef __m512i vu;
+
+INLINE vf vload(const real *p) { return _mm512_loadu_ps(p); }
+INLINE void vstore(real *p, vf a) { _mm512_storeu_ps(p, a); }
+INLINE real vlane0(vf a) { return _mm512_cvtss_f32(a); }
+INLINE vf vset1(real a) { return _mm512_set1_ps(a); }
+INLINE vf vadd(vf a, vf b) { return _mm512_add_ps(a, b); }
+INLINE vf vsub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+INLINE vf vmul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+INLINE vf vdiv(vf a, vf b) { return _mm512_div_ps(a, b); }
+INLINE vf vsqrt(vf a) { return _mm512_sqrt_ps(a); }
+INLINE vf vfma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE vf vmax(vf a, vf b) { return _mm512_max_ps(a, b); }
+INLINE vf vmin(vf a, vf b) { return _mm512_min_ps(a, b); }
+INLINE vm vlt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+INLINE vf vsel(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
+INLINE vm vfirst(int n) { return (vm)(n >= 16 ? 0xffffu : (1u << n) - 1); }
+INLINE vf vloadn(const real *p, int n, vf rest) { return _mm512_mask_loadu_ps(rest, vfirst(n), p); }
+INLINE void vstoren(real *p, int n, vf a) { _mm512_mask_storeu_ps(p, vfirst(n), a); }
+INLINE vf vabs(vf a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
+INLINE vf vsign(vf a, vf s)
+{
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_set1_epi32((int)0x80000000u),
+        _mm512_castps_si512(s), _mm512_castps_si512(a), 0xca));
+}
+INLINE vf vscale(vf a, vf n) { return _mm512_scalef_ps(a, n); }
+INLINE real rsqrt_of(real a) { return 1 / sqrtf(a); }
+INLINE real vhsum(vf a) /* not _mm512_reduce_add_ps: its order is not promised */
+{
+    __m256 x = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_add_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
+}
+INLINE real vhmax(vf a)
+{
+    __m256 x = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_max_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
+}
+
+INLINE vu vuset1(uint32_t a) { return _mm512_set1_epi32((int)a); }
+INLINE vu vulanes(uint32_t first)
+{
+    return _mm512_add_epi32(_mm512_set1_epi32((int)first),
+                            _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+INLINE vu vuxor(vu a, vu b) { return _mm512_xor_si512(a, b); }
+INLINE void vumul(uint32_t a, vu b, vu *high, vu *low)
+{
+    __m512i t = _mm512_set1_epi32((int)a);
+    __m512i even = _mm512_mul_epu32(t, b), odd = _mm512_mul_epu32(t, _mm512_srli_epi64(b, 32));
+    *high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+    *low = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+}
+INLINE vm vuge(vu a, uint32_t b) { return _mm512_cmpge_epu32_mask(a, _mm512_set1_epi32((int)b)); }
+
+#endif

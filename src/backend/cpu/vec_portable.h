@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sixteen lanes as a plain array: the definition that the other vector headers must match bit for bit.
+ *
+ * Needs IEEE 754 float and double, round to nearest, and -ffp-contract=off. With VEC_REAL_IS_DOUBLE the lanes are doubles: the checking build. */
+#ifndef TUB__CPU_VEC_PORTABLE_H
+#define TUB__CPU_VEC_PORTABLE_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+#ifdef VEC_REAL_IS_DOUBLE
+#define VEC_NAME f64
+typedef double real;
+#else
+#define VEC_NAME portable
+typedef float real;
+#endif
+#define VEC_MR 2
+#define VEC_NV 1
+
+#define LANES_ for (int i = 0; i < 16; i++)
+typedef struct { real x[16]; } vf;
+typedef struct { int32_t x[16]; } vm;  /* 0 or -1 */
+typedef struct { uint32_t x[16]; } vu;
+
+INLINE vf vload(const real *p) { vf r; LANES_ r.x[i] = p[i]; return r; }
+INLINE void vstore(real *p, vf a) { LANES_ p[i] = a.x[i]; }
+INLINE real vlane0(vf a) { return a.x[0]; }
+INLINE vf vset1(real a) { vf r; LANES_ r.x[i] = a; return r; }
+INLINE vf vadd(vf a, vf b) { vf r; LANES_ r.x[i] = a.x[i] + b.x[i]; return r; }
+INLINE vf vsub(vf a, vf b) { vf r; LANES_ r.x[i] = a.x[i] - b.x[i]; return r; }
+INLINE vf vmul(vf a, vf b) { vf r; LANES_ r.x[i] = a.x[i] * b.x[i]; return r; }
+INLINE vf vdiv(vf a, vf b) { vf r; LANES_ r.x[i] = a.x[i] / b.x[i]; return r; }
+/* a > b ? a : b, as the machine instruction: the second operand where either is NaN. */
+INLINE vf vmax(vf a, vf b) { vf r; LANES_ r.x[i] = a.x[i] > b.x[i] ? a.x[i] : b.x[i]; return r; }
+INLINE vf vmin(vf a, vf b) { vf r; LANES_ r.x[i] = a.x[i] < b.x[i] ? a.x[i] : b.x[i]; return r; }
+INLINE vm vlt(vf a, vf b) { vm r; LANES_ r.x[i] = -(a.x[i] < b.x[i]); return r; }
+INLINE vf vsel(vm m, vf a, vf b) { vf r; LANES_ r.x[i] = m.x[i] ? a.x[i] : b.x[i]; return r; }
+INLINE vm vfirst(int n) { vm r; LANES_ r.x[i] = -(i < n); return r; }
+INLINE vf vloadn(const real *p, int n, vf rest) { for (int i = 0; i < n; i++) rest.x[i] = p[i]; return rest; }
+INLINE void vstoren(real *p, int n, vf a) { for (int i = 0; i < n; i++) p[i] = a.x[i]; }
+
+#ifdef VEC_REAL_IS_DOUBLE
+INLINE vf vfma(vf a, vf b, vf c) { vf r; LANES_ r.x[i] = a.x[i] * b.x[i] + c.x[i]; return r; }
+INLINE vf vsqrt(vf a) { vf r; LANES_ r.x[i] = sqrt(a.x[i]); return r; }
+INLINE real rsqrt_of(real a) { return 1 / sqrt(a); }
+#else
+INLINE float bits_(uint32_t u) { float f; memcpy(&f, &u, 4); return f; }
+INLINE uint32_t word_(float f) { uint32_t u; memcpy(&u, &f, 4); return u; }
+#include "backend/cpu/soft_fma.h"
+INLINE vf vsqrt(vf a) { vf r; LANES_ r.x[i] = sqrtf(a.x[i]); return r; }
+INLINE real rsqrt_of(real a) { return 1 / sqrtf(a); }
+INLINE vf vabs(vf a) { vf r; LANES_ r.x[i] = bits_(word_(a.x[i]) & 0x7fffffffu); return r; }
+INLINE vf vsign(vf a, vf s) /* magnitude of a, sign of s */
+{
+    vf r;
+    LANES_ r.x[i] = bits_((word_(a.x[i]) & 0x7fffffffu) | (word_(s.x[i]) & 0x80000000u));
+    return r;
+}
+INLINE vf vscale(vf a, vf n) /* a * 2^n, one rounding: |a| in [1/2, 2], n whole, -160 <= n <= 160; NaN in, NaN out */
+{
+    vf r;
+    LANES_ {
+        int k = n.x[i] == n.x[i] ? (int)n.x[i] : 0, h = k >> 1;
+        r.x[i] = a.x[i] * bits_((uint32_t)(h + 127) << 23) * bits_((uint32_t)(k - h + 127) << 23);
+    }
+    return r;
+}
+#endif
+
+INLINE real vhsum(vf a) /* lane i + lane i + 8, then + 4, + 2, + 1 */
+{
+    for (int s = 8; s; s >>= 1) for (int i = 0; i < s; i++) a.x[i] += a.x[i + s];
+    return a.x[0];
+}
+INLINE real vhmax(vf a)
+{
+    for (int s = 8; s; s >>= 1) for (int i = 0; i < s; i++) a.x[i] = a.x[i] > a.x[i + s] ? a.x[i] : a.x[i + s];
+    return a.x[0];
+}
+
+/* Whole numbers, for the random generator. */
+INLINE vu vuset1(uint32_t a) { vu r; LANES_ r.x[i] = a; return r; }
+INLINE vu vulanes(uint32_t first) { vu r; LANES_ r.x[i] = first + (uint32_t)i; return r; }
+INLINE vu vuxor(vu a, vu b) { vu r; LANES_ r.x[i] = a.x[i] ^ b.x[i]; return r; }
+INLINE void vumul(uint32_t a, vu b, vu *high, vu *low)
+{
+    LANES_ {
+        uint64_t p = (uint64_t)a * b.x[i];
+        high->x[i] = (uint32_t)(p >> 32);
+        low->x[i] = (uint32_t)p;
+    }
+}
+INLINE vm vuge(vu a, uint32_t b) { vm r; LANES_ r.x[i] = -(a.x[i] >= b); return r; }
+
+#endif
