@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading JSON by jansson: the only file that includes its header. tub__json is jansson's json_t under our name. */
+/* Reading JSON by jansson: the only file that includes its header. tub__json is jansson's json_t
+ * under our name. */
 #include "formats/json.h"
 
 #include <jansson.h>
@@ -11,7 +12,8 @@ static const json_t *inner(const tub__json *v)
     return (const json_t *)v;
 }
 
-/* The parser quotes the text near an error, whatever bytes are in it: keep the sentence one printable line. */
+/* The parser quotes the text near an error, whatever bytes are in it: keep the sentence one
+ * printable line. */
 static void make_printable(char *text)
 {
     for (char *c = text; *c != '\0'; c++) {
@@ -30,14 +32,15 @@ tub_status tub__json_parse(const char *text, size_t size, tub__json **out, tub_e
             return tub__fail(err, TUB_E_MEMORY, "no memory for a JSON text of %zu bytes", size);
         }
         make_printable(error.text);
-        return tub__fail(err, TUB_E_FORMAT, "not valid JSON: line %d, column %d: %s", error.line, error.column,
-                         error.text);
+        return tub__fail(err, TUB_E_FORMAT, "not valid JSON: line %d, column %d: %s", error.line,
+                         error.column, error.text);
     }
     *out = (tub__json *)root;
     return TUB_OK;
 }
 
-tub_status tub__json_load(const tub_allocator *a, const char *path, size_t limit, tub__json **out, tub_error *err)
+tub_status tub__json_load(const tub_allocator *a, const char *path, size_t limit, tub__json **out,
+                          tub_error *err)
 {
     char *text;
     size_t size;
@@ -87,7 +90,8 @@ const char *tub__json_kind_name(const tub__json *value)
 
 size_t tub__json_size(const tub__json *value)
 {
-    return json_is_array(inner(value)) ? json_array_size(inner(value)) : json_object_size(inner(value));
+    return json_is_array(inner(value)) ? json_array_size(inner(value))
+                                       : json_object_size(inner(value));
 }
 
 const tub__json *tub__json_get(const tub__json *object, const char *key)
@@ -121,12 +125,14 @@ const tub__json *tub__json_value(void *it)
     return (const tub__json *)json_object_iter_value(it);
 }
 
-static tub_status wrong_kind(const tub__json *v, const char *name, const char *expected, tub_error *err)
+static tub_status wrong_kind(const tub__json *v, const char *name, const char *expected,
+                             tub_error *err)
 {
     if (v == NULL) {
         return tub__fail(err, TUB_E_NOT_FOUND, "%s: missing; expected %s", name, expected);
     }
-    return tub__fail(err, TUB_E_FORMAT, "%s: expected %s, found %s", name, expected, tub__json_kind_name(v));
+    return tub__fail(err, TUB_E_FORMAT, "%s: expected %s, found %s", name, expected,
+                     tub__json_kind_name(v));
 }
 
 tub_status tub__json_to_integer(const tub__json *v, const char *name, int64_t *out, tub_error *err)
@@ -165,7 +171,8 @@ tub_status tub__json_to_text(const tub__json *v, const char *name, const char **
     return TUB_OK;
 }
 
-tub_status tub__json_to_array(const tub__json *v, const char *name, const tub__json **out, tub_error *err)
+tub_status tub__json_to_array(const tub__json *v, const char *name, const tub__json **out,
+                              tub_error *err)
 {
     if (!json_is_array(inner(v))) {
         return wrong_kind(v, name, "a list", err);
@@ -174,7 +181,8 @@ tub_status tub__json_to_array(const tub__json *v, const char *name, const tub__j
     return TUB_OK;
 }
 
-tub_status tub__json_to_object(const tub__json *v, const char *name, const tub__json **out, tub_error *err)
+tub_status tub__json_to_object(const tub__json *v, const char *name, const tub__json **out,
+                               tub_error *err)
 {
     if (!json_is_object(inner(v))) {
         return wrong_kind(v, name, "a table of keys", err);

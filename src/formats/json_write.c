@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing JSON front to back: keys in the order given, reals as the shortest decimal that reads back the same. */
+/* Writing JSON front to back: keys in the order given, reals as the shortest decimal that reads
+ * back the same. */
 #include "formats/json.h"
 
 #include <inttypes.h>
@@ -25,7 +26,8 @@ static void append(tub__json_writer *w, const char *bytes, size_t count)
     }
     if (needed > w->capacity) {
         size_t capacity = needed > SIZE_MAX / 2 ? needed : needed * 2 + 256;
-        if (tub__alloc_grow(w->allocator, (void **)&w->text, w->size, capacity, &w->error) != TUB_OK) {
+        if (tub__alloc_grow(w->allocator, (void **)&w->text, w->size, capacity, &w->error) !=
+            TUB_OK) {
             return;
         }
         w->capacity = capacity;
@@ -66,8 +68,8 @@ static size_t utf8_length(const unsigned char *s)
             return 0;
         }
     }
-    bool odd = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-               (s[0] == 0xf4 && s[1] > 0x8f);
+    bool odd = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+               (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f);
     return odd ? 0 : length;
 }
 
@@ -84,7 +86,11 @@ static void append_quoted(tub__json_writer *w, const char *text)
             append(w, (const char[]){'\\', (char)*s}, 2);
         } else if (*s < 0x20) {
             char escape[8];
-            snprintf(escape, sizeof escape, *s == '\n' ? "\\n" : *s == '\t' ? "\\t" : "\\u%04x", *s);
+            snprintf(escape, sizeof escape,
+                     *s == '\n'   ? "\\n"
+                     : *s == '\t' ? "\\t"
+                                  : "\\u%04x",
+                     *s);
             append_text(w, escape);
         } else {
             append(w, (const char *)s, length);
@@ -235,7 +241,8 @@ static void put_elements(tub__json_writer *w, const char *key, const tub__json *
     tub__json_close_array(w);
 }
 
-/* The getters can't fail here, because the kind is known; if they ever do, the writer's error says so. */
+/* The getters can't fail here, because the kind is known; if they ever do, the writer's error says
+ * so. */
 void tub__json_put_value(tub__json_writer *w, const char *key, const tub__json *value)
 {
     int64_t integer = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The JSON helpers: what is read, what is refused and how it is said, and that writing keeps order and value. */
+/* The JSON helpers: what is read, what is refused and how it is said, and that writing keeps order
+ * and value. */
 #include <locale.h>
 #include <math.h>
 #include <setjmp.h>
@@ -26,7 +27,8 @@ static tub__json *parse(const char *text)
 static void test_getters(void **state)
 {
     (void)state;
-    tub__json *o = parse("{\"a\": 3, \"b\": 1e-4, \"c\": true, \"d\": \"x\", \"e\": [1, 2], \"f\": {\"g\": null}}");
+    tub__json *o = parse(
+        "{\"a\": 3, \"b\": 1e-4, \"c\": true, \"d\": \"x\", \"e\": [1, 2], \"f\": {\"g\": null}}");
     int64_t i = 0;
     double r = 0;
     bool b = false;
@@ -43,7 +45,8 @@ static void test_getters(void **state)
     assert_int_equal(tub__json_get_text(o, "d", &t, &err), TUB_OK);
     assert_string_equal(t, "x");
     assert_int_equal(tub__json_size(tub__json_get(o, "e")), 2);
-    assert_int_equal(tub__json_to_integer(tub__json_at(tub__json_get(o, "e"), 1), "e", &i, &err), TUB_OK);
+    assert_int_equal(tub__json_to_integer(tub__json_at(tub__json_get(o, "e"), 1), "e", &i, &err),
+                     TUB_OK);
     assert_int_equal(i, 2);
     assert_null(tub__json_at(tub__json_get(o, "e"), 2));
     assert_int_equal(tub__json_opt_integer(o, "none", &i, &err), TUB_OK);
@@ -81,10 +84,22 @@ static void test_getter_sentences(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "",          "3",           "{",          "{\"a\": 1,}",        "{\"a\": 1, \"a\": 2}", "[1] x",
-        "[1e400]",   "[NaN]",       "['a']",      "[99999999999999999999]", "[\"\\u0000\"]",    "[\"\xff\"]",
-        "{\"a\" 1}", "[\"\\ud800\"]", "[01]",     "// c\n[]"};
+    static const char *const bad[] = {"",
+                                      "3",
+                                      "{",
+                                      "{\"a\": 1,}",
+                                      "{\"a\": 1, \"a\": 2}",
+                                      "[1] x",
+                                      "[1e400]",
+                                      "[NaN]",
+                                      "['a']",
+                                      "[99999999999999999999]",
+                                      "[\"\\u0000\"]",
+                                      "[\"\xff\"]",
+                                      "{\"a\" 1}",
+                                      "[\"\\ud800\"]",
+                                      "[01]",
+                                      "// c\n[]"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         tub__json *root = NULL;
         tub_error err;
@@ -93,7 +108,8 @@ static void test_refused(void **state)
             fail();
         }
         assert_null(root);
-        assert_non_null(strstr(err.message, "line 1") != NULL ? err.message : strstr(err.message, "line 2"));
+        assert_non_null(strstr(err.message, "line 1") != NULL ? err.message
+                                                              : strstr(err.message, "line 2"));
     }
     tub__json *root = NULL;
     tub_error err;
@@ -144,20 +160,25 @@ static void test_writer(void **state)
     tub__json_start(&w, &tub__default_allocator, 0);
     write_sample(&w);
     check_text(&w, "{\"z\": -9223372036854775808, \"lr\": 0.0001, \"nan\": null, \"t\\\"\\\\\": "
-                   "\"a\\nb\\u0001\xc3\xa4" BAD BAD BAD BAD "\", \"none\": null, \"list\": [true, 3.0], \"empty\": {}}");
+                   "\"a\\nb\\u0001\xc3\xa4" BAD BAD BAD BAD
+                   "\", \"none\": null, \"list\": [true, 3.0], \"empty\": {}}");
     tub__json_start(&w, &tub__default_allocator, 2);
     write_sample(&w);
-    check_text(&w, "{\n  \"z\": -9223372036854775808,\n  \"lr\": 0.0001,\n  \"nan\": null,\n  \"t\\\"\\\\\": "
-                   "\"a\\nb\\u0001\xc3\xa4" BAD BAD BAD BAD "\",\n  \"none\": null,\n  \"list\": [\n    true,\n    3.0\n"
-                   "  ],\n  \"empty\": {}\n}\n");
+    check_text(
+        &w,
+        "{\n  \"z\": -9223372036854775808,\n  \"lr\": 0.0001,\n  \"nan\": null,\n  \"t\\\"\\\\\": "
+        "\"a\\nb\\u0001\xc3\xa4" BAD BAD BAD BAD
+        "\",\n  \"none\": null,\n  \"list\": [\n    true,\n    3.0\n"
+        "  ],\n  \"empty\": {}\n}\n");
 }
 
 /* Reading and writing again gives the same text: keys keep their order, numbers their value. */
 static void test_round_trip(void **state)
 {
     (void)state;
-    const char *text = "{\"b\": [1, -0.0, 0.1, 1e-05, 1e+22, 5e-324, 1.7976931348623157e+308, 123456789012345.6], "
-                       "\"a\": {\"y\": null, \"x\": false}, \"c\": \"\xf0\x9f\x98\x80\"}";
+    const char *text =
+        "{\"b\": [1, -0.0, 0.1, 1e-05, 1e+22, 5e-324, 1.7976931348623157e+308, 123456789012345.6], "
+        "\"a\": {\"y\": null, \"x\": false}, \"c\": \"\xf0\x9f\x98\x80\"}";
     tub__json *o = parse(text);
     tub__json_writer w;
     tub__json_start(&w, &tub__default_allocator, 0);
@@ -172,15 +193,25 @@ static void test_shortest(void **state)
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{0, "0.0"},     {1, "1.0"},         {0.1, "0.1"},         {100000, "100000.0"},   {1e15, "1000000000000000.0"},
-                 {1e16, "1e+16"}, {1e-4, "0.0001"},  {1e-5, "1e-05"},      {2.0 / 3, "0.6666666666666666"},
-                 {-1.5e-7, "-1.5e-07"}, {9007199254740993.0, "9007199254740992.0"}, {0x1p-1074, "5e-324"}};
+    } cases[] = {{0, "0.0"},
+                 {1, "1.0"},
+                 {0.1, "0.1"},
+                 {100000, "100000.0"},
+                 {1e15, "1000000000000000.0"},
+                 {1e16, "1e+16"},
+                 {1e-4, "0.0001"},
+                 {1e-5, "1e-05"},
+                 {2.0 / 3, "0.6666666666666666"},
+                 {-1.5e-7, "-1.5e-07"},
+                 {9007199254740993.0, "9007199254740992.0"},
+                 {0x1p-1074, "5e-324"}};
     char out[32];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tub__shortest_real(cases[i].value, out);
         assert_string_equal(out, cases[i].text);
     }
-    uint64_t bits = 88172645463325252u; /* xorshift over random bit patterns: every one must read back */
+    uint64_t bits =
+        88172645463325252u; /* xorshift over random bit patterns: every one must read back */
     for (int i = 0; i < 20000; i++) {
         bits ^= bits << 13, bits ^= bits >> 7, bits ^= bits << 17;
         double value;
