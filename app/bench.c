@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tubelet bench: how fast this machine is. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "output.h"
+
+enum { KEY_REPEATS = CLI_KEY_OWN };
+
+static const struct argp_option options[] = {
+    {"repeats", KEY_REPEATS, "N", 0, "Median of N measurements (default 9)", 1},
+    CLI_OPTIONS_COMPUTE,
+    CLI_OPTIONS_TALK,
+    {0}};
+
+typedef struct bench_options {
+    cli_common common;
+    const char *what;
+    long repeats;
+} bench_options;
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    bench_options *o = state->input;
+    switch (key) {
+    case KEY_REPEATS:
+        return cli_parse_int(state, "--repeats", argument, 1, 1000, &o->repeats) ? 0 : ECANCELED;
+    case ARGP_KEY_ARG:
+        if (o->what == NULL) {
+            o->what = argument;
+            return 0;
+        }
+        return cli_parse_common(key, argument, state);
+    case ARGP_KEY_END:
+        if (o->what == NULL) {
+            return cli_misuse(state, "what to measure? this version has: peak");
+        }
+        if (strcmp(o->what, "peak") != 0) {
+            return cli_misuse(state, "'%s' is no benchmark; this version has: peak", o->what);
+        }
+        return 0;
+    default:
+        return cli_parse_common(key, argument, state);
+    }
+}
+
+static int run(const cli_command *self, int argc, char **argv) {
+    bench_options o = {.repeats = 9};
+    cli_work work;
+    int code = cli_parse(self, argc, argv, &o.common);
+    if (code != CLI_GO) {
+        return code;
+    }
+    if (!cli_work_begin(&work, &o.common)) {
+        return CLI_FAILED;
+    }
+    tub_error err;
+    double gflops = 0;
+    if (tub_bench_peak(work.context, (int)o.repeats, &gflops, &err) != TUB_OK) {
+        code = cli_fail(self, &err);
+    } else {
+        const char *cpu = tub_context_cpu(work.context);
+        int threads = tub_context_threads(work.context);
+        code = CLI_DONE;
+        if (!o.common.json) {
+            printf("peak  %.1f GFLOP/s  (float32 multiply-add, %s, %d threads)\n", gflops, cpu,
+                   threads);
+        } else if (!output_line(json_pack("{s:s,s:o,s:s,s:i}", "bench", "peak", "gflops",
+                                          output_number(gflops), "cpu", cpu, "threads", threads))) {
+            code = cli_fail_with(self, "out of memory");
+        }
+    }
+    cli_work_end(&work);
+    return code;
+}
+
+const cli_command cli_bench = {
+    .name = "bench",
+    .arguments = "peak",
+    .summary = "measures how fast this machine is",
+    .description = "peak: the float32 multiply-add rate of the chosen instruction set on all "
+                   "threads, without memory traffic. Every other speed is a share of it.",
+    .examples = "  tubelet bench peak\n"
+                "  tubelet bench peak --threads 1 --cpu avx2 --json",
+    .options = options,
+    .parser = parse,
+    .run = run,
+};

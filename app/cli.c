@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Command lines: argp over the commands' tables, with one sentence for everything that is wrong. */
+#include "cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void print_sentence(const char *command, const char *format, va_list arguments) {
+    fprintf(stderr, "tubelet%s%s: ", command != NULL ? " " : "", command != NULL ? command : "");
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+error_t cli_misuse(struct argp_state *state, const char *format, ...) {
+    cli_common *common = state->input;
+    if (!common->failed) {
+        va_list arguments;
+        va_start(arguments, format);
+        print_sentence(common->command->name, format, arguments);
+        va_end(arguments);
+        common->failed = true;
+    }
+    return ECANCELED;
+}
+
+bool cli_parse_int(struct argp_state *state, const char *option, const char *text, long low,
+                   long high, long *out) {
+    char *end = NULL;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || value < low || value > high) {
+        if (high == LONG_MAX) {
+            (void)cli_misuse(state, "%s '%s' is not a whole number of at least %ld", option, text,
+                             low);
+        } else {
+            (void)cli_misuse(state, "%s '%s' is not a whole number from %ld to %ld", option, text,
+                             low, high);
+        }
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+error_t cli_parse_common(int key, char *argument, struct argp_state *state) {
+    cli_common *common = state->input;
+    long number = 0;
+    tub_error err;
+    switch (key) {
+    case 't':
+        if (!cli_parse_int(state, "--threads", argument, 1, 1024, &number)) {
+            return ECANCELED;
+        }
+        common->threads = (int)number;
+        return 0;
+    case CLI_KEY_CPU:
+        if (tub_cpu_parse(argument, &common->cpu, &err) != TUB_OK) {
+            return cli_misuse(state, "--cpu: %s", err.message);
+        }
+        return 0;
+    case CLI_KEY_DEVICE:
+        if (strcmp(argument, "cpu") == 0) {
+            return 0;
+        }
+        if (strcmp(argument, "cuda") == 0) {
+            return cli_misuse(state, "--device cuda is planned but not built yet; leave the option "
+                                     "away to compute on the processor");
+        }
+        return cli_misuse(state, "--device '%s' is unknown; this version has cpu", argument);
+    case CLI_KEY_JSON:
+        common->json = true;
+        return 0;
+    case 'q':
+        common->quiet = true;
+        return 0;
+    case 'h':
+        common->help = true;
+        return ECANCELED; /* whatever else is on the line */
+    case ARGP_KEY_ARG:
+        return cli_misuse(state, "unexpected argument '%s'; tubelet %s --help shows the usage",
+                          argument, common->command->name);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static size_t count_options(const struct argp_option *options) {
+    size_t n = 0;
+    while (options[n].name != NULL || options[n].doc != NULL) {
+        n++;
+    }
+    return n;
+}
+
+/* "model.mlp_output_gelu" to "mlp-output-gelu". */
+static void option_name(const char *key, char *out, size_t size) {
+    const char *dot = strrchr(key, '.');
+    snprintf(out, size, "%s", dot != NULL ? dot + 1 : key);
+    for (char *c = out; *c != '\0'; c++) {
+        if (*c == '_') {
+            *c = '-';
+        }
+    }
+}
+
+const tub_option *cli_setting(int key) {
+    size_t n = 0;
+    const tub_option *settings = tub_train_options(&n);
+    int index = key - CLI_KEY_SETTING;
+    return index >= 0 && (size_t)index < n ? &settings[index] : NULL;
+}
+
+static const char *setting_argument(const tub_option *setting) {
+    if (setting->type == TUB_OPTION_FLAG) {
+        return "true|false";
+    }
+    if (setting->type == TUB_OPTION_CHOICE) {
+        return setting->choices;
+    }
+    return setting->argument != NULL ? setting->argument : "VALUE";
+}
+
+struct argp_option *cli_full_options(const cli_command *command) {
+    enum { NAME_SIZE = 48 };
+    size_t own = count_options(command->options);
+    size_t n = 0;
+    const tub_option *settings = command->training_options ? tub_train_options(&n) : NULL;
+    /* One block: the table, its closing entry, then the names that are made from recipe keys. */
+    struct argp_option *table = calloc(1, (own + n + 3) * sizeof *table + n * NAME_SIZE);
+    if (table == NULL) {
+        return NULL;
+    }
+    memcpy(table, command->options, own * sizeof *table);
+    size_t used = own;
+    table[used++] = (struct argp_option){"help", 'h', NULL, 0, "Print this help", 9};
+    if (n > 0) {
+        table[used++] = (struct argp_option){
+            NULL, 0, NULL, OPTION_DOC, "Settings of the recipe (the option wins over the file):", 4};
+    }
+    char *names = (char *)(table + own + n + 3);
+    for (size_t i = 0; i < n; i++) {
+        char *name = names + i * NAME_SIZE;
+        option_name(settings[i].key, name, NAME_SIZE);
+        table[used++] = (struct argp_option){
+            name,
+            CLI_KEY_SETTING + (int)i,
+            setting_argument(&settings[i]),
+            settings[i].type == TUB_OPTION_FLAG ? OPTION_ARG_OPTIONAL : 0,
+            settings[i].help,
+            strncmp(settings[i].key, "model.", 6) == 0 ? 6 : 5};
+    }
+    return table;
+}
+
+static const char *option_word(const void *words, size_t index) {
+    const char *name = ((const struct argp_option *)words)[index].name;
+    return name != NULL ? name : "";
+}
+
+/* What getopt could not take: it has left the option's key in optopt, and the word just before the index. */
+static void explain_bad_option(const cli_command *command, const struct argp_option *options,
+                               const char *word) {
+    size_t n = count_options(options);
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+    for (size_t i = 0; i < n; i++) {
+        if (optopt != 0 && options[i].key == optopt) {
+            fprintf(stderr, "tubelet %s: option '%s' %s\n", command->name, name,
+                    options[i].arg != NULL ? "needs a value" : "takes no value");
+            return;
+        }
+    }
+    size_t matching = 0;
+    const char *bare = name + strspn(name, "-");
+    for (size_t i = 0; i < n && bare[0] != '\0'; i++) {
+        matching += strncmp(option_word(options, i), bare, strlen(bare)) == 0;
+    }
+    if (matching > 1) {
+        fprintf(stderr, "tubelet %s: option '%s' is short for several; write it out\n",
+                command->name, name);
+        return;
+    }
+    const char *near = cli_nearest(bare, options, n, option_word);
+    if (near != NULL) {
+        fprintf(stderr, "tubelet %s: unknown option '%s'; did you mean '--%s'?\n", command->name,
+                name, near);
+    } else {
+        fprintf(stderr, "tubelet %s: unknown option '%s'; tubelet %s --help lists all\n",
+                command->name, name, command->name);
+    }
+}
+
+int cli_parse(const cli_command *command, int argc, char **argv, cli_common *options) {
+    struct argp_option *table = cli_full_options(command);
+    char *doc = NULL;
+    char name[64];
+    int code = CLI_MISUSE;
+    if (table == NULL ||
+        asprintf(&doc, "%s\n\n%s\vExamples:\n%s", command->summary, command->description,
+                 command->examples) < 0) {
+        fprintf(stderr, "tubelet %s: out of memory\n", command->name);
+        free(table);
+        return CLI_FAILED;
+    }
+    snprintf(name, sizeof name, "tubelet %s", command->name);
+    argv[0] = name;
+    options->command = command;
+    struct argp argp = {table, command->parser, command->arguments, doc, NULL, NULL, NULL};
+    int index = 0;
+    error_t error = argp_parse(&argp, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP, &index, options);
+    if (options->help) {
+        argp_help(&argp, stdout, ARGP_HELP_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
+        code = cli_finish(command, CLI_DONE);
+    } else if (error == 0 && !options->failed) {
+        code = CLI_GO;
+    } else if (!options->failed) {
+        explain_bad_option(command, table, index > 0 && index <= argc ? argv[index - 1] : "");
+    }
+    free(doc);
+    free(table);
+    return code;
+}
+
+/* In a build folder the modules lie beside the program's folder; an installed one knows its place. */
+static const char *modules_of_build(char *path, size_t size) {
+    if (getenv("TUBELET_MODULES") != NULL) {
+        return NULL;
+    }
+    ssize_t n = readlink("/proc/self/exe", path, size - 1);
+    if (n <= 0) {
+        return NULL;
+    }
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    size_t room = slash != NULL ? size - (size_t)(slash - path) : 0;
+    if (slash == NULL || snprintf(slash, room, "/../src/modules") >= (int)room) {
+        return NULL;
+    }
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? path : NULL;
+}
+
+bool cli_work_begin(cli_work *work, const cli_common *options) {
+    char modules[PATH_MAX];
+    tub_error err;
+    work->command = options->command;
+    progress_init(&work->progress, options->command->name, options->quiet, options->json);
+    tub_context_config config = tub_context_config_default();
+    config.threads = options->threads;
+    config.cpu = options->cpu;
+    config.on_event = progress_event;
+    config.event_user = &work->progress;
+    config.module_folder = modules_of_build(modules, sizeof modules);
+    work->context = NULL;
+    if (tub_context_create(&config, &work->context, &err) != TUB_OK) {
+        (void)cli_fail(options->command, &err);
+        return false;
+    }
+    return true;
+}
+
+void cli_work_end(cli_work *work) {
+    progress_clear(&work->progress);
+    tub_context_destroy(work->context);
+    work->context = NULL;
+}
+
+int cli_fail(const cli_command *command, const tub_error *err) {
+    fprintf(stderr, "tubelet %s: %s\n", command->name, err->message);
+    return err->status == TUB_E_ARGUMENT ? CLI_MISUSE : CLI_FAILED;
+}
+
+int cli_fail_with(const cli_command *command, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    print_sentence(command->name, format, arguments);
+    va_end(arguments);
+    return CLI_FAILED;
+}
+
+int cli_finish(const cli_command *command, int code) {
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        return cli_fail_with(command, "the result could not be written to standard output: %s",
+                             strerror(errno));
+    }
+    return code;
+}
+
+bool cli_is_model_folder(const char *path) {
+    char file[PATH_MAX];
+    return snprintf(file, sizeof file, "%s/config.json", path) < (int)sizeof file &&
+           access(file, F_OK) == 0;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands share: their table entry, option parsing, the context they work in, and how they fail. */
+#ifndef APP_CLI_H
+#define APP_CLI_H
+
+#include <argp.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <tubelet/tubelet.h>
+
+#include "progress.h"
+
+/* Exit codes of the program. */
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_MISUSE = 2 };
+
+/* Keys of long options without a letter; each command numbers its own from CLI_KEY_OWN. */
+enum { CLI_KEY_CPU = 0x100, CLI_KEY_DEVICE, CLI_KEY_JSON, CLI_KEY_OWN = 0x200, CLI_KEY_SETTING = 0x1000 };
+
+/* One command. The same entry makes the help text, the man page and the list in `tubelet --help`. */
+typedef struct cli_command {
+    const char *name;
+    const char *arguments;              /* "MODEL FILE..." for the usage line */
+    const char *summary;                /* one line, no full stop */
+    const char *description;            /* a paragraph */
+    const char *examples;               /* lines "command\n", what it does in a comment */
+    const struct argp_option *options;  /* ended by an empty entry */
+    bool training_options;              /* the settings of a recipe follow, one option each */
+    argp_parser_t parser;               /* gets the keys of `options` and the arguments */
+    int (*run)(const struct cli_command *self, int argc, char **argv);
+} cli_command;
+
+extern const cli_command cli_train, cli_eval, cli_predict, cli_info, cli_fetch, cli_bench;
+/* All commands in the order of the help, *n of them. */
+const cli_command *const *cli_commands(size_t *n);
+const cli_command *cli_command_find(const char *name);
+
+/* Options that every command has. The first member of each command's own struct, so that one parser fills it. */
+typedef struct cli_common {
+    const cli_command *command;
+    int threads;
+    tub_cpu cpu;
+    bool json, quiet;
+    bool help;   /* --help was given */
+    bool failed; /* a sentence was printed: the command line is wrong */
+} cli_common;
+
+/* Entries for the option tables; the group heads the common ones in the help. */
+#define CLI_OPTIONS_COMPUTE                                                                      \
+    {"threads", 't', "N", 0, "Compute with N threads (default: one per core)", 8},               \
+        {"cpu", CLI_KEY_CPU, "SET", 0,                                                           \
+         "Instruction set: auto, portable, avx2 or avx512; all give the same bits", 8},          \
+        {"device", CLI_KEY_DEVICE, "NAME", 0, "Where to compute: cpu", 8}
+#define CLI_OPTIONS_TALK                                                                         \
+    {"json", CLI_KEY_JSON, NULL, 0, "Print JSON, one object per line (docs/json.md)", 9},        \
+        {"quiet", 'q', NULL, 0, "Print results only", 9}
+
+/* Parses a command's line into *options. CLI_GO: do the work; else the help or a sentence was printed: exit with that code. */
+enum { CLI_GO = -1 };
+int cli_parse(const cli_command *command, int argc, char **argv, cli_common *options);
+/* The common keys; every command's parser ends with it. */
+error_t cli_parse_common(int key, char *argument, struct argp_state *state);
+/* Prints "tubelet COMMAND: sentence" and makes cli_parse fail. */
+error_t cli_misuse(struct argp_state *state, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Reads a whole number within bounds; false: the sentence was printed. */
+bool cli_parse_int(struct argp_state *state, const char *option, const char *text, long low,
+                   long high, long *out);
+/* The key of a recipe's setting that belongs to an option key of CLI_KEY_SETTING and above. */
+const tub_option *cli_setting(int key);
+/* The option table with the settings of a recipe appended when the command has them; free() it. */
+struct argp_option *cli_full_options(const cli_command *command);
+
+/* A command at work: its context and the progress that its events draw. */
+typedef struct cli_work {
+    const cli_command *command;
+    tub_context *context;
+    progress progress;
+} cli_work;
+
+/* Makes the context; false: the sentence was printed. */
+bool cli_work_begin(cli_work *work, const cli_common *options);
+void cli_work_end(cli_work *work);
+
+/* Prints the sentence of err to stderr and returns the exit code for it. */
+int cli_fail(const cli_command *command, const tub_error *err);
+/* The same from a sentence of the program's own: returns CLI_FAILED. */
+int cli_fail_with(const cli_command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Flushes stdout: a result that could not be written is a failure. Returns code, or CLI_FAILED. */
+int cli_finish(const cli_command *command, int code);
+
+/* A folder with a config.json, as model and run folders have. */
+bool cli_is_model_folder(const char *path);
+/* The nearest of n words within a third of its length, or NULL: for "did you mean". */
+typedef const char *cli_word_fn(const void *words, size_t index);
+const char *cli_nearest(const char *word, const void *words, size_t n, cli_word_fn *get);
+
+/* Writes the manual page made of the option tables to stdout. */
+void cli_print_manual(void);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tubelet eval: the metrics of a model on a split, with confidence intervals. */
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "eval_print.h"
+#include "output.h"
+
+enum { KEY_SPLIT = CLI_KEY_OWN, KEY_WEIGHTS, KEY_BATCH, KEY_DRAWS, KEY_NO_FILES, KEY_DATA_URL };
+
+static const struct argp_option options[] = {
+    {"data", 'd', "NAME", 0, "Data set (default: the one that the run was trained on)", 1},
+    {"split", KEY_SPLIT, "SPLIT", 0, "train, val or test (default test)", 1},
+    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 1},
+    {"out", 'o', "FOLDER", 0, "Where the result files go (default: the model folder)", 1},
+    {"no-files", KEY_NO_FILES, NULL, 0, "Write no result files", 1},
+    {"batch-size", KEY_BATCH, "N", 0, "Samples at a time (default 32); changes no digit", 1},
+    {"draws", KEY_DRAWS, "N", 0, "Bootstrap draws for the intervals (default 1000, 0 none)", 1},
+    {"data-url", KEY_DATA_URL, "URL", 0, "Folder of a mirror for the download", 1},
+    CLI_OPTIONS_COMPUTE,
+    CLI_OPTIONS_TALK,
+    {0}};
+
+typedef struct eval_options {
+    cli_common common;
+    const char *model, *data, *weights, *out;
+    tub_dataset_options data_options;
+    tub_split split;
+    long batch, draws;
+    bool no_files;
+} eval_options;
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    eval_options *o = state->input;
+    tub_error err;
+    switch (key) {
+    case 'd':
+        o->data = argument;
+        return 0;
+    case KEY_SPLIT:
+        return tub_split_parse(argument, &o->split, &err) == TUB_OK
+                   ? 0
+                   : cli_misuse(state, "--split: %s", err.message);
+    case KEY_WEIGHTS:
+        if (strcmp(argument, "last") != 0 && strcmp(argument, "best") != 0) {
+            return cli_misuse(state, "--weights '%s' is neither last nor best", argument);
+        }
+        o->weights = argument;
+        return 0;
+    case 'o':
+        o->out = argument;
+        return 0;
+    case KEY_NO_FILES:
+        o->no_files = true;
+        return 0;
+    case KEY_BATCH:
+        return cli_parse_int(state, "--batch-size", argument, 1, 65536, &o->batch) ? 0 : ECANCELED;
+    case KEY_DRAWS:
+        return cli_parse_int(state, "--draws", argument, 0, 1000000, &o->draws) ? 0 : ECANCELED;
+    case KEY_DATA_URL:
+        o->data_options.data_url = argument;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->model == NULL) {
+            o->model = argument;
+            return 0;
+        }
+        return cli_parse_common(key, argument, state);
+    case ARGP_KEY_END:
+        if (o->model == NULL) {
+            return cli_misuse(state, "needs a model folder or run folder");
+        }
+        return o->no_files && o->out != NULL
+                   ? cli_misuse(state, "--out and --no-files contradict each other")
+                   : 0;
+    default:
+        return cli_parse_common(key, argument, state);
+    }
+}
+
+/* What is evaluated, once names and defaults are resolved. */
+typedef struct eval_job {
+    eval_subject subject;
+    char folder[PATH_MAX]; /* of the weights */
+    char data[TUB_PATH_LENGTH];
+} eval_job;
+
+/* The data set and the weights that the run's own recipe means, where the options leave them open. */
+static int resolve(const cli_command *self, tub_context *ctx, const eval_options *o, eval_job *job) {
+    char recipe[PATH_MAX];
+    tub_train_config config;
+    tub_error err;
+    bool is_run = snprintf(recipe, sizeof recipe, "%s/recipe.yaml", o->model) < (int)sizeof recipe &&
+                  access(recipe, F_OK) == 0;
+    if (is_run && tub_run_config(ctx, o->model, &config, &err) != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    if (!is_run && access(o->model, F_OK) == 0 && o->data == NULL) {
+        fprintf(stderr, "tubelet eval: %s does not say its data set; name one with --data\n", o->model);
+        return CLI_MISUSE;
+    }
+    if (!is_run && o->weights != NULL) {
+        return cli_fail_with(self, "--weights %s: %s is no run folder", o->weights, o->model);
+    }
+    bool best = o->weights != NULL ? strcmp(o->weights, "best") == 0
+                                   : is_run && config.evaluate == TUB_EVALUATE_BEST;
+    job->subject.weights = is_run ? (best ? "best" : "last") : NULL;
+    snprintf(job->data, sizeof job->data, "%s", o->data != NULL ? o->data : is_run ? config.data : "");
+    if (snprintf(job->folder, sizeof job->folder, best ? "%s/best" : "%s", o->model) >=
+        (int)sizeof job->folder) {
+        return cli_fail_with(self, "the path of the model is too long");
+    }
+    return CLI_GO;
+}
+
+/* Result files go into a folder that exists and can be written: seen before the work, not after it. */
+static int check_out(const cli_command *self, const eval_options *o) {
+    if (o->no_files) {
+        return CLI_GO;
+    }
+    const char *folder = o->out != NULL ? o->out : o->model;
+    if (o->out != NULL && mkdir(folder, 0777) != 0 && errno != EEXIST) {
+        return cli_fail_with(self, "%s can't be made: %s", folder, strerror(errno));
+    }
+    if (access(folder, W_OK) != 0) {
+        return cli_fail_with(self, "%s can't be written: %s; choose another folder with --out, or "
+                                   "--no-files", folder, strerror(errno));
+    }
+    return CLI_GO;
+}
+
+/* eval-SPLIT.json and MedMNIST's result file. */
+static int write_files(const cli_command *self, tub_context *ctx, const eval_options *o,
+                       const eval_subject *s, const float *probabilities) {
+    const char *folder = o->out != NULL ? o->out : o->model;
+    char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX];
+    tub_error err;
+    /* The result file is named after the data set, as MedMNIST does: "organmnist3d". */
+    const char *slash = strrchr(s->data, '/');
+    char flag[128];
+    const char *base = slash != NULL ? slash + 1 : s->data;
+    snprintf(flag, sizeof flag, "%.*s", (int)strcspn(base, "."), base);
+    if (tub_medmnist_result(ctx, folder, flag, s->split, s->weights != NULL ? s->weights : "model",
+                            s->metrics->samples, s->metrics->classes, probabilities,
+                            s->metrics->auc.value, s->metrics->acc.value, csv, sizeof csv,
+                            &err) != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    if (snprintf(path, sizeof path, "%s/eval-%s.json", folder, s->split) >= (int)sizeof path) {
+        return cli_fail_with(self, "the path of the result is too long");
+    }
+    if (!output_file(eval_json(s), path, why, sizeof why)) {
+        return cli_fail_with(self, "%s", why);
+    }
+    if (!o->common.quiet) {
+        fprintf(stderr, "Written: %s, %s\n", path, csv);
+    }
+    return CLI_GO;
+}
+
+/* Runs the model over the split and reports. */
+static int evaluate(const cli_command *self, cli_work *work, const eval_options *o, eval_job *job,
+                    tub_model *model, const tub_dataset *data) {
+    tub_context *ctx = work->context;
+    const tub_dataset_info *info = tub_dataset_describe(data);
+    eval_subject *s = &job->subject;
+    tub_error err;
+    int64_t n = info->count[o->split], classes = tub_model_describe(model)->classes;
+    float *probabilities = calloc((size_t)(n > 0 ? n : 1), (size_t)classes * sizeof(float));
+    int code = CLI_DONE;
+    if (probabilities == NULL) {
+        return cli_fail_with(self, "out of memory");
+    }
+    tub_metrics *metrics = NULL;
+    if (tub_predict_split(model, data, o->split, o->batch, NULL, probabilities, &err) != TUB_OK ||
+        tub_metrics_compute(ctx, n, classes, probabilities, tub_dataset_labels(data, o->split), 1,
+                            (int)o->draws, &metrics, &err) != TUB_OK) {
+        progress_clear(&work->progress);
+        code = cli_fail(self, &err);
+        goto done;
+    }
+    progress_clear(&work->progress);
+    s->metrics = metrics;
+    s->labels = tub_model_labels(model) != NULL ? tub_model_labels(model) : info->labels;
+    if (!o->no_files && write_files(self, ctx, o, s, probabilities) != CLI_GO) {
+        code = CLI_FAILED;
+        goto done;
+    }
+    if (!o->common.json) {
+        eval_print(s);
+    } else if (!output_line(eval_json(s))) {
+        code = cli_fail_with(self, "out of memory");
+    }
+done:
+    tub_metrics_free(ctx, metrics);
+    free(probabilities);
+    return code;
+}
+
+static int run(const cli_command *self, int argc, char **argv) {
+    eval_options o = {.data_options = tub_dataset_options_default(),
+                      .split = TUB_TEST,
+                      .batch = 32,
+                      .draws = 1000};
+    cli_work work;
+    eval_job job = {0};
+    tub_error err;
+    int code = cli_parse(self, argc, argv, &o.common);
+    if (code != CLI_GO) {
+        return code;
+    }
+    if (!cli_work_begin(&work, &o.common)) {
+        return CLI_FAILED;
+    }
+    tub_model *model = NULL;
+    tub_dataset *data = NULL;
+    code = resolve(self, work.context, &o, &job);
+    if (code != CLI_GO) {
+        goto done;
+    }
+    job.subject.model = job.folder;
+    job.subject.data = job.data;
+    job.subject.split = tub_split_name(o.split);
+    if (tub_model_open(work.context, job.folder, &model, &err) != TUB_OK) {
+        code = cli_fail(self, &err);
+    } else if ((code = check_out(self, &o)) == CLI_GO) {
+        if (tub_dataset_open(work.context, job.data, &o.data_options, &data, &err) != TUB_OK) {
+            code = cli_fail(self, &err);
+        } else {
+            code = evaluate(self, &work, &o, &job, model, data);
+        }
+    }
+done:
+    tub_dataset_close(data);
+    tub_model_close(model);
+    cli_work_end(&work);
+    return code;
+}
+
+const cli_command cli_eval = {
+    .name = "eval",
+    .arguments = "MODEL",
+    .summary = "prints the metrics of a model on a data set",
+    .description =
+        "Top-1, top-5 and AUC with 95 % bootstrap intervals, a table of the classes and the "
+        "confusion matrix. Writes eval-SPLIT.json and the result file of the MedMNIST benchmark.",
+    .examples = "  tubelet eval runs/first\n"
+                "  tubelet eval runs/first --weights best --split val\n"
+                "  tubelet eval runs/first --data other.npz --out results --json",
+    .options = options,
+    .parser = parse,
+    .run = run,
+};

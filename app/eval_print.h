@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The result of an evaluation as text and as JSON. */
+#ifndef APP_EVAL_PRINT_H
+#define APP_EVAL_PRINT_H
+
+#include <jansson.h>
+#include <tubelet/tubelet.h>
+
+typedef struct eval_subject {
+    const char *model, *data, *split;
+    const char *weights;           /* "last" or "best" of a run; NULL for a plain model folder */
+    const tub_metrics *metrics;
+    const char *const *labels;     /* [classes] or NULL */
+} eval_subject;
+
+void eval_print(const eval_subject *subject);
+/* NULL: no memory. */
+json_t *eval_json(const eval_subject *subject);
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tubelet info: what a model, a preset, a data set or this machine is. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "info_print.h"
+#include "output.h"
+
+enum { KEY_ARRAYS = CLI_KEY_OWN, KEY_BATCH };
+
+static const struct argp_option options[] = {
+    {"arrays", KEY_ARRAYS, NULL, 0, "List every parameter array of the model", 1},
+    {"batch-size", KEY_BATCH, "N", 0, "Batch for the memory of training (default 32)", 1},
+    CLI_OPTIONS_COMPUTE,
+    CLI_OPTIONS_TALK,
+    {0}};
+
+typedef struct info_options {
+    cli_common common;
+    const char *what;
+    long batch;
+    bool arrays;
+} info_options;
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    info_options *o = state->input;
+    switch (key) {
+    case KEY_ARRAYS:
+        o->arrays = true;
+        return 0;
+    case KEY_BATCH:
+        return cli_parse_int(state, "--batch-size", argument, 1, 65536, &o->batch) ? 0 : ECANCELED;
+    case ARGP_KEY_ARG:
+        if (o->what == NULL) {
+            o->what = argument;
+            return 0;
+        }
+        return cli_parse_common(key, argument, state);
+    default:
+        return cli_parse_common(key, argument, state);
+    }
+}
+
+static int show_model(const cli_command *self, tub_context *ctx, const info_options *o,
+                      const tub_model_config *preset) {
+    tub_model *model = NULL;
+    tub_error err;
+    int code = CLI_DONE;
+    /* A preset needs memory for its parameters only when their arrays are listed. */
+    tub_status status = TUB_OK;
+    if (preset == NULL) {
+        status = tub_model_open(ctx, o->what, &model, &err);
+    } else if (o->arrays) {
+        status = tub_model_create(ctx, preset, 0, &model, &err);
+    }
+    info_model m = {.name = o->what, .batch = o->batch, .model = model, .arrays = o->arrays};
+    if (status == TUB_OK) {
+        m.config = preset != NULL ? preset : tub_model_describe(model);
+        status = tub_model_cost_of(m.config, o->batch, &m.cost, &err);
+    }
+    if (status != TUB_OK) {
+        code = cli_fail(self, &err);
+    } else if (!o->common.json) {
+        info_print_model(&m);
+    } else if (!output_line(info_model_json(&m))) {
+        code = cli_fail_with(self, "out of memory");
+    }
+    tub_model_close(model);
+    return code;
+}
+
+static const tub_known_dataset *known(const char *name) {
+    size_t n = 0;
+    const tub_known_dataset *table = tub_known_datasets(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(table[i].name, name) == 0) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+static int show_data(const cli_command *self, tub_context *ctx, const info_options *o) {
+    tub_dataset_options offline = tub_dataset_options_default();
+    tub_dataset *data = NULL;
+    tub_error err;
+    offline.offline = 1; /* info tells, it does not download */
+    int code = CLI_DONE;
+    if (tub_dataset_open(ctx, o->what, &offline, &data, &err) == TUB_OK) {
+        const tub_dataset_info *info = tub_dataset_describe(data);
+        if (!o->common.json) {
+            info_print_data(info);
+        } else if (!output_line(info_data_json(info))) {
+            code = cli_fail_with(self, "out of memory");
+        }
+        tub_dataset_close(data);
+        return code;
+    }
+    const tub_known_dataset *k = known(o->what);
+    if (k == NULL || (err.status != TUB_E_NOT_FOUND && err.status != TUB_E_NETWORK)) {
+        return cli_fail(self, &err);
+    }
+    if (!o->common.json) {
+        info_print_known(k);
+        return CLI_DONE;
+    }
+    return output_line(info_known_json(k)) ? CLI_DONE : cli_fail_with(self, "out of memory");
+}
+
+static int show_machine(const cli_command *self, tub_context *ctx, bool json) {
+    tub_machine machine;
+    tub_machine_describe(&machine);
+    if (!json) {
+        info_print_machine(ctx, &machine);
+        return CLI_DONE;
+    }
+    return output_line(info_machine_json(ctx, &machine)) ? CLI_DONE
+                                                         : cli_fail_with(self, "out of memory");
+}
+
+/* A name that is a preset is one, unless a folder of that name lies here. */
+static int show(const cli_command *self, tub_context *ctx, const info_options *o) {
+    tub_model_config preset;
+    tub_error err;
+    struct stat status;
+    if (o->what == NULL) {
+        return show_machine(self, ctx, o->common.json);
+    }
+    if (stat(o->what, &status) == 0) {
+        return S_ISDIR(status.st_mode) ? show_model(self, ctx, o, NULL) : show_data(self, ctx, o);
+    }
+    if (tub_model_preset(o->what, &preset, &err) == TUB_OK) {
+        return show_model(self, ctx, o, &preset);
+    }
+    if (known(o->what) == NULL && strcmp(o->what, "phantom3d") != 0) {
+        return cli_fail_with(self, "'%s' is no model folder, preset (vivit-tiny, vivit-b), data set "
+                                   "(tubelet fetch lists them) or file", o->what);
+    }
+    return show_data(self, ctx, o);
+}
+
+static int run(const cli_command *self, int argc, char **argv) {
+    info_options o = {.batch = 32};
+    cli_work work;
+    int code = cli_parse(self, argc, argv, &o.common);
+    if (code != CLI_GO) {
+        return code;
+    }
+    if (!cli_work_begin(&work, &o.common)) {
+        return CLI_FAILED;
+    }
+    code = show(self, work.context, &o);
+    cli_work_end(&work);
+    return code;
+}
+
+const cli_command cli_info = {
+    .name = "info",
+    .arguments = "[WHAT]",
+    .summary = "tells what a model, a data set or this machine is",
+    .description = "WHAT is a model folder or run folder, a preset (vivit-tiny, vivit-b), a data "
+                   "set or a .npz file. Without it: this machine and the kernels chosen.",
+    .examples = "  tubelet info\n"
+                "  tubelet info vivit-tiny\n"
+                "  tubelet info runs/first --arrays\n"
+                "  tubelet info organmnist3d --json",
+    .options = options,
+    .parser = parse,
+    .run = run,
+};

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts about models, data sets and the machine as text and as JSON. */
+#include "info_print.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "output.h"
+
+static const double mib = 1.0 / (1024.0 * 1024.0);
+
+static const char *gelu_name(tub_gelu gelu) { return gelu == TUB_GELU_TANH ? "tanh" : "erf"; }
+
+static const char *pooling_name(tub_pooling pooling) {
+    return pooling == TUB_POOL_MEAN ? "mean" : "class token";
+}
+
+static const char *dtype_name(tub_dtype dtype) {
+    return dtype == TUB_U8 ? "uint8" : dtype == TUB_F32 ? "float32" : "float64";
+}
+
+static void print_row(const char *name) { printf("%-20s ", name); }
+
+static void print_arrays(const info_model *m) {
+    int64_t n = tub_model_parameters(m->model);
+    printf("\n%-72s %-24s %12s\n", "ARRAY", "SHAPE", "PARAMETERS");
+    for (int64_t i = 0; i < n; i++) {
+        tub_parameter p;
+        tub_error err;
+        char shape[64] = "", count[OUTPUT_FIGURE];
+        if (tub_model_parameter(m->model, i, &p, &err) != TUB_OK) {
+            return;
+        }
+        for (int k = 0; k < p.rank; k++) {
+            size_t used = strlen(shape);
+            snprintf(shape + used, sizeof shape - used, "%s%lld", k > 0 ? "," : "",
+                     (long long)p.shape[k]);
+        }
+        printf("%-72s [%-.60s]%*s %12s\n", p.name, shape,
+               (int)(strlen(shape) < 22 ? 22 - strlen(shape) : 0), "",
+               output_grouped(count, p.count));
+    }
+}
+
+void info_print_model(const info_model *m) {
+    const tub_model_config *c = m->config;
+    const tub_model_cost *cost = &m->cost;
+    char text[OUTPUT_FIGURE];
+    print_row("model");
+    printf("%s\n", m->name);
+    print_row("input");
+    printf("%lld x %lld x %lld x %lld (T H W C)\n", (long long)c->frames, (long long)c->height,
+           (long long)c->width, (long long)c->channels);
+    print_row("tubelet");
+    printf("%lld x %lld x %lld", (long long)c->tubelet[0], (long long)c->tubelet[1],
+           (long long)c->tubelet[2]);
+    if (c->stride[0] != 0 && memcmp(c->stride, c->tubelet, sizeof c->stride) != 0) {
+        printf(", stride %lld x %lld x %lld", (long long)c->stride[0], (long long)c->stride[1],
+               (long long)c->stride[2]);
+    }
+    putchar('\n');
+    print_row("tokens");
+    printf("%lld (grid %lld x %lld x %lld)\n", (long long)cost->tokens, (long long)cost->grid[0],
+           (long long)cost->grid[1], (long long)cost->grid[2]);
+    print_row("layers");
+    printf("%lld, width %lld, %lld heads of %lld, MLP %lld\n", (long long)c->layers,
+           (long long)c->hidden, (long long)c->heads, (long long)(c->hidden / c->heads),
+           (long long)c->mlp);
+    print_row("GELU");
+    printf("%s, %s the second MLP layer\n", gelu_name(c->gelu), c->mlp_output_gelu ? "also after" : "not after");
+    print_row("pooling");
+    printf("%s\n", pooling_name(c->pooling));
+    print_row("classes");
+    printf("%lld", (long long)c->classes);
+    const char *const *labels = m->model != NULL ? tub_model_labels(m->model) : NULL;
+    for (int64_t k = 0; labels != NULL && k < c->classes; k++) {
+        printf("%s%s", k > 0 ? ", " : ": ", labels[k]);
+    }
+    putchar('\n');
+    print_row("parameters");
+    printf("%s in %lld arrays\n", output_grouped(text, cost->parameters), (long long)cost->arrays);
+    print_row("cost of one clip");
+    printf("%.3f GFLOP forward (two per multiply-add)\n", 2e-9 * cost->multiply_adds);
+    print_row("memory");
+    printf("%.1f MiB to classify one clip, %.1f MiB to train with batch %lld\n",
+           mib * (double)cost->forward_bytes, mib * (double)cost->training_bytes,
+           (long long)m->batch);
+    if (m->arrays) {
+        print_arrays(m);
+    }
+}
+
+static json_t *arrays_json(const tub_model *model) {
+    json_t *list = json_array();
+    int64_t n = tub_model_parameters(model);
+    for (int64_t i = 0; i < n; i++) {
+        tub_parameter p;
+        tub_error err;
+        if (tub_model_parameter(model, i, &p, &err) == TUB_OK) {
+            json_array_append_new(
+                list, json_pack("{s:s,s:s,s:o,s:I}", "name", p.name, "role", p.role, "shape",
+                                output_integers(p.shape, p.rank), "count", (json_int_t)p.count));
+        }
+    }
+    return list;
+}
+
+json_t *info_model_json(const info_model *m) {
+    const tub_model_config *c = m->config;
+    const int64_t input[4] = {c->frames, c->height, c->width, c->channels};
+    const int64_t *stride = c->stride[0] != 0 ? c->stride : c->tubelet;
+    json_t *object = json_pack(
+        "{s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:s,s:I,s:I,s:o,s:I,s:I,s:I}",
+        "kind", "model", "name", m->name, "input", output_integers(input, 4), "tubelet",
+        output_integers(c->tubelet, 3), "stride", output_integers(stride, 3), "grid",
+        output_integers(m->cost.grid, 3), "tokens", (json_int_t)m->cost.tokens, "layers",
+        (json_int_t)c->layers, "hidden", (json_int_t)c->hidden, "heads", (json_int_t)c->heads,
+        "mlp", (json_int_t)c->mlp, "classes", (json_int_t)c->classes, "gelu", gelu_name(c->gelu),
+        "mlp_output_gelu", c->mlp_output_gelu, "pooling",
+        c->pooling == TUB_POOL_MEAN ? "mean" : "class_token", "parameters",
+        (json_int_t)m->cost.parameters, "arrays", (json_int_t)m->cost.arrays, "multiply_adds",
+        output_number(m->cost.multiply_adds), "forward_bytes", (json_int_t)m->cost.forward_bytes,
+        "training_bytes", (json_int_t)m->cost.training_bytes, "batch_size", (json_int_t)m->batch);
+    const char *const *labels = m->model != NULL ? tub_model_labels(m->model) : NULL;
+    if (labels != NULL) {
+        json_t *list = json_array();
+        for (int64_t k = 0; k < c->classes; k++) {
+            json_array_append_new(list, output_label(labels, k));
+        }
+        json_object_set_new(object, "labels", list);
+    }
+    if (m->arrays) {
+        json_object_set_new(object, "parameter_arrays", arrays_json(m->model));
+    }
+    return object;
+}
+
+void info_print_data(const tub_dataset_info *info) {
+    print_row("data set");
+    printf("%s\n", info->name);
+    print_row("licence");
+    printf("%s\n", info->licence != NULL ? info->licence : "not known");
+    print_row("sample");
+    printf("%lld x %lld x %lld x %lld (T H W C), %s\n", (long long)info->frames,
+           (long long)info->height, (long long)info->width, (long long)info->channels,
+           dtype_name(info->dtype));
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        print_row(tub_split_name((tub_split)s));
+        printf("%lld samples", (long long)info->count[s]);
+        if (info->constant[s] > 0) {
+            printf(", %lld of them constant", (long long)info->constant[s]);
+        }
+        putchar('\n');
+    }
+    print_row("classes");
+    printf("%lld", (long long)info->classes);
+    for (int64_t k = 0; info->labels != NULL && k < info->classes; k++) {
+        printf("%s%s", k > 0 ? ", " : ": ", info->labels[k]);
+    }
+    putchar('\n');
+}
+
+json_t *info_data_json(const tub_dataset_info *info) {
+    const int64_t sample[4] = {info->frames, info->height, info->width, info->channels};
+    json_t *labels = info->labels != NULL ? json_array() : json_null();
+    for (int64_t k = 0; info->labels != NULL && k < info->classes; k++) {
+        json_array_append_new(labels, output_label(info->labels, k));
+    }
+    return json_pack("{s:s,s:s,s:s?,s:o,s:s,s:I,s:o,s:o,s:o}", "kind", "data", "name", info->name,
+                     "licence", info->licence, "sample", output_integers(sample, 4), "dtype",
+                     dtype_name(info->dtype), "classes", (json_int_t)info->classes, "labels",
+                     labels, "samples", output_integers(info->count, TUB_SPLITS), "constant",
+                     output_integers(info->constant, TUB_SPLITS));
+}
+
+void info_print_known(const tub_known_dataset *k) {
+    print_row("data set");
+    printf("%s: %s\n", k->name, k->title);
+    print_row("licence");
+    printf("%s\n", k->licence != NULL ? k->licence : "not known");
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        print_row(tub_split_name((tub_split)s));
+        printf("%lld samples\n", (long long)k->count[s]);
+    }
+    print_row("classes");
+    printf("%lld\n", (long long)k->classes);
+    print_row("file");
+    printf("%s, not downloaded yet: tubelet fetch %s\n", k->file, k->name);
+}
+
+json_t *info_known_json(const tub_known_dataset *k) {
+    return json_pack("{s:s,s:s,s:s,s:s?,s:I,s:o,s:b}", "kind", "data", "name", k->name, "title",
+                     k->title, "licence", k->licence, "classes", (json_int_t)k->classes, "samples",
+                     output_integers(k->count, TUB_SPLITS), "downloaded", 0);
+}
+
+void info_print_machine(const tub_context *ctx, const tub_machine *machine) {
+    print_row("tubelet");
+    printf("%s\n", tub_version());
+    print_row("processor");
+    printf("%s\n", machine->processor);
+    print_row("cores");
+    printf("%d, %d threads in use\n", machine->cores, tub_context_threads(ctx));
+    print_row("instruction sets");
+    printf("portable%s%s\n", machine->has_avx2 ? ", avx2" : "", machine->has_avx512 ? ", avx512" : "");
+    print_row("kernels");
+    printf("%s\n", tub_context_cpu(ctx));
+}
+
+json_t *info_machine_json(const tub_context *ctx, const tub_machine *machine) {
+    return json_pack("{s:s,s:s,s:s,s:i,s:i,s:b,s:b,s:s}", "kind", "machine", "version",
+                     tub_version(), "processor", machine->processor, "cores", machine->cores,
+                     "threads", tub_context_threads(ctx), "avx2", machine->has_avx2, "avx512",
+                     machine->has_avx512, "kernels", tub_context_cpu(ctx));
+}

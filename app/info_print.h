@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts about models, data sets and the machine as text and as JSON. */
+#ifndef APP_INFO_PRINT_H
+#define APP_INFO_PRINT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <tubelet/tubelet.h>
+
+typedef struct info_model {
+    const char *name;
+    const tub_model_config *config;
+    const tub_model *model; /* NULL for a preset whose arrays are not asked for */
+    tub_model_cost cost;
+    int64_t batch; /* of cost.training_bytes */
+    bool arrays;
+} info_model;
+
+/* The JSON functions return NULL when there is no memory. */
+void info_print_model(const info_model *m);
+json_t *info_model_json(const info_model *m);
+void info_print_data(const tub_dataset_info *info);
+json_t *info_data_json(const tub_dataset_info *info);
+/* A data set that is known but not downloaded. */
+void info_print_known(const tub_known_dataset *k);
+json_t *info_known_json(const tub_known_dataset *k);
+void info_print_machine(const tub_context *ctx, const tub_machine *machine);
+json_t *info_machine_json(const tub_context *ctx, const tub_machine *machine);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ctrl-C: the first one asks the training to save and stop, the second one ends the program. */
+#include "interrupt.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <unistd.h>
+
+/* A signal handler has no argument of ours, so the program (not the library) keeps these two. */
+static tub_context *volatile interrupted_context;
+static volatile sig_atomic_t interrupt_count;
+
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+enum { SIGNALS = sizeof signals / sizeof signals[0] };
+
+static void say(const char *text, size_t length) {
+    /* Nothing can be done about a terminal that is gone. */
+    ssize_t written = write(STDERR_FILENO, text, length);
+    (void)written;
+}
+
+static void on_signal(int number) {
+    static const char first[] =
+        "\nStopping after this step; the run will be saved. Once more to stop at once.\n";
+    if (interrupt_count++ == 0 && interrupted_context != NULL) {
+        tub_train_stop(interrupted_context);
+        say(first, sizeof first - 1);
+        return;
+    }
+    /* The second one: as if there were no handler, so that a calling shell sees the signal. */
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+void interrupt_begin(tub_context *ctx) {
+    interrupted_context = ctx;
+    interrupt_count = 0;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (int i = 0; i < SIGNALS; i++) {
+        struct sigaction old;
+        /* A signal that the caller has chosen to ignore (nohup) stays ignored. */
+        if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) {
+            sigaction(signals[i], &action, NULL);
+        }
+    }
+}
+
+int interrupt_end(void) {
+    for (int i = 0; i < SIGNALS; i++) {
+        struct sigaction old;
+        if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == on_signal) {
+            signal(signals[i], SIG_DFL);
+        }
+    }
+    interrupted_context = NULL;
+    return interrupt_count;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Results for machines and people: JSON lines, CSV fields, files that are written whole or not at all. */
+#include "output.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Nine digits tell every float32 from its neighbours. */
+enum { JSON_FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(9) };
+
+json_t *output_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+json_t *output_interval(const tub_interval *interval) {
+    return json_pack("{s:o,s:o,s:o}", "value", output_number(interval->value), "low",
+                     output_number(interval->low), "high", output_number(interval->high));
+}
+
+json_t *output_floats(const float *values, int64_t n) {
+    json_t *array = json_array();
+    for (int64_t i = 0; i < n; i++) {
+        json_array_append_new(array, output_number((double)values[i]));
+    }
+    return array;
+}
+
+json_t *output_integers(const int64_t *values, int64_t n) {
+    json_t *array = json_array();
+    for (int64_t i = 0; i < n; i++) {
+        json_array_append_new(array, json_integer(values[i]));
+    }
+    return array;
+}
+
+json_t *output_label(const char *const *labels, int64_t index) {
+    json_t *label = labels != NULL ? json_string(labels[index]) : NULL;
+    return label != NULL ? label : json_null();
+}
+
+bool output_line(json_t *object) {
+    bool fine = object != NULL && json_dumpf(object, stdout, JSON_FLAGS) == 0;
+    json_decref(object);
+    putchar('\n');
+    return fine;
+}
+
+void output_epoch(const tub_event *event) {
+    json_t *line = json_pack(
+        "{s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", (json_int_t)event->epoch, "step",
+        (json_int_t)event->done, "seconds", output_number(event->seconds), "train_loss",
+        output_number(event->train.loss), "train_top1", output_number(event->train.top1),
+        "train_top5", output_number(event->train.top5), "val_loss",
+        output_number(event->val.loss), "val_top1", output_number(event->val.top1), "val_top5",
+        output_number(event->val.top5), "val_auc", output_number(event->val.auc), "lr",
+        output_number(event->lr));
+    (void)output_line(line);
+    fflush(stdout); /* whoever reads the lines wants them now */
+}
+
+/* Writes the text to an open file and makes it last. */
+static bool write_whole(FILE *file, const char *text) {
+    bool fine = fputs(text, file) >= 0 && fputc('\n', file) != EOF && fflush(file) == 0 &&
+                fsync(fileno(file)) == 0;
+    int first = errno;
+    if (fclose(file) != 0 && fine) {
+        return false;
+    }
+    errno = first;
+    return fine;
+}
+
+bool output_file(json_t *object, const char *path, char *why, size_t why_size) {
+    char temporary[PATH_MAX];
+    char *text = object != NULL ? json_dumps(object, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(object);
+    bool fine = false;
+    int handle = -1;
+    errno = ENOMEM;
+    if (text == NULL) {
+        goto done;
+    }
+    errno = ENAMETOOLONG;
+    if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) {
+        goto done;
+    }
+    handle = mkstemp(temporary);
+    if (handle < 0) {
+        goto done;
+    }
+    FILE *file = fdopen(handle, "w");
+    if (file == NULL) {
+        close(handle);
+        goto remove;
+    }
+    /* mkstemp gives 0600; a result is as readable as any file that the user makes. */
+    mode_t mask = umask(0);
+    umask(mask);
+    if (fchmod(handle, 0666 & ~mask) != 0) {
+        fclose(file);
+        goto remove;
+    }
+    fine = write_whole(file, text) && rename(temporary, path) == 0;
+remove:
+    if (!fine) {
+        int first = errno;
+        unlink(temporary);
+        errno = first;
+    }
+done:
+    if (!fine) {
+        snprintf(why, why_size, "%s could not be written: %s", path, strerror(errno));
+    }
+    free(text);
+    return fine;
+}
+
+void output_csv_text(const char *text) {
+    if (strpbrk(text, ",\"\n\r") == NULL) {
+        fputs(text, stdout);
+        return;
+    }
+    putchar('"');
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '"') {
+            putchar('"');
+        }
+        putchar(*c);
+    }
+    putchar('"');
+}
+
+const char *output_figure(char out[OUTPUT_FIGURE], double value) {
+    if (isnan(value)) {
+        snprintf(out, OUTPUT_FIGURE, "-");
+    } else {
+        snprintf(out, OUTPUT_FIGURE, "%.4f", value);
+    }
+    return out;
+}
+
+const char *output_grouped(char out[OUTPUT_FIGURE], int64_t value) {
+    char digits[OUTPUT_FIGURE];
+    int n = snprintf(digits, sizeof digits, "%" PRId64, value < 0 ? -value : value);
+    size_t used = 0;
+    if (value < 0) {
+        out[used++] = '-';
+    }
+    for (int i = 0; i < n && used < OUTPUT_FIGURE - 2; i++) {
+        if (i > 0 && (n - i) % 3 == 0) {
+            out[used++] = ',';
+        }
+        out[used++] = digits[i];
+    }
+    out[used] = '\0';
+    return out;
+}

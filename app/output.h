@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Results for machines and people: JSON lines, CSV fields, files that are written whole or not at all. */
+#ifndef APP_OUTPUT_H
+#define APP_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <tubelet/tubelet.h>
+
+/* A number, or null where it is not finite: JSON has no NaN. */
+json_t *output_number(double value);
+/* {"value":…,"low":…,"high":…} */
+json_t *output_interval(const tub_interval *interval);
+json_t *output_floats(const float *values, int64_t n);
+json_t *output_integers(const int64_t *values, int64_t n);
+/* A class name, or null. */
+json_t *output_label(const char *const *labels, int64_t index);
+/* Prints an object on a line of its own to stdout and releases it. False: no memory. */
+bool output_line(json_t *object);
+/* The line of one epoch (docs/json.md). */
+void output_epoch(const tub_event *event);
+/* Writes an object to a file through a temporary one beside it; the file appears whole or not at all. Releases the object. */
+bool output_file(json_t *object, const char *path, char *why, size_t why_size);
+/* A CSV field to stdout, in quotes where it needs them. */
+void output_csv_text(const char *text);
+
+/* "0.1234" with four digits, "-" for NaN; returns out. */
+enum { OUTPUT_FIGURE = 32 };
+const char *output_figure(char out[OUTPUT_FIGURE], double value);
+/* 1656971 as "1,656,971"; returns out. */
+const char *output_grouped(char out[OUTPUT_FIGURE], int64_t value);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tubelet predict: classes and probabilities of volumes in files or of a data set's split. */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "output.h"
+#include "predict_print.h"
+
+enum { KEY_CSV = CLI_KEY_OWN, KEY_NO_PREPROCESS, KEY_SPLIT, KEY_FIRST, KEY_DATA_URL };
+
+static const struct argp_option options[] = {
+    {"csv", KEY_CSV, NULL, 0, "Print comma-separated values with a header line", 1},
+    {"no-preprocess", KEY_NO_PREPROCESS, NULL, 0,
+     "The files hold float32 values [T,H,W,C] just as the model takes them", 1},
+    {"data", 'd', "NAME", 0, "Take the volumes from a data set instead of files", 1},
+    {"split", KEY_SPLIT, "SPLIT", 0, "Split of that data set (default test)", 1},
+    {"first", KEY_FIRST, "N", 0, "Only the first N volumes of the split", 1},
+    {"data-url", KEY_DATA_URL, "URL", 0, "Folder of a mirror for the download", 1},
+    CLI_OPTIONS_COMPUTE,
+    CLI_OPTIONS_TALK,
+    {0}};
+
+typedef struct predict_options {
+    cli_common common;
+    const char *model, *data;
+    tub_dataset_options data_options;
+    tub_split split;
+    long first;
+    bool csv, no_preprocess, split_given;
+    const char **files;
+    int count;
+} predict_options;
+
+/* Options that contradict each other, once all are read. */
+static error_t check(const predict_options *o, struct argp_state *state) {
+    if (o->model == NULL) {
+        return cli_misuse(state, "needs a model folder and files to classify");
+    }
+    if (o->data == NULL && o->count == 0) {
+        return cli_misuse(state, "nothing to classify; name files, or a data set with --data");
+    }
+    if (o->data != NULL && o->count > 0) {
+        return cli_misuse(state, "--data and files contradict each other; give one of them");
+    }
+    if (o->data == NULL && (o->split_given || o->first > 0)) {
+        return cli_misuse(state, "%s works with --data only", o->split_given ? "--split" : "--first");
+    }
+    if (o->data != NULL && o->no_preprocess) {
+        return cli_misuse(state, "--no-preprocess works with files only");
+    }
+    if (o->csv && o->common.json) {
+        return cli_misuse(state, "--csv and --json contradict each other");
+    }
+    return 0;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    predict_options *o = state->input;
+    tub_error err;
+    switch (key) {
+    case KEY_CSV:
+        o->csv = true;
+        return 0;
+    case KEY_NO_PREPROCESS:
+        o->no_preprocess = true;
+        return 0;
+    case 'd':
+        o->data = argument;
+        return 0;
+    case KEY_SPLIT:
+        o->split_given = true;
+        return tub_split_parse(argument, &o->split, &err) == TUB_OK
+                   ? 0
+                   : cli_misuse(state, "--split: %s", err.message);
+    case KEY_FIRST:
+        return cli_parse_int(state, "--first", argument, 1, LONG_MAX, &o->first) ? 0 : ECANCELED;
+    case KEY_DATA_URL:
+        o->data_options.data_url = argument;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->model == NULL) {
+            o->model = argument;
+        } else {
+            o->files[o->count++] = argument;
+        }
+        return 0;
+    case ARGP_KEY_END:
+        return check(o, state);
+    default:
+        return cli_parse_common(key, argument, state);
+    }
+}
+
+/* Classifies a block of volumes and prints each. */
+static tub_status classify(predict_printer *printer, tub_model *model, const predict_block *block,
+                           tub_error *err) {
+    const tub_model_config *c = tub_model_describe(model);
+    int64_t volume = c->frames * c->height * c->width * c->channels;
+    size_t element = block->dtype == TUB_U8 ? 1 : sizeof(float);
+    /* Small batches: the first lines appear at once and memory stays small, and a batch's size changes no bit. */
+    enum { BATCH = 32 };
+    float *out = calloc((size_t)c->classes * 2 * BATCH, sizeof(float));
+    if (out == NULL) {
+        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
+        return TUB_E_MEMORY;
+    }
+    tub_status status = TUB_OK;
+    for (int64_t i = 0; i < block->count && status == TUB_OK; i += BATCH) {
+        int64_t n = block->count - i < BATCH ? block->count - i : BATCH;
+        const char *x = (const char *)block->samples + (size_t)(i * volume) * element;
+        float *probabilities = out + BATCH * c->classes;
+        double start = predict_clock();
+        status = tub_model_forward(model, n, block->dtype, x, out, probabilities, err);
+        double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
+        for (int64_t k = 0; k < n && status == TUB_OK; k++) {
+            predict_line line = {block->file,
+                                 block->first + i + k,
+                                 block->truth != NULL ? block->truth[i + k] : -1,
+                                 out + k * c->classes,
+                                 probabilities + k * c->classes,
+                                 milliseconds};
+            predict_print(printer, &line);
+        }
+    }
+    free(out);
+    return status;
+}
+
+static bool fits(const tub_model_config *c, int64_t t, int64_t h, int64_t w, int64_t channels) {
+    return c->frames == t && c->height == h && c->width == w && c->channels == channels;
+}
+
+static tub_status shape_error(const tub_model_config *c, const char *name, const int64_t got[4],
+                              tub_error *err) {
+    err->status = TUB_E_SHAPE;
+    snprintf(err->message, sizeof err->message,
+             "%.300s: a volume is [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+             "], the model takes [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "]",
+             name, got[0], got[1], got[2], got[3], c->frames, c->height, c->width, c->channels);
+    return err->status;
+}
+
+static tub_status classify_file(predict_printer *printer, tub_context *ctx, tub_model *model,
+                                const char *file, bool as_is, tub_error *err) {
+    const tub_model_config *c = tub_model_describe(model);
+    const int64_t want[4] = {c->frames, c->height, c->width, c->channels};
+    tub_volumes v;
+    tub_status status = tub_volumes_read(ctx, file, want, &v, err);
+    if (status != TUB_OK) {
+        return status;
+    }
+    const int64_t got[4] = {v.frames, v.height, v.width, v.channels};
+    if (!fits(c, got[0], got[1], got[2], got[3])) {
+        status = shape_error(c, file, got, err);
+    } else if (as_is && v.dtype != TUB_F32) {
+        err->status = status = TUB_E_SHAPE;
+        snprintf(err->message, sizeof err->message,
+                 "%.300s: --no-preprocess takes float32 values, the file has uint8; leave the "
+                 "option away",
+                 file);
+    } else {
+        predict_block block = {file, v.first, v.count, v.dtype, v.data, v.truth};
+        status = classify(printer, model, &block, err);
+    }
+    tub_volumes_free(&v);
+    return status;
+}
+
+/* Every file; a bad one is named and counted, and the work goes on. */
+static int classify_files(const cli_command *self, predict_printer *printer, cli_work *work,
+                          tub_model *model, const predict_options *o) {
+    int bad = 0;
+    for (int i = 0; i < o->count; i++) {
+        tub_error err;
+        if (classify_file(printer, work->context, model, o->files[i], o->no_preprocess, &err) !=
+            TUB_OK) {
+            fflush(stdout); /* the sentence stands where the file would */
+            (void)cli_fail(self, &err);
+            bad++;
+        }
+    }
+    if (bad > 0 && o->count > 1) {
+        (void)cli_fail_with(self, "%d of %d files could not be classified", bad, o->count);
+    }
+    return bad > 0 ? CLI_FAILED : CLI_DONE;
+}
+
+static int classify_data(const cli_command *self, predict_printer *printer, cli_work *work,
+                         tub_model *model, const predict_options *o) {
+    tub_dataset *data = NULL;
+    tub_error err;
+    if (tub_dataset_open(work->context, o->data, &o->data_options, &data, &err) != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    const tub_dataset_info *info = tub_dataset_describe(data);
+    const tub_model_config *c = tub_model_describe(model);
+    const int64_t got[4] = {info->frames, info->height, info->width, info->channels};
+    int64_t count = info->count[o->split];
+    tub_status status = TUB_OK;
+    int code = CLI_DONE;
+    if (count == 0) {
+        code = cli_fail_with(self, "%s has no %s split", o->data, tub_split_name(o->split));
+    } else if (!fits(c, got[0], got[1], got[2], got[3])) {
+        status = shape_error(c, o->data, got, &err);
+    } else {
+        progress_clear(&work->progress);
+        predict_block block = {o->data,
+                               0,
+                               o->first > 0 && o->first < count ? o->first : count,
+                               info->dtype,
+                               tub_dataset_samples(data, o->split),
+                               tub_dataset_labels(data, o->split)};
+        if (tub_model_labels(model) == NULL && info->classes == c->classes) {
+            printer->labels = info->labels;
+        }
+        status = classify(printer, model, &block, &err);
+    }
+    if (status != TUB_OK) {
+        code = cli_fail(self, &err);
+    }
+    tub_dataset_close(data);
+    return code;
+}
+
+static int run(const cli_command *self, int argc, char **argv) {
+    predict_options o = {.data_options = tub_dataset_options_default(), .split = TUB_TEST};
+    cli_work work;
+    o.files = calloc((size_t)argc + 1, sizeof *o.files);
+    if (o.files == NULL) {
+        return cli_fail_with(self, "out of memory");
+    }
+    int code = cli_parse(self, argc, argv, &o.common);
+    if (code == CLI_GO) {
+        code = CLI_FAILED;
+        if (cli_work_begin(&work, &o.common)) {
+            tub_model *model = NULL;
+            tub_error err;
+            if (tub_model_open(work.context, o.model, &model, &err) != TUB_OK) {
+                code = cli_fail(self, &err);
+            } else {
+                predict_printer printer;
+                predict_printer_init(&printer, o.common.json ? PREDICT_JSON
+                                               : o.csv       ? PREDICT_CSV
+                                                             : PREDICT_TEXT,
+                                     tub_model_describe(model)->classes, tub_model_labels(model));
+                code = o.data != NULL ? classify_data(self, &printer, &work, model, &o)
+                                      : classify_files(self, &printer, &work, model, &o);
+            }
+            tub_model_close(model);
+            cli_work_end(&work);
+        }
+    }
+    free(o.files);
+    return code;
+}
+
+const cli_command cli_predict = {
+    .name = "predict",
+    .arguments = "MODEL FILE...\nMODEL --data NAME",
+    .summary = "classifies volumes",
+    .description =
+        "FILE is a .npy of one volume or a stack, a .npz with one array, or a member of one: "
+        "set.npz:test_images, set.npz:test_images[5], set.npz:test_images[5:10]. A bad file among "
+        "many is named and the work goes on; the exit code is 1 then.",
+    .examples = "  tubelet predict runs/first volume.npy\n"
+                "  tubelet predict runs/first organmnist3d.npz:test_images[5] --json\n"
+                "  tubelet predict runs/first --data phantom3d --split test --first 5\n"
+                "  tubelet predict runs/first *.npy --csv > classes.csv",
+    .options = options,
+    .parser = parse,
+    .run = run,
+};

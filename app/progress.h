@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Draws the library's events: a bar on a terminal, plain lines elsewhere, JSON lines for programs. */
+#ifndef APP_PROGRESS_H
+#define APP_PROGRESS_H
+
+#include <stdbool.h>
+#include <tubelet/tubelet.h>
+
+typedef struct progress {
+    const char *command; /* prefix of warnings */
+    bool quiet;          /* warnings only */
+    bool json;           /* one object per epoch on stdout */
+    bool terminal;       /* stderr is one: draw a bar */
+    bool bar_shown;      /* the cursor is at the end of a bar */
+    double drawn;        /* when the bar was drawn last, seconds of the monotonic clock */
+    uint64_t epochs;
+    uint64_t first_step; /* where this session began, and when: for the time left */
+    double started;
+    double epoch_started;
+} progress;
+
+void progress_init(progress *p, const char *command, bool quiet, bool json);
+/* A tub_event_fn; user is the progress. */
+void progress_event(void *user, const tub_event *event);
+/* Removes the bar, so that other text can follow. */
+void progress_clear(progress *p);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prints a training configuration as the recipe that gives it. */
+#ifndef APP_RECIPE_H
+#define APP_RECIPE_H
+
+#include <stdbool.h>
+#include <tubelet/tubelet.h>
+
+/* Every setting with its value: YAML that --recipe reads back, or one JSON object. False: no memory. */
+bool recipe_print(const tub_train_config *config, bool json);
+
+#endif

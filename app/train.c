@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tubelet train: from a data set, a recipe and options to a run folder; or on with an interrupted run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "interrupt.h"
+#include "output.h"
+#include "recipe.h"
+
+enum {
+    KEY_RECIPE = CLI_KEY_OWN,
+    KEY_OUT,
+    KEY_RESUME,
+    KEY_FORCE,
+    KEY_DRY_RUN,
+    SETTINGS_LIMIT = 256,
+    RUNS_LIMIT = 10000
+};
+
+static const struct argp_option options[] = {
+    {"recipe", KEY_RECIPE, "FILE", 0, "Read settings from a YAML recipe first", 1},
+    {"out", 'o', "RUN", 0, "Run folder to make (default: runs/DATA-NUMBER)", 1},
+    {"resume", KEY_RESUME, "RUN", 0, "Go on with this run; of the settings only --epochs may change", 1},
+    {"force", KEY_FORCE, NULL, 0, "Replace the run folder if it exists", 1},
+    {"dry-run", KEY_DRY_RUN, NULL, 0, "Print the resolved recipe and stop", 1},
+    CLI_OPTIONS_COMPUTE,
+    CLI_OPTIONS_TALK,
+    {0}};
+
+typedef struct train_options {
+    cli_common common;
+    const char *recipe, *out, *resume;
+    bool force, dry_run;
+    int count; /* settings given on the command line, in their order */
+    struct {
+        const tub_option *setting;
+        const char *text;
+    } given[SETTINGS_LIMIT];
+} train_options;
+
+static const char *given(const train_options *o, const char *key) {
+    for (int i = o->count - 1; i >= 0; i--) {
+        if (strcmp(o->given[i].setting->key, key) == 0) {
+            return o->given[i].text;
+        }
+    }
+    return NULL;
+}
+
+/* Only what does not change the run's past may be given with --resume. */
+static error_t check_resume(const train_options *o, struct argp_state *state) {
+    const char *wrong = o->recipe != NULL ? "recipe"
+                        : o->out != NULL  ? "out"
+                        : o->force        ? "force"
+                        : o->dry_run      ? "dry-run"
+                                          : NULL;
+    if (wrong != NULL) {
+        return cli_misuse(state, "--resume and --%s contradict each other; a resumed run keeps its "
+                                 "folder and recipe", wrong);
+    }
+    for (int i = 0; i < o->count; i++) {
+        const char *key = o->given[i].setting->key;
+        if (strcmp(key, "epochs") != 0) {
+            return cli_misuse(state, "--resume keeps the run's recipe: %s can't change, only "
+                                     "--epochs can", key);
+        }
+    }
+    return 0;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    train_options *o = state->input;
+    const tub_option *setting = key >= CLI_KEY_SETTING ? cli_setting(key) : NULL;
+    if (setting != NULL) {
+        if (o->count == SETTINGS_LIMIT) {
+            return cli_misuse(state, "more than %d settings on one line", SETTINGS_LIMIT);
+        }
+        o->given[o->count].setting = setting;
+        o->given[o->count++].text = argument != NULL ? argument : "true";
+        return 0;
+    }
+    switch (key) {
+    case KEY_RECIPE:
+        o->recipe = argument;
+        return 0;
+    case 'o':
+        o->out = argument;
+        return 0;
+    case KEY_RESUME:
+        o->resume = argument;
+        return 0;
+    case KEY_FORCE:
+        o->force = true;
+        return 0;
+    case KEY_DRY_RUN:
+        o->dry_run = true;
+        return 0;
+    case ARGP_KEY_END:
+        return o->resume != NULL ? check_resume(o, state) : 0;
+    default:
+        return cli_parse_common(key, argument, state);
+    }
+}
+
+/* Defaults, then the recipe, then the command line; a preset first, because it sets every value of the model. */
+static tub_status resolve(tub_context *ctx, const train_options *o, tub_train_config *config,
+                          tub_error *err) {
+    *config = tub_train_config_default();
+    tub_status status = TUB_OK;
+    if (o->recipe != NULL) {
+        status = tub_recipe_read(ctx, o->recipe, config, err);
+    }
+    const char *preset = given(o, "preset");
+    if (status == TUB_OK && preset != NULL) {
+        status = tub_train_config_set(config, "preset", preset, err);
+    }
+    for (int i = 0; i < o->count && status == TUB_OK; i++) {
+        if (strcmp(o->given[i].setting->key, "preset") != 0) {
+            status = tub_train_config_set(config, o->given[i].setting->key, o->given[i].text, err);
+        }
+    }
+    return status == TUB_OK ? tub_train_config_check(config, err) : status;
+}
+
+/* "runs/adrenalmnist3d-1": the first number that is free. False when none is. */
+static bool default_run(const char *data, char *out, size_t size) {
+    const char *slash = strrchr(data, '/');
+    const char *name = slash != NULL ? slash + 1 : data;
+    int length = (int)strcspn(name, ".");
+    if (mkdir("runs", 0777) != 0 && access("runs", F_OK) != 0) {
+        return false;
+    }
+    for (int i = 1; i < RUNS_LIMIT; i++) {
+        int n = snprintf(out, size, "runs/%.*s-%d", length, name, i);
+        if (n > 0 && (size_t)n < size && access(out, F_OK) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void print_result(const train_options *o, const char *run, const tub_train_result *result) {
+    char a[OUTPUT_FIGURE], b[OUTPUT_FIGURE], c[OUTPUT_FIGURE];
+    if (result->stopped) {
+        fprintf(stderr, "Stopped after step %lld, everything is saved. Go on with: tubelet train "
+                        "--resume %s\n", (long long)result->steps, run);
+        return;
+    }
+    if (!o->common.json) {
+        printf("%s: %lld epochs, loss %s, val top-1 %s, val AUC %s\n", run,
+               (long long)result->epochs, output_figure(a, result->train.loss),
+               output_figure(b, result->val.top1), output_figure(c, result->val.auc));
+        if (result->best_epoch > 0) {
+            printf("%s/best: epoch %lld, val top-1 %s, val AUC %s\n", run,
+                   (long long)result->best_epoch, output_figure(a, result->best_val.top1),
+                   output_figure(b, result->best_val.auc));
+        }
+    }
+    if (!o->common.quiet) {
+        fprintf(stderr, "Evaluate it with: tubelet eval %s --split test\n", run);
+    }
+}
+
+/* The training proper, between the two ends of Ctrl-C's meaning. */
+static int work_on(const cli_command *self, tub_context *ctx, const train_options *o) {
+    tub_error err;
+    tub_train_config config;
+    tub_train_result result = {0};
+    tub_status status;
+    char folder[TUB_PATH_LENGTH];
+    const char *run = o->resume != NULL ? o->resume : o->out;
+    if (o->resume != NULL) {
+        const char *epochs = given(o, "epochs");
+        config = tub_train_config_default();
+        if (epochs != NULL && tub_train_config_set(&config, "epochs", epochs, &err) != TUB_OK) {
+            return cli_fail(self, &err);
+        }
+        interrupt_begin(ctx);
+        status = tub_train_resume(ctx, run, NULL, epochs != NULL ? config.epochs : 0, &result, &err);
+    } else {
+        if (resolve(ctx, o, &config, &err) != TUB_OK) {
+            return cli_fail(self, &err);
+        }
+        if (o->dry_run) {
+            return recipe_print(&config, o->common.json) ? CLI_DONE : CLI_FAILED;
+        }
+        if (config.data[0] == '\0') {
+            fprintf(stderr, "tubelet train: no data set; name one with --data, for example --data "
+                            "phantom3d\n");
+            return CLI_MISUSE;
+        }
+        if (run == NULL) {
+            if (!default_run(config.data, folder, sizeof folder)) {
+                return cli_fail_with(self, "no free run folder below runs/; name one with --out");
+            }
+            run = folder;
+        }
+        interrupt_begin(ctx);
+        status = tub_train(ctx, &config, NULL, run, o->force, &result, &err);
+    }
+    (void)interrupt_end();
+    if (status != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    print_result(o, run, &result);
+    return result.stopped ? CLI_FAILED : CLI_DONE;
+}
+
+static int run(const cli_command *self, int argc, char **argv) {
+    train_options *o = calloc(1, sizeof *o);
+    if (o == NULL) {
+        return cli_fail_with(self, "out of memory");
+    }
+    int code = cli_parse(self, argc, argv, &o->common);
+    if (code == CLI_GO) {
+        cli_work work;
+        code = CLI_FAILED;
+        if (cli_work_begin(&work, &o->common)) {
+            code = work_on(self, work.context, o);
+            cli_work_end(&work);
+        }
+    }
+    free(o);
+    return code;
+}
+
+const cli_command cli_train = {
+    .name = "train",
+    .arguments = "--data NAME",
+    .summary = "trains a model into a run folder, or goes on with a run",
+    .description =
+        "Defaults come first, then the recipe, then the options. The run folder is a model folder "
+        "with the last weights; best/ in it holds those with the best validation AUC. Ctrl-C saves "
+        "and says how to go on.",
+    .examples =
+        "  tubelet train --data phantom3d --recipe recipes/keras-vivit.yaml --out runs/first\n"
+        "  tubelet train --data organmnist3d --epochs 20 --batch-size 64 --lr 2e-4\n"
+        "  tubelet train --resume runs/first\n"
+        "  tubelet train --resume runs/first --epochs 90",
+    .options = options,
+    .training_options = true,
+    .parser = parse,
+    .run = run,
+};
