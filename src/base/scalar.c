@@ -66,6 +66,40 @@ static double polynomial(const double *c, int count, double x)
     return sum;
 }
 
+/* ---- sums of two doubles ---- */
+
+/* An unevaluated sum of two doubles, |low| at most half an ulp of high. */
+typedef struct pair {
+    double high, low;
+} pair;
+
+static pair two_sum(double a, double b)
+{
+    double sum = a + b;
+    double part = sum - a;
+    return (pair){sum, (a - (sum - part)) + (b - part)};
+}
+
+static pair pair_add(pair a, pair b)
+{
+    pair s = two_sum(a.high, b.high);
+    return two_sum(s.high, s.low + (a.low + b.low));
+}
+
+static pair pair_mul(pair a, pair b)
+{
+    double product = a.high * b.high;
+    double rest = fma(a.high, b.high, -product) + (a.high * b.low + a.low * b.high);
+    return two_sum(product, rest);
+}
+
+static pair pair_div(pair a, pair b)
+{
+    double quotient = a.high / b.high;
+    double rest = fma(-quotient, b.high, a.high) + a.low - quotient * b.low;
+    return two_sum(quotient, rest / b.high);
+}
+
 /* ---- exp ---- */
 
 /* e^(high + low) = 2^k (head + tail), |tail| small beside head; head is 1 + r, r in [-ln 2 / 2, ln 2 / 2]. */
@@ -84,9 +118,9 @@ static exponential exponential_of(double high, double low)
     };
     double k = rint(high * INVERSE_LN2);
     double exact = high - k * LN2_HIGH;
-    double product = k * LN2_MIDDLE;
-    double r = exact - product;
-    double r_low = ((exact - r) - product) + low;
+    double correction = low - k * LN2_MIDDLE;
+    double r = exact + correction;
+    double r_low = (exact - r) + correction; /* far below r, whatever low was: r_low times e^r may be r_low times head */
     double head = 1.0 + r;
     double lost = r - (head - 1.0);
     double series = r * r * polynomial(c, 12, r);
@@ -106,21 +140,6 @@ double tub__exp(double x)
     }
     exponential e = exponential_of(x, 0.0);
     return scale(e.head + e.tail, e.k);
-}
-
-/* e^x - 1 for 0 <= x < 100. */
-static double exp_minus_one(double x)
-{
-    exponential e = exponential_of(x, 0.0);
-    if (e.k == 0) {
-        double r = e.head - 1.0; /* head - 1 and tail hold x's own digits only together: rebuild from x */
-        return x + ((e.tail - (x - r)));
-    }
-    double power = power_of_two(e.k);
-    double body = power * e.head;
-    double difference = body - 1.0;
-    double lost = (body - difference) - 1.0;
-    return difference + (lost + power * e.tail);
 }
 
 /* ---- log ---- */
@@ -166,38 +185,6 @@ double tub__log(double x)
 }
 
 /* ---- pow ---- */
-
-/* An unevaluated sum of two doubles, |low| at most half an ulp of high. */
-typedef struct pair {
-    double high, low;
-} pair;
-
-static pair two_sum(double a, double b)
-{
-    double sum = a + b;
-    double part = sum - a;
-    return (pair){sum, (a - (sum - part)) + (b - part)};
-}
-
-static pair pair_add(pair a, pair b)
-{
-    pair s = two_sum(a.high, b.high);
-    return two_sum(s.high, s.low + (a.low + b.low));
-}
-
-static pair pair_mul(pair a, pair b)
-{
-    double product = a.high * b.high;
-    double rest = fma(a.high, b.high, -product) + (a.high * b.low + a.low * b.high);
-    return two_sum(product, rest);
-}
-
-static pair pair_div(pair a, pair b)
-{
-    double quotient = a.high / b.high;
-    double rest = fma(-quotient, b.high, a.high) + a.low - quotient * b.low;
-    return two_sum(quotient, rest / b.high);
-}
 
 /* log of a positive finite x to about 100 bits: an exponent of 700 must leave 53 good ones. */
 static pair log_pair(double x)
@@ -311,6 +298,15 @@ double tub__cos(double x)
 
 /* ---- tanh, erf ---- */
 
+/* e^x - 1 for 0 <= x < 100. */
+static pair exp_minus_one(double x)
+{
+    exponential e = exponential_of(x, 0.0);
+    double power = power_of_two(e.k);
+    pair difference = two_sum(power * e.head, -1.0);
+    return two_sum(difference.high, difference.low + power * e.tail);
+}
+
 double tub__tanh(double x)
 {
     double magnitude = x < 0.0 ? -x : x;
@@ -320,8 +316,8 @@ double tub__tanh(double x)
     if (magnitude > 22.0) {
         return with_sign_of(1.0, x);
     }
-    double t = exp_minus_one(2.0 * magnitude);
-    return with_sign_of(magnitude < 1.0 ? t / (t + 2.0) : 1.0 - 2.0 / (t + 2.0), x);
+    pair t = exp_minus_one(2.0 * magnitude);
+    return with_sign_of(pair_div(t, pair_add(t, (pair){2.0, 0.0})).high, x);
 }
 
 /* Interpolation at Chebyshev nodes of erf(x) / x - 1 in x^2, and of erf(x) in x - centre, computed with 400 bits

@@ -11,11 +11,6 @@
 #include "base/file.h"
 #include "base/module.h"
 
-/* Until the CPU backend lies in src/backend: a context without one. */
-#pragma weak tub__cpu_best
-#pragma weak tub__cpu_backend_create
-#pragma weak tub__cpu_backend_destroy
-
 static const struct cpu_name {
     const char *text;
     tub_cpu cpu;
@@ -74,7 +69,7 @@ static tub_status choose_cpu(tub_cpu asked, tub_cpu *out, tub_error *err)
             return tub__prefix(err, status, "TUBELET_CPU");
         }
     }
-    *out = asked == TUB_CPU_AUTO && tub__cpu_best ? tub__cpu_best() : asked;
+    *out = asked == TUB_CPU_AUTO ? tub__cpu_best() : asked;
     return TUB_OK;
 }
 
@@ -118,7 +113,7 @@ tub_status tub_context_create(const tub_context_config *config, tub_context **ou
     if (status == TUB_OK) {
         status = tub__pool_create(&ctx->allocator, threads, &ctx->pool, err);
     }
-    if (status == TUB_OK && tub__cpu_backend_create) {
+    if (status == TUB_OK) {
         status = tub__cpu_backend_create(&ctx->allocator, ctx->pool, cpu, &ctx->backend, err);
     }
     if (status != TUB_OK) {
@@ -136,9 +131,7 @@ void tub_context_destroy(tub_context *ctx)
     }
     const tub_allocator allocator = ctx->allocator;
     tub__modules_close(ctx);
-    if (ctx->backend) {
-        tub__cpu_backend_destroy(ctx->backend);
-    }
+    tub__cpu_backend_destroy(ctx->backend);
     tub__pool_destroy(ctx->pool);
     tub__free(&allocator, ctx->module_folder);
     tub__free(&allocator, ctx->data_folder);
@@ -153,5 +146,5 @@ int tub_context_threads(const tub_context *ctx)
 
 const char *tub_context_cpu(const tub_context *ctx)
 {
-    return ctx->backend ? ctx->backend->name : "portable";
+    return ctx->backend->name;
 }
