@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Converts arrays of files to uint8 or float32 without holding the file's bytes longer than needed. */
+#include "data/array.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/error.h"
+
+static bool host_is_big_endian(void)
+{
+    const uint16_t one = 1;
+    unsigned char first;
+    memcpy(&first, &one, 1);
+    return first == 0;
+}
+
+/* The file's bytes are already C-order elements of the wanted type, at a good address. */
+static bool usable_in_place(const tub__npy *npy, tub_dtype dtype)
+{
+    bool order = !npy->fortran || npy->rank <= 1;
+    if (dtype == TUB_U8) {
+        return order && npy->kind == TUB__NPY_UINT && npy->width == 1;
+    }
+    return order && npy->kind == TUB__NPY_FLOAT && npy->width == 4 && npy->big_endian == host_is_big_endian() &&
+           npy->data_offset % sizeof(float) == 0;
+}
+
+static tub_status convert(const tub_allocator *a, const void *bytes, const tub__npy *npy, tub__array *out,
+                          tub_error *err)
+{
+    size_t width = out->dtype == TUB_U8 ? 1 : sizeof(float);
+    TUB__TRY(tub__alloc_array(a, npy->elements, width, &out->block, err));
+    out->elements = out->block;
+    return out->dtype == TUB_U8 ? tub__npy_to_u8(npy, bytes, out->elements, err)
+                                : tub__npy_to_f32(npy, bytes, out->elements, err);
+}
+
+/* NaN, infinity, or a float64 that float32 can't hold. */
+static tub_status check_finite(const float *v, uint64_t n, tub_error *err)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        if (!isfinite(v[i])) {
+            return tub__fail(err, TUB_E_RANGE, "element %llu is %s: replace it before training or predicting",
+                             (unsigned long long)i, isnan(v[i]) ? "NaN" : "infinite");
+        }
+    }
+    return TUB_OK;
+}
+
+tub_status tub__array_take(const tub_allocator *a, void **bytes, const tub__npy *npy, tub__array *out, tub_error *err)
+{
+    *out = (tub__array){.dtype = npy->kind == TUB__NPY_FLOAT ? TUB_F32 : TUB_U8};
+    tub_status status = TUB_OK;
+    if (usable_in_place(npy, out->dtype)) {
+        out->block = *bytes;
+        out->elements = (char *)*bytes + npy->data_offset;
+    } else {
+        status = convert(a, *bytes, npy, out, err);
+        tub__free(a, *bytes);
+    }
+    *bytes = NULL;
+    if (status == TUB_OK && out->dtype == TUB_F32) {
+        status = check_finite(out->elements, npy->elements, err);
+    }
+    if (status != TUB_OK) {
+        tub__free(a, out->block);
+        *out = (tub__array){0};
+    }
+    return status;
+}
+
+void tub__shape_text(const tub__npy *npy, char *out, size_t size)
+{
+    size_t used = (size_t)snprintf(out, size, "[");
+    for (int d = 0; d < npy->rank && used < size; d++) {
+        used += (size_t)snprintf(out + used, size - used, "%s%llu", d ? "," : "", (unsigned long long)npy->shape[d]);
+    }
+    if (used < size) {
+        snprintf(out + used, size - used, "]");
+    }
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Data sets: finds out what a name means, opens it, and answers questions about it. */
+#include "data/dataset.h"
+
+#include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "data/medmnist.h"
+#include "data/phantom3d.h"
+
+static const char *const split_names[TUB_SPLITS] = {"train", "val", "test"};
+
+const char *tub_split_name(tub_split split)
+{
+    return split_names[split];
+}
+
+tub_status tub_split_parse(const char *text, tub_split *out, tub_error *err)
+{
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        if (strcmp(text, split_names[s]) == 0) {
+            *out = (tub_split)s;
+            return TUB_OK;
+        }
+    }
+    return tub__fail(err, TUB_E_ARGUMENT, "%s is no split: choose train, val or test", text);
+}
+
+tub_dataset_options tub_dataset_options_default(void)
+{
+    return (tub_dataset_options){.size = sizeof(tub_dataset_options)};
+}
+
+size_t tub__dtype_bytes(tub_dtype dtype)
+{
+    static const size_t bytes[TUB_DTYPES] = {1, 4, 8};
+    return bytes[dtype];
+}
+
+size_t tub__dataset_elements(const tub_dataset_info *info)
+{
+    return (size_t)info->frames * (size_t)info->height * (size_t)info->width * (size_t)info->channels;
+}
+
+size_t tub__dataset_sample_bytes(const tub_dataset_info *info)
+{
+    return tub__dataset_elements(info) * tub__dtype_bytes(info->dtype);
+}
+
+tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err)
+{
+    const tub_allocator *a = &data->ctx->allocator;
+    tub_dataset_info *info = &data->info;
+    info->frames = info->height = info->width = TUB__PHANTOM_SIDE;
+    info->channels = 1;
+    info->dtype = TUB_U8;
+    info->classes = TUB__PHANTOM_CLASSES;
+    info->labels = tub__phantom_labels;
+    info->licence = "Apache-2.0";
+    tub__phantom *painter;
+    TUB__TRY(tub__phantom_create(a, &painter, err));
+    tub_status status = TUB_OK;
+    for (int s = 0; s < TUB_SPLITS && status == TUB_OK; s++) {
+        info->count[s] = tub__phantom_count((tub_split)s);
+        size_t n = (size_t)info->count[s];
+        void *labels;
+        status = tub__alloc_array(a, n, sizeof(int32_t), &labels, err);
+        if (status != TUB_OK) {
+            break;
+        }
+        data->labels[s] = labels;
+        status = tub__phantom_classes(a, (tub_split)s, data->labels[s], err);
+        if (status != TUB_OK) {
+            break;
+        }
+        status = tub__alloc(a, n * TUB__PHANTOM_VOXELS, &data->block[s], err);
+        if (status != TUB_OK) {
+            break;
+        }
+        data->samples[s] = data->block[s];
+        for (size_t i = 0; i < n; i++) {
+            tub__phantom_draw(painter, (tub_split)s, (uint32_t)i, data->labels[s][i],
+                              (unsigned char *)data->samples[s] + i * TUB__PHANTOM_VOXELS);
+        }
+    }
+    tub__phantom_destroy(a, painter);
+    return status;
+}
+
+/* All bytes of a sample's elements are equal to the first element's. */
+static bool is_constant(const unsigned char *sample, size_t bytes, size_t element)
+{
+    return memcmp(sample, sample + element, bytes - element) == 0;
+}
+
+/* Counts the samples that show nothing, and says so: most often an export went wrong. */
+static void count_constant(tub_dataset *data)
+{
+    size_t bytes = tub__dataset_sample_bytes(&data->info);
+    size_t element = tub__dtype_bytes(data->info.dtype);
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        int64_t constant = 0, first = -1;
+        for (int64_t i = 0; i < data->info.count[s]; i++) {
+            if (is_constant((const unsigned char *)data->samples[s] + (size_t)i * bytes, bytes, element)) {
+                first = first < 0 ? i : first;
+                constant++;
+            }
+        }
+        data->info.constant[s] = constant;
+        if (constant > 0) {
+            tub__log_line(data->ctx, TUB_LOG_WARNING,
+                          "%s: %lld of %lld %s volumes are constant (all voxels equal), the first is number %lld",
+                          data->name, (long long)constant, (long long)data->info.count[s], split_names[s],
+                          (long long)first);
+        }
+    }
+}
+
+/* Fills `data` from what `name` means. */
+static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_options *options, tub_error *err)
+{
+    if (strcmp(name, "phantom3d") == 0) {
+        return tub__dataset_fill_phantom(data, err);
+    }
+    if (tub__known_by_name(name) >= 0) {
+        char path[4096];
+        TUB__TRY(tub_fetch(data->ctx, name, options, path, sizeof path, err));
+        return tub__dataset_fill_npz(data, path, err);
+    }
+    if (tub__is_folder(name)) {
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "%s is a folder: this version reads .npz files with MedMNIST's keys and named data sets", name);
+    }
+    if (!tub__file_exists(name)) {
+        return tub__fail(err, TUB_E_NOT_FOUND,
+                         "%s: no such file, and no known data set (phantom3d, organmnist3d, nodulemnist3d, "
+                         "adrenalmnist3d, fracturemnist3d, vesselmnist3d, synapsemnist3d, each also with @64 but "
+                         "phantom3d)",
+                         name);
+    }
+    return tub__dataset_fill_npz(data, name, err);
+}
+
+tub_status tub_dataset_open(tub_context *ctx, const char *name, const tub_dataset_options *options,
+                            tub_dataset **out, tub_error *err)
+{
+    void *block;
+    TUB__TRY(tub__alloc_array(&ctx->allocator, 1, sizeof(tub_dataset), &block, err));
+    tub_dataset *data = block;
+    data->ctx = ctx;
+    tub_status status =
+        tub__alloc_string(&ctx->allocator, strchr(name, '/') ? tub__path_name(name) : name, &data->name, err);
+    if (status == TUB_OK) {
+        data->info.name = data->name;
+        status = fill(data, name, options, err);
+    }
+    if (status != TUB_OK) {
+        tub_dataset_close(data);
+        return status;
+    }
+    count_constant(data);
+    *out = data;
+    return TUB_OK;
+}
+
+void tub_dataset_close(tub_dataset *data)
+{
+    if (!data) {
+        return;
+    }
+    const tub_allocator *a = &data->ctx->allocator;
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        tub__free(a, data->block[s]);
+        tub__free(a, data->labels[s]);
+    }
+    tub__free(a, data->name);
+    tub__free(a, data);
+}
+
+const tub_dataset_info *tub_dataset_describe(const tub_dataset *data)
+{
+    return &data->info;
+}
+
+const void *tub_dataset_samples(const tub_dataset *data, tub_split split)
+{
+    return data->info.count[split] > 0 ? data->samples[split] : NULL;
+}
+
+const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split split)
+{
+    return data->info.count[split] > 0 ? data->labels[split] : NULL;
+}

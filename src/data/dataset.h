@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an open data set is made of, and the functions that fill one. */
+#ifndef TUB__DATA_DATASET_H
+#define TUB__DATA_DATASET_H
+
+#include "base/context.h"
+#include <tubelet/data.h>
+
+struct tub_dataset {
+    tub_context *ctx;
+    tub_dataset_info info;        /* its name is `name` below; labels and licence are static */
+    char *name;
+    void *block[TUB_SPLITS];      /* what is freed: samples lie in it, perhaps after a file header */
+    void *samples[TUB_SPLITS];    /* [count,T,H,W,C] */
+    int32_t *labels[TUB_SPLITS];  /* [count] */
+};
+
+/* Elements of one sample: T*H*W*C. The filling functions have checked that the product fits. */
+size_t tub__dataset_elements(const tub_dataset_info *info);
+/* Bytes of one sample. */
+size_t tub__dataset_sample_bytes(const tub_dataset_info *info);
+/* Bytes of one element of a type. */
+size_t tub__dtype_bytes(tub_dtype dtype);
+
+/* Fill an empty data set; what was filled before a failure is freed by tub_dataset_close. */
+TUB_MUST_USE tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err);
+TUB_MUST_USE tub_status tub__dataset_fill_npz(tub_dataset *data, const char *path, tub_error *err);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads a .npz file with MedMNIST's keys: {train,val,test}_{images,labels}. */
+#include <stdio.h>
+#include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "data/array.h"
+#include "data/dataset.h"
+#include "data/medmnist.h"
+
+/* More unpacked bytes than this in one member are taken for a bomb. */
+static const uint64_t IMAGES_LIMIT = (uint64_t)64 << 30;
+static const uint64_t HEADER_LIMIT = 1 << 20;
+enum { CLASS_LIMIT = 65536, KEY_LENGTH = 16 };
+
+static void key_of(int split, const char *what, char key[KEY_LENGTH])
+{
+    snprintf(key, KEY_LENGTH, "%s_%s", tub_split_name((tub_split)split), what);
+}
+
+/* Names every missing key at once. */
+static tub_status check_keys(const tub__npz *z, tub_error *err)
+{
+    char missing[TUB_SPLITS * 2 * KEY_LENGTH + 16] = "";
+    size_t used = 0;
+    for (int k = 0; k < TUB_SPLITS * 2; k++) {
+        char key[KEY_LENGTH];
+        key_of(k / 2, k % 2 ? "labels" : "images", key);
+        if (!tub__npz_has(z, key)) {
+            used += (size_t)snprintf(missing + used, sizeof missing - used, "%s%s", used ? ", " : "", key);
+        }
+    }
+    if (used == 0) {
+        return TUB_OK;
+    }
+    return tub__fail(err, TUB_E_NOT_FOUND, "no array %s (a data set needs train_images, train_labels, val_images, "
+                     "val_labels, test_images and test_labels)", missing);
+}
+
+/* [N,T,H,W] or [N,T,H,W,C] of one split; the first split decides what the others have to be. */
+static tub_status check_images(tub_dataset *data, int split, const tub__npy *npy, tub_error *err)
+{
+    tub_dataset_info *info = &data->info;
+    char shape[160];
+    tub__shape_text(npy, shape, sizeof shape);
+    if (npy->rank != 4 && npy->rank != 5) {
+        return tub__fail(err, TUB_E_SHAPE, "shape %s, expected [N,T,H,W] or [N,T,H,W,C]", shape);
+    }
+    if (npy->shape[0] == 0) {
+        return tub__fail(err, TUB_E_SHAPE, "shape %s: the split is empty", shape);
+    }
+    if (npy->elements == 0 || npy->shape[0] > INT32_MAX) {
+        return tub__fail(err, TUB_E_SHAPE, "shape %s: %s", shape,
+                         npy->elements == 0 ? "a volume has no voxels" : "too many samples");
+    }
+    int64_t dims[4] = {(int64_t)npy->shape[1], (int64_t)npy->shape[2], (int64_t)npy->shape[3],
+                       npy->rank == 5 ? (int64_t)npy->shape[4] : 1};
+    tub_dtype dtype = npy->kind == TUB__NPY_FLOAT ? TUB_F32 : TUB_U8;
+    if (split == 0) {
+        info->frames = dims[0];
+        info->height = dims[1];
+        info->width = dims[2];
+        info->channels = dims[3];
+        info->dtype = dtype;
+    } else if (dims[0] != info->frames || dims[1] != info->height || dims[2] != info->width ||
+               dims[3] != info->channels) {
+        return tub__fail(err, TUB_E_SHAPE, "shape %s, but train_images has volumes of [%lld,%lld,%lld,%lld]", shape,
+                         (long long)info->frames, (long long)info->height, (long long)info->width,
+                         (long long)info->channels);
+    } else if (dtype != info->dtype) {
+        return tub__fail(err, TUB_E_SHAPE, "type %s, but train_images has %s", tub__npy_type_name(npy),
+                         info->dtype == TUB_U8 ? "integers" : "floats");
+    }
+    info->count[split] = (int64_t)npy->shape[0];
+    return TUB_OK;
+}
+
+static tub_status read_images(tub_dataset *data, tub__npz *z, int split, tub_error *err)
+{
+    const tub_allocator *a = &data->ctx->allocator;
+    char key[KEY_LENGTH];
+    key_of(split, "images", key);
+    void *bytes = NULL;
+    tub__npy npy;
+    tub_status status = tub__npz_read(z, key, IMAGES_LIMIT, &bytes, &npy, err);
+    if (status != TUB_OK) {
+        return status; /* names the member itself */
+    }
+    tub__array array = {0};
+    status = check_images(data, split, &npy, err);
+    if (status == TUB_OK) {
+        status = tub__array_take(a, &bytes, &npy, &array, err);
+    }
+    tub__free(a, bytes);
+    if (status != TUB_OK) {
+        data->info.count[split] = 0;
+        return tub__prefix(err, status, "%s", key);
+    }
+    data->block[split] = array.block;
+    data->samples[split] = array.elements;
+    return TUB_OK;
+}
+
+/* [N] or [N,1] integers. */
+static tub_status check_labels(const tub_dataset *data, int split, const tub__npy *npy, tub_error *err)
+{
+    char shape[160];
+    tub__shape_text(npy, shape, sizeof shape);
+    if (npy->kind == TUB__NPY_FLOAT) {
+        return tub__fail(err, TUB_E_SHAPE, "type %s, expected integers", tub__npy_type_name(npy));
+    }
+    bool column = npy->rank == 2 && npy->shape[1] == 1;
+    if (npy->rank != 1 && !column) {
+        return tub__fail(err, TUB_E_SHAPE, "shape %s, expected one label a sample: [N] or [N,1]", shape);
+    }
+    if (npy->shape[0] != (uint64_t)data->info.count[split]) {
+        return tub__fail(err, TUB_E_SHAPE, "%llu labels for %lld samples of %s_images",
+                         (unsigned long long)npy->shape[0], (long long)data->info.count[split],
+                         tub_split_name((tub_split)split));
+    }
+    return TUB_OK;
+}
+
+static tub_status narrow_labels(const int64_t *wide, int64_t n, int32_t *out, tub_error *err)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (wide[i] < 0 || wide[i] >= CLASS_LIMIT) {
+            return tub__fail(err, TUB_E_RANGE, "label %lld of sample %lld is outside 0 … %d", (long long)wide[i],
+                             (long long)i, CLASS_LIMIT - 1);
+        }
+        out[i] = (int32_t)wide[i];
+    }
+    return TUB_OK;
+}
+
+static tub_status read_labels(tub_dataset *data, tub__npz *z, int split, tub_error *err)
+{
+    const tub_allocator *a = &data->ctx->allocator;
+    char key[KEY_LENGTH];
+    key_of(split, "labels", key);
+    int64_t n = data->info.count[split];
+    void *bytes = NULL, *wide = NULL, *labels = NULL;
+    tub__npy npy;
+    tub_status status = tub__npz_read(z, key, HEADER_LIMIT + (uint64_t)n * 64, &bytes, &npy, err);
+    if (status != TUB_OK) {
+        return status;
+    }
+    status = check_labels(data, split, &npy, err);
+    if (status != TUB_OK) {
+        goto done;
+    }
+    status = tub__alloc_array(a, (size_t)n, sizeof(int64_t), &wide, err);
+    if (status != TUB_OK) {
+        goto done;
+    }
+    status = tub__npy_to_i64(&npy, bytes, wide, err);
+    if (status != TUB_OK) {
+        goto done;
+    }
+    status = tub__alloc_array(a, (size_t)n, sizeof(int32_t), &labels, err);
+    if (status != TUB_OK) {
+        goto done;
+    }
+    data->labels[split] = labels;
+    status = narrow_labels(wide, n, labels, err);
+done:
+    tub__free(a, wide);
+    tub__free(a, bytes);
+    return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", key);
+}
+
+/* The number of classes: as published for a known file, else the largest label of train + 1. Then val and test must
+ * stay below, because a class that training never sees can't be predicted. */
+static tub_status settle_classes(tub_dataset *data, const char *path, tub_error *err)
+{
+    tub_dataset_info *info = &data->info;
+    int32_t largest[TUB_SPLITS] = {0};
+    int64_t where[TUB_SPLITS] = {0};
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        for (int64_t i = 0; i < info->count[s]; i++) {
+            if (data->labels[s][i] > largest[s]) {
+                largest[s] = data->labels[s][i];
+                where[s] = i;
+            }
+        }
+    }
+    info->classes = largest[TUB_TRAIN] + 1;
+    int known = tub__known_by_file(tub__path_name(path));
+    if (known >= 0) {
+        size_t n;
+        const tub_known_dataset *table = tub_known_datasets(&n);
+        if (info->classes <= table[known].classes) {
+            info->classes = table[known].classes;
+            info->labels = tub__known_details_of(known)->labels;
+            info->licence = table[known].licence;
+        }
+    }
+    for (int s = TUB_VAL; s < TUB_SPLITS; s++) {
+        if (largest[s] >= info->classes) {
+            return tub__fail(err, TUB_E_RANGE,
+                             "%s_labels: label %d of sample %lld is out of range: train_labels has 0 … %lld",
+                             tub_split_name((tub_split)s), (int)largest[s], (long long)where[s],
+                             (long long)info->classes - 1);
+        }
+    }
+    return TUB_OK;
+}
+
+tub_status tub__dataset_fill_npz(tub_dataset *data, const char *path, tub_error *err)
+{
+    tub__npz *z = NULL;
+    tub_status status = tub__npz_open(&data->ctx->allocator, path, &z, err);
+    if (status != TUB_OK) {
+        return status; /* names the file itself */
+    }
+    status = check_keys(z, err);
+    for (int s = 0; s < TUB_SPLITS && status == TUB_OK; s++) {
+        status = read_images(data, z, s, err);
+        if (status == TUB_OK) {
+            status = read_labels(data, z, s, err);
+        }
+    }
+    if (status == TUB_OK) {
+        status = settle_classes(data, path, err);
+    }
+    tub__npz_close(z);
+    return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", path);
+}
