@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/file.h"
 
 typedef struct temp_folder {
@@ -27,7 +28,13 @@ static inline void temp_folder_make(temp_folder *t)
 static inline const char *temp_path(temp_folder *t, const char *name)
 {
     char *out = t->joined[t->next++ % 4];
-    snprintf(out, sizeof t->joined[0], "%s/%s", t->path, name);
+    size_t length = strlen(t->path), rest = strlen(name) + 1;
+    if (length + 1 + rest > sizeof t->joined[0]) {
+        abort();
+    }
+    memcpy(out, t->path, length);
+    out[length] = '/';
+    memcpy(out + length + 1, name, rest);
     return out;
 }
 
