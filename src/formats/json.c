@@ -12,17 +12,6 @@ static const json_t *inner(const tub__json *v)
     return (const json_t *)v;
 }
 
-/* The parser quotes the text near an error, whatever bytes are in it: keep the sentence one
- * printable line. */
-static void make_printable(char *text)
-{
-    for (char *c = text; *c != '\0'; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
-            *c = ' ';
-        }
-    }
-}
-
 tub_status tub__json_parse(const char *text, size_t size, tub__json **out, tub_error *err)
 {
     json_error_t error;
@@ -31,7 +20,6 @@ tub_status tub__json_parse(const char *text, size_t size, tub__json **out, tub_e
         if (json_error_code(&error) == json_error_out_of_memory) {
             return tub__fail(err, TUB_E_MEMORY, "no memory for a JSON text of %zu bytes", size);
         }
-        make_printable(error.text);
         return tub__fail(err, TUB_E_FORMAT, "not valid JSON: line %d, column %d: %s", error.line,
                          error.column, error.text);
     }
