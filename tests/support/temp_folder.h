@@ -11,7 +11,7 @@
 typedef struct temp_folder {
     char path[256];
     char joined[4][512]; /* the last four results of temp_path */
-    int next;
+    unsigned next;
 } temp_folder;
 
 static inline void temp_folder_make(temp_folder *t)

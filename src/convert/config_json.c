@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model configuration to and from config.json. */
+#include "convert/config_json.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+enum { FORMAT_VERSION = 1 };
+
+static const char VIVIT[] = "vivit", TUBELET_VIVIT[] = "tubelet_vivit";
+static const char ARCHITECTURE[] = "VivitForVideoClassification";
+
+/* One name in a file and the value that it means. The first name of a value is the one written. */
+typedef struct choice {
+    const char *name;
+    int value;
+} choice;
+
+static const choice activations[] = {{"gelu_fast", TUB_GELU_TANH}, {"gelu_new", TUB_GELU_TANH},
+                                     {"gelu_pytorch_tanh", TUB_GELU_TANH}, {"gelu", TUB_GELU_ERF},
+                                     {"gelu_python", TUB_GELU_ERF}, {NULL, 0}};
+static const choice gelus[] = {{"tanh", TUB_GELU_TANH}, {"erf", TUB_GELU_ERF}, {NULL, 0}};
+static const choice poolings[] = {{"mean", TUB_POOL_MEAN}, {"class_token", TUB_POOL_CLASS_TOKEN}, {NULL, 0}};
+static const choice attention_inits[] = {{"keras2022", TUB_INIT_KERAS2022}, {"glorot", TUB_INIT_GLOROT}, {NULL, 0}};
+static const choice input_scales[] = {{"divide", TUB_SCALE_DIVIDE}, {"multiply", TUB_SCALE_MULTIPLY}, {NULL, 0}};
+static const choice variants[] = {{"joint", 1}, {NULL, 0}};
+
+/* Keys of the "tubelet" object. An unknown one could change what is computed, so it is an error. */
+static const char *const tubelet_keys[] = {"format",         "variant",        "pooling",
+                                           "gelu",           "mlp_output_activation", "tubelet_stride",
+                                           "attention_init", "input_scale"};
+
+static const char *choice_name(const choice *list, int value)
+{
+    while (list->name != NULL && list->value != value) {
+        list++;
+    }
+    return list->name == NULL ? "unknown" : list->name;
+}
+
+static tub_status choice_parse(const choice *list, const char *key, const char *text, int *out, tub_error *err)
+{
+    char names[128] = "";
+    for (const choice *c = list; c->name != NULL; c++) {
+        if (strcmp(c->name, text) == 0) {
+            *out = c->value;
+            return TUB_OK;
+        }
+        size_t used = strlen(names);
+        if (used + strlen(c->name) + 3 < sizeof names) {
+            strcat(strcat(names, used == 0 ? "" : ", "), c->name);
+        }
+    }
+    return tub__fail(err, TUB_E_ARGUMENT, "%s: '%s' is not known; known are %s", key, text, names);
+}
+
+/* Reads a choice from a member; *out stays when the key is missing. */
+static tub_status opt_choice(const tub__json *o, const char *key, const choice *list, int *out, tub_error *err)
+{
+    const char *text = NULL;
+    TUB__TRY(tub__json_opt_text(o, key, &text, err));
+    return text == NULL ? TUB_OK : choice_parse(list, key, text, out, err);
+}
+
+const char *tub__input_scale_name(tub_input_scale scale)
+{
+    return choice_name(input_scales, (int)scale);
+}
+
+tub_status tub__input_scale_parse(const char *text, tub_input_scale *out, tub_error *err)
+{
+    int value;
+    TUB__TRY(choice_parse(input_scales, "input_scale", text, &value, err));
+    *out = (tub_input_scale)value;
+    return TUB_OK;
+}
+
+static int64_t stride_of(const tub_model_config *c, int axis)
+{
+    return c->stride[axis] == 0 ? c->tubelet[axis] : c->stride[axis];
+}
+
+bool tub__config_is_vivit(const tub_model_config *c)
+{
+    bool stride_is_kernel = true;
+    for (int i = 0; i < 3; i++) {
+        stride_is_kernel = stride_is_kernel && stride_of(c, i) == c->tubelet[i];
+    }
+    return c->pooling == TUB_POOL_CLASS_TOKEN && !c->mlp_output_gelu && stride_is_kernel;
+}
+
+/* ---- Writing ---- */
+
+static void put_integers(tub__json_writer *w, const char *key, int count, const int64_t *values)
+{
+    tub__json_open_array(w, key);
+    for (int i = 0; i < count; i++) {
+        tub__json_put_integer(w, NULL, values[i]);
+    }
+    tub__json_close_array(w);
+}
+
+static void put_tubelet(tub__json_writer *w, const tub_model_config *c)
+{
+    const int64_t stride[3] = {stride_of(c, 0), stride_of(c, 1), stride_of(c, 2)};
+    tub__json_open_object(w, "tubelet");
+    tub__json_put_text(w, "attention_init", choice_name(attention_inits, (int)c->attention_init));
+    tub__json_put_integer(w, "format", FORMAT_VERSION);
+    tub__json_put_text(w, "gelu", choice_name(gelus, (int)c->gelu));
+    tub__json_put_text(w, "input_scale", choice_name(input_scales, (int)c->input_scale));
+    tub__json_put_bool(w, "mlp_output_activation", c->mlp_output_gelu != 0);
+    tub__json_put_text(w, "pooling", choice_name(poolings, (int)c->pooling));
+    put_integers(w, "tubelet_stride", 3, stride);
+    tub__json_put_text(w, "variant", choice_name(variants, 1));
+    tub__json_close_object(w);
+}
+
+static void put_image_size(tub__json_writer *w, const tub_model_config *c)
+{
+    if (c->height == c->width) {
+        tub__json_put_integer(w, "image_size", c->height);
+    } else {
+        put_integers(w, "image_size", 2, (const int64_t[2]){c->height, c->width});
+    }
+}
+
+/* Keys in alphabetical order, as transformers writes them. */
+static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const tub_model_config *c,
+                             const char *const *labels, tub_error *err)
+{
+    bool vivit = tub__config_is_vivit(c);
+    tub__json_open_object(w, NULL);
+    tub__json_open_array(w, "architectures");
+    tub__json_put_text(w, NULL, vivit ? ARCHITECTURE : "TubeletVivitForVideoClassification");
+    tub__json_close_array(w);
+    tub__json_put_real(w, "attention_probs_dropout_prob", c->attention_dropout);
+    tub__json_put_text(w, "hidden_act", choice_name(activations, (int)c->gelu));
+    tub__json_put_real(w, "hidden_dropout_prob", 0.0);
+    tub__json_put_integer(w, "hidden_size", c->hidden);
+    TUB__TRY(tub__labels_to_json(a, w, c->classes, labels, err));
+    put_image_size(w, c);
+    tub__json_put_real(w, "initializer_range", 0.02);
+    tub__json_put_integer(w, "intermediate_size", c->mlp);
+    tub__json_put_real(w, "layer_norm_eps", c->norm_epsilon);
+    tub__json_put_text(w, "model_type", vivit ? VIVIT : TUBELET_VIVIT);
+    tub__json_put_integer(w, "num_attention_heads", c->heads);
+    tub__json_put_integer(w, "num_channels", c->channels);
+    tub__json_put_integer(w, "num_frames", c->frames);
+    tub__json_put_integer(w, "num_hidden_layers", c->layers);
+    tub__json_put_bool(w, "qkv_bias", c->qkv_bias != 0);
+    tub__json_put_text(w, "torch_dtype", "float32");
+    put_tubelet(w, c);
+    put_integers(w, "tubelet_size", 3, c->tubelet);
+    tub__json_close_object(w);
+    return TUB_OK;
+}
+
+tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *config, const char *const *labels,
+                               char **text, size_t *size, tub_error *err)
+{
+    tub__json_writer w;
+    tub__json_start(&w, a, 2);
+    tub_status status = put_config(a, &w, config, labels, err);
+    if (status != TUB_OK) {
+        tub__json_discard(&w);
+        return status;
+    }
+    return tub__json_finish(&w, text, size, err);
+}
+
+/* ---- Reading ---- */
+
+/* What a key means when it is left out: transformers' VivitConfig. */
+static tub_model_config transformers_defaults(void)
+{
+    return (tub_model_config){
+        .size = sizeof(tub_model_config),
+        .frames = 32,
+        .height = 224,
+        .width = 224,
+        .channels = 3,
+        .tubelet = {2, 16, 16},
+        .hidden = 768,
+        .heads = 12,
+        .layers = 12,
+        .mlp = 3072,
+        .classes = 2,
+        .gelu = TUB_GELU_TANH,
+        .qkv_bias = 1,
+        .pooling = TUB_POOL_CLASS_TOKEN,
+        .norm_epsilon = 1e-6,
+        .attention_init = TUB_INIT_GLOROT,
+        .input_scale = TUB_SCALE_DIVIDE,
+    };
+}
+
+static tub_status read_integers(const tub__json *value, const char *key, size_t count, int64_t *out, tub_error *err)
+{
+    const tub__json *array;
+    TUB__TRY(tub__json_to_array(value, key, &array, err));
+    if (tub__json_size(array) != count) {
+        return tub__fail(err, TUB_E_FORMAT, "%s: expected %zu whole numbers, found %zu values", key, count,
+                         tub__json_size(array));
+    }
+    for (size_t i = 0; i < count; i++) {
+        TUB__TRY(tub__json_to_integer(tub__json_at(array, i), key, &out[i], err));
+    }
+    return TUB_OK;
+}
+
+static tub_status opt_integers(const tub__json *o, const char *key, size_t count, int64_t *out, tub_error *err)
+{
+    const tub__json *value = tub__json_get(o, key);
+    return value == NULL ? TUB_OK : read_integers(value, key, count, out, err);
+}
+
+static tub_status read_image_size(const tub__json *root, tub_model_config *c, tub_error *err)
+{
+    const tub__json *value = tub__json_get(root, "image_size");
+    int64_t size[2] = {c->height, c->width};
+    if (value != NULL && tub__json_kind_of(value) == TUB__JSON_ARRAY) {
+        TUB__TRY(read_integers(value, "image_size", 2, size, err));
+    } else if (value != NULL) {
+        TUB__TRY(tub__json_to_integer(value, "image_size", &size[0], err));
+        size[1] = size[0];
+    }
+    c->height = size[0];
+    c->width = size[1];
+    return TUB_OK;
+}
+
+/* model_type and architectures: is this a ViViT classifier at all? */
+static tub_status read_model_type(const tub__json *root, bool *vivit, tub_error *err)
+{
+    const char *type, *name = NULL;
+    TUB__TRY(tub__json_get_text(root, "model_type", &type, err));
+    *vivit = strcmp(type, VIVIT) == 0;
+    if (!*vivit && strcmp(type, TUBELET_VIVIT) != 0) {
+        return tub__fail(err, TUB_E_UNSUPPORTED, "model_type: expected '%s' or '%s', found '%s'", VIVIT,
+                         TUBELET_VIVIT, type);
+    }
+    const tub__json *first = tub__json_at(tub__json_get(root, "architectures"), 0);
+    if (*vivit && first != NULL) {
+        TUB__TRY(tub__json_to_text(first, "architectures", &name, err));
+        if (strcmp(name, ARCHITECTURE) != 0) {
+            return tub__fail(err, TUB_E_UNSUPPORTED, "architectures: expected '%s', found '%s'", ARCHITECTURE, name);
+        }
+    }
+    return TUB_OK;
+}
+
+static tub_status check_tubelet_keys(const tub__json *own, tub_error *err)
+{
+    for (void *it = tub__json_first(own); it != NULL; it = tub__json_next(own, it)) {
+        const char *key = tub__json_key(it);
+        bool known = false;
+        for (size_t i = 0; i < sizeof tubelet_keys / sizeof *tubelet_keys; i++) {
+            known = known || strcmp(key, tubelet_keys[i]) == 0;
+        }
+        if (!known) {
+            return tub__fail(err, TUB_E_UNSUPPORTED, "%s: this version does not know this key", key);
+        }
+    }
+    return TUB_OK;
+}
+
+/* The members of the "tubelet" object. */
+static tub_status read_own_keys(const tub__json *own, tub_model_config *c, tub_error *err)
+{
+    int64_t format = FORMAT_VERSION;
+    int gelu = (int)c->gelu, pooling = (int)c->pooling, init = (int)c->attention_init;
+    int scale = (int)c->input_scale, variant = 1;
+    bool output_gelu = false;
+    TUB__TRY(tub__json_get_integer(own, "format", &format, err));
+    if (format != FORMAT_VERSION) {
+        return tub__fail(err, TUB_E_UNSUPPORTED, "format %lld is not known; this version reads format %d",
+                         (long long)format, FORMAT_VERSION);
+    }
+    TUB__TRY(check_tubelet_keys(own, err));
+    TUB__TRY(opt_choice(own, "gelu", gelus, &gelu, err));
+    TUB__TRY(opt_choice(own, "pooling", poolings, &pooling, err));
+    TUB__TRY(opt_choice(own, "attention_init", attention_inits, &init, err));
+    TUB__TRY(opt_choice(own, "input_scale", input_scales, &scale, err));
+    TUB__TRY(opt_choice(own, "variant", variants, &variant, err));
+    TUB__TRY(tub__json_opt_bool(own, "mlp_output_activation", &output_gelu, err));
+    TUB__TRY(opt_integers(own, "tubelet_stride", 3, c->stride, err));
+    if (gelu != (int)c->gelu) {
+        return tub__fail(err, TUB_E_ARGUMENT, "gelu '%s' contradicts hidden_act '%s'", choice_name(gelus, gelu),
+                         choice_name(activations, (int)c->gelu));
+    }
+    c->pooling = (tub_pooling)pooling;
+    c->attention_init = (tub_attention_init)init;
+    c->input_scale = (tub_input_scale)scale;
+    c->mlp_output_gelu = output_gelu;
+    return TUB_OK;
+}
+
+static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_config *c, tub_error *err)
+{
+    const tub__json *value = tub__json_get(root, "tubelet"), *own;
+    if (value == NULL && vivit) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__json_to_object(value, "tubelet", &own, err));
+    tub_status status = read_own_keys(own, c, err);
+    if (status != TUB_OK) {
+        return tub__prefix(err, status, "tubelet");
+    }
+    for (int i = 0; i < 3; i++) { /* one way to say "the kernel's" */
+        c->stride[i] = c->stride[i] == c->tubelet[i] ? 0 : c->stride[i];
+    }
+    if (vivit != tub__config_is_vivit(c)) {
+        return tub__fail(err, TUB_E_ARGUMENT, "model_type '%s' contradicts pooling, mlp_output_activation or "
+                         "tubelet_stride of 'tubelet'", vivit ? VIVIT : TUBELET_VIVIT);
+    }
+    return TUB_OK;
+}
+
+static tub_status read_values(const tub__json *root, tub_model_config *c, tub_error *err)
+{
+    bool vivit, qkv_bias = c->qkv_bias != 0;
+    int gelu = (int)c->gelu;
+    TUB__TRY(read_model_type(root, &vivit, err));
+    TUB__TRY(read_image_size(root, c, err));
+    TUB__TRY(tub__json_opt_integer(root, "num_frames", &c->frames, err));
+    TUB__TRY(tub__json_opt_integer(root, "num_channels", &c->channels, err));
+    TUB__TRY(opt_integers(root, "tubelet_size", 3, c->tubelet, err));
+    TUB__TRY(tub__json_opt_integer(root, "hidden_size", &c->hidden, err));
+    TUB__TRY(tub__json_opt_integer(root, "num_attention_heads", &c->heads, err));
+    TUB__TRY(tub__json_opt_integer(root, "num_hidden_layers", &c->layers, err));
+    TUB__TRY(tub__json_opt_integer(root, "intermediate_size", &c->mlp, err));
+    TUB__TRY(tub__json_opt_real(root, "layer_norm_eps", &c->norm_epsilon, err));
+    TUB__TRY(tub__json_opt_real(root, "attention_probs_dropout_prob", &c->attention_dropout, err));
+    TUB__TRY(tub__json_opt_bool(root, "qkv_bias", &qkv_bias, err));
+    TUB__TRY(opt_choice(root, "hidden_act", activations, &gelu, err));
+    c->qkv_bias = qkv_bias;
+    c->gelu = (tub_gelu)gelu;
+    return read_tubelet(root, vivit, c, err);
+}
+
+tub_status tub__config_from_json(const tub_allocator *a, const tub__json *root, tub_model_config *config,
+                                 char ***labels, tub_error *err)
+{
+    tub_model_config c = transformers_defaults();
+    char **names = NULL;
+    TUB__TRY(read_values(root, &c, err));
+    TUB__TRY(tub__labels_from_json(a, root, &c.classes, &names, err));
+    tub_status status = tub_model_config_check(&c, err);
+    if (status != TUB_OK) {
+        tub__labels_free(a, names, c.classes);
+        return status;
+    }
+    *config = c;
+    *labels = names;
+    return TUB_OK;
+}
