@@ -3,7 +3,6 @@
 #include "cli.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,6 +53,9 @@ error_t cli_parse_common(int key, char *argument, struct argp_state *state) {
     long number = 0;
     tub_error err;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->err_stream = NULL; /* getopt's sentence is enough: no second line "Try ... --help" */
+        return 0;
     case 't':
         if (!cli_parse_int(state, "--threads", argument, 1, 1024, &number)) {
             return ECANCELED;
@@ -139,7 +141,7 @@ struct argp_option *cli_full_options(const cli_command *command) {
     }
     memcpy(table, command->options, own * sizeof *table);
     size_t used = own;
-    table[used++] = (struct argp_option){"help", 'h', NULL, 0, "Print this help", 9};
+    table[used++] = (struct argp_option){"help", 'h', NULL, 0, "Print this help", -1};
     if (n > 0) {
         table[used++] = (struct argp_option){
             NULL, 0, NULL, OPTION_DOC, "Settings of the recipe (the option wins over the file):", 4};
@@ -164,37 +166,42 @@ static const char *option_word(const void *words, size_t index) {
     return name != NULL ? name : "";
 }
 
-/* What getopt could not take: it has left the option's key in optopt, and the word just before the index. */
-static void explain_bad_option(const cli_command *command, const struct argp_option *options,
-                               const char *word) {
-    size_t n = count_options(options);
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
-    for (size_t i = 0; i < n; i++) {
-        if (optopt != 0 && options[i].key == optopt) {
-            fprintf(stderr, "tubelet %s: option '%s' %s\n", command->name, name,
-                    options[i].arg != NULL ? "needs a value" : "takes no value");
-            return;
+/* True when the word is, or is short for, a long option of the table. */
+static const struct argp_option *find_option(const struct argp_option *options, const char *word,
+                                             size_t length) {
+    for (size_t i = 0, n = count_options(options); i < n; i++) {
+        if (options[i].name != NULL && strncmp(options[i].name, word, length) == 0) {
+            return &options[i];
         }
     }
-    size_t matching = 0;
-    const char *bare = name + strspn(name, "-");
-    for (size_t i = 0; i < n && bare[0] != '\0'; i++) {
-        matching += strncmp(option_word(options, i), bare, strlen(bare)) == 0;
+    return NULL;
+}
+
+/* Finds a long option that does not exist before getopt does, to be able to say which one was meant. */
+static bool check_names(const cli_command *command, const struct argp_option *options, int argc,
+                        char **argv) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--", 2) != 0) {
+            continue;
+        }
+        char word[48];
+        size_t length = strcspn(argv[i] + 2, "=");
+        snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : 0), argv[i] + 2);
+        const struct argp_option *option = find_option(options, argv[i] + 2, length);
+        if (option == NULL) {
+            const char *near = cli_nearest(word, options, count_options(options), option_word);
+            fprintf(stderr, "tubelet %s: unknown option '%.*s'; %s%s%s%s\n", command->name,
+                    (int)length + 2, argv[i], near != NULL ? "did you mean '--" : "tubelet ",
+                    near != NULL ? near : command->name, near != NULL ? "'?" : " --help",
+                    near != NULL ? "" : " lists all");
+            return false;
+        }
+        if (option->arg != NULL && (option->flags & OPTION_ARG_OPTIONAL) == 0 &&
+            argv[i][2 + length] == '\0') {
+            i++; /* the next word is its value, whatever it looks like */
+        }
     }
-    if (matching > 1) {
-        fprintf(stderr, "tubelet %s: option '%s' is short for several; write it out\n",
-                command->name, name);
-        return;
-    }
-    const char *near = cli_nearest(bare, options, n, option_word);
-    if (near != NULL) {
-        fprintf(stderr, "tubelet %s: unknown option '%s'; did you mean '--%s'?\n", command->name,
-                name, near);
-    } else {
-        fprintf(stderr, "tubelet %s: unknown option '%s'; tubelet %s --help lists all\n",
-                command->name, name, command->name);
-    }
+    return true;
 }
 
 int cli_parse(const cli_command *command, int argc, char **argv, cli_common *options) {
@@ -203,25 +210,26 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_common *opt
     char name[64];
     int code = CLI_MISUSE;
     if (table == NULL ||
-        asprintf(&doc, "%s\n\n%s\vExamples:\n%s", command->summary, command->description,
+        asprintf(&doc, "%s\n\n%s\vExamples:\n%s\n", command->summary, command->description,
                  command->examples) < 0) {
         fprintf(stderr, "tubelet %s: out of memory\n", command->name);
         free(table);
         return CLI_FAILED;
     }
     snprintf(name, sizeof name, "tubelet %s", command->name);
-    argv[0] = name;
+    argv[0] = name; /* getopt begins its sentences with it */
     options->command = command;
     struct argp argp = {table, command->parser, command->arguments, doc, NULL, NULL, NULL};
-    int index = 0;
-    error_t error = argp_parse(&argp, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP, &index, options);
+    error_t error = 0;
+    if (check_names(command, table, argc, argv)) {
+        error = argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_NO_EXIT, NULL, options);
+        code = error == 0 && !options->failed ? CLI_GO : CLI_MISUSE;
+    }
     if (options->help) {
-        argp_help(&argp, stdout, ARGP_HELP_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
+        /* Without argp's remark about short options: the table shows the same. The user's own format wins. */
+        setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
+        argp_help(&argp, stdout, ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
         code = cli_finish(command, CLI_DONE);
-    } else if (error == 0 && !options->failed) {
-        code = CLI_GO;
-    } else if (!options->failed) {
-        explain_bad_option(command, table, index > 0 && index <= argc ? argv[index - 1] : "");
     }
     free(doc);
     free(table);
@@ -247,7 +255,7 @@ static const char *modules_of_build(char *path, size_t size) {
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? path : NULL;
 }
 
-bool cli_work_begin(cli_work *work, const cli_common *options) {
+int cli_work_begin(cli_work *work, const cli_common *options) {
     char modules[PATH_MAX];
     tub_error err;
     work->command = options->command;
@@ -260,10 +268,9 @@ bool cli_work_begin(cli_work *work, const cli_common *options) {
     config.module_folder = modules_of_build(modules, sizeof modules);
     work->context = NULL;
     if (tub_context_create(&config, &work->context, &err) != TUB_OK) {
-        (void)cli_fail(options->command, &err);
-        return false;
+        return cli_fail(options->command, &err);
     }
-    return true;
+    return CLI_GO;
 }
 
 void cli_work_end(cli_work *work) {

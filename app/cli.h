@@ -77,8 +77,8 @@ typedef struct cli_work {
     progress progress;
 } cli_work;
 
-/* Makes the context; false: the sentence was printed. */
-bool cli_work_begin(cli_work *work, const cli_common *options);
+/* Makes the context. CLI_GO, or the sentence was printed: exit with that code. */
+int cli_work_begin(cli_work *work, const cli_common *options);
 void cli_work_end(cli_work *work);
 
 /* Prints the sentence of err to stderr and returns the exit code for it. */

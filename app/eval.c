@@ -215,8 +215,9 @@ static int run(const cli_command *self, int argc, char **argv) {
     if (code != CLI_GO) {
         return code;
     }
-    if (!cli_work_begin(&work, &o.common)) {
-        return CLI_FAILED;
+    code = cli_work_begin(&work, &o.common);
+    if (code != CLI_GO) {
+        return code;
     }
     tub_model *model = NULL;
     tub_dataset *data = NULL;

@@ -86,8 +86,9 @@ static int run(const cli_command *self, int argc, char **argv) {
         return list(self, o.common.json);
     }
     o.common.threads = 1; /* a download computes nothing */
-    if (!cli_work_begin(&work, &o.common)) {
-        return CLI_FAILED;
+    code = cli_work_begin(&work, &o.common);
+    if (code != CLI_GO) {
+        return code;
     }
     code = fetch_all(self, work.context, &o);
     cli_work_end(&work);

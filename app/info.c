@@ -150,8 +150,9 @@ static int run(const cli_command *self, int argc, char **argv) {
     if (code != CLI_GO) {
         return code;
     }
-    if (!cli_work_begin(&work, &o.common)) {
-        return CLI_FAILED;
+    code = cli_work_begin(&work, &o.common);
+    if (code != CLI_GO) {
+        return code;
     }
     code = show(self, work.context, &o);
     cli_work_end(&work);

@@ -235,8 +235,8 @@ static int run(const cli_command *self, int argc, char **argv) {
     }
     int code = cli_parse(self, argc, argv, &o.common);
     if (code == CLI_GO) {
-        code = CLI_FAILED;
-        if (cli_work_begin(&work, &o.common)) {
+        code = cli_work_begin(&work, &o.common);
+        if (code == CLI_GO) {
             tub_model *model = NULL;
             tub_error err;
             if (tub_model_open(work.context, o.model, &model, &err) != TUB_OK) {

@@ -218,8 +218,8 @@ static int run(const cli_command *self, int argc, char **argv) {
     int code = cli_parse(self, argc, argv, &o->common);
     if (code == CLI_GO) {
         cli_work work;
-        code = CLI_FAILED;
-        if (cli_work_begin(&work, &o->common)) {
+        code = cli_work_begin(&work, &o->common);
+        if (code == CLI_GO) {
             code = work_on(self, work.context, o);
             cli_work_end(&work);
         }
@@ -237,8 +237,8 @@ const cli_command cli_train = {
         "with the last weights; best/ in it holds those with the best validation AUC. Ctrl-C saves "
         "and says how to go on.",
     .examples =
-        "  tubelet train --data phantom3d --recipe recipes/keras-vivit.yaml --out runs/first\n"
-        "  tubelet train --data organmnist3d --epochs 20 --batch-size 64 --lr 2e-4\n"
+        "  tubelet train --data phantom3d --recipe recipes/keras-vivit.yaml\n"
+        "  tubelet train --data organmnist3d --epochs 20 --lr 2e-4 --out runs/first\n"
         "  tubelet train --resume runs/first\n"
         "  tubelet train --resume runs/first --epochs 90",
     .options = options,
