@@ -3,8 +3,8 @@
 #ifndef APP_EVAL_PRINT_H
 #define APP_EVAL_PRINT_H
 
-#include <jansson.h>
 #include <tubelet/tubelet.h>
+#include "output.h"
 
 typedef struct eval_subject {
     const char *model, *data, *split;

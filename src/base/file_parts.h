@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps that the files of base/ writing files and folders share; nobody else includes it. */
+/* Steps that the code writing files and folders shares. */
 #ifndef TUB__BASE_FILE_PARTS_H
 #define TUB__BASE_FILE_PARTS_H
 
