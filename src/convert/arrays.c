@@ -253,14 +253,32 @@ static tub_status read_file(tub_model *model, const char *path, tub_error *err)
     return status;
 }
 
+/* Large checkpoints come in parts with an index; their folder has no model.safetensors. */
+static tub_status refuse_parts(const tub_allocator *a, const char *folder, const char *path, tub_error *err)
+{
+    char *index;
+    if (tub__file_exists(path)) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__path_join(a, folder, "model.safetensors.index.json", &index, err));
+    bool parts = tub__file_exists(index);
+    tub__free(a, index);
+    return parts ? tub__fail(err, TUB_E_UNSUPPORTED,
+                             "%s: the weights are in several files; save them as one model.safetensors", folder)
+                 : TUB_OK;
+}
+
 tub_status tub__folder_read_arrays(tub_model *model, const char *folder, tub_error *err)
 {
     const tub_allocator *a = &model->context->allocator;
     char *path;
     TUB__TRY(tub__path_join(a, folder, ARRAYS_FILE, &path, err));
-    tub__fpenv saved = tub__fpenv_enter();
-    tub_status status = read_file(model, path, err);
-    tub__fpenv_leave(saved);
+    tub_status status = refuse_parts(a, folder, path, err);
+    if (status == TUB_OK) {
+        tub__fpenv saved = tub__fpenv_enter();
+        status = read_file(model, path, err);
+        tub__fpenv_leave(saved);
+    }
     tub__free(a, path);
     return status;
 }

@@ -362,6 +362,10 @@ static void test_missing_and_truncated(void **state)
                    "nowhere: no such folder; a model is a folder with config.json and model.safetensors");
     expect_refused(f, config, TUB_E_NOT_FOUND, "config.json: no such folder");
     expect_refused(f, folder, TUB_E_NOT_FOUND, "model.safetensors");
+    snprintf(config, sizeof config, "%s/model.safetensors.index.json", folder);
+    assert_ok(tub__file_write(heap, config, "{}", 2, &err), err);
+    expect_refused(f, folder, TUB_E_UNSUPPORTED, "the weights are in several files; save them as one model.safetensors");
+    snprintf(config, sizeof config, "%s/config.json", folder);
     assert_ok(tub__file_read(heap, temp_path(&f->folder, "model.safetensors"), 1 << 24, &bytes, &size, &err), err);
     assert_ok(tub__file_write(heap, arrays, bytes, size - 1, &err), err);
     expect_refused(f, folder, TUB_E_FORMAT, "model.safetensors");
