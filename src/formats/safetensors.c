@@ -111,7 +111,7 @@ static tub_status read_array(const tub__json *entry, tub__st_array *array, tub_e
 {
     const tub__json *offsets;
     const char *dtype;
-    uint64_t end;
+    uint64_t end = 0;
     TUB__TRY(tub__json_to_object(entry, "entry", &entry, err));
     TUB__TRY(tub__json_get_text(entry, "dtype", &dtype, err));
     const tub__st_kind *kind = tub__st_kind_named(dtype);
