@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loader against a straightforward computation of its batches, and its starts, stops and wrong uses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/philox.h"
+#include "data/dataset.h"
+#include "data/loader.h"
+
+enum { COUNT = 37, VOXELS = 6, BATCH = 8, BATCHES = 5 };
+
+/* A set whose voxels tell the sample: built by hand, because the loader needs no more of it. */
+typedef struct fixture {
+    tub_context *ctx;
+    tub_dataset data;
+    unsigned char samples[COUNT * VOXELS];
+    int32_t labels[COUNT];
+} fixture;
+
+static int set_up(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    assert_int_equal(tub_context_create(&(tub_context_config){.size = sizeof(tub_context_config), .threads = 1}, &f->ctx,
+                                        NULL), TUB_OK);
+    for (int i = 0; i < COUNT; i++) {
+        f->labels[i] = i * 7 % 11;
+        for (int v = 0; v < VOXELS; v++) {
+            f->samples[i * VOXELS + v] = (unsigned char)(i * 5 + v);
+        }
+    }
+    f->data.ctx = f->ctx;
+    f->data.info = (tub_dataset_info){.name = "made", .frames = 1, .height = 2, .width = 3, .channels = 1,
+                                      .classes = 11, .count = {COUNT, 0, 0}};
+    f->data.samples[0] = f->samples;
+    f->data.labels[0] = f->labels;
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    tub_context_destroy(f->ctx);
+    free(f);
+    return 0;
+}
+
+static tub__loader_config config_of(fixture *f)
+{
+    return (tub__loader_config){.data = &f->data, .split = TUB_TRAIN, .seed = 42, .batch = BATCH, .shuffle = true, .depth = 3};
+}
+
+/* Every field of a batch as the definition says it. */
+static void check_batch(const fixture *f, const tub__loader_config *c, const tub__batch *b, uint32_t epoch, size_t number)
+{
+    uint32_t order[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        order[i] = i;
+    }
+    if (c->shuffle) {
+        tub__permutation(c->seed, epoch, COUNT, order);
+    }
+    size_t start = number * c->batch, whole = COUNT - start < c->batch ? COUNT - start : c->batch;
+    size_t begin = c->share_begin < whole ? c->share_begin : whole;
+    size_t end = c->share_end == 0 || c->share_end > whole ? whole : c->share_end;
+    assert_int_equal(b->epoch, epoch);
+    assert_int_equal(b->batch, number);
+    assert_int_equal(b->whole, whole);
+    assert_int_equal(b->count, end - begin);
+    assert_int_equal(b->position, start + begin);
+    for (size_t i = 0; i < b->count; i++) {
+        uint32_t from = order[start + begin + i];
+        assert_int_equal(b->index[i], from);
+        assert_int_equal(b->labels[i], f->labels[from]);
+        assert_memory_equal((const unsigned char *)b->samples + i * VOXELS, f->samples + from * VOXELS, VOXELS);
+    }
+}
+
+static void run_and_check(fixture *f, const tub__loader_config *c, uint32_t epoch, size_t first, int how_many)
+{
+    tub__loader *l;
+    tub__batch b;
+    assert_int_equal(tub__loader_create(f->ctx, c, &l, NULL), TUB_OK);
+    size_t batches = (COUNT + c->batch - 1) / c->batch;
+    assert_int_equal(tub__loader_batches(l), batches);
+    assert_int_equal(tub__loader_start(l, epoch, first, NULL), TUB_OK);
+    for (int i = 0; i < how_many; i++) {
+        size_t at = first + (size_t)i;
+        assert_int_equal(tub__loader_next(l, &b, NULL), TUB_OK);
+        check_batch(f, c, &b, epoch + (uint32_t)(at / batches), at % batches);
+        tub__loader_release(l);
+    }
+    tub__loader_destroy(l);
+}
+
+static void delivers_what_the_definition_says(void **state)
+{
+    fixture *f = *state;
+    for (size_t depth = 1; depth <= 4; depth++) {
+        tub__loader_config c = config_of(f);
+        c.depth = depth;
+        run_and_check(f, &c, 0, 0, 3 * BATCHES + 2);
+        c.shuffle = false;
+        run_and_check(f, &c, 0, 0, 2 * BATCHES);
+    }
+}
+
+static void starts_anywhere(void **state)
+{
+    fixture *f = *state;
+    tub__loader_config c = config_of(f);
+    for (uint32_t epoch = 0; epoch < 3; epoch++) {
+        for (size_t first = 0; first < BATCHES; first++) {
+            run_and_check(f, &c, epoch, first, BATCHES + 1);
+        }
+    }
+}
+
+static void gives_shares(void **state)
+{
+    fixture *f = *state;
+    static const size_t shares[][2] = {{0, 4}, {4, 8}, {2, 3}, {5, 5}, {7, 8}};
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+        tub__loader_config c = config_of(f);
+        c.share_begin = shares[i][0];
+        c.share_end = shares[i][1];
+        run_and_check(f, &c, 1, 0, 2 * BATCHES);
+    }
+    tub__loader_config large = config_of(f);
+    large.batch = 1000;
+    run_and_check(f, &large, 0, 0, 3);
+}
+
+/* Each epoch is a permutation, and no two seeds or epochs have the same. */
+static void shuffles_whole_epochs(void **state)
+{
+    fixture *f = *state;
+    uint32_t seen[3][COUNT];
+    for (int k = 0; k < 3; k++) {
+        tub__loader_config c = config_of(f);
+        c.seed = k == 2 ? 43 : 42;
+        tub__loader *l;
+        tub__batch b;
+        int count[COUNT] = {0};
+        assert_int_equal(tub__loader_create(f->ctx, &c, &l, NULL), TUB_OK);
+        assert_int_equal(tub__loader_start(l, k == 1, 0, NULL), TUB_OK);
+        for (int i = 0; i < BATCHES; i++) {
+            assert_int_equal(tub__loader_next(l, &b, NULL), TUB_OK);
+            for (size_t j = 0; j < b.count; j++) {
+                count[b.index[j]]++;
+                seen[k][b.position + j] = b.index[j];
+            }
+            tub__loader_release(l);
+        }
+        tub__loader_destroy(l);
+        for (int i = 0; i < COUNT; i++) {
+            assert_int_equal(count[i], 1);
+        }
+    }
+    assert_memory_not_equal(seen[0], seen[1], sizeof seen[0]);
+    assert_memory_not_equal(seen[0], seen[2], sizeof seen[0]);
+}
+
+static void restarts_and_stops_at_any_time(void **state)
+{
+    fixture *f = *state;
+    tub__loader_config c = config_of(f);
+    tub__loader *l;
+    tub__batch b;
+    assert_int_equal(tub__loader_create(f->ctx, &c, &l, NULL), TUB_OK);
+    for (uint32_t i = 0; i < 60; i++) {
+        assert_int_equal(tub__loader_start(l, i, i % BATCHES, NULL), TUB_OK);
+        for (uint32_t taken = 0; taken < i % 4; taken++) {
+            assert_int_equal(tub__loader_next(l, &b, NULL), TUB_OK);
+            tub__loader_release(l);
+        }
+        if (i % 3 == 0) {
+            assert_int_equal(tub__loader_next(l, &b, NULL), TUB_OK);
+            check_batch(f, &c, &b, i + (i % BATCHES + i % 4) / BATCHES, (i % BATCHES + i % 4) % BATCHES);
+            /* and not released: a new start takes it back */
+        }
+        if (i % 7 == 0) {
+            usleep(200);
+        }
+    }
+    tub__loader_destroy(l);
+    assert_int_equal(tub__loader_create(f->ctx, &c, &l, NULL), TUB_OK);
+    tub__loader_destroy(l); /* never started */
+    tub__loader_destroy(NULL);
+}
+
+static void refuses_wrong_use(void **state)
+{
+    fixture *f = *state;
+    tub_error e;
+    tub__loader *l;
+    tub__batch b;
+    tub__loader_config c = config_of(f);
+    c.split = TUB_VAL;
+    assert_int_equal(tub__loader_create(f->ctx, &c, &l, &e), TUB_E_ARGUMENT);
+    assert_string_equal(e.message, "made: the val split has no samples");
+    c = config_of(f);
+    c.batch = 0;
+    assert_int_equal(tub__loader_create(f->ctx, &c, &l, &e), TUB_E_ARGUMENT);
+    c = config_of(f);
+    c.share_begin = 5;
+    c.share_end = 4;
+    assert_int_equal(tub__loader_create(f->ctx, &c, &l, &e), TUB_E_ARGUMENT);
+    c.share_end = 9;
+    assert_int_equal(tub__loader_create(f->ctx, &c, &l, &e), TUB_E_ARGUMENT);
+    c = config_of(f);
+    assert_int_equal(tub__loader_create(f->ctx, &c, &l, &e), TUB_OK);
+    assert_int_equal(tub__loader_next(l, &b, &e), TUB_E_ARGUMENT);
+    assert_int_equal(tub__loader_start(l, 0, BATCHES, &e), TUB_E_ARGUMENT);
+    assert_int_equal(tub__loader_start(l, 0, 0, &e), TUB_OK);
+    assert_int_equal(tub__loader_next(l, &b, &e), TUB_OK);
+    assert_int_equal(tub__loader_next(l, &b, &e), TUB_E_ARGUMENT);
+    tub__loader_release(l);
+    tub__loader_release(l); /* nothing is held: nothing happens */
+    assert_int_equal(tub__loader_next(l, &b, &e), TUB_OK);
+    check_batch(f, &c, &b, 0, 1);
+    tub__loader_destroy(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(delivers_what_the_definition_says, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(starts_anywhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(gives_shares, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(shuffles_whole_epochs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(restarts_and_stops_at_any_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_wrong_use, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
