@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The training loop: steps, epochs, validation, what is written and told after each. */
+#include <inttypes.h>
+#include <math.h>
+#include "base/clock.h"
+#include "base/error.h"
+#include "train/run_folder.h"
+#include "train/log.h"
+#include "train/trainer.h"
+
+/* What rank 0 tells the others after each step. */
+typedef struct verdict {
+    tub_status status;
+    bool stop;
+    tub__progress progress;
+} verdict;
+
+static tub_event make_event(const tub__trainer *t, tub_event_kind kind)
+{
+    const tub__progress *p = &t->progress;
+    tub_event e = {.kind = kind, .message = t->run->folder, .done = p->step, .epoch = p->epoch + 1,
+                   .samples = p->samples, .lr = t->lr, .val = p->val};
+    e.total = tub__progress_total(t->run->config, t->batches);
+    e.epochs = (uint64_t)t->run->config->epochs;
+    e.seconds = tub__seconds() - t->began;
+    e.train = tub__progress_means(p);
+    return e;
+}
+
+/* Scores of the validation split with the weights as they are; NaN when there is none. */
+static tub_status validate(tub__trainer *t, tub_scores *out, tub_error *err)
+{
+    const tub_dataset_info *info = t->run->info;
+    size_t count = (size_t)info->count[TUB_VAL], classes = (size_t)t->run->config->model.classes;
+    const char *samples = tub_dataset_samples(t->run->data, TUB_VAL);
+    *out = (tub_scores){NAN, NAN, NAN, NAN};
+    for (size_t i = 0; i < count; i += TUB__VAL_BATCH) {
+        size_t n = count - i < TUB__VAL_BATCH ? count - i : TUB__VAL_BATCH;
+        TUB__TRY(tub_model_forward(t->model, (int64_t)n, info->dtype, samples + i * t->sample_bytes, t->val_logits,
+                                   t->val_probabilities + i * classes, err));
+    }
+    if (count == 0) {
+        return TUB_OK;
+    }
+    return tub_scores_compute(t->ctx, (int64_t)count, (int64_t)classes, t->val_probabilities,
+                              tub_dataset_labels(t->run->data, TUB_VAL), out, err);
+}
+
+static tub_status checkpoint(tub__trainer *t, tub_error *err)
+{
+    TUB__TRY(tub__checkpoint_write(t->run->folder, &t->optimizer, &t->progress, &t->run->identity, err));
+    tub_event e = make_event(t, TUB_EVENT_CHECKPOINT);
+    e.message = TUB__RUN_STATE;
+    tub__emit(t->ctx, &e);
+    return TUB_OK;
+}
+
+/* Validation, log row, best and last weights, checkpoint: in the order that run_folder.h explains. */
+static tub_status finish_epoch(tub__trainer *t, tub_error *err)
+{
+    tub__progress *p = &t->progress;
+    const tub__run *run = t->run;
+    tub_scores val;
+    bool best = false;
+    p->train = tub__progress_means(p);
+    TUB__TRY(validate(t, &val, err));
+    if (t->val_probabilities != NULL) {
+        if (!isfinite(val.loss)) {
+            return tub__fail(err, TUB_E_NUMERIC, "epoch %" PRIu64 ": the validation loss is not a finite number; lower "
+                             "lr (now %g) or set clip_norm; the last checkpoint is whole", p->epoch + 1, t->lr);
+        }
+        best = tub__progress_judge(p, &val);
+    }
+    p->seconds = tub__seconds() - t->started;
+    TUB__TRY(tub__log_row(&t->ctx->allocator, run->folder, p, t->lr, err));
+    if (best) {
+        TUB__TRY(tub__run_write_best(t->model, run->config, run->info, &val, run->folder, err));
+    }
+    TUB__TRY(tub__run_write_last(t->model, run->folder, err));
+    tub_event e = make_event(t, TUB_EVENT_EPOCH);
+    if (p->batch == t->batches) { /* else max_steps ended the run inside the epoch */
+        p->epoch++;
+        p->batch = p->samples = 0;
+        p->loss = p->top1 = p->top5 = 0.0;
+    }
+    TUB__TRY(checkpoint(t, err));
+    tub__emit(t->ctx, &e);
+    return TUB_OK;
+}
+
+/* Rank 0 after a step. */
+static tub_status after_step(tub__trainer *t, bool *stop, tub_error *err)
+{
+    const tub_train_config *c = t->run->config;
+    uint64_t every = (uint64_t)c->checkpoint_every;
+    tub_event e = make_event(t, TUB_EVENT_STEP);
+    tub__emit(t->ctx, &e);
+    *stop = t->ctx->stop != 0;
+    if (t->progress.batch == t->batches || t->progress.step == e.total) {
+        return finish_epoch(t, err);
+    }
+    t->progress.seconds = tub__seconds() - t->started;
+    if (*stop) {
+        TUB__TRY(tub__run_write_last(t->model, t->run->folder, err));
+        return checkpoint(t, err);
+    }
+    return every > 0 && t->progress.step % every == 0 ? checkpoint(t, err) : TUB_OK;
+}
+
+/* One step and what follows from it, agreed on by all ranks. */
+static tub_status turn(tub__trainer *t, tub_error *err)
+{
+    TUB__TRY(tub__trainer_step(t, err));
+    verdict v = {0};
+    if (t->dist.rank == 0) {
+        v.status = after_step(t, &v.stop, err);
+        v.progress = t->progress;
+    }
+    t->dist.broadcast(&t->dist, &v, sizeof v);
+    t->progress = v.progress;
+    t->stopped = v.stop;
+    return v.status;
+}
+
+tub_status tub__trainer_run(tub__trainer *t, tub_error *err)
+{
+    t->began = tub__seconds();
+    t->started = t->began - t->progress.seconds;
+    if (t->dist.rank == 0) {
+        tub_event e = make_event(t, TUB_EVENT_TRAIN_START);
+        tub__emit(t->ctx, &e);
+    }
+    tub_status status = TUB_OK;
+    if (!tub__progress_over(&t->progress, t->run->config)) {
+        tub__pass_weights_changed(t->pass);
+        t->pending = tub__loader_start(t->loader, (uint32_t)t->progress.epoch, (size_t)t->progress.batch, err);
+    }
+    while (status == TUB_OK && !t->stopped && !tub__progress_over(&t->progress, t->run->config)) {
+        status = turn(t, err);
+    }
+    return status;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of training settings, for the files that read and write recipes. */
+#ifndef TUB__TRAIN_OPTIONS_H
+#define TUB__TRAIN_OPTIONS_H
+
+#include <tubelet/train.h>
+
+/* The known key that looks most like an unknown one. */
+const char *tub__option_nearest(const char *key);
+
+#endif

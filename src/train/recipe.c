@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Recipes: reading settings from YAML, writing the resolved recipe of a run and reading it back. */
+#include "train/recipe.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/md5.h"
+#include "formats/yaml.h"
+#include "train/options.h"
+#include "train/run_folder.h"
+#include "train/text.h"
+
+enum { RECIPE_LIMIT = 1 << 20 };
+
+static const char section[] = "model";
+
+/* A scalar as tub_train_config_set takes it. borrowed: the text of a text value. */
+static tub_status scalar_text(const tub__json *v, const char *key, char *out, size_t size, const char **text,
+                              tub_error *err)
+{
+    int64_t whole = 0;
+    bool flag = false;
+    double real = 0.0;
+    *text = out;
+    switch (tub__json_kind_of(v)) {
+    case TUB__JSON_INTEGER:
+        TUB__TRY(tub__json_to_integer(v, key, &whole, err));
+        snprintf(out, size, "%" PRId64, whole);
+        return TUB_OK;
+    case TUB__JSON_REAL:
+        TUB__TRY(tub__json_to_real(v, key, &real, err));
+        tub__shortest_real(real, out);
+        return TUB_OK;
+    case TUB__JSON_BOOL:
+        TUB__TRY(tub__json_to_bool(v, key, &flag, err));
+        snprintf(out, size, "%s", flag ? "true" : "false");
+        return TUB_OK;
+    case TUB__JSON_TEXT: return tub__json_to_text(v, key, text, err);
+    default: break;
+    }
+    return tub__fail(err, TUB_E_FORMAT, "%s: expected one value, found %s", key, tub__json_kind_name(v));
+}
+
+/* Sets one key; a list such as [8, 8, 8] becomes "8,8,8". */
+static tub_status set_value(tub_train_config *config, const char *key, const tub__json *value, tub_error *err)
+{
+    char part[32], joined[128];
+    const char *text = NULL;
+    if (tub__json_kind_of(value) != TUB__JSON_ARRAY) {
+        TUB__TRY(scalar_text(value, key, part, sizeof part, &text, err));
+        return tub_train_config_set(config, key, text, err);
+    }
+    size_t used = 0;
+    joined[0] = '\0';
+    for (size_t i = 0; i < tub__json_size(value) && used < sizeof joined; i++) {
+        TUB__TRY(scalar_text(tub__json_at(value, i), key, part, sizeof part, &text, err));
+        used += (size_t)snprintf(joined + used, sizeof joined - used, "%s%s", i > 0 ? "," : "", text);
+    }
+    return tub_train_config_set(config, key, joined, err);
+}
+
+static tub_status apply_section(const tub__json *mapping, tub_train_config *config, tub_error *err)
+{
+    for (void *it = tub__json_first(mapping); it != NULL; it = tub__json_next(mapping, it)) {
+        char key[128];
+        snprintf(key, sizeof key, "%s.%s", section, tub__json_key(it));
+        TUB__TRY(set_value(config, key, tub__json_value(it), err));
+    }
+    return TUB_OK;
+}
+
+tub_status tub__recipe_apply(const tub__json *recipe, tub_train_config *config, tub_error *err)
+{
+    const tub__json *object = NULL;
+    TUB__TRY(tub__json_to_object(recipe, "a recipe", &object, err));
+    const tub__json *preset = tub__json_get(object, "preset");
+    if (preset != NULL) {
+        TUB__TRY(set_value(config, "preset", preset, err));
+    }
+    for (void *it = tub__json_first(object); it != NULL; it = tub__json_next(object, it)) {
+        const char *key = tub__json_key(it);
+        const tub__json *value = tub__json_value(it);
+        if (strcmp(key, section) == 0) {
+            TUB__TRY(tub__json_to_object(value, key, &value, err));
+            TUB__TRY(apply_section(value, config, err));
+        } else if (tub__json_kind_of(value) == TUB__JSON_OBJECT) {
+            return tub__fail(err, TUB_E_ARGUMENT, "'%.80s' is a mapping; only '%s' is one", key, section);
+        } else if (value != preset) {
+            TUB__TRY(set_value(config, key, value, err));
+        }
+    }
+    return TUB_OK;
+}
+
+static tub_status put_option(tub__json_writer *w, const tub_train_config *config, const tub_option *o, tub_error *err)
+{
+    char text[TUB_PATH_LENGTH];
+    const char *dot = strchr(o->key, '.'), *name = dot != NULL ? dot + 1 : o->key;
+    int64_t whole = 0;
+    double real = 0.0;
+    TUB__TRY(tub_train_config_get(config, o->key, text, sizeof text, err));
+    switch (o->type) {
+    case TUB_OPTION_INT:
+        if (tub__text_to_int(text, &whole)) {
+            tub__json_put_integer(w, name, whole);
+        }
+        break;
+    case TUB_OPTION_REAL:
+        if (tub__text_to_real(text, &real)) {
+            tub__json_put_real(w, name, real);
+        }
+        break;
+    case TUB_OPTION_FLAG: tub__json_put_bool(w, name, strcmp(text, "true") == 0); break;
+    default: tub__json_put_text(w, name, text); break;
+    }
+    return TUB_OK;
+}
+
+static tub_status recipe_text(const tub_allocator *a, const tub_train_config *config, char **text, size_t *size,
+                              tub_error *err)
+{
+    size_t count = 0;
+    const tub_option *options = tub_train_options(&count);
+    bool inside = false;
+    tub__json_writer w;
+    tub__json_start(&w, a, 2);
+    tub__json_open_object(&w, NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (!inside && strchr(options[i].key, '.') != NULL) {
+            tub__json_open_object(&w, section); /* the table ends with the model's settings */
+            inside = true;
+        }
+        tub_status status = put_option(&w, config, &options[i], err);
+        if (status != TUB_OK) {
+            tub__json_discard(&w);
+            return status;
+        }
+    }
+    tub__json_close_object(&w);
+    tub__json_close_object(&w);
+    return tub__json_finish(&w, text, size, err);
+}
+
+tub_status tub__recipe_write(const tub_allocator *a, const char *path, const tub_train_config *config,
+                             tub_error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    TUB__TRY(recipe_text(a, config, &text, &size, err));
+    tub_status status = tub__file_write(a, path, text, size, err);
+    tub__free(a, text);
+    return status;
+}
+
+/* Settings that change no bit of a step, or that a resumed run may change. */
+static bool decides(const char *key)
+{
+    static const char *const others[] = {"data",  "data_url", "preset",           "epochs",  "micro_batches",
+                                         "ranks", "patience", "checkpoint_every", "evaluate"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (strcmp(key, others[i]) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+tub_status tub__recipe_digest(const tub_train_config *config, char hex[33], tub_error *err)
+{
+    size_t count = 0;
+    const tub_option *options = tub_train_options(&count);
+    tub__md5 md5;
+    tub__md5_init(&md5);
+    for (size_t i = 0; i < count; i++) {
+        char text[TUB_PATH_LENGTH];
+        if (decides(options[i].key)) {
+            TUB__TRY(tub_train_config_get(config, options[i].key, text, sizeof text, err));
+            tub__md5_update(&md5, options[i].key, strlen(options[i].key) + 1);
+            tub__md5_update(&md5, text, strlen(text) + 1);
+        }
+    }
+    tub__md5_finish(&md5, hex);
+    return TUB_OK;
+}
+
+tub_status tub_recipe_read(tub_context *ctx, const char *path, tub_train_config *config, tub_error *err)
+{
+    tub__json *recipe = NULL;
+    tub_train_config read = *config; /* a recipe with a mistake changes nothing */
+    TUB__TRY(tub__yaml_load(ctx, path, &recipe, err));
+    tub_status status = tub__recipe_apply(recipe, &read, err);
+    tub__json_free(recipe);
+    if (status != TUB_OK) {
+        return tub__prefix(err, status, "%s", path);
+    }
+    *config = read;
+    return TUB_OK;
+}
+
+tub_status tub_run_config(tub_context *ctx, const char *run, tub_train_config *out, tub_error *err)
+{
+    const tub_allocator *a = &ctx->allocator;
+    tub_train_config config = tub_train_config_default();
+    tub__json *recipe = NULL;
+    char *path = NULL;
+    TUB__TRY(tub__path_join(a, run, TUB__RUN_RECIPE, &path, err));
+    tub_status status = TUB_OK;
+    if (!tub__file_exists(path)) {
+        status = tub__fail(err, TUB_E_NOT_FOUND, "%s: no such file, so %s is not a run folder", path, run);
+        goto done;
+    }
+    status = tub__json_load(a, path, RECIPE_LIMIT, &recipe, err);
+    if (status == TUB_OK) {
+        status = tub__recipe_apply(recipe, &config, err);
+        if (status == TUB_OK) {
+            status = tub_train_config_check(&config, err);
+        }
+        if (status != TUB_OK) {
+            tub__prefix(err, status, "%s", path);
+        }
+    }
+    if (status == TUB_OK) {
+        *out = config;
+    }
+done:
+    tub__json_free(recipe);
+    tub__free(a, path);
+    return status;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The run folder: making it in one rename, its model folders, metrics.json, and cleaning after a kill. */
+#include "train/run_folder.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "convert/folder.h"
+#include "formats/json.h"
+#include "train/log.h"
+#include "train/recipe.h"
+
+static tub__card make_card(const tub_train_config *config, const tub_dataset_info *info, const tub_scores *val)
+{
+    return (tub__card){info->name, info->licence, config->preset, val, NULL};
+}
+
+tub_status tub__run_write_recipe(const tub_allocator *a, const char *folder, const tub_train_config *config,
+                                 tub_error *err)
+{
+    char *path = NULL;
+    TUB__TRY(tub__path_join(a, folder, TUB__RUN_RECIPE, &path, err));
+    tub_status status = tub__recipe_write(a, path, config, err);
+    tub__free(a, path);
+    return status;
+}
+
+static tub_status make_checkpoint_folder(const tub_allocator *a, const char *folder, tub_error *err)
+{
+    char *path = NULL;
+    TUB__TRY(tub__path_join(a, folder, TUB__RUN_CHECKPOINT, &path, err));
+    tub_status status = tub__folder_create(path, err);
+    tub__free(a, path);
+    return status;
+}
+
+static tub_status fill(const tub_model *model, const tub_train_config *config, const tub_dataset_info *info,
+                       const char *folder, tub_error *err)
+{
+    const tub_allocator *a = &model->context->allocator;
+    tub__card card = make_card(config, info, NULL);
+    TUB__TRY(tub__folder_write_config(model, folder, &card, err));
+    TUB__TRY(tub__folder_write_arrays(model, folder, err));
+    TUB__TRY(tub__run_write_recipe(a, folder, config, err));
+    TUB__TRY(make_checkpoint_folder(a, folder, err));
+    return tub__log_start(a, folder, err);
+}
+
+/* Only what is a run may be replaced: a slip of the pen must not remove somebody's folder. */
+tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool force, tub_error *err)
+{
+    if (!tub__file_exists(run)) {
+        return TUB_OK;
+    }
+    if (!force) {
+        return tub__fail(err, TUB_E_EXISTS, "%s exists already; choose another folder, resume it, or replace it with "
+                         "--force", run);
+    }
+    char *recipe = NULL;
+    TUB__TRY(tub__path_join(a, run, TUB__RUN_RECIPE, &recipe, err));
+    bool is_run = tub__file_exists(recipe);
+    tub__free(a, recipe);
+    if (!is_run) {
+        return tub__fail(err, TUB_E_EXISTS, "%s is not a run folder (it has no " TUB__RUN_RECIPE "), so it is not "
+                         "replaced; choose another folder or remove it yourself", run);
+    }
+    return TUB_OK;
+}
+
+tub_status tub__run_create(const tub_model *model, const tub_train_config *config, const tub_dataset_info *info,
+                           const char *run, bool force, tub_error *err)
+{
+    const tub_allocator *a = &model->context->allocator;
+    TUB__TRY(tub__run_may_create(a, run, force, err));
+    char *temporary = NULL;
+    TUB__TRY(tub__folder_temporary(a, run, &temporary, err));
+    tub_status status = fill(model, config, info, temporary, err);
+    if (status == TUB_OK) {
+        status = tub__folder_commit(a, temporary, run, force, err);
+    }
+    if (status != TUB_OK) {
+        (void)!tub__folder_remove(a, temporary, NULL); /* the first failure is the one to tell */
+    }
+    tub__free(a, temporary);
+    return status;
+}
+
+tub_status tub__run_clean(const tub_allocator *a, const char *run, tub_error *err)
+{
+    static const char *const inside[] = {TUB__RUN_BEST, TUB__RUN_CHECKPOINT};
+    TUB__TRY(tub__temporaries_remove(a, run, err));
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
+        char *path = NULL;
+        TUB__TRY(tub__path_join(a, run, inside[i], &path, err));
+        tub_status status = tub__temporaries_remove(a, path, err);
+        tub__free(a, path);
+        TUB__TRY(status);
+    }
+    return make_checkpoint_folder(a, run, err);
+}
+
+tub_status tub__run_write_last(const tub_model *model, const char *run, tub_error *err)
+{
+    return tub__folder_write_arrays(model, run, err);
+}
+
+static tub_status write_model_folder(const tub_model *model, const tub__card *card, const char *path, tub_error *err)
+{
+    const tub_allocator *a = &model->context->allocator;
+    char *temporary = NULL;
+    TUB__TRY(tub__folder_temporary(a, path, &temporary, err));
+    tub_status status = tub__folder_write_arrays(model, temporary, err);
+    if (status == TUB_OK) {
+        status = tub__folder_write_config(model, temporary, card, err);
+    }
+    if (status == TUB_OK) {
+        status = tub__folder_commit(a, temporary, path, true, err);
+    }
+    if (status != TUB_OK) {
+        (void)!tub__folder_remove(a, temporary, NULL);
+    }
+    tub__free(a, temporary);
+    return status;
+}
+
+tub_status tub__run_write_best(const tub_model *model, const tub_train_config *config, const tub_dataset_info *info,
+                               const tub_scores *val, const char *run, tub_error *err)
+{
+    const tub_allocator *a = &model->context->allocator;
+    tub__card card = make_card(config, info, val);
+    char *path = NULL;
+    TUB__TRY(tub__path_join(a, run, TUB__RUN_BEST, &path, err));
+    tub_status status = write_model_folder(model, &card, path, err);
+    tub__free(a, path);
+    return status;
+}
+
+static void put_scores(tub__json_writer *w, const char *key, const tub_scores *s)
+{
+    tub__json_open_object(w, key);
+    tub__json_put_real(w, "loss", s->loss);
+    tub__json_put_real(w, "top1", s->top1);
+    tub__json_put_real(w, "top5", s->top5);
+    tub__json_put_real(w, "auc", s->auc);
+    tub__json_close_object(w);
+}
+
+static tub_status metrics_text(const tub_model *model, const tub_train_config *config, const tub__progress *p,
+                               char **text, size_t *size, tub_error *err)
+{
+    char digest[33];
+    TUB__TRY(tub__recipe_digest(config, digest, err));
+    tub__json_writer w;
+    tub__json_start(&w, &model->context->allocator, 2);
+    tub__json_open_object(&w, NULL);
+    tub__json_put_text(&w, "config_digest", digest);
+    tub__json_put_bool(&w, "finished", tub__progress_over(p, config));
+    tub__json_put_integer(&w, "steps", (int64_t)p->step);
+    tub__json_put_integer(&w, "epochs", (int64_t)p->epoch);
+    tub__json_put_integer(&w, "parameters", (int64_t)model->params.numbers);
+    tub__json_put_real(&w, "seconds", p->seconds);
+    put_scores(&w, "train", &p->train);
+    put_scores(&w, "val", &p->val);
+    tub__json_put_integer(&w, "best_epoch", (int64_t)p->best_epoch);
+    put_scores(&w, "best_val", &p->best);
+    tub__json_close_object(&w);
+    return tub__json_finish(&w, text, size, err);
+}
+
+tub_status tub__run_write_metrics(const tub_model *model, const tub_train_config *config,
+                                  const tub_dataset_info *info, const tub__progress *p, const char *run,
+                                  tub_error *err)
+{
+    const tub_allocator *a = &model->context->allocator;
+    tub__card card = make_card(config, info, p->val.loss == p->val.loss ? &p->val : NULL);
+    char *text = NULL, *path = NULL;
+    size_t size = 0;
+    TUB__TRY(tub__folder_write_config(model, run, &card, err));
+    TUB__TRY(metrics_text(model, config, p, &text, &size, err));
+    tub_status status = tub__path_join(a, run, TUB__RUN_METRICS, &path, err);
+    if (status == TUB_OK) {
+        status = tub__file_write(a, path, text, size, err);
+    }
+    tub__free(a, path);
+    tub__free(a, text);
+    return status;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making one rank's trainer: its share of the tree, its memory, its loader. */
+#include "train/trainer.h"
+
+#include <string.h>
+#include "base/error.h"
+#include "train/groups.h"
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Gradient slabs for the left subtrees: one per level of the tree over the micro-batches. */
+static tub_status make_levels(tub__trainer *t, tub_error *err)
+{
+    tub__backend *be = t->model->backend;
+    for (size_t parts = (size_t)t->run->config->micro_batches; parts > 1; parts /= 2) {
+        TUB__TRY(be->ops->slab_create(be, t->model->params.elements * be->real_size, &t->left[t->levels], err));
+        t->levels++;
+    }
+    return TUB_OK;
+}
+
+/* n / (K * count of the class), as scikit-learn's "balanced"; 0 for a class without samples. */
+static tub_status make_class_weights(tub__trainer *t, tub_error *err)
+{
+    if (t->run->config->class_weights == TUB_WEIGHTS_NONE) {
+        return TUB_OK;
+    }
+    size_t classes = (size_t)t->run->config->model.classes, n = (size_t)t->run->info->count[TUB_TRAIN];
+    void *memory = NULL;
+    TUB__TRY(tub__alloc_array(&t->ctx->allocator, classes, sizeof(float), &memory, err));
+    t->class_weight = memory;
+    const int32_t *labels = tub_dataset_labels(t->run->data, TUB_TRAIN);
+    for (size_t k = 0; k < classes; k++) {
+        size_t count = 0;
+        for (size_t i = 0; i < n; i++) {
+            count += (size_t)labels[i] == k;
+        }
+        t->class_weight[k] = count > 0 ? (float)((double)n / ((double)classes * (double)count)) : 0.0f;
+    }
+    return TUB_OK;
+}
+
+static tub_status make_buffers(tub__trainer *t, size_t part, tub_error *err)
+{
+    const tub_allocator *a = &t->ctx->allocator;
+    size_t classes = (size_t)t->run->config->model.classes, batch = (size_t)t->run->config->batch_size;
+    size_t val = (size_t)t->run->info->count[TUB_VAL];
+    void *memory = NULL;
+    TUB__TRY(tub__alloc_array(a, 1 + 3 * batch, sizeof(double), &memory, err));
+    t->results = memory;
+    TUB__TRY(tub__alloc_array(a, part * classes, sizeof(float), &memory, err));
+    t->logits = memory;
+    TUB__TRY(tub__alloc_array(a, part, sizeof(double), &memory, err));
+    t->losses = memory;
+    if (t->dist.rank == 0 && val > 0) {
+        TUB__TRY(tub__alloc_array(a, val * classes, sizeof(float), &memory, err));
+        t->val_probabilities = memory;
+        TUB__TRY(tub__alloc_array(a, TUB__VAL_BATCH * classes, sizeof(float), &memory, err));
+        t->val_logits = memory;
+    }
+    return TUB_OK;
+}
+
+static tub_status make_loader(tub__trainer *t, tub_error *err)
+{
+    const tub_train_config *c = t->run->config;
+    size_t batch = (size_t)c->batch_size, begin = 0, end = 0;
+    tub__tree_part(batch, tub__tree_leaves(batch), (size_t)t->dist.rank, (size_t)t->dist.size, &begin, &end);
+    tub__loader_config config = {.data = t->run->data, .split = TUB_TRAIN, .seed = c->seed, .batch = batch,
+                                 .shuffle = true, .depth = 3, .share_begin = begin, .share_end = end};
+    return tub__loader_create(t->ctx, &config, &t->loader, err);
+}
+
+static tub_status fill(tub__trainer *t, tub_error *err)
+{
+    const tub_train_config *c = t->run->config;
+    const tub_dataset_info *info = t->run->info;
+    size_t batch = (size_t)c->batch_size;
+    t->leaves = tub__tree_leaves(batch) / (size_t)t->dist.size;
+    t->sample_bytes = (size_t)(info->frames * info->height * info->width * info->channels) *
+                      (info->dtype == TUB_U8 ? 1 : sizeof(float));
+    size_t part = least(t->leaves / (size_t)c->micro_batches * TUB__GROUP, batch);
+    tub__pass_config pass = {.batch = part, .training = true};
+    TUB__TRY(tub__pass_create(t->model, &pass, &t->pass, err));
+    TUB__TRY(tub__optimizer_create(t->model, c, &t->optimizer, err));
+    TUB__TRY(make_levels(t, err));
+    TUB__TRY(make_class_weights(t, err));
+    TUB__TRY(make_buffers(t, part, err));
+    TUB__TRY(make_loader(t, err));
+    t->batches = tub__loader_batches(t->loader);
+    t->rates = tub__rates_make(c, tub__progress_total(c, t->batches), t->batches);
+    return TUB_OK;
+}
+
+tub_status tub__trainer_create(tub_context *ctx, const tub__run *run, tub__dist dist, tub_model *model,
+                               tub__trainer *out, tub_error *err)
+{
+    tub__trainer t = {.run = run, .ctx = ctx, .dist = dist, .model = model, .progress = tub__progress_start()};
+    tub_status status = fill(&t, err);
+    if (status != TUB_OK) {
+        tub__trainer_destroy(&t);
+        return status;
+    }
+    *out = t;
+    return TUB_OK;
+}
+
+void tub__trainer_destroy(tub__trainer *t)
+{
+    if (t->ctx == NULL) {
+        return;
+    }
+    const tub_allocator *a = &t->ctx->allocator;
+    tub__loader_destroy(t->loader);
+    tub__free(a, t->val_logits);
+    tub__free(a, t->val_probabilities);
+    tub__free(a, t->losses);
+    tub__free(a, t->logits);
+    tub__free(a, t->results);
+    tub__free(a, t->class_weight);
+    for (size_t i = 0; i < t->levels; i++) {
+        t->model->backend->ops->slab_destroy(t->model->backend, t->left[i]);
+    }
+    tub__optimizer_destroy(&t->optimizer);
+    tub__pass_destroy(t->pass);
+    tub_model_close(t->model);
+    memset(t, 0, sizeof *t);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One rank's training: its model, memory, part of each batch, and the steps over them. */
+#ifndef TUB__TRAIN_TRAINER_H
+#define TUB__TRAIN_TRAINER_H
+
+#include "data/loader.h"
+#include "dist/dist.h"
+#include "train/checkpoint.h"
+#include "train/optimizer.h"
+#include "train/progress.h"
+#include "train/schedule.h"
+
+enum { TUB__TREE_DEPTH = 16, TUB__VAL_BATCH = 32 };
+
+/* What all ranks of a run share; nobody changes it. */
+typedef struct tub__run {
+    const tub_train_config *config; /* resolved: no zero sizes */
+    const tub_dataset *data;
+    const tub_dataset_info *info;
+    const char *folder;
+    tub__identity identity;
+} tub__run;
+
+typedef struct tub__trainer {
+    const tub__run *run;
+    tub_context *ctx;
+    tub__dist dist;
+    tub_model *model;
+    tub__pass *pass;
+    tub__optimizer optimizer;
+    tub__loader *loader;
+    tub__rates rates;
+    tub__progress progress;   /* the same on all ranks after every step */
+    size_t batches;           /* in an epoch */
+    size_t sample_bytes;
+    size_t leaves;            /* this rank's leaves of the tree over a batch (groups.h) */
+    void *left[TUB__TREE_DEPTH]; /* gradients of finished left subtrees of micro-batches, by level; NULL beyond what is needed */
+    size_t levels;
+    float *class_weight;      /* [K], or NULL */
+    double *results;          /* [1 + 3 * batch]: ranks that failed; loss, top-1 hit and top-5 hit of each sample of the batch */
+    float *logits;            /* [pass batch, K] */
+    double *losses;           /* [pass batch] */
+    float *val_logits;        /* [TUB__VAL_BATCH, K], and */
+    float *val_probabilities; /* [count of val, K], rank 0 only; NULL when there is no validation split */
+    double started;           /* tub__seconds() less the seconds of earlier parts of the run */
+    double began;             /* tub__seconds() when this part began */
+    double lr;                /* of the last step */
+    tub_status pending;       /* the loader did not start: the first step fails with it, so that all ranks learn of it */
+    bool stopped;
+} tub__trainer;
+
+/* Takes over the model, on failure too. Everything that a step needs is allocated here. */
+TUB_MUST_USE tub_status tub__trainer_create(tub_context *ctx, const tub__run *run, tub__dist dist, tub_model *model,
+                                            tub__trainer *out, tub_error *err);
+void tub__trainer_destroy(tub__trainer *t); /* accepts a cleared one */
+
+/* One step on the next batch of the loader: forward, loss, backward, the sums over micro-batches and ranks, clipping, update.
+ * progress counts it on success. All ranks return the same status, but only the one that failed writes err. Error: TUB_E_NUMERIC before
+ * any weight changes when loss or gradient are not finite. */
+TUB_MUST_USE tub_status tub__trainer_step(tub__trainer *t, tub_error *err);
+
+/* Steps until the run is over, stopped or failed. Rank 0 validates, writes and sends events. */
+TUB_MUST_USE tub_status tub__trainer_run(tub__trainer *t, tub_error *err);
+
+#endif

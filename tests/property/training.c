@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs of the small recipe, and comparing what they leave behind. */
+#include "training.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../unit/sha256.h"
+#include "base/file.h"
+#include "tiny_data.h"
+
+const how plainly = {1, TUB_CPU_AUTO, 1, 1};
+
+static char folder_of_all[64];
+
+const char *scratch(const char *name)
+{
+    static char paths[8][256];
+    static int next = 0;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", folder_of_all, name);
+    return path;
+}
+
+const char *scratch_make(void)
+{
+    /* In memory where possible: the tests wait for the disk thousands of times otherwise. */
+    bool memory = access("/dev/shm", W_OK) == 0;
+    strcpy(folder_of_all, memory ? "/dev/shm/tubelet-test-XXXXXX" : "/tmp/tubelet-test-XXXXXX");
+    if (mkdtemp(folder_of_all) == NULL || tiny_data_write(scratch("tiny.npz")) != 0) {
+        return NULL;
+    }
+    return folder_of_all;
+}
+
+void scratch_remove(void)
+{
+    (void)!tub__folder_remove(&tub__default_allocator, folder_of_all, NULL);
+}
+
+tub_train_config small_recipe(void)
+{
+    static const char *const settings[][2] = {
+        {"epochs", "10"}, {"batch_size", "26"}, {"lr", "2e-3"}, {"schedule", "cosine"}, {"warmup_epochs", "1"},
+        {"optimizer", "adamw"}, {"weight_decay", "0.01"}, {"clip_norm", "1"}, {"label_smoothing", "0.1"},
+        {"class_weights", "balanced"}, {"model.tubelet", "4,5,3"}, {"model.hidden", "24"}, {"model.heads", "3"},
+        {"model.layers", "2"}, {"model.mlp", "40"}, {"model.attention_dropout", "0.2"}};
+    tub_train_config c = tub_train_config_default();
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        assert_int_equal(tub_train_config_set(&c, settings[i][0], settings[i][1], NULL), TUB_OK);
+    }
+    snprintf(c.data, sizeof c.data, "%s", scratch("tiny.npz"));
+    return c;
+}
+
+tub_status run(const tub_train_config *config, const how *by, const char *folder, bool resume, tub_event_fn *on_event,
+               void *user, tub_train_result *result, tub_error *err)
+{
+    tub_context_config context = tub_context_config_default();
+    tub_context *ctx = NULL;
+    context.threads = by->threads;
+    context.cpu = by->cpu;
+    context.on_event = on_event;
+    context.event_user = user;
+    tub_status status = tub_context_create(&context, &ctx, err);
+    if (status != TUB_OK) {
+        return status;
+    }
+    if (resume) {
+        status = tub_train_resume(ctx, folder, NULL, config != NULL ? config->epochs : 0, result, err);
+    } else {
+        tub_train_config c = *config;
+        c.ranks = by->ranks;
+        c.micro_batches = by->micro_batches;
+        status = tub_train(ctx, &c, NULL, folder, 0, result, err);
+    }
+    tub_context_destroy(ctx);
+    return status;
+}
+
+void must_run(const tub_train_config *config, const how *by, const char *folder)
+{
+    tub_error err = {0};
+    if (run(config, by, folder, false, NULL, NULL, NULL, &err) != TUB_OK) {
+        fail_msg("%s", err.message);
+    }
+}
+
+static char *read_all(const char *folder, const char *name, size_t *size)
+{
+    char path[1024];
+    char *bytes = NULL;
+    tub_error err = {0};
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (tub__file_read(&tub__default_allocator, path, 1 << 28, &bytes, size, &err) != TUB_OK) {
+        fail_msg("%s", err.message);
+    }
+    return bytes;
+}
+
+void file_hash(const char *folder, const char *name, char hex[65])
+{
+    size_t size = 0;
+    char *bytes = read_all(folder, name, &size);
+    sha256_hex(bytes, size, hex);
+    tub__free(&tub__default_allocator, bytes);
+}
+
+char *log_without_time(const char *folder)
+{
+    size_t size = 0;
+    char *text = read_all(folder, "log.csv", &size), *out = calloc(size + 1, 1);
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        char *time = strchr(strchr(line, ',') + 1, ',') + 1; /* epoch,step,seconds,... */
+        strncat(out, line, (size_t)(time - line));
+        strcat(out, strchr(time, ',') + 1);
+        strcat(out, "\n");
+    }
+    tub__free(&tub__default_allocator, text);
+    return out;
+}
+
+static void assert_same_file(const char *a, const char *b, const char *name)
+{
+    char left[65], right[65];
+    file_hash(a, name, left);
+    file_hash(b, name, right);
+    if (strcmp(left, right) != 0) {
+        fail_msg("%s differs: %s in %s, %s in %s", name, left, a, right, b);
+    }
+}
+
+void assert_same_run(const char *a, const char *b)
+{
+    char *left = log_without_time(a), *right = log_without_time(b);
+    assert_string_equal(left, right);
+    free(left);
+    free(right);
+    assert_same_file(a, b, "model.safetensors");
+    assert_same_file(a, b, "best/model.safetensors");
+}
+
+int count_temporaries(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    int count = 0;
+    assert_non_null(dir);
+    for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+        count += strstr(e->d_name, ".tmp-") != NULL;
+    }
+    closedir(dir);
+    return count;
+}

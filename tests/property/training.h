@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the training properties share: a scratch folder, the small data and recipe, runs, and what they leave behind. */
+#ifndef TUB__TESTS_TRAINING_H
+#define TUB__TESTS_TRAINING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <tubelet/tubelet.h>
+
+/* How a run is computed: nothing of it may change a bit. */
+typedef struct how {
+    int threads;
+    tub_cpu cpu;
+    int ranks, micro_batches;
+} how;
+
+extern const how plainly; /* one thread, best instruction set */
+
+/* A fresh folder that all paths below lie in, with the data set; returns its path. */
+const char *scratch_make(void);
+void scratch_remove(void);
+/* The path of a name in it, in one of a few static buffers. */
+const char *scratch(const char *name);
+
+/* A small odd model with dropout, batch 26 (7 groups of 4, the last of 2) over 46 samples: two steps an epoch, the second short. */
+tub_train_config small_recipe(void);
+
+/* Trains, or resumes when resume is set, in a context of its own. */
+tub_status run(const tub_train_config *config, const how *by, const char *folder, bool resume, tub_event_fn *on_event,
+               void *user, tub_train_result *result, tub_error *err);
+/* As run, and fails the test when it does not work. */
+void must_run(const tub_train_config *config, const how *by, const char *folder);
+
+/* SHA-256 of a file in a run folder. */
+void file_hash(const char *folder, const char *name, char hex[65]);
+/* The log without its time column: the caller frees it. */
+char *log_without_time(const char *folder);
+/* Fails the test unless both runs ended with the same weights, best weights, and log. */
+void assert_same_run(const char *a, const char *b);
+/* Files in a folder whose names say that they are temporary. */
+int count_temporaries(const char *folder);
+
+#endif
