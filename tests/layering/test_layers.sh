@@ -1,16 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The #include lines of the project keep the layers apart; and the checker finds each kind of breach in a copy that has one.
+# The #include lines of the project keep the layers apart as the table of docs/architecture.md says; and the checker finds each kind of breach in a copy that has one.
 # usage: test_layers.sh SOURCE_ROOT
 set -u
 root=$1
 here=$root/tests/layering
 passed=0
 failed=0
+copy=$(mktemp -d) || exit 1
+trap 'rm -rf "$copy"' EXIT
+table=$copy/table
+awk -f "$here/table.awk" "$root/docs/architecture.md" >"$table" || exit 1
 
 # breaches FOLDER: prints what is wrong in a tree.
 breaches() {
-    (cd "$1" && find src app include examples -name '*.[ch]' -type f | sort | xargs awk -f "$here/layers.awk" "$here/layers.txt")
+    (cd "$1" && find src app include examples -name '*.[ch]' -type f | sort | xargs awk -f "$here/layers.awk" "$table")
 }
 
 verdict() { # NAME OK
@@ -26,9 +30,14 @@ files=$(cd "$root" && find src app include examples -name '*.[ch]' -type f | wc 
 [ "$files" -gt 50 ] && ok=yes || ok=no
 verdict "the project's files were read ($files)" "$ok"
 
+# Every folder of src is in the table, and only those; the lowest may include nobody, the highest the whole library.
+folders=$(cd "$root/src" && find . -mindepth 1 -maxdepth 1 -type d | sed 's|./||' | sort | tr '\n' ' ')
+[ "$folders" = "$(cut -d' ' -f1 "$table" | sort | tr '\n' ' ')" ] && ok=yes || ok=no
+verdict "the table's layers: $(cut -d' ' -f1 "$table" | tr '\n' ' ')" "$ok"
+grep -qx base "$table" && grep -qx 'train base tensor formats backend nn model convert data predict dist' "$table" && ok=yes || ok=no
+verdict "the table's lists" "$ok"
+
 # seeded PATH LINE WORDS: the checker must answer a tree with this one file with one breach that has these words.
-copy=$(mktemp -d) || exit 1
-trap 'rm -rf "$copy"' EXIT
 seeded() {
     rm -rf "$copy/tree"
     mkdir -p "$copy/tree/src" "$copy/tree/app" "$copy/tree/include/tubelet" "$copy/tree/examples" "$copy/tree/$(dirname "$1")"

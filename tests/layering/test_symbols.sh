@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What leaves libtubelet.so and what it needs: only tub_ functions, all that the public headers promise, four libraries, and no libm function
-# whose last bits differ between machines. Each check is also made to fail, on a library built to be wrong.
+# What leaves libtubelet.so and what it needs: only tub_ functions, all that the public headers promise, four libraries, no libm function
+# whose last bits differ between machines, no mutable global. Each check is also made to fail, on a library built to be wrong.
 # usage: test_symbols.sh SOURCE_ROOT LIBRARY CC...
 set -u
 root=$1
@@ -44,6 +44,12 @@ inexact_functions() {
     comm -12 "$work/libm" "$work/undefined" | grep -Ev "$exact"
 }
 
+# Objects in writable sections; what the linker, the C library and libgcc (__cpu_model) put into a shared object does not count.
+mutable_globals() {
+    objdump -t "$1" | awk '{ for (i = 2; i <= NF; i++) if ($i ~ /^(\.data|\.bss|\.tdata|\.tbss|\*COM\*)$/) print $NF }' |
+        grep -Ev '^(\.data|\.bss|__dso_handle|completed\.[0-9]+|_edata|_end|__bss_start|__TMC_END__|__cpu_model|__cpu_features2)$'
+}
+
 expect() { # CHECK LIBRARY WORD: the answer must have the word; without a word it must be empty
     answer=$("$1" "$2" | tr '\n' ' ')
     case ${3-} in
@@ -62,6 +68,7 @@ expect foreign_symbols "$library"
 broken_promises "$library" >"$work/not_yet" # becomes a check when every public function is there
 expect wrong_libraries "$library"
 expect inexact_functions "$library"
+expect mutable_globals "$library"
 [ -s "$work/libm" ] && [ -s "$work/undefined" ] && [ -s "$work/promised" ] || { echo "FAILED: empty lists"; failed=$((failed + 1)); }
 
 cat >"$work/bad.c" <<'SOURCE'
@@ -70,6 +77,10 @@ double sqrt(double x);
 double tub__leak(double x) { return cos(x); }
 double tub_good(double x) { return sqrt(x); }
 double stray(void) { return 0; }
+static int counter;
+static const int table[] = {1, 2, 3};
+static const char *const names[] = {"a", "b"};
+int tub_count(int i) { return counter += table[i] + names[i & 1][0]; }
 SOURCE
 echo 'int other(void) { return 0; }' >"$work/other.c"
 "$@" -w -shared -fPIC "$work/other.c" -o "$work/libother.so" || failed=$((failed + 1))
@@ -79,6 +90,8 @@ expect foreign_symbols "$work/bad.so" stray
 expect broken_promises "$work/bad.so" tub_context_create
 expect wrong_libraries "$work/bad.so" libother
 expect inexact_functions "$work/bad.so" cos
+expect mutable_globals "$work/bad.so" counter
+[ "$(mutable_globals "$work/bad.so" | wc -l)" = 1 ] || { echo "FAILED: constants taken for variables"; failed=$((failed + 1)); }
 [ "$(foreign_symbols "$work/bad.so" | grep -c tub_good)" = 0 ] && [ "$(inexact_functions "$work/bad.so" | grep -c sqrt)" = 0 ] ||
     { echo "FAILED: the checks refuse what is right"; failed=$((failed + 1)); }
 echo "$passed passed, $failed failed"
