@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every allocation of opening, forward, saving, evaluating and training made to fail once: a clean error each time, no block left. */
+#include "cmocka_all.h"
+
+#include <string.h>
+#include <tubelet/tubelet.h>
+#include "base/error.h"
+#include "data/loader.h"
+#include "failing_alloc.h"
+#include "model/model.h"
+#include "small_npz.h"
+#include "temp_folder.h"
+
+typedef struct scene {
+    temp_folder folder;
+    char npz[600];   /* the small data set */
+    char model[600]; /* a model folder */
+} scene;
+
+/* What an operation does with a context whose allocations fail. */
+typedef tub_status in_context(tub_context *ctx, const scene *s, tub_error *err);
+
+typedef struct task {
+    in_context *work;
+    const scene *scene;
+} task;
+
+static tub_status run_task(const tub_allocator *a, void *user, tub_error *err)
+{
+    const task *t = user;
+    tub_context_config config = tub_context_config_default();
+    tub_context *ctx;
+    config.allocator = *a;
+    config.threads = 2;
+    TUB__TRY(tub_context_create(&config, &ctx, err));
+    tub_status status = t->work(ctx, t->scene, err);
+    tub_context_destroy(ctx);
+    return status;
+}
+
+static tub_model_config tiny(void)
+{
+    tub_model_config c;
+    assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
+    c.frames = c.height = c.width = SMALL_SIDE;
+    c.tubelet[0] = c.tubelet[1] = c.tubelet[2] = 4;
+    c.hidden = 16;
+    c.heads = 2;
+    c.layers = 1;
+    c.mlp = 32;
+    c.classes = SMALL_CLASSES;
+    return c;
+}
+
+static void check(const scene *s, in_context *work, long at_least)
+{
+    task t = {work, s};
+    failing_report report = failing_run(run_task, &t);
+    printf("%ld allocations\n", report.allocations);
+    assert_string_equal(report.problem, "");
+    assert_true(report.allocations >= at_least);
+}
+
+static tub_status open_data(tub_context *ctx, const scene *s, tub_error *err)
+{
+    tub_dataset *data;
+    TUB__TRY(tub_dataset_open(ctx, s->npz, NULL, &data, err));
+    tub_dataset_close(data);
+    return TUB_OK;
+}
+
+static tub_status read_volumes(tub_context *ctx, const scene *s, tub_error *err)
+{
+    char argument[700];
+    tub_volumes v;
+    snprintf(argument, sizeof argument, "%s:test_images[1:3]", s->npz);
+    TUB__TRY(tub_volumes_read(ctx, argument, NULL, &v, err));
+    tub_volumes_free(&v);
+    return TUB_OK;
+}
+
+static tub_status forward(tub_context *ctx, const scene *s, tub_error *err)
+{
+    (void)s;
+    static const char *const labels[] = {"liver", "heart", "spleen"};
+    unsigned char x[2 * SMALL_VOLUME] = {0};
+    float logits[2 * SMALL_CLASSES], probabilities[2 * SMALL_CLASSES];
+    tub_model_config c = tiny();
+    tub_model *model;
+    TUB__TRY(tub_model_create(ctx, &c, 1, &model, err));
+    tub_status status = tub_model_set_labels(model, labels, SMALL_CLASSES, err);
+    if (status == TUB_OK) {
+        status = tub_model_forward(model, 1, TUB_U8, x, logits, probabilities, err);
+    }
+    if (status == TUB_OK) {
+        status = tub_model_forward(model, 2, TUB_U8, x, logits, probabilities, err);
+    }
+    for (int64_t i = 0; status == TUB_OK && i < tub_model_parameters(model); i++) {
+        float values[4096];
+        tub_parameter p;
+        status = tub_model_parameter(model, i, &p, err);
+        if (status == TUB_OK && p.count <= 4096) {
+            status = tub_model_get(model, i, values, err);
+        }
+        if (status == TUB_OK && p.count <= 4096) {
+            status = tub_model_set(model, i, values, err);
+        }
+    }
+    tub_model_close(model);
+    return status;
+}
+
+static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err)
+{
+    (void)s;
+    unsigned char x[4 * SMALL_VOLUME] = {0};
+    const int32_t labels[4] = {0, 1, 2, 0};
+    double losses[4];
+    tub_model_config c = tiny();
+    tub_model *model;
+    tub__pass *pass;
+    TUB__TRY(tub_model_create(ctx, &c, 1, &model, err));
+    tub_status status =
+        tub__pass_create(model, &(tub__pass_config){.batch = 4, .training = true, .input_gradient = true}, &pass, err);
+    if (status == TUB_OK) {
+        tub__pass_weights_changed(pass);
+        tub__pass_forward(pass, 4, TUB_U8, x, NULL);
+        tub__pass_loss(pass, &(tub__targets){.labels = labels, .global_batch = 4}, losses);
+        tub__pass_backward(pass);
+        tub__pass_destroy(pass);
+    }
+    tub_model_close(model);
+    return status;
+}
+
+static tub_status save_model(tub_context *ctx, const scene *s, tub_error *err)
+{
+    tub_model_config c = tiny();
+    tub_model *model;
+    TUB__TRY(tub_model_create(ctx, &c, 1, &model, err));
+    tub_status status = tub_model_save(model, s->model, err);
+    tub_model_close(model);
+    return status;
+}
+
+static tub_status open_model(tub_context *ctx, const scene *s, tub_error *err)
+{
+    tub_model *model;
+    TUB__TRY(tub_model_open(ctx, s->model, &model, err));
+    tub_model_close(model);
+    return TUB_OK;
+}
+
+static tub_status evaluate_with(tub_context *ctx, const tub_model *model, const tub_dataset *data,
+                                const scene *s, tub_error *err)
+{
+    float probabilities[SMALL_TEST * SMALL_CLASSES];
+    char path[4096];
+    tub_metrics *metrics;
+    tub_scores scores;
+    const int32_t *labels = tub_dataset_labels(data, TUB_TEST);
+    TUB__TRY(tub_predict_split((tub_model *)model, data, TUB_TEST, 2, NULL, probabilities, err));
+    TUB__TRY(tub_scores_compute(ctx, SMALL_TEST, SMALL_CLASSES, probabilities, labels, &scores, err));
+    TUB__TRY(tub_medmnist_result(ctx, s->folder.path, "small", "test", "run", SMALL_TEST, SMALL_CLASSES, probabilities,
+                                 scores.auc, scores.top1, path, sizeof path, err));
+    TUB__TRY(tub_metrics_compute(ctx, SMALL_TEST, SMALL_CLASSES, probabilities, labels, 1, 20, &metrics, err));
+    tub_metrics_free(ctx, metrics);
+    return TUB_OK;
+}
+
+static tub_status evaluate(tub_context *ctx, const scene *s, tub_error *err)
+{
+    tub_model *model;
+    tub_dataset *data;
+    TUB__TRY(tub_model_open(ctx, s->model, &model, err));
+    tub_status status = tub_dataset_open(ctx, s->npz, NULL, &data, err);
+    if (status == TUB_OK) {
+        status = evaluate_with(ctx, model, data, s, err);
+        tub_dataset_close(data);
+    }
+    tub_model_close(model);
+    return status;
+}
+
+static tub_status load_batches(tub_context *ctx, const scene *s, tub_error *err)
+{
+    tub_dataset *data;
+    tub__loader *loader;
+    TUB__TRY(tub_dataset_open(ctx, s->npz, NULL, &data, err));
+    tub_status status = tub__loader_create(
+        ctx, &(tub__loader_config){.data = data, .split = TUB_TRAIN, .batch = 5, .shuffle = true, .depth = 3}, &loader, err);
+    if (status == TUB_OK) {
+        status = tub__loader_start(loader, 0, 0, err);
+        for (int i = 0; i < 7 && status == TUB_OK; i++) {
+            tub__batch batch;
+            status = tub__loader_next(loader, &batch, err);
+            if (status == TUB_OK) {
+                tub__loader_release(loader);
+            }
+        }
+        tub__loader_destroy(loader);
+    }
+    tub_dataset_close(data);
+    return status;
+}
+
+static void test_open_data(void **state) { check(*state, open_data, 8); }
+static void test_read_volumes(void **state) { check(*state, read_volumes, 6); }
+static void test_forward(void **state) { check(*state, forward, 12); }
+static void test_one_step(void **state) { check(*state, one_step, 8); }
+static void test_evaluate(void **state) { check(*state, evaluate, 20); }
+static void test_load_batches(void **state) { check(*state, load_batches, 10); }
+
+static void test_save_and_open(void **state)
+{
+    check(*state, save_model, 10);
+    check(*state, open_model, 10);
+}
+
+static int set_up(void **state)
+{
+    static scene s;
+    temp_folder_make(&s.folder);
+    snprintf(s.npz, sizeof s.npz, "%s/small.npz", s.folder.path);
+    snprintf(s.model, sizeof s.model, "%s/model", s.folder.path);
+    *state = &s;
+    return small_npz_write(s.npz) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    scene *s = *state;
+    temp_folder_drop(&s->folder);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_open_data), cmocka_unit_test(test_read_volumes),  cmocka_unit_test(test_load_batches),
+        cmocka_unit_test(test_forward),   cmocka_unit_test(test_one_step),      cmocka_unit_test(test_save_and_open),
+        cmocka_unit_test(test_evaluate)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
