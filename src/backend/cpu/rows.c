@@ -60,16 +60,17 @@ void KERNEL(softmax)(tub__mat logits, tub__mat probabilities, size_t row0, size_
     }
 }
 
-/* -sum over classes of target * log softmax; target is (1 - smoothing) on the label plus smoothing / K everywhere. */
+/* -sum over classes of target * log softmax; target is (1 - smoothing) on the label plus smoothing / K everywhere. Logits are taken relative
+ * to the largest first: huge ones would swallow the logarithm. */
 static double row_loss(const tub__loss *op, size_t row, double largest, double sum)
 {
     const real *x = row_of(op->logits, row);
-    const double log_sum = tub__log(sum) + largest, k = (double)op->logits.cols;
-    double loss = (1 - op->smoothing) * (log_sum - (double)x[op->labels[row]]);
+    const double log_sum = tub__log(sum), k = (double)op->logits.cols;
+    double loss = (1 - op->smoothing) * (log_sum + (largest - (double)x[op->labels[row]]));
     if (op->smoothing > 0) {
         double rest = 0;
         for (size_t c = 0; c < op->logits.cols; c++) {
-            rest += log_sum - (double)x[c];
+            rest += log_sum + (largest - (double)x[c]);
         }
         loss += op->smoothing / k * rest;
     }

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layer norm, softmax, loss, sums over samples, cutting and optimiser updates: against double, and equal bits everywhere. */
+#include "kernel_sets.h"
+
+/* limit is relative to the row's largest entry, or to scale[r] where that is more: the size of the terms that cancel. */
+static void compare_near(const char *what, const tub__mat *got, const double *truth, const double *scale, double limit)
+{
+    for (size_t r = 0; r < got->rows; r++) {
+        double largest = scale ? scale[r] : 0;
+        for (size_t c = 0; c < got->cols; c++) {
+            largest = fmax(largest, fabs(truth[r * got->cols + c]));
+        }
+        for (size_t c = 0; c < got->cols; c++) {
+            const double d = fabs(at(got, r, c) - truth[r * got->cols + c]);
+            if (!(d <= limit * largest + 1e-30)) {
+                fail_msg("%s, %zu columns: (%zu, %zu) is %.9g, truth %.9g", what, got->cols, r, c,
+                         (double)at(got, r, c), truth[r * got->cols + c]);
+            }
+        }
+    }
+}
+
+/* ---- layer norm ---- */
+
+typedef struct norm_case {
+    tub__mat x, dy;
+    float *gamma, *beta;
+    size_t group_rows;
+} norm_case;
+
+typedef struct norm_result {
+    tub__mat y, dx;
+    float *mean, *inverse, *dgamma, *dbeta;
+} norm_result;
+
+static norm_result run_norm(const struct tub__kernels *k, const norm_case *c)
+{
+    const size_t rows = c->x.rows, cols = c->x.cols, padded = tub__padded(cols);
+    const size_t groups = (rows + c->group_rows - 1) / c->group_rows;
+    norm_result r = { .y = new_mat(rows, cols, 0, 0), .dx = new_mat(rows, cols, 0, 0), .mean = new_floats(rows),
+                      .inverse = new_floats(rows), .dgamma = new_floats(padded), .dbeta = new_floats(padded) };
+    float *work = new_floats(groups * 2 * padded);
+    const tub__norm f = { .x = c->x, .gamma = c->gamma, .beta = c->beta, .epsilon = 1e-6, .mean = r.mean,
+                          .inverse = r.inverse, .y = r.y };
+    const tub__norm_backward b = { .dy = c->dy, .x = c->x, .gamma = c->gamma, .mean = r.mean, .inverse = r.inverse,
+                                   .group_rows = c->group_rows, .dx = r.dx, .dgamma = r.dgamma, .dbeta = r.dbeta };
+    k->norm(&f, rows / 2, rows);
+    k->norm(&f, 0, rows / 2);
+    k->norm_backward(&b, 0, groups, work);
+    k->tree(work, groups, 2 * padded, padded, r.dgamma);
+    k->tree(work + padded, groups, 2 * padded, padded, r.dbeta);
+    free(work);
+    return r;
+}
+
+static void free_norm(norm_result *r)
+{
+    free(r->y.data), free(r->dx.data), free(r->mean), free(r->inverse), free(r->dgamma), free(r->dbeta);
+}
+
+/* scale[r]: the largest term of the row's dx before its two means are subtracted. */
+static void norm_truth(const norm_case *c, double *y, double *dx, double *scale)
+{
+    const size_t n = c->x.cols;
+    for (size_t r = 0; r < c->x.rows; r++) {
+        double mean = 0, var = 0, se = 0, seh = 0;
+        for (size_t i = 0; i < n; i++) {
+            mean += at(&c->x, r, i) / (double)n;
+        }
+        for (size_t i = 0; i < n; i++) {
+            var += (at(&c->x, r, i) - mean) * (at(&c->x, r, i) - mean) / (double)n;
+        }
+        const double inverse = 1 / sqrt(var + 1e-6);
+        for (size_t i = 0; i < n; i++) {
+            const double h = (at(&c->x, r, i) - mean) * inverse, e = (double)at(&c->dy, r, i) * c->gamma[i];
+            y[r * n + i] = h * c->gamma[i] + c->beta[i];
+            se += e / (double)n;
+            seh += e * h / (double)n;
+        }
+        for (size_t i = 0; i < n; i++) {
+            const double h = (at(&c->x, r, i) - mean) * inverse, e = (double)at(&c->dy, r, i) * c->gamma[i];
+            scale[r] = fmax(scale[r], inverse * fabs(e));
+            dx[r * n + i] = inverse * (e - se - h * seh);
+        }
+    }
+}
+
+static void check_norm(size_t rows, size_t cols)
+{
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    norm_case c = { .x = new_mat(rows, cols, 0, 3), .dy = new_mat(rows, cols, 32, 1), .gamma = new_floats(tub__padded(cols)),
+                    .beta = new_floats(tub__padded(cols)), .group_rows = 3 };
+    fill(c.gamma, cols, 2), fill(c.beta, cols, 1);
+    norm_result first = run_norm(sets[0], &c);
+    assert_zero_padding("layer norm", &first.y);
+    assert_zero_padding("layer norm dx", &first.dx);
+    double *y = calloc(rows * cols, sizeof *y), *dx = calloc(rows * cols, sizeof *dx);
+    double *scale = calloc(rows, sizeof *scale);
+    norm_truth(&c, y, dx, scale);
+    compare_near("layer norm", &first.y, y, NULL, 1e-6);
+    compare_near("layer norm dx", &first.dx, dx, scale, 1e-6);
+    free(scale);
+    for (int s = 1; s < count; s++) {
+        norm_result r = run_norm(sets[s], &c);
+        assert_same_mat("layer norm", sets[s]->name, &first.y, &r.y);
+        assert_same_mat("layer norm dx", sets[s]->name, &first.dx, &r.dx);
+        assert_same_bits("dgamma", sets[s]->name, first.dgamma, r.dgamma, tub__padded(cols));
+        assert_same_bits("dbeta", sets[s]->name, first.dbeta, r.dbeta, tub__padded(cols));
+        free_norm(&r);
+    }
+    free_norm(&first);
+    free(c.x.data), free(c.dy.data), free(c.gamma), free(c.beta), free(y), free(dx);
+}
+
+static void test_norm(void **state)
+{
+    (void)state;
+    for (size_t cols = 1; cols < 70; cols++) {
+        check_norm(7, cols);
+    }
+    check_norm(26, 128);
+    check_norm(5, 768);
+    check_norm(2, 3137);
+}
+
+/* ---- softmax and loss ---- */
+
+static void check_softmax(size_t classes)
+{
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    enum { ROWS = 6 };
+    tub__mat x = new_mat(ROWS, classes, 0, 8), first = { 0 }, first_d = { 0 };
+    int32_t labels[ROWS];
+    float weight[128], first_loss[ROWS];
+    fill(weight, 128, 1);
+    for (size_t c = 0; c < classes; c++) { /* huge, tiny and equal rows */
+        float *p = (float *)x.data + c;
+        p[0] += 1e4f, p[x.ld] -= 1e30f, p[2 * x.ld] = 5;
+    }
+    for (int s = 0; s < count; s++) {
+        tub__mat p = new_mat(ROWS, classes, 0, 0), d = new_mat(ROWS, classes, 0, 0);
+        float loss[ROWS];
+        for (int i = 0; i < ROWS; i++) {
+            labels[i] = (int32_t)((size_t)i * 5 % classes);
+        }
+        const tub__loss op = { .logits = x, .labels = labels, .class_weight = weight, .smoothing = 0.1, .scale = 0.125,
+                               .dlogits = d, .probabilities = p, .loss = loss };
+        sets[s]->loss(&op, 0, ROWS);
+        tub__mat q = new_mat(ROWS, classes, 0, 0);
+        sets[s]->softmax(x, q, 0, ROWS);
+        assert_same_mat("softmax alone", sets[s]->name, &p, &q);
+        free(q.data);
+        assert_zero_padding("softmax", &p);
+        assert_zero_padding("dlogits", &d);
+        if (s == 0) {
+            first = p, first_d = d;
+            memcpy(first_loss, loss, sizeof loss);
+            continue;
+        }
+        assert_same_mat("softmax", sets[s]->name, &first, &p);
+        assert_same_mat("dlogits", sets[s]->name, &first_d, &d);
+        assert_same_bits("loss", sets[s]->name, first_loss, loss, ROWS);
+        free(p.data), free(d.data);
+    }
+    double truth[ROWS * 128];
+    for (size_t r = 0; r < ROWS; r++) {
+        double top = -INFINITY, sum = 0;
+        for (size_t c = 0; c < classes; c++) {
+            top = fmax(top, at(&x, r, c));
+        }
+        for (size_t c = 0; c < classes; c++) {
+            sum += truth[r * classes + c] = exp(at(&x, r, c) - top);
+        }
+        double loss = 0;
+        for (size_t c = 0; c < classes; c++) {
+            const double target = 0.1 / (double)classes + (c == (size_t)labels[r] ? 0.9 : 0);
+            loss -= target * (at(&x, r, c) - top - log(sum));
+            truth[r * classes + c] /= sum;
+        }
+        loss *= weight[labels[r]];
+        assert_true(fabs(first_loss[r] - loss) <= 1e-6 * fmax(fabs(loss), 1));
+    }
+    compare_near("softmax", &first, truth, NULL, 1e-6);
+    free(first.data), free(first_d.data), free(x.data);
+}
+
+static void test_softmax(void **state)
+{
+    (void)state;
+    static const size_t classes[] = { 2, 3, 11, 15, 16, 17, 31, 32, 33, 100 };
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        check_softmax(classes[i]);
+    }
+}
+
+/* ---- optimiser updates ---- */
+
+static double keras_adam(double w, double g, double *m, double *v, const tub__update *u)
+{
+    *m += (g - *m) * (1 - u->beta1);
+    *v += (g * g - *v) * (1 - u->beta2);
+    return w - *m * u->rate / (sqrt(*v) + u->epsilon);
+}
+
+static void test_update(void **state)
+{
+    (void)state;
+    enum { N = 96 };
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    const tub__segment segments[] = { { 0, 32, 0.5 }, { 32, 96, 0 } };
+    for (int kind = TUB__ADAM_KERAS; kind <= TUB__SGD_PYTORCH; kind++) {
+        float start[4][N], first[3][N];
+        for (int i = 0; i < 4; i++) {
+            fill(start[i], N, 1);
+        }
+        for (int i = 0; i < N; i++) {
+            start[3][i] = fabsf(start[3][i]);
+        }
+        for (int s = 0; s < count; s++) {
+            float w[N], g[N], m[N], v[N];
+            memcpy(w, start[0], sizeof w), memcpy(g, start[1], sizeof g);
+            memcpy(m, start[2], sizeof m), memcpy(v, start[3], sizeof v);
+            const tub__update u = { .kind = (tub__update_kind)kind, .rate = 0.01, .lr = 0.02, .beta1 = 0.9, .beta2 = 0.999,
+                                    .epsilon = 1e-7, .v_scale = 2, .momentum = 0.9, .gradient_scale = 1,
+                                    .segments = segments, .segment_count = 2, .w = w, .g = g, .m = m, .v = v };
+            sets[s]->update(&u, 64, 96);
+            sets[s]->update(&u, 0, 64);
+            if (s == 0) {
+                memcpy(first[0], w, sizeof w), memcpy(first[1], m, sizeof m), memcpy(first[2], v, sizeof v);
+                for (int i = 0; kind == TUB__ADAM_KERAS && i < N; i++) {
+                    double dm = start[2][i], dv = start[3][i], dw = start[0][i] * (i < 32 ? 1 - 0.02 * 0.5 : 1);
+                    dw = keras_adam(dw, start[1][i], &dm, &dv, &u);
+                    assert_true(fabs(dw - w[i]) < 3e-7 && fabs(dm - m[i]) < 1e-7 && fabs(dv - v[i]) < 1e-7);
+                }
+                continue;
+            }
+            assert_same_bits("updated w", sets[s]->name, first[0], w, N);
+            assert_same_bits("updated m", sets[s]->name, first[1], m, N);
+            assert_same_bits("updated v", sets[s]->name, first[2], v, N);
+        }
+    }
+}
+
+/* ---- sums over samples, cutting, pooling ---- */
+
+static void test_sum_samples(void **state)
+{
+    (void)state;
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    for (size_t samples = 1; samples <= 40; samples += 3) {
+        const tub__mat x = new_mat(samples * 5, 20, 0, 1);
+        tub__mat first = { 0 };
+        for (int s = 0; s < count; s++) {
+            tub__mat sum = new_mat(5, 20, 0, 0);
+            sets[s]->sum_samples(samples, x, sum, 2, 5);
+            sets[s]->sum_samples(samples, x, sum, 0, 2);
+            if (s == 0) {
+                first = sum;
+                double t = 0;
+                for (size_t i = 0; i < samples; i++) {
+                    t += at(&x, i * 5 + 3, 7);
+                }
+                assert_true(fabs(t - at(&sum, 3, 7)) < 1e-5);
+                continue;
+            }
+            assert_same_mat("sum over samples", sets[s]->name, &first, &sum);
+            free(sum.data);
+        }
+        free(first.data), free(x.data);
+    }
+}
+
+/* cut and cut_backward are each other's transpose: <cut(x), r> equals <x, cut_backward(r)>; strides below the kernel included. */
+static void test_cut(void **state)
+{
+    (void)state;
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    const tub__geometry g = { .frames = 7, .height = 9, .width = 8, .channels = 2, .kernel = { 3, 4, 2 },
+                              .stride = { 2, 3, 2 }, .grid = { 3, 2, 4 } };
+    const size_t voxels = tub__geometry_voxels(&g), rows = 2 * tub__geometry_tokens(&g);
+    float *x = new_floats(2 * voxels);
+    fill(x, 2 * voxels, 1);
+    const tub__mat r = new_mat(rows, tub__geometry_row(&g), 0, 1);
+    for (int s = 0; s < count; s++) {
+        tub__mat cut = new_mat(rows, tub__geometry_row(&g), 0, 1);
+        float *dx = new_floats(2 * voxels);
+        sets[s]->cut(&g, TUB_F32, x, false, cut, 0, 2);
+        sets[s]->cut_backward(&g, r, dx, 0, 2);
+        double left = 0, right = 0;
+        for (size_t i = 0; i < rows; i++) {
+            for (size_t c = 0; c < cut.cols; c++) {
+                left += (double)at(&cut, i, c) * at(&r, i, c);
+            }
+        }
+        for (size_t i = 0; i < 2 * voxels; i++) {
+            right += (double)x[i] * dx[i];
+        }
+        assert_true(fabs(left - right) < 1e-4);
+        assert_zero_padding("cut", &cut);
+        /* the first element of token (1, 1, 2): voxel (2, 3, 4), channel 0 */
+        assert_true(at(&cut, 1 * 8 + 1 * 4 + 2, 0) == x[((2 * 9 + 3) * 8 + 4) * 2]);
+        free(cut.data), free(dx);
+    }
+    unsigned char bytes[256];
+    for (int i = 0; i < 256; i++) {
+        bytes[i] = (unsigned char)i;
+    }
+    const tub__geometry line = { .frames = 1, .height = 1, .width = 256, .channels = 1, .kernel = { 1, 1, 256 },
+                                 .stride = { 1, 1, 256 }, .grid = { 1, 1, 1 } };
+    tub__mat divided = new_mat(1, 256, 0, 0), multiplied = new_mat(1, 256, 0, 0);
+    sets[count - 1]->cut(&line, TUB_U8, bytes, false, divided, 0, 1);
+    sets[count - 1]->cut(&line, TUB_U8, bytes, true, multiplied, 0, 1);
+    int differ = 0;
+    for (size_t i = 0; i < 256; i++) {
+        assert_true(at(&divided, 0, i) == (float)i / 255.0f);
+        differ += at(&divided, 0, i) != at(&multiplied, 0, i);
+    }
+    assert_int_equal(differ, 126); /* as measured with the example's own pipeline */
+    free(divided.data), free(multiplied.data), free(x), free(r.data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_update),
+        cmocka_unit_test(test_sum_samples),
+        cmocka_unit_test(test_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
