@@ -125,7 +125,7 @@ static void put_image_size(tub__json_writer *w, const tub_model_config *c)
     }
 }
 
-/* Keys in alphabetical order, as transformers writes them. */
+/* Keys in alphabetical order, as transformers writes them, but for label2id, which stands beside id2label. */
 static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const tub_model_config *c,
                              const char *const *labels, tub_error *err)
 {
