@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gradients of odd configurations against finite differences, in double: class token, overlapping tubelets, no query bias, erf,
+ * one GELU only, lengths over one key block, dropout on. Every array and the input are tried. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "backend/cpu.h"
+#include "model/model.h"
+#include "support/cmocka_all.h"
+
+enum { SAMPLES = 5 };
+
+typedef struct bench {
+    tub_context *ctx;
+    tub__backend *be;
+} bench;
+
+static int set_up(void **state)
+{
+    static bench b;
+    tub_context_config config = tub_context_config_default();
+    config.threads = 2;
+    *state = &b;
+    return tub_context_create(&config, &b.ctx, NULL) != TUB_OK ||
+           tub__cpu_backend_create_f64(&b.ctx->allocator, b.ctx->pool, &b.be, NULL) != TUB_OK;
+}
+
+static int tear_down(void **state)
+{
+    bench *b = *state;
+    tub__cpu_backend_destroy(b->be);
+    tub_context_destroy(b->ctx);
+    return 0;
+}
+
+static uint64_t seed = 1;
+static double random_unit(void) /* [-1, 1) */
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (double)(seed >> 11) * 0x1p-52 - 1;
+}
+
+typedef struct problem {
+    tub_model *model;
+    tub__pass *pass;
+    double *x;
+    size_t voxels;
+    int32_t labels[SAMPLES];
+    float weight[8];
+    tub__dropout dropout;
+    bool dropped;
+} problem;
+
+static double loss(problem *p)
+{
+    double losses[SAMPLES], sum = 0;
+    const tub__targets t = { .labels = p->labels, .class_weight = p->weight, .smoothing = 0.1, .global_batch = SAMPLES };
+    tub__pass_weights_changed(p->pass);
+    tub__pass_forward(p->pass, SAMPLES, TUB_F64, p->x, p->dropped ? &p->dropout : NULL);
+    tub__pass_loss(p->pass, &t, losses);
+    for (int i = 0; i < SAMPLES; i++) {
+        sum += losses[i] / SAMPLES;
+    }
+    return sum;
+}
+
+/* Every element moves away from its symmetric start: zero biases and unit gammas would hide mistakes. */
+static void disturb(problem *p)
+{
+    tub__backend *be = p->model->backend;
+    for (size_t i = 0; i < p->model->params.count; i++) {
+        const tub__param *q = &p->model->params.list[i];
+        const size_t n = q->rows * q->cols;
+        double *v = malloc(n * sizeof *v), *scratch = malloc(n * sizeof *v);
+        tub__param_read(be, q, p->model->weights, TUB_F64, v, scratch);
+        for (size_t j = 0; j < n; j++) {
+            v[j] += 0.3 * random_unit();
+        }
+        tub__param_write(be, q, p->model->weights, TUB_F64, v, scratch);
+        free(v), free(scratch);
+    }
+}
+
+static problem make_problem(const bench *b, const tub_model_config *c, bool dropped)
+{
+    tub_error err = { 0 };
+    problem p = { .dropped = dropped, .dropout = { .rate = 0.3, .key = { { 5, 6 } }, .epoch = 2, .position = 64 } };
+    const tub__pass_config config = { .batch = SAMPLES, .training = true, .input_gradient = true };
+    assert_ok(tub__model_create_empty(b->ctx, b->be, c, &p.model, &err), err);
+    assert_ok(tub__model_initialise(p.model, 3, &err), err);
+    disturb(&p);
+    assert_ok(tub__pass_create(p.model, &config, &p.pass, &err), err);
+    p.voxels = tub__geometry_voxels(&p.model->geometry);
+    p.x = malloc(SAMPLES * p.voxels * sizeof *p.x);
+    for (size_t i = 0; i < SAMPLES * p.voxels; i++) {
+        p.x[i] = random_unit();
+    }
+    for (int i = 0; i < SAMPLES; i++) {
+        p.labels[i] = i % (int)c->classes;
+    }
+    for (int i = 0; i < 8; i++) {
+        p.weight[i] = 0.5f + 0.25f * (float)i;
+    }
+    return p;
+}
+
+/* The slope along `direction` of n numbers at v, against the sum of gradient times direction. */
+static void check_slope(problem *p, const char *what, double *v, size_t n, const double *gradient,
+                        void (*put)(problem *, const void *, const double *), const void *target)
+{
+    double *moved = malloc(n * sizeof *moved), *direction = malloc(n * sizeof *direction), expected = 0, side[4];
+    const double h = 1e-4;
+    for (size_t i = 0; i < n; i++) {
+        direction[i] = random_unit();
+        expected += direction[i] * gradient[i];
+    }
+    for (int s = 0; s < 4; s++) { /* five-point rule: error of order h^4 */
+        const double step = (s < 2 ? 1 : 2) * (s % 2 ? -h : h);
+        for (size_t i = 0; i < n; i++) {
+            moved[i] = v[i] + step * direction[i];
+        }
+        put(p, target, moved);
+        side[s] = loss(p);
+    }
+    put(p, target, v);
+    const double slope = (8 * (side[0] - side[1]) - (side[2] - side[3])) / (12 * h);
+    if (!(fabs(slope - expected) <= 1e-8 * fmax(1, fabs(expected)))) {
+        fail_msg("%s: the gradient says %.12g, finite differences %.12g", what, expected, slope);
+    }
+    free(moved), free(direction);
+}
+
+static void put_param(problem *p, const void *target, const double *v)
+{
+    const tub__param *q = target;
+    double *scratch = malloc(q->rows * q->cols * sizeof *scratch);
+    tub__param_write(p->model->backend, q, p->model->weights, TUB_F64, v, scratch);
+    free(scratch);
+}
+
+static void put_input(problem *p, const void *target, const double *v)
+{
+    (void)target;
+    for (size_t i = 0; i < SAMPLES * p->voxels; i++) {
+        p->x[i] = v[i];
+    }
+}
+
+static void check(const bench *b, const tub_model_config *c, bool dropped)
+{
+    problem p = make_problem(b, c, dropped);
+    tub__backend *be = b->be;
+    loss(&p);
+    tub__pass_backward(p.pass);
+    double *dx = malloc(SAMPLES * p.voxels * sizeof *dx), *x = malloc(SAMPLES * p.voxels * sizeof *x);
+    tub__pass_input_gradient(p.pass, TUB_F64, dx);
+    for (size_t i = 0; i < SAMPLES * p.voxels; i++) {
+        x[i] = p.x[i];
+    }
+    check_slope(&p, "input", x, SAMPLES * p.voxels, dx, put_input, NULL);
+    for (size_t i = 0; i < p.model->params.count; i++) {
+        const tub__param *q = &p.model->params.list[i];
+        const size_t n = q->rows * q->cols;
+        double *v = malloc(n * sizeof *v), *g = malloc(n * sizeof *g), *scratch = malloc(n * sizeof *v);
+        tub__param_read(be, q, p.model->weights, TUB_F64, v, scratch);
+        tub__param_read(be, q, tub__pass_gradients(p.pass), TUB_F64, g, scratch);
+        check_slope(&p, q->name, v, n, g, put_param, q);
+        free(v), free(g), free(scratch);
+    }
+    free(dx), free(x), free(p.x);
+    tub__pass_destroy(p.pass);
+    tub_model_close(p.model);
+}
+
+static tub_model_config small(void)
+{
+    tub_model_config c;
+    assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
+    c.frames = 6, c.height = 7, c.width = 5, c.channels = 2;
+    c.tubelet[0] = 2, c.tubelet[1] = 3, c.tubelet[2] = 2;
+    c.hidden = 12, c.heads = 2, c.layers = 2, c.mlp = 20, c.classes = 3;
+    return c;
+}
+
+static void test_reference(void **state)
+{
+    const tub_model_config c = small();
+    check(*state, &c, false);
+    check(*state, &c, true);
+}
+
+static void test_class_token(void **state)
+{
+    tub_model_config c = small();
+    c.pooling = TUB_POOL_CLASS_TOKEN;
+    c.qkv_bias = 0;
+    c.mlp_output_gelu = 0;
+    c.gelu = TUB_GELU_ERF;
+    c.attention_init = TUB_INIT_GLOROT;
+    check(*state, &c, false);
+}
+
+static void test_overlapping_tubelets(void **state)
+{
+    tub_model_config c = small();
+    c.stride[0] = 1, c.stride[1] = 2, c.stride[2] = 1;
+    c.hidden = 40, c.heads = 5;
+    check(*state, &c, true);
+}
+
+/* 120 tokens: two key blocks, whose sums are carried. */
+static void test_long(void **state)
+{
+    tub_model_config c = small();
+    c.tubelet[0] = c.tubelet[1] = c.tubelet[2] = 1;
+    c.frames = 5, c.height = 6, c.width = 4, c.layers = 1;
+    check(*state, &c, false);
+    c.pooling = TUB_POOL_CLASS_TOKEN;
+    check(*state, &c, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_class_token),
+        cmocka_unit_test(test_overlapping_tubelets),
+        cmocka_unit_test(test_long),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
