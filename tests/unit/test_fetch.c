@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Downloads against a server that misbehaves: broken connections, wrong bytes, refusals; and the cache. */
+#include "cmocka_all.h"
+
+#include <limits.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <cmocka.h>
-
+#include "failing_alloc.h"
 #include "http_server.h"
 #include "base/file.h"
 #include "base/md5.h"
 #include "data/fetch.h"
 
 enum { SIZE = 300000 };
+
+static const char *source_root;
 
 typedef struct fixture {
     char root[64], cache[96], served[96], part[160], whole[160], source[160];
@@ -27,6 +27,7 @@ typedef struct fixture {
     tub__known_details details;
     http_server *server;
     tub_context *ctx;
+    bool any_file;        /* the events are about a published file */
     int events;           /* download events seen */
     uint64_t last_done, last_total;
     char log[512];        /* the last log line */
@@ -41,7 +42,7 @@ static void on_event(void *user, const tub_event *event)
         f->events++;
         f->last_done = event->done;
         f->last_total = event->total;
-        assert_string_equal(event->message, "made.npz");
+        assert_string_equal(event->message, f->any_file ? "adrenalmnist3d.npz" : "made.npz");
     } else if (event->kind == TUB_EVENT_LOG) {
         snprintf(f->log, sizeof f->log, "%s", event->message);
     }
@@ -376,8 +377,67 @@ static void knows_the_names(void **state)
     assert_int_equal(tub_fetch(f->ctx, "organmnist3d", NULL, small, sizeof small, &f->error), TUB_E_ARGUMENT);
 }
 
-int main(void)
+static tub_status fetch_and_forget(const tub_allocator *a, void *user, tub_error *err)
 {
+    fixture *f = user;
+    tub_context *ctx;
+    char path[256];
+    tub_context_config config = tub_context_config_default();
+    config.threads = 1;
+    config.allocator = *a;
+    config.data_folder = f->cache;
+    tub_dataset_options options = tub_dataset_options_default();
+    options.data_url = http_server_url(f->server);
+    (void)unlink(f->whole);
+    tub_status status = tub_context_create(&config, &ctx, err);
+    if (status == TUB_OK) {
+        status = tub__fetch(ctx, &f->set, &f->details, &options, path, sizeof path, err);
+        tub_context_destroy(ctx);
+    }
+    return status;
+}
+
+static void survives_failing_allocations(void **state)
+{
+    fixture *f = *state;
+    failing_report report = failing_run(fetch_and_forget, f);
+    assert_string_equal(report.problem, "");
+}
+
+/* A published file by its name, with its published checksum. */
+static void opens_a_published_set(void **state)
+{
+    fixture *f = *state;
+    char relative[512], folder[PATH_MAX], url[PATH_MAX + 16];
+    snprintf(relative, sizeof relative, "%s/../shared/data/medmnist3d", source_root);
+    if (!realpath(relative, folder)) {
+        print_message("skipped: no ../shared/data/medmnist3d beside the source\n");
+        return;
+    }
+    snprintf(url, sizeof url, "file://%s", folder);
+    tub_dataset_options options = tub_dataset_options_default();
+    options.data_url = url;
+    tub_dataset *data;
+    f->any_file = true;
+    assert_ok(tub_dataset_open(f->ctx, "adrenalmnist3d", &options, &data, &f->error), f->error);
+    const tub_dataset_info *info = tub_dataset_describe(data);
+    assert_string_equal(info->name, "adrenalmnist3d");
+    assert_string_equal(info->labels[1], "hyperplasia");
+    assert_string_equal(info->licence, "CC BY 4.0");
+    assert_int_equal(info->count[TUB_TRAIN], 1188);
+    assert_int_equal(info->count[TUB_VAL], 98);
+    assert_int_equal(info->count[TUB_TEST], 298);
+    assert_int_equal(info->frames, 28);
+    tub_dataset_close(data);
+    options.data_url = NULL;
+    options.offline = 1;
+    assert_ok(tub_dataset_open(f->ctx, "adrenalmnist3d", &options, &data, &f->error), f->error);
+    tub_dataset_close(data);
+}
+
+int main(int argc, char **argv)
+{
+    source_root = argc > 1 ? argv[1] : ".";
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(downloads_once), CASE(reads_file_addresses), CASE(resumes_a_broken_download),
@@ -386,6 +446,7 @@ int main(void)
         CASE(names_a_damaged_cached_file), CASE(says_what_the_server_says), CASE(says_that_nobody_answers),
         CASE(stays_offline), CASE(stops_when_asked), CASE(says_when_the_cache_is_unwritable),
         CASE(several_at_once_download_once), CASE(knows_the_names),
+        CASE(survives_failing_allocations), CASE(opens_a_published_set),
     };
     unsetenv("http_proxy"); /* the server is on this machine */
     unsetenv("all_proxy");

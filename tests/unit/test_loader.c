@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loader against a straightforward computation of its batches, and its starts, stops and wrong uses. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "cmocka_all.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include "base/philox.h"
 #include "data/dataset.h"
 #include "data/loader.h"
+#include "failing_alloc.h"
 
 enum { COUNT = 37, VOXELS = 6, BATCH = 8, BATCHES = 5 };
 
@@ -228,6 +226,32 @@ static void refuses_wrong_use(void **state)
     tub__loader_destroy(l);
 }
 
+static tub_status load_one(const tub_allocator *a, void *user, tub_error *err)
+{
+    fixture *f = user;
+    tub__loader_config c = config_of(f);
+    tub__loader *l;
+    tub__batch b;
+    struct tub_context small = {.allocator = *a}; /* all that the loader wants of a context */
+    tub_status status = tub__loader_create(&small, &c, &l, err);
+    if (status != TUB_OK) {
+        return status;
+    }
+    status = tub__loader_start(l, 0, 0, err);
+    if (status == TUB_OK) {
+        status = tub__loader_next(l, &b, err);
+    }
+    tub__loader_destroy(l);
+    return status;
+}
+
+static void survives_failing_allocations(void **state)
+{
+    failing_report report = failing_run(load_one, *state);
+    assert_string_equal(report.problem, "");
+    assert_int_equal(report.allocations, 12); /* loader, order, slots, three a slot */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +261,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(shuffles_whole_epochs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(restarts_and_stops_at_any_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_wrong_use, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(survives_failing_allocations, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
