@@ -2,6 +2,7 @@
 /* Command lines: argp over the commands' tables, with one sentence for everything that is wrong. */
 #include "cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -130,12 +131,12 @@ static const char *setting_argument(const tub_option *setting) {
 }
 
 struct argp_option *cli_full_options(const cli_command *command) {
-    enum { NAME_SIZE = 48 };
+    enum { NAME_SIZE = 48, HELP_SIZE = 192, TEXT_SIZE = NAME_SIZE + HELP_SIZE };
     size_t own = count_options(command->options);
     size_t n = 0;
     const tub_option *settings = command->training_options ? tub_train_options(&n) : NULL;
-    /* One block: the table, its closing entry, then the names that are made from recipe keys. */
-    struct argp_option *table = calloc(1, (own + n + 3) * sizeof *table + n * NAME_SIZE);
+    /* One block: the table, its closing entry, then the texts that are made from the settings. */
+    struct argp_option *table = calloc(1, (own + n + 3) * sizeof *table + n * TEXT_SIZE);
     if (table == NULL) {
         return NULL;
     }
@@ -146,16 +147,18 @@ struct argp_option *cli_full_options(const cli_command *command) {
         table[used++] = (struct argp_option){
             NULL, 0, NULL, OPTION_DOC, "Settings of the recipe (the option wins over the file):", 4};
     }
-    char *names = (char *)(table + own + n + 3);
+    char *texts = (char *)(table + own + n + 3);
     for (size_t i = 0; i < n; i++) {
-        char *name = names + i * NAME_SIZE;
+        char *name = texts + i * TEXT_SIZE, *help = name + NAME_SIZE;
         option_name(settings[i].key, name, NAME_SIZE);
+        snprintf(help, HELP_SIZE, "%s", settings[i].help);
+        help[0] = (char)toupper((unsigned char)help[0]);
         table[used++] = (struct argp_option){
             name,
             CLI_KEY_SETTING + (int)i,
             setting_argument(&settings[i]),
             settings[i].type == TUB_OPTION_FLAG ? OPTION_ARG_OPTIONAL : 0,
-            settings[i].help,
+            help,
             strncmp(settings[i].key, "model.", 6) == 0 ? 6 : 5};
     }
     return table;
