@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Converts arrays of files to uint8 or float32 without holding the file's bytes longer than needed. */
+/* Converts arrays of files to uint8 or float32 without holding the file's bytes longer than needed.
+ */
 #include "data/array.h"
 
 #include <math.h>
@@ -22,12 +23,12 @@ static bool usable_in_place(const tub__npy *npy, tub_dtype dtype)
     if (dtype == TUB_U8) {
         return order && npy->kind == TUB__NPY_UINT && npy->width == 1;
     }
-    return order && npy->kind == TUB__NPY_FLOAT && npy->width == 4 && npy->big_endian == host_is_big_endian() &&
-           npy->data_offset % sizeof(float) == 0;
+    return order && npy->kind == TUB__NPY_FLOAT && npy->width == 4 &&
+           npy->big_endian == host_is_big_endian() && npy->data_offset % sizeof(float) == 0;
 }
 
-static tub_status convert(const tub_allocator *a, const void *bytes, const tub__npy *npy, tub__array *out,
-                          tub_error *err)
+static tub_status convert(const tub_allocator *a, const void *bytes, const tub__npy *npy,
+                          tub__array *out, tub_error *err)
 {
     size_t width = out->dtype == TUB_U8 ? 1 : sizeof(float);
     TUB__TRY(tub__alloc_array(a, npy->elements, width, &out->block, err));
@@ -41,14 +42,16 @@ static tub_status check_finite(const float *v, uint64_t n, tub_error *err)
 {
     for (uint64_t i = 0; i < n; i++) {
         if (!isfinite(v[i])) {
-            return tub__fail(err, TUB_E_RANGE, "element %llu is %s: replace it before training or predicting",
+            return tub__fail(err, TUB_E_RANGE,
+                             "element %llu is %s: replace it before training or predicting",
                              (unsigned long long)i, isnan(v[i]) ? "NaN" : "infinite");
         }
     }
     return TUB_OK;
 }
 
-tub_status tub__array_take(const tub_allocator *a, void **bytes, const tub__npy *npy, tub__array *out, tub_error *err)
+tub_status tub__array_take(const tub_allocator *a, void **bytes, const tub__npy *npy,
+                           tub__array *out, tub_error *err)
 {
     *out = (tub__array){.dtype = npy->kind == TUB__NPY_FLOAT ? TUB_F32 : TUB_U8};
     tub_status status = TUB_OK;
@@ -74,7 +77,8 @@ void tub__shape_text(const tub__npy *npy, char *out, size_t size)
 {
     size_t used = (size_t)snprintf(out, size, "[");
     for (int d = 0; d < npy->rank && used < size; d++) {
-        used += (size_t)snprintf(out + used, size - used, "%s%llu", d ? "," : "", (unsigned long long)npy->shape[d]);
+        used += (size_t)snprintf(out + used, size - used, "%s%llu", d ? "," : "",
+                                 (unsigned long long)npy->shape[d]);
     }
     if (used < size) {
         snprintf(out + used, size - used, "]");

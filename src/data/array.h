@@ -13,11 +13,12 @@ typedef struct tub__array {
     tub_dtype dtype; /* TUB_U8 or TUB_F32 */
 } tub__array;
 
-/* Converts the elements of an .npy file in memory: integers to uint8 (0…255 only), floats to float32 (finite only). Takes *bytes
- * over in any case and leaves it NULL: where the file already holds the wanted elements, they stay where they are; otherwise
- * the file's bytes are freed as soon as they are converted. Errors do not name the file or the array. */
-TUB_MUST_USE tub_status tub__array_take(const tub_allocator *a, void **bytes, const tub__npy *npy, tub__array *out,
-                                        tub_error *err);
+/* Converts the elements of an .npy file in memory: integers to uint8 (0…255 only), floats to
+ * float32 (finite only). Takes *bytes over in any case and leaves it NULL: where the file already
+ * holds the wanted elements, they stay where they are; otherwise the file's bytes are freed as soon
+ * as they are converted. Errors do not name the file or the array. */
+TUB_MUST_USE tub_status tub__array_take(const tub_allocator *a, void **bytes, const tub__npy *npy,
+                                        tub__array *out, tub_error *err);
 
 /* Of rank 3 or 4: "[28,28,28]" for sentences. */
 void tub__shape_text(const tub__npy *npy, char *out, size_t size);

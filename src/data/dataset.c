@@ -31,6 +31,22 @@ tub_dataset_options tub_dataset_options_default(void)
     return (tub_dataset_options){.size = sizeof(tub_dataset_options)};
 }
 
+tub_status tub__dataset_options_read(const tub_dataset_options *given, tub_dataset_options *out,
+                                     tub_error *err)
+{
+    *out = tub_dataset_options_default();
+    if (given && given->size != sizeof *given) { /* there has been one version of the struct */
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "tub_dataset_options: size is %zu, this library knows %zu bytes; start "
+                         "from tub_dataset_options_default()",
+                         given->size, sizeof *given);
+    }
+    if (given) {
+        *out = *given;
+    }
+    return TUB_OK;
+}
+
 size_t tub__dtype_bytes(tub_dtype dtype)
 {
     static const size_t bytes[TUB_DTYPES] = {1, 4, 8};
@@ -39,7 +55,8 @@ size_t tub__dtype_bytes(tub_dtype dtype)
 
 size_t tub__dataset_elements(const tub_dataset_info *info)
 {
-    return (size_t)info->frames * (size_t)info->height * (size_t)info->width * (size_t)info->channels;
+    return (size_t)info->frames * (size_t)info->height * (size_t)info->width *
+           (size_t)info->channels;
 }
 
 size_t tub__dataset_sample_bytes(const tub_dataset_info *info)
@@ -101,7 +118,8 @@ static void count_constant(tub_dataset *data)
     for (int s = 0; s < TUB_SPLITS; s++) {
         int64_t constant = 0, first = -1;
         for (int64_t i = 0; i < data->info.count[s]; i++) {
-            if (is_constant((const unsigned char *)data->samples[s] + (size_t)i * bytes, bytes, element)) {
+            if (is_constant((const unsigned char *)data->samples[s] + (size_t)i * bytes, bytes,
+                            element)) {
                 first = first < 0 ? i : first;
                 constant++;
             }
@@ -109,15 +127,17 @@ static void count_constant(tub_dataset *data)
         data->info.constant[s] = constant;
         if (constant > 0) {
             tub__log_line(data->ctx, TUB_LOG_WARNING,
-                          "%s: %lld of %lld %s volumes are constant (all voxels equal), the first is number %lld",
-                          data->name, (long long)constant, (long long)data->info.count[s], split_names[s],
-                          (long long)first);
+                          "%s: %lld of %lld %s volumes are constant (all voxels equal), the first "
+                          "is number %lld",
+                          data->name, (long long)constant, (long long)data->info.count[s],
+                          split_names[s], (long long)first);
         }
     }
 }
 
 /* Fills `data` from what `name` means. */
-static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_options *options, tub_error *err)
+static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_options *options,
+                       tub_error *err)
 {
     if (strcmp(name, "phantom3d") == 0) {
         return tub__dataset_fill_phantom(data, err);
@@ -129,14 +149,18 @@ static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_op
     }
     if (tub__is_folder(name)) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
-                         "%s is a folder: this version reads .npz files with MedMNIST's keys and named data sets", name);
+                         "%s is a folder: this version reads .npz files with MedMNIST's keys and "
+                         "named data sets",
+                         name);
     }
     if (!tub__file_exists(name)) {
-        return tub__fail(err, TUB_E_NOT_FOUND,
-                         "%s: no such file, and no known data set (phantom3d, organmnist3d, nodulemnist3d, "
-                         "adrenalmnist3d, fracturemnist3d, vesselmnist3d, synapsemnist3d, each also with @64 but "
-                         "phantom3d)",
-                         name);
+        return tub__fail(
+            err, TUB_E_NOT_FOUND,
+            "%s: no such file, and no known data set (phantom3d, organmnist3d, nodulemnist3d, "
+            "adrenalmnist3d, fracturemnist3d, vesselmnist3d, synapsemnist3d, each also with @64 "
+            "but "
+            "phantom3d)",
+            name);
     }
     return tub__dataset_fill_npz(data, name, err);
 }
@@ -145,14 +169,16 @@ tub_status tub_dataset_open(tub_context *ctx, const char *name, const tub_datase
                             tub_dataset **out, tub_error *err)
 {
     void *block;
+    tub_dataset_options read;
+    TUB__TRY(tub__dataset_options_read(options, &read, err));
     TUB__TRY(tub__alloc_array(&ctx->allocator, 1, sizeof(tub_dataset), &block, err));
     tub_dataset *data = block;
     data->ctx = ctx;
-    tub_status status =
-        tub__alloc_string(&ctx->allocator, strchr(name, '/') ? tub__path_name(name) : name, &data->name, err);
+    tub_status status = tub__alloc_string(
+        &ctx->allocator, strchr(name, '/') ? tub__path_name(name) : name, &data->name, err);
     if (status == TUB_OK) {
         data->info.name = data->name;
-        status = fill(data, name, options, err);
+        status = fill(data, name, &read, err);
     }
     if (status != TUB_OK) {
         tub_dataset_close(data);

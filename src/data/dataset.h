@@ -8,11 +8,11 @@
 
 struct tub_dataset {
     tub_context *ctx;
-    tub_dataset_info info;        /* its name is `name` below; labels and licence are static */
+    tub_dataset_info info; /* its name is `name` below; labels and licence are static */
     char *name;
-    void *block[TUB_SPLITS];      /* what is freed: samples lie in it, perhaps after a file header */
-    void *samples[TUB_SPLITS];    /* [count,T,H,W,C] */
-    int32_t *labels[TUB_SPLITS];  /* [count] */
+    void *block[TUB_SPLITS];     /* what is freed: samples lie in it, perhaps after a file header */
+    void *samples[TUB_SPLITS];   /* [count,T,H,W,C] */
+    int32_t *labels[TUB_SPLITS]; /* [count] */
 };
 
 /* Elements of one sample: T*H*W*C. The filling functions have checked that the product fits. */
@@ -21,6 +21,11 @@ size_t tub__dataset_elements(const tub_dataset_info *info);
 size_t tub__dataset_sample_bytes(const tub_dataset_info *info);
 /* Bytes of one element of a type. */
 size_t tub__dtype_bytes(tub_dtype dtype);
+
+/* The caller's options over the defaults; given may be NULL. TUB_E_ARGUMENT when the struct's size
+ * is none that was ever published. */
+TUB_MUST_USE tub_status tub__dataset_options_read(const tub_dataset_options *given,
+                                                  tub_dataset_options *out, tub_error *err);
 
 /* Fill an empty data set; what was filled before a failure is freed by tub_dataset_close. */
 TUB_MUST_USE tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err);

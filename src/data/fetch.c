@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gets a known data set into the cache folder: downloads to FILE.part, goes on after a break, checks, renames. */
+/* Gets a known data set into the cache folder: downloads to FILE.part, goes on after a break,
+ * checks, renames. */
 #include "data/fetch.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "base/file_parts.h"
 #include "base/md5.h"
 #include "base/module.h"
+#include "data/dataset.h"
 
 typedef struct fetch {
     tub_context *ctx;
@@ -50,10 +52,12 @@ static tub_status md5_of_descriptor(int fd, char hex[33], tub_error *err)
 
 static bool accepted(const fetch *f, const char *hex)
 {
-    return strcmp(hex, f->details->md5[0]) == 0 || (f->details->md5[1] && strcmp(hex, f->details->md5[1]) == 0);
+    return strcmp(hex, f->details->md5[0]) == 0 ||
+           (f->details->md5[1] && strcmp(hex, f->details->md5[1]) == 0);
 }
 
-/* The file lies in the cache: TUB_OK when it is the right one, TUB_E_NOT_FOUND when there is none. */
+/* The file lies in the cache: TUB_OK when it is the right one, TUB_E_NOT_FOUND when there is none.
+ */
 static tub_status check_cached(const fetch *f, tub_error *err)
 {
     int fd = open(f->path, O_RDONLY | O_CLOEXEC);
@@ -67,7 +71,8 @@ static tub_status check_cached(const fetch *f, tub_error *err)
         return tub__prefix(err, status, "%s", f->path);
     }
     if (!accepted(f, hex)) {
-        return tub__fail(err, TUB_E_CHECKSUM, "%s: MD5 is %s, expected %s; delete it and run tubelet fetch %s again",
+        return tub__fail(err, TUB_E_CHECKSUM,
+                         "%s: MD5 is %s, expected %s; delete it and run tubelet fetch %s again",
                          f->path, hex, f->details->md5[0], f->set->name);
     }
     return TUB_OK;
@@ -76,7 +81,8 @@ static tub_status check_cached(const fetch *f, tub_error *err)
 static int on_progress(void *user, unsigned long long done, unsigned long long total)
 {
     const fetch *f = user;
-    tub_event event = {.kind = TUB_EVENT_DOWNLOAD, .message = f->set->file, .done = done, .total = total};
+    tub_event event = {
+        .kind = TUB_EVENT_DOWNLOAD, .message = f->set->file, .done = done, .total = total};
     tub__emit(f->ctx, &event);
     return f->ctx->stop;
 }
@@ -90,9 +96,10 @@ static tub_status keep(const fetch *f, int fd, tub_error *err)
     return tub__sync_parent(&f->ctx->allocator, f->path, err);
 }
 
-/* Downloads from byte `offset` on; then *right says whether the whole file has an accepted checksum, *hex its checksum. */
-static tub_status transfer(fetch *f, const tub__net_module *net, int fd, unsigned long long offset, char hex[33],
-                           bool *right, tub_error *err)
+/* Downloads from byte `offset` on; then *right says whether the whole file has an accepted
+ * checksum, *hex its checksum. */
+static tub_status transfer(fetch *f, const tub__net_module *net, int fd, unsigned long long offset,
+                           char hex[33], bool *right, tub_error *err)
 {
     tub_status status = net->download(f->url, fd, offset, on_progress, f, err);
     struct stat st;
@@ -100,8 +107,9 @@ static tub_status transfer(fetch *f, const tub__net_module *net, int fd, unsigne
         if (status == TUB_E_NETWORK && fstat(fd, &st) == 0 && st.st_size > 0) {
             char sentence[TUB_ERROR_LENGTH];
             snprintf(sentence, sizeof sentence, "%s", err ? err->message : "");
-            return tub__fail(err, status, "%.380s after %lld bytes, which are kept: run it again to go on", sentence,
-                             (long long)st.st_size);
+            return tub__fail(err, status,
+                             "%.380s after %lld bytes, which are kept: run it again to go on",
+                             sentence, (long long)st.st_size);
         }
         return status;
     }
@@ -129,7 +137,8 @@ static tub_status complete(fetch *f, int fd, tub_error *err)
         TUB__TRY(tub__module_open(f->ctx, "net", &table, err));
         TUB__TRY(transfer(f, table, fd, offset, hex, &right, err));
         if (!right && offset > 0) {
-            tub__log_line(f->ctx, TUB_LOG_WARNING, "%s: what an earlier download left does not fit: starting again",
+            tub__log_line(f->ctx, TUB_LOG_WARNING,
+                          "%s: what an earlier download left does not fit: starting again",
                           f->set->file);
             TUB__TRY(transfer(f, table, fd, 0, hex, &right, err));
         }
@@ -137,28 +146,30 @@ static tub_status complete(fetch *f, int fd, tub_error *err)
     if (!right) {
         (void)unlink(f->partial);
         return tub__fail(err, TUB_E_CHECKSUM,
-                         "%s: MD5 of the download is %s, expected %s; the file was not kept: try again, or another "
+                         "%s: MD5 of the download is %s, expected %s; the file was not kept: try "
+                         "again, or another "
                          "mirror with --data-url",
                          f->url, hex, f->details->md5[0]);
     }
     return keep(f, fd, err);
 }
 
-/* Waits for the lock; *current tells whether the locked file is still the one of that name (another process may have
- * renamed or removed it while we waited). */
+/* Waits for the lock; *current tells whether the locked file is still the one of that name (another
+ * process may have renamed or removed it while we waited). */
 static tub_status wait_for_lock(fetch *f, int fd, bool *current, tub_error *err)
 {
     struct stat ours, named;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-        tub__log_line(f->ctx, TUB_LOG_INFO, "%s: another process is downloading it; waiting", f->set->file);
+        tub__log_line(f->ctx, TUB_LOG_INFO, "%s: another process is downloading it; waiting",
+                      f->set->file);
         while (flock(fd, LOCK_EX) < 0 && errno == EINTR) {
             if (f->ctx->stop) {
                 return tub__fail(err, TUB_E_CANCELLED, "%s: the download was stopped", f->url);
             }
         }
     }
-    *current = fstat(fd, &ours) == 0 && stat(f->partial, &named) == 0 && ours.st_dev == named.st_dev &&
-               ours.st_ino == named.st_ino;
+    *current = fstat(fd, &ours) == 0 && stat(f->partial, &named) == 0 &&
+               ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
     return TUB_OK;
 }
 
@@ -202,8 +213,10 @@ static tub_status make_url(const fetch *f, const char *mirror, char **out, tub_e
 {
     bool mirrored = mirror && mirror[0];
     if (mirrored && !strstr(mirror, "://")) {
-        return tub__fail(err, TUB_E_ARGUMENT, "data URL %s: give an address such as https://host/folder or "
-                         "file:///folder", mirror);
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "data URL %s: give an address such as https://host/folder or "
+                         "file:///folder",
+                         mirror);
     }
     const char *base = mirrored ? mirror : tub__medmnist_url;
     const char *query = mirrored ? "" : tub__medmnist_query;
@@ -216,26 +229,27 @@ static tub_status make_url(const fetch *f, const char *mirror, char **out, tub_e
     return TUB_OK;
 }
 
-static tub_status make_paths(fetch *f, const tub_dataset_options *options, tub_error *err)
+static tub_status make_paths(fetch *f, const char *mirror, tub_error *err)
 {
     const tub_allocator *a = &f->ctx->allocator;
     char name[64];
     snprintf(name, sizeof name, "%s.part", f->set->file);
     TUB__TRY(tub__path_join(a, f->folder, f->set->file, &f->path, err));
     TUB__TRY(tub__path_join(a, f->folder, name, &f->partial, err));
-    return make_url(f, options ? options->data_url : NULL, &f->url, err);
+    return make_url(f, mirror, &f->url, err);
 }
 
 static tub_status get(fetch *f, bool offline, char *path, size_t path_size, tub_error *err)
 {
     if (strlen(f->path) >= path_size) {
-        return tub__fail(err, TUB_E_ARGUMENT, "the path of the cache folder is too long: %.200s…", f->path);
+        return tub__fail(err, TUB_E_ARGUMENT, "the path of the cache folder is too long: %.200s…",
+                         f->path);
     }
     if (tub__file_exists(f->path)) {
         TUB__TRY(check_cached(f, err));
     } else if (offline) {
-        return tub__fail(err, TUB_E_NOT_FOUND, "%s is not in %s, and downloads are switched off", f->set->file,
-                         f->folder);
+        return tub__fail(err, TUB_E_NOT_FOUND, "%s is not in %s, and downloads are switched off",
+                         f->set->file, f->folder);
     } else {
         TUB__TRY(download(f, err));
     }
@@ -243,13 +257,16 @@ static tub_status get(fetch *f, bool offline, char *path, size_t path_size, tub_
     return TUB_OK;
 }
 
-tub_status tub__fetch(tub_context *ctx, const tub_known_dataset *set, const tub__known_details *details,
-                      const tub_dataset_options *options, char *path, size_t path_size, tub_error *err)
+tub_status tub__fetch(tub_context *ctx, const tub_known_dataset *set,
+                      const tub__known_details *details, const tub_dataset_options *options,
+                      char *path, size_t path_size, tub_error *err)
 {
     fetch f = {.ctx = ctx, .set = set, .details = details, .folder = ctx->data_folder};
-    tub_status status = make_paths(&f, options, err);
+    tub_dataset_options read;
+    TUB__TRY(tub__dataset_options_read(options, &read, err));
+    tub_status status = make_paths(&f, read.data_url, err);
     if (status == TUB_OK) {
-        status = get(&f, options && options->offline, path, path_size, err);
+        status = get(&f, read.offline != 0, path, path_size, err);
     }
     tub__free(&ctx->allocator, f.url);
     tub__free(&ctx->allocator, f.partial);
@@ -257,13 +274,16 @@ tub_status tub__fetch(tub_context *ctx, const tub_known_dataset *set, const tub_
     return status;
 }
 
-tub_status tub_fetch(tub_context *ctx, const char *name, const tub_dataset_options *options, char *path,
-                     size_t path_size, tub_error *err)
+tub_status tub_fetch(tub_context *ctx, const char *name, const tub_dataset_options *options,
+                     char *path, size_t path_size, tub_error *err)
 {
     int index = tub__known_by_name(name);
     if (index < 0) {
-        return tub__fail(err, TUB_E_NOT_FOUND, "%s is no data set that can be downloaded: tubelet fetch lists them", name);
+        return tub__fail(err, TUB_E_NOT_FOUND,
+                         "%s is no data set that can be downloaded: tubelet fetch lists them",
+                         name);
     }
     size_t n;
-    return tub__fetch(ctx, &tub_known_datasets(&n)[index], tub__known_details_of(index), options, path, path_size, err);
+    return tub__fetch(ctx, &tub_known_datasets(&n)[index], tub__known_details_of(index), options,
+                      path, path_size, err);
 }

@@ -7,7 +7,9 @@
 #include "data/medmnist.h"
 
 /* What tub_fetch does, for any description of a file. */
-TUB_MUST_USE tub_status tub__fetch(tub_context *ctx, const tub_known_dataset *set, const tub__known_details *details,
-                                   const tub_dataset_options *options, char *path, size_t path_size, tub_error *err);
+TUB_MUST_USE tub_status tub__fetch(tub_context *ctx, const tub_known_dataset *set,
+                                   const tub__known_details *details,
+                                   const tub_dataset_options *options, char *path, size_t path_size,
+                                   tub_error *err);
 
 #endif

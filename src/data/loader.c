@@ -6,8 +6,9 @@
  *                                  ^         ^
  *                       made % depth         taken % depth: what tub__loader_next hands out
  *
- * `made` counts batches that the thread finished, `taken` those that the reader released; made - taken <= depth. Both are
- * guarded by the lock; a slot's content belongs to the thread before it is made and to the reader after. */
+ * `made` counts batches that the thread finished, `taken` those that the reader released; made -
+ * taken <= depth. Both are guarded by the lock; a slot's content belongs to the thread before it is
+ * made and to the reader after. */
 #include "data/loader.h"
 
 #include <pthread.h>
@@ -28,24 +29,24 @@ struct tub__loader {
     const tub_allocator *allocator;
     const unsigned char *samples; /* the split's */
     const int32_t *labels;
-    size_t count;                 /* samples in the split */
+    size_t count; /* samples in the split */
     size_t sample_bytes;
     uint64_t seed;
     bool shuffle;
     size_t batch, batches, depth, share_begin, share_end;
     slot *slots;
-    uint32_t *order;              /* of the epoch that the thread is in; the thread's own */
+    uint32_t *order; /* of the epoch that the thread is in; the thread's own */
 
     pthread_t thread;
-    bool running;                 /* a thread exists */
-    bool held;                    /* a batch is out and not released */
-    uint32_t epoch;               /* where the thread starts */
+    bool running;   /* a thread exists */
+    bool held;      /* a batch is out and not released */
+    uint32_t epoch; /* where the thread starts */
     size_t first;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    size_t made, taken;           /* under the lock */
-    bool stop;                    /* under the lock */
+    size_t made, taken; /* under the lock */
+    bool stop;          /* under the lock */
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -62,7 +63,8 @@ static void fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch)
     for (size_t i = begin; i < end; i++) {
         uint32_t from = l->order[start + i];
         size_t to = i - begin;
-        memcpy(s->samples + to * l->sample_bytes, l->samples + from * l->sample_bytes, l->sample_bytes);
+        memcpy(s->samples + to * l->sample_bytes, l->samples + from * l->sample_bytes,
+               l->sample_bytes);
         s->labels[to] = l->labels[from];
         s->index[to] = from;
     }
@@ -137,15 +139,17 @@ static tub_status check_config(const tub__loader_config *c, tub_error *err)
 {
     const tub_dataset_info *info = tub_dataset_describe(c->data);
     if (info->count[c->split] <= 0) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%s: the %s split has no samples", info->name, tub_split_name(c->split));
+        return tub__fail(err, TUB_E_ARGUMENT, "%s: the %s split has no samples", info->name,
+                         tub_split_name(c->split));
     }
     if (info->count[c->split] > UINT32_MAX) {
-        return tub__fail(err, TUB_E_RANGE, "%s: the %s split has more than 2^32 samples", info->name,
-                         tub_split_name(c->split));
+        return tub__fail(err, TUB_E_RANGE, "%s: the %s split has more than 2^32 samples",
+                         info->name, tub_split_name(c->split));
     }
     size_t end = c->share_end == 0 ? c->batch : c->share_end;
     if (c->batch == 0 || c->depth == 0 || c->share_begin > end || end > c->batch) {
-        return tub__fail(err, TUB_E_ARGUMENT, "loader: batch %zu, depth %zu, share %zu to %zu do not fit together",
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "loader: batch %zu, depth %zu, share %zu to %zu do not fit together",
                          c->batch, c->depth, c->share_begin, end);
     }
     return TUB_OK;
@@ -176,7 +180,8 @@ static tub_status make_buffers(tub__loader *l, tub_error *err)
     return TUB_OK;
 }
 
-tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config, tub__loader **out, tub_error *err)
+tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config, tub__loader **out,
+                              tub_error *err)
 {
     TUB__TRY(check_config(config, err));
     const tub_dataset_info *info = tub_dataset_describe(config->data);
@@ -236,7 +241,8 @@ tub_status tub__loader_start(tub__loader *loader, uint32_t epoch, size_t batch, 
 {
     stop_thread(loader);
     if (batch >= loader->batches) {
-        return tub__fail(err, TUB_E_ARGUMENT, "loader: batch %zu of an epoch of %zu", batch, loader->batches);
+        return tub__fail(err, TUB_E_ARGUMENT, "loader: batch %zu of an epoch of %zu", batch,
+                         loader->batches);
     }
     loader->epoch = epoch;
     loader->first = batch;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The six MedMNIST3D sets in both sizes: files, checksums, splits and class names as in the medmnist package 3.0.2. */
+/* The six MedMNIST3D sets in both sizes: files, checksums, splits and class names as in the
+ * medmnist package 3.0.2. */
 #include "data/medmnist.h"
 
 #include <string.h>
@@ -7,28 +8,54 @@
 const char tub__medmnist_url[] = "https://zenodo.org/records/10519652/files/";
 const char tub__medmnist_query[] = "?download=1";
 
-#define LICENCE "CC BY 4.0"
-#define ADRENAL_TITLE "adrenal glands in CT, as shape masks: normal or hyperplasia"
+#define LICENCE        "CC BY 4.0"
+#define ADRENAL_TITLE  "adrenal glands in CT, as shape masks: normal or hyperplasia"
 #define FRACTURE_TITLE "rib fractures in CT: buckle, nondisplaced or displaced"
-#define NODULE_TITLE "lung nodules in CT: benign or malignant"
-#define ORGAN_TITLE "organs in abdominal CT, 11 classes"
-#define SYNAPSE_TITLE "synapses in electron microscopy: inhibitory or excitatory"
-#define VESSEL_TITLE "brain vessels, as shape masks: healthy or aneurysm"
+#define NODULE_TITLE   "lung nodules in CT: benign or malignant"
+#define ORGAN_TITLE    "organs in abdominal CT, 11 classes"
+#define SYNAPSE_TITLE  "synapses in electron microscopy: inhibitory or excitatory"
+#define VESSEL_TITLE   "brain vessels, as shape masks: healthy or aneurysm"
 
-/* Rows of one set lie beside each other: 28 voxels a side, then 64. details[] below has the same order. */
+/* Rows of one set lie beside each other: 28 voxels a side, then 64. details[] below has the same
+ * order. */
 static const tub_known_dataset known[] = {
     {"organmnist3d", "organmnist3d.npz", ORGAN_TITLE, LICENCE, 11, {971, 161, 610}},
     {"organmnist3d@64", "organmnist3d_64.npz", ORGAN_TITLE ", 64^3", LICENCE, 11, {971, 161, 610}},
     {"nodulemnist3d", "nodulemnist3d.npz", NODULE_TITLE, LICENCE, 2, {1158, 165, 310}},
-    {"nodulemnist3d@64", "nodulemnist3d_64.npz", NODULE_TITLE ", 64^3", LICENCE, 2, {1158, 165, 310}},
+    {"nodulemnist3d@64",
+     "nodulemnist3d_64.npz",
+     NODULE_TITLE ", 64^3",
+     LICENCE,
+     2,
+     {1158, 165, 310}},
     {"adrenalmnist3d", "adrenalmnist3d.npz", ADRENAL_TITLE, LICENCE, 2, {1188, 98, 298}},
-    {"adrenalmnist3d@64", "adrenalmnist3d_64.npz", ADRENAL_TITLE ", 64^3", LICENCE, 2, {1188, 98, 298}},
+    {"adrenalmnist3d@64",
+     "adrenalmnist3d_64.npz",
+     ADRENAL_TITLE ", 64^3",
+     LICENCE,
+     2,
+     {1188, 98, 298}},
     {"fracturemnist3d", "fracturemnist3d.npz", FRACTURE_TITLE, LICENCE, 3, {1027, 103, 240}},
-    {"fracturemnist3d@64", "fracturemnist3d_64.npz", FRACTURE_TITLE ", 64^3", LICENCE, 3, {1027, 103, 240}},
+    {"fracturemnist3d@64",
+     "fracturemnist3d_64.npz",
+     FRACTURE_TITLE ", 64^3",
+     LICENCE,
+     3,
+     {1027, 103, 240}},
     {"vesselmnist3d", "vesselmnist3d.npz", VESSEL_TITLE, LICENCE, 2, {1335, 191, 382}},
-    {"vesselmnist3d@64", "vesselmnist3d_64.npz", VESSEL_TITLE ", 64^3", LICENCE, 2, {1335, 191, 382}},
+    {"vesselmnist3d@64",
+     "vesselmnist3d_64.npz",
+     VESSEL_TITLE ", 64^3",
+     LICENCE,
+     2,
+     {1335, 191, 382}},
     {"synapsemnist3d", "synapsemnist3d.npz", SYNAPSE_TITLE, LICENCE, 2, {1230, 177, 352}},
-    {"synapsemnist3d@64", "synapsemnist3d_64.npz", SYNAPSE_TITLE ", 64^3", LICENCE, 2, {1230, 177, 352}},
+    {"synapsemnist3d@64",
+     "synapsemnist3d_64.npz",
+     SYNAPSE_TITLE ", 64^3",
+     LICENCE,
+     2,
+     {1230, 177, 352}},
 };
 enum { KNOWN = sizeof known / sizeof known[0] };
 

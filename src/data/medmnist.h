@@ -5,7 +5,8 @@
 
 #include <tubelet/data.h>
 
-/* The folder from which all of them are published; a file's address is this, its name, and the query below. */
+/* The folder from which all of them are published; a file's address is this, its name, and the
+ * query below. */
 extern const char tub__medmnist_url[];
 extern const char tub__medmnist_query[];
 

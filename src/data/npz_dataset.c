@@ -27,14 +27,17 @@ static tub_status check_keys(const tub__npz *z, tub_error *err)
         char key[KEY_LENGTH];
         key_of(k / 2, k % 2 ? "labels" : "images", key);
         if (!tub__npz_has(z, key)) {
-            used += (size_t)snprintf(missing + used, sizeof missing - used, "%s%s", used ? ", " : "", key);
+            used += (size_t)snprintf(missing + used, sizeof missing - used, "%s%s",
+                                     used ? ", " : "", key);
         }
     }
     if (used == 0) {
         return TUB_OK;
     }
-    return tub__fail(err, TUB_E_NOT_FOUND, "no array %s (a data set needs train_images, train_labels, val_images, "
-                     "val_labels, test_images and test_labels)", missing);
+    return tub__fail(err, TUB_E_NOT_FOUND,
+                     "no array %s (a data set needs train_images, train_labels, val_images, "
+                     "val_labels, test_images and test_labels)",
+                     missing);
 }
 
 /* [N,T,H,W] or [N,T,H,W,C] of one split; the first split decides what the others have to be. */
@@ -64,12 +67,13 @@ static tub_status check_images(tub_dataset *data, int split, const tub__npy *npy
         info->dtype = dtype;
     } else if (dims[0] != info->frames || dims[1] != info->height || dims[2] != info->width ||
                dims[3] != info->channels) {
-        return tub__fail(err, TUB_E_SHAPE, "shape %s, but train_images has volumes of [%lld,%lld,%lld,%lld]", shape,
+        return tub__fail(err, TUB_E_SHAPE,
+                         "shape %s, but train_images has volumes of [%lld,%lld,%lld,%lld]", shape,
                          (long long)info->frames, (long long)info->height, (long long)info->width,
                          (long long)info->channels);
     } else if (dtype != info->dtype) {
-        return tub__fail(err, TUB_E_SHAPE, "type %s, but train_images has %s", tub__npy_type_name(npy),
-                         info->dtype == TUB_U8 ? "integers" : "floats");
+        return tub__fail(err, TUB_E_SHAPE, "type %s, but train_images has %s",
+                         tub__npy_type_name(npy), info->dtype == TUB_U8 ? "integers" : "floats");
     }
     info->count[split] = (int64_t)npy->shape[0];
     return TUB_OK;
@@ -102,7 +106,8 @@ static tub_status read_images(tub_dataset *data, tub__npz *z, int split, tub_err
 }
 
 /* [N] or [N,1] integers. */
-static tub_status check_labels(const tub_dataset *data, int split, const tub__npy *npy, tub_error *err)
+static tub_status check_labels(const tub_dataset *data, int split, const tub__npy *npy,
+                               tub_error *err)
 {
     char shape[160];
     tub__shape_text(npy, shape, sizeof shape);
@@ -111,7 +116,8 @@ static tub_status check_labels(const tub_dataset *data, int split, const tub__np
     }
     bool column = npy->rank == 2 && npy->shape[1] == 1;
     if (npy->rank != 1 && !column) {
-        return tub__fail(err, TUB_E_SHAPE, "shape %s, expected one label a sample: [N] or [N,1]", shape);
+        return tub__fail(err, TUB_E_SHAPE, "shape %s, expected one label a sample: [N] or [N,1]",
+                         shape);
     }
     if (npy->shape[0] != (uint64_t)data->info.count[split]) {
         return tub__fail(err, TUB_E_SHAPE, "%llu labels for %lld samples of %s_images",
@@ -125,8 +131,8 @@ static tub_status narrow_labels(const int64_t *wide, int64_t n, int32_t *out, tu
 {
     for (int64_t i = 0; i < n; i++) {
         if (wide[i] < 0 || wide[i] >= CLASS_LIMIT) {
-            return tub__fail(err, TUB_E_RANGE, "label %lld of sample %lld is outside 0 … %d", (long long)wide[i],
-                             (long long)i, CLASS_LIMIT - 1);
+            return tub__fail(err, TUB_E_RANGE, "label %lld of sample %lld is outside 0 … %d",
+                             (long long)wide[i], (long long)i, CLASS_LIMIT - 1);
         }
         out[i] = (int32_t)wide[i];
     }
@@ -169,8 +175,8 @@ done:
     return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", key);
 }
 
-/* The number of classes: as published for a known file, else the largest label of train + 1. Then val and test must
- * stay below, because a class that training never sees can't be predicted. */
+/* The number of classes: as published for a known file, else the largest label of train + 1. Then
+ * val and test must stay below, because a class that training never sees can't be predicted. */
 static tub_status settle_classes(tub_dataset *data, const char *path, tub_error *err)
 {
     tub_dataset_info *info = &data->info;
@@ -197,10 +203,11 @@ static tub_status settle_classes(tub_dataset *data, const char *path, tub_error 
     }
     for (int s = TUB_VAL; s < TUB_SPLITS; s++) {
         if (largest[s] >= info->classes) {
-            return tub__fail(err, TUB_E_RANGE,
-                             "%s_labels: label %d of sample %lld is out of range: train_labels has 0 … %lld",
-                             tub_split_name((tub_split)s), (int)largest[s], (long long)where[s],
-                             (long long)info->classes - 1);
+            return tub__fail(
+                err, TUB_E_RANGE,
+                "%s_labels: label %d of sample %lld is out of range: train_labels has 0 … %lld",
+                tub_split_name((tub_split)s), (int)largest[s], (long long)where[s],
+                (long long)info->classes - 1);
         }
     }
     return TUB_OK;

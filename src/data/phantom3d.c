@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Draws phantom3d: organs put together from ellipsoids and tapered tubes, posed, shaded and blurred at random.
+/* Draws phantom3d: organs put together from ellipsoids and tapered tubes, posed, shaded and blurred
+ * at random.
  *
- * Only + - * / and sqrt of doubles, comparisons and integers, with Philox for chance: no step can differ between
- * machines, compilers or optimisation levels. */
+ * Only + - * / and sqrt of doubles, comparisons and integers, with Philox for chance: no step can
+ * differ between machines, compilers or optimisation levels. */
 #include "data/phantom3d.h"
 
 #include <math.h>
 #include "base/error.h"
 #include "base/philox.h"
 
-/* The two knobs of difficulty, calibrated so that the reference recipe ends between 85 % and 97 % (docs/data.md). */
+/* The two knobs of difficulty, calibrated so that the reference recipe ends between 85 % and 97 %
+ * (docs/data.md). */
 static const double POSE = 0.8;  /* how far turns, shifts, sizes and shapes spread */
 static const double NOISE = 0.7; /* how strong noise, shading and neighbours are */
 
@@ -30,8 +32,9 @@ typedef enum part_use {
     PART_INSIDE /* shows inside the organ with another intensity */
 } part_use;
 
-/* An ellipsoid (centre a, radii b) or a tube from a to b whose radius goes from r[0] to r[1]. Voxels, from the organ's centre;
- * x towards the patient's left, y to the back, z to the head. Paired organs are described as the right one: +x is medial. */
+/* An ellipsoid (centre a, radii b) or a tube from a to b whose radius goes from r[0] to r[1].
+ * Voxels, from the organ's centre; x towards the patient's left, y to the back, z to the head.
+ * Paired organs are described as the right one: +x is medial. */
 typedef struct part {
     part_use use;
     double a[3], b[3];
@@ -45,10 +48,14 @@ typedef struct organ {
     int count;
 } organ;
 
-typedef enum organ_name { LIVER, KIDNEY, FEMUR, BLADDER, HEART, LUNG, SPLEEN, PANCREAS, ORGANS } organ_name;
+/* clang-format off */
+typedef enum organ_name {
+    LIVER, KIDNEY, FEMUR, BLADDER, HEART, LUNG, SPLEEN, PANCREAS, ORGANS
+} organ_name;
 
 #define BALL(use, x, y, z, rx, ry, rz) {use, {x, y, z}, {rx, ry, rz}, {0, 0}}
 #define TUBE(use, x0, y0, z0, x1, y1, z1, r0, r1) {use, {x0, y0, z0}, {x1, y1, z1}, {r0, r1}}
+/* clang-format on */
 static const organ organs[ORGANS] = {
     [LIVER] = {1,
                {BALL(PART_ADD, -3, 0.5, 0, 7.5, 8, 8.5), BALL(PART_ADD, 5, -2, 2.5, 7.5, 5, 4.5),
@@ -60,7 +67,8 @@ static const organ organs[ORGANS] = {
                  BALL(PART_INSIDE, 1.5, 0, 0, 3, 2.7, 6.5)},
                 3},
     [FEMUR] = {1,
-               {TUBE(PART_ADD, -3, 0, -14, -3, 0, 4, 3.5, 3.5), TUBE(PART_ADD, -3, 0, 4, 5, -1, 8, 2.8, 3),
+               {TUBE(PART_ADD, -3, 0, -14, -3, 0, 4, 3.5, 3.5),
+                TUBE(PART_ADD, -3, 0, 4, 5, -1, 8, 2.8, 3),
                 BALL(PART_ADD, 6, -1, 8.5, 4.8, 4.8, 4.8), BALL(PART_ADD, -5.5, 1, 5.5, 3, 3, 3.5),
                 TUBE(PART_INSIDE, -3, 0, -14, -3, 0, 3, 1.7, 1.7)},
                5},
@@ -69,17 +77,22 @@ static const organ organs[ORGANS] = {
                   BALL(PART_INSIDE, 0, 0, -0.5, 7.3, 5.4, 5.6)},
                  3},
     [HEART] = {1,
-               {BALL(PART_ADD, 1, -1, -2, 8, 7.5, 7.5), TUBE(PART_ADD, -1, 1, 4, -3, 1, 14, 3.2, 2.8),
-                BALL(PART_INSIDE, 4, -1, -3, 3, 3, 4.5), BALL(PART_INSIDE, -3, -2, -2.5, 2.6, 3, 4)},
+               {BALL(PART_ADD, 1, -1, -2, 8, 7.5, 7.5),
+                TUBE(PART_ADD, -1, 1, 4, -3, 1, 14, 3.2, 2.8),
+                BALL(PART_INSIDE, 4, -1, -3, 3, 3, 4.5),
+                BALL(PART_INSIDE, -3, -2, -2.5, 2.6, 3, 4)},
                4},
     [LUNG] = {-1,
               {BALL(PART_ADD, 0, 0, 0, 7, 8.5, 12.5), BALL(PART_CUT, -1, 0, -13, 9, 9, 7),
                BALL(PART_CUT, 8, -3, -2, 5, 6, 6), TUBE(PART_INSIDE, 4, 2, 2, -2, -2, 7, 1.3, 0.6),
                TUBE(PART_INSIDE, 4, 2, 2, -2, 3, -4, 1.3, 0.6)},
               5},
-    [SPLEEN] = {1, {BALL(PART_ADD, 0, 1, 0, 7.5, 9, 9.5), BALL(PART_CUT, -6, -4, 1, 7.5, 7.5, 9)}, 2},
+    [SPLEEN] = {1,
+                {BALL(PART_ADD, 0, 1, 0, 7.5, 9, 9.5), BALL(PART_CUT, -6, -4, 1, 7.5, 7.5, 9)},
+                2},
     [PANCREAS] = {1,
-                  {TUBE(PART_ADD, -9, 1, -5, -5, -1, 0, 4.2, 3.6), TUBE(PART_ADD, -5, -1, 0, 3, -2, 3, 3.6, 3),
+                  {TUBE(PART_ADD, -9, 1, -5, -5, -1, 0, 4.2, 3.6),
+                   TUBE(PART_ADD, -5, -1, 0, 3, -2, 3, 3.6, 3),
                    TUBE(PART_ADD, 3, -2, 3, 11, 2, 6, 3, 2.4),
                    TUBE(PART_INSIDE, -7, 0, -2, 9, 1, 5, 0.8, 0.8)},
                   4},
@@ -89,23 +102,25 @@ static const organ organs[ORGANS] = {
 static const struct {
     organ_name organ;
     bool mirrored;
-} classes[TUB__PHANTOM_CLASSES] = {{LIVER, false}, {KIDNEY, false}, {KIDNEY, true}, {FEMUR, false},
-                                   {FEMUR, true},  {BLADDER, false}, {HEART, false}, {LUNG, false},
-                                   {LUNG, true},   {SPLEEN, false}, {PANCREAS, false}};
+} classes[TUB__PHANTOM_CLASSES] = {{LIVER, false},  {KIDNEY, false},  {KIDNEY, true},
+                                   {FEMUR, false},  {FEMUR, true},    {BLADDER, false},
+                                   {HEART, false},  {LUNG, false},    {LUNG, true},
+                                   {SPLEEN, false}, {PANCREAS, false}};
 
 struct tub__phantom {
     double value[VOXELS]; /* intensities */
     double mask[VOXELS];  /* how much of a voxel is organ, 0 … 1 */
 };
 
-/* A part in the volume: q(p) below 1 is inside. An ellipsoid keeps rows of a matrix that maps it to the unit ball. */
+/* A part in the volume: q(p) below 1 is inside. An ellipsoid keeps rows of a matrix that maps it to
+ * the unit ball. */
 typedef struct solid {
     bool tube;
-    double a[3];         /* centre, or one end */
-    double row[3][3];    /* ellipsoid: unit axes over radii; tube: row[0] is b - a */
-    double inverse;      /* tube: 1 / |b - a|^2 */
-    double r[2];         /* tube radii; ellipsoid: r[0] the mean radius */
-    double reach[3];     /* half of the bounding box, about middle */
+    double a[3];      /* centre, or one end */
+    double row[3][3]; /* ellipsoid: unit axes over radii; tube: row[0] is b - a */
+    double inverse;   /* tube: 1 / |b - a|^2 */
+    double r[2];      /* tube radii; ellipsoid: r[0] the mean radius */
+    double reach[3];  /* half of the bounding box, about middle */
     double middle[3];
 } solid;
 
@@ -187,7 +202,8 @@ static void finish_tube(solid *s, const double b[3])
     s->inverse = length2 > 0 ? 1.0 / length2 : 0.0;
 }
 
-/* Puts a part into the volume; its place and size wobble a little, so that no two organs have one shape. */
+/* Puts a part into the volume; its place and size wobble a little, so that no two organs have one
+ * shape. */
 static solid pose_part(const part *shape, const pose *p, tub__random *r)
 {
     solid s = {.tube = shape->r[0] > 0};
@@ -224,7 +240,8 @@ static solid pose_part(const part *shape, const pose *p, tub__random *r)
     return s;
 }
 
-/* How far a point is outside the surface, in voxels (an estimate that is exact for spheres and tubes). */
+/* How far a point is outside the surface, in voxels (an estimate that is exact for spheres and
+ * tubes). */
 static double outside(const solid *s, double x, double y, double z)
 {
     double v[3] = {x - s->a[0], y - s->a[1], z - s->a[2]};
@@ -264,18 +281,27 @@ static void paint(tub__phantom *p, const solid *s, brush how, double soft, doubl
                 cover = cover > 1 ? 1 : cover;
                 size_t i = ((size_t)z * SIDE + (size_t)y) * SIDE + (size_t)x;
                 switch (how) {
-                case BRUSH_ADD: p->mask[i] = cover > p->mask[i] ? cover : p->mask[i]; break;
-                case BRUSH_CUT: p->mask[i] = 1 - cover < p->mask[i] ? 1 - cover : p->mask[i]; break;
-                case BRUSH_INSIDE: cover *= p->mask[i]; p->value[i] += cover * (value - p->value[i]); break;
-                case BRUSH_OVER: p->value[i] += cover * (value - p->value[i]); break;
+                case BRUSH_ADD:
+                    p->mask[i] = cover > p->mask[i] ? cover : p->mask[i];
+                    break;
+                case BRUSH_CUT:
+                    p->mask[i] = 1 - cover < p->mask[i] ? 1 - cover : p->mask[i];
+                    break;
+                case BRUSH_INSIDE:
+                    cover *= p->mask[i];
+                    p->value[i] += cover * (value - p->value[i]);
+                    break;
+                case BRUSH_OVER:
+                    p->value[i] += cover * (value - p->value[i]);
+                    break;
                 }
             }
         }
     }
 }
 
-/* Tissue with a slow slope of brightness, and neighbours (bone, gas, vessels, other organs) towards the rim. None of it knows
- * the class. */
+/* Tissue with a slow slope of brightness, and neighbours (bone, gas, vessels, other organs) towards
+ * the rim. None of it knows the class. */
 static void draw_surroundings(tub__phantom *p, tub__random *r, double tissue, double soft)
 {
     double slope[3];
@@ -285,8 +311,9 @@ static void draw_surroundings(tub__phantom *p, tub__random *r, double tissue, do
     for (int z = 0; z < SIDE; z++) {
         for (int y = 0; y < SIDE; y++) {
             for (int x = 0; x < SIDE; x++) {
-                p->value[(z * SIDE + y) * SIDE + x] =
-                    tissue + slope[0] * (x - CENTRE) + slope[1] * (y - CENTRE) + slope[2] * (z - CENTRE);
+                p->value[(z * SIDE + y) * SIDE + x] = tissue + slope[0] * (x - CENTRE) +
+                                                      slope[1] * (y - CENTRE) +
+                                                      slope[2] * (z - CENTRE);
             }
         }
     }
@@ -342,7 +369,8 @@ static double byte_noise(uint32_t word)
     return ((double)sum - 510.0) / 147.8;
 }
 
-void tub__phantom_draw(tub__phantom *p, tub_split split, uint32_t sample, int label, unsigned char out[TUB__PHANTOM_VOXELS])
+void tub__phantom_draw(tub__phantom *p, tub_split split, uint32_t sample, int label,
+                       unsigned char out[TUB__PHANTOM_VOXELS])
 {
     tub__key key = tub__random_key(PHANTOM_SEED, TUB__RANDOM_PHANTOM);
     tub__random r = tub__random_start(key, sample, (uint32_t)split, 0);
@@ -366,7 +394,8 @@ int64_t tub__phantom_count(tub_split split)
     return counts[split];
 }
 
-tub_status tub__phantom_classes(const tub_allocator *a, tub_split split, int32_t *out, tub_error *err)
+tub_status tub__phantom_classes(const tub_allocator *a, tub_split split, int32_t *out,
+                                tub_error *err)
 {
     size_t n = (size_t)tub__phantom_count(split);
     void *order;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the volumes that one command-line argument names: FILE.npy, FILE.npz or FILE.npz:ARRAY, each also with [i] or [i:j]. */
+/* Reads the volumes that one command-line argument names: FILE.npy, FILE.npz or FILE.npz:ARRAY,
+ * each also with [i] or [i:j]. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,15 +10,16 @@
 #include "data/array.h"
 #include "data/dataset.h"
 
-static const uint64_t UNPACKED_LIMIT = (uint64_t)64 << 30; /* more in one member is taken for a bomb */
+static const uint64_t UNPACKED_LIMIT = (uint64_t)64
+                                       << 30; /* more in one member is taken for a bomb */
 
 /* An argument taken apart. */
 typedef struct target {
     char *path;
-    const char *member;   /* in the same block as path; NULL: none named */
-    bool sliced;          /* [begin:end] was given; one index i is [i:i+1] */
-    int64_t begin, end;   /* end -1: to the last */
-    bool single;          /* [i] */
+    const char *member; /* in the same block as path; NULL: none named */
+    bool sliced;        /* [begin:end] was given; one index i is [i:i+1] */
+    int64_t begin, end; /* end -1: to the last */
+    bool single;        /* [i] */
 } target;
 
 static bool parse_index(const char **text, int64_t *out)
@@ -52,8 +54,10 @@ static bool parse_slice(const char *text, target *t)
     return strcmp(at, "]") == 0;
 }
 
-/* A file that exists under the whole argument is meant literally; else a slice and then a member's name are split off. */
-static tub_status parse_argument(const tub_allocator *a, const char *argument, target *out, tub_error *err)
+/* A file that exists under the whole argument is meant literally; else a slice and then a member's
+ * name are split off. */
+static tub_status parse_argument(const tub_allocator *a, const char *argument, target *out,
+                                 tub_error *err)
 {
     *out = (target){.end = -1};
     TUB__TRY(tub__alloc_string(a, argument, &out->path, err));
@@ -88,7 +92,8 @@ static void list_members(const tub__npz *z, char *out, size_t size)
     size_t used = 0;
     out[0] = '\0';
     for (size_t i = 0; i < tub__npz_count(z) && used < size; i++) {
-        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "", tub__npz_name(z, i));
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "", tub__npz_name(z, i));
     }
 }
 
@@ -103,21 +108,24 @@ static tub_status choose_member(const tub__npz *z, target *t, tub_error *err)
         return tub__fail(err, TUB_E_NOT_FOUND, "no array %s; it has %s", t->member, names);
     }
     if (tub__npz_count(z) != 1) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%zu arrays (%s): name one, as in %s:NAME[0]", tub__npz_count(z), names,
-                         tub__path_name(t->path));
+        return tub__fail(err, TUB_E_ARGUMENT, "%zu arrays (%s): name one, as in %s:NAME[0]",
+                         tub__npz_count(z), names, tub__path_name(t->path));
     }
     t->member = tub__npz_name(z, 0);
     return TUB_OK;
 }
 
 /* Which dimensions mean what: fills count and T, H, W, C of *out. */
-static tub_status settle_shape(const tub__npy *npy, const int64_t *want, tub_volumes *out, tub_error *err)
+static tub_status settle_shape(const tub__npy *npy, const int64_t *want, tub_volumes *out,
+                               tub_error *err)
 {
     char shape[160];
     tub__shape_text(npy, shape, sizeof shape);
     if (npy->rank < 3 || npy->rank > 5 || npy->elements == 0) {
-        return tub__fail(err, TUB_E_SHAPE,
-                         "shape %s: a volume is [T,H,W] or [T,H,W,C], a stack of them has one dimension more", shape);
+        return tub__fail(
+            err, TUB_E_SHAPE,
+            "shape %s: a volume is [T,H,W] or [T,H,W,C], a stack of them has one dimension more",
+            shape);
     }
     int64_t d[5] = {0};
     for (int i = 0; i < npy->rank; i++) {
@@ -125,7 +133,8 @@ static tub_status settle_shape(const tub__npy *npy, const int64_t *want, tub_vol
     }
     bool stack = npy->rank == 5;
     bool channels = npy->rank == 5;
-    if (npy->rank == 4) { /* [T,H,W,C] or [N,T,H,W]: the model's own shape tells, else few channels do */
+    if (npy->rank ==
+        4) { /* [T,H,W,C] or [N,T,H,W]: the model's own shape tells, else few channels do */
         bool one = want && d[0] == want[0] && d[1] == want[1] && d[2] == want[2] && d[3] == want[3];
         bool many = want && want[3] == 1 && d[1] == want[0] && d[2] == want[1] && d[3] == want[2];
         channels = one || (!many && d[3] <= 4);
@@ -141,24 +150,27 @@ static tub_status settle_shape(const tub__npy *npy, const int64_t *want, tub_vol
 }
 
 /* Checks the slice against what is there. */
-static tub_status settle_slice(const target *t, int64_t count, int64_t *begin, int64_t *end, tub_error *err)
+static tub_status settle_slice(const target *t, int64_t count, int64_t *begin, int64_t *end,
+                               tub_error *err)
 {
     *begin = t->sliced ? t->begin : 0;
     *end = t->sliced && t->end >= 0 ? t->end : count;
     if (t->single && *begin >= count) {
-        return tub__fail(err, TUB_E_RANGE, "no volume %lld: there are %lld, counted from 0", (long long)*begin,
-                         (long long)count);
+        return tub__fail(err, TUB_E_RANGE, "no volume %lld: there are %lld, counted from 0",
+                         (long long)*begin, (long long)count);
     }
     if (*begin >= *end || *end > count) {
-        return tub__fail(err, TUB_E_RANGE, "no volumes %lld to %lld: there are %lld, counted from 0",
+        return tub__fail(err, TUB_E_RANGE,
+                         "no volumes %lld to %lld: there are %lld, counted from 0",
                          (long long)*begin, (long long)*end, (long long)count);
     }
     return TUB_OK;
 }
 
 /* Turns the file's array into the wanted volumes; takes *bytes over. */
-static tub_status make_volumes(const target *t, void **bytes, const tub__npy *npy, const int64_t *want,
-                               tub_volumes *out, int64_t *total, tub_error *err)
+static tub_status make_volumes(const target *t, void **bytes, const tub__npy *npy,
+                               const int64_t *want, tub_volumes *out, int64_t *total,
+                               tub_error *err)
 {
     const tub_allocator *a = &out->owner->allocator;
     tub__array array = {0};
@@ -175,9 +187,11 @@ static tub_status make_volumes(const target *t, void **bytes, const tub__npy *np
     *bytes = NULL;
     TUB__TRY(status);
     out->dtype = array.dtype;
-    size_t volume = (size_t)(out->frames * out->height * out->width * out->channels) * tub__dtype_bytes(out->dtype);
+    size_t volume = (size_t)(out->frames * out->height * out->width * out->channels) *
+                    tub__dtype_bytes(out->dtype);
     size_t size = (size_t)(end - begin) * volume;
-    /* The caller frees `data` itself, so the volumes move to the start of a block of their own size. */
+    /* The caller frees `data` itself, so the volumes move to the start of a block of their own
+     * size. */
     status = tub__alloc(a, size, &out->data, err);
     if (status == TUB_OK) {
         memcpy(out->data, (char *)array.elements + (size_t)begin * volume, size);
@@ -188,22 +202,25 @@ static tub_status make_volumes(const target *t, void **bytes, const tub__npy *np
     return status;
 }
 
-/* The labels that belong to NAME_images lie in NAME_labels. Only a help: whatever does not fit is left out. */
-static tub_status read_truth(tub__npz *z, const target *t, int64_t total, tub_volumes *out, tub_error *err)
+/* The labels that belong to NAME_images lie in NAME_labels. Only a help: whatever does not fit is
+ * left out. */
+static tub_status read_truth(tub__npz *z, const target *t, int64_t total, tub_volumes *out,
+                             tub_error *err)
 {
     const tub_allocator *a = &out->owner->allocator;
     const char suffix[] = "_images";
     size_t stem = strlen(t->member);
     char name[128];
     if (stem < sizeof suffix || strcmp(t->member + stem - (sizeof suffix - 1), suffix) != 0 ||
-        (size_t)snprintf(name, sizeof name, "%.*s_labels", (int)(stem - (sizeof suffix - 1)), t->member) >=
-            sizeof name ||
+        (size_t)snprintf(name, sizeof name, "%.*s_labels", (int)(stem - (sizeof suffix - 1)),
+                         t->member) >= sizeof name ||
         !tub__npz_has(z, name)) {
         return TUB_OK;
     }
     void *bytes = NULL, *wide = NULL, *truth = NULL;
     tub__npy npy;
-    tub_status status = tub__npz_read(z, name, (uint64_t)(1 << 20) + (uint64_t)total * 64, &bytes, &npy, err);
+    tub_status status =
+        tub__npz_read(z, name, (uint64_t)(1 << 20) + (uint64_t)total * 64, &bytes, &npy, err);
     bool usable = status == TUB_OK && npy.kind != TUB__NPY_FLOAT && npy.elements == (uint64_t)total;
     if (usable) {
         status = tub__alloc_array(a, (size_t)total, sizeof(int64_t), &wide, err);
@@ -252,7 +269,8 @@ static tub_status read_npz(target *t, const int64_t *want, tub_volumes *out, tub
     return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", t->path);
 }
 
-static tub_status read_npy(const target *t, const tub__map *map, const int64_t *want, tub_volumes *out, tub_error *err)
+static tub_status read_npy(const target *t, const tub__map *map, const int64_t *want,
+                           tub_volumes *out, tub_error *err)
 {
     tub__npy npy;
     void *bytes;
@@ -269,7 +287,8 @@ static tub_status read_npy(const target *t, const tub__map *map, const int64_t *
 static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tub_error *err)
 {
     if (tub__is_folder(t->path)) {
-        return tub__fail(err, TUB_E_UNSUPPORTED, "%s is a folder: give .npy or .npz files", t->path);
+        return tub__fail(err, TUB_E_UNSUPPORTED, "%s is a folder: give .npy or .npz files",
+                         t->path);
     }
     tub__map map;
     TUB__TRY(tub__map_open(t->path, &map, err));
@@ -287,8 +306,8 @@ static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tu
     return zip ? read_npz(t, want, out, err) : TUB_OK;
 }
 
-tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_t want[4], tub_volumes *out,
-                            tub_error *err)
+tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_t want[4],
+                            tub_volumes *out, tub_error *err)
 {
     target t;
     *out = (tub_volumes){.owner = ctx};

@@ -15,7 +15,7 @@ typedef struct transfer {
     int (*progress)(void *user, unsigned long long done, unsigned long long total);
     void *user;
     bool cancelled;
-    int write_errno;           /* of a failed write, else 0 */
+    int write_errno; /* of a failed write, else 0 */
 } transfer;
 
 static size_t on_bytes(char *bytes, size_t size, size_t count, void *argument)
@@ -33,7 +33,8 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *argument)
     return n;
 }
 
-static int on_progress(void *argument, curl_off_t total, curl_off_t done, curl_off_t up_total, curl_off_t up_done)
+static int on_progress(void *argument, curl_off_t total, curl_off_t done, curl_off_t up_total,
+                       curl_off_t up_done)
 {
     (void)up_total;
     (void)up_done;
@@ -72,15 +73,16 @@ static CURLcode set_options(CURL *curl, const char *url, transfer *t, char reaso
 }
 
 /* One sentence for what libcurl says. */
-static tub_status explain(CURLcode code, long http, const char *url, const transfer *t, const char *reason,
-                          tub_error *err)
+static tub_status explain(CURLcode code, long http, const char *url, const transfer *t,
+                          const char *reason, tub_error *err)
 {
     if (t->cancelled) {
         return tub__fail(err, TUB_E_CANCELLED, "%s: the download was stopped", url);
     }
     switch (code) {
     case CURLE_WRITE_ERROR:
-        return tub__fail_errno(err, t->write_errno ? t->write_errno : EIO, "%s: the bytes can't be written", url);
+        return tub__fail_errno(err, t->write_errno ? t->write_errno : EIO,
+                               "%s: the bytes can't be written", url);
     case CURLE_HTTP_RETURNED_ERROR:
         return tub__fail(err, http == 404 || http == 410 ? TUB_E_NOT_FOUND : TUB_E_NETWORK,
                          "%s: the server answered %ld%s", url, http,
@@ -91,7 +93,8 @@ static tub_status explain(CURLcode code, long http, const char *url, const trans
         return tub__fail(err, TUB_E_MEMORY, "%s: out of memory", url);
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:
-        return tub__fail(err, TUB_E_ARGUMENT, "%s: not an address of a file (http, https or file)", url);
+        return tub__fail(err, TUB_E_ARGUMENT, "%s: not an address of a file (http, https or file)",
+                         url);
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
@@ -113,7 +116,8 @@ static tub_status attempt(const char *url, transfer *t, bool *again, tub_error *
 {
     *again = false;
     if (lseek(t->fd, (off_t)t->offset, SEEK_SET) < 0 || ftruncate(t->fd, (off_t)t->offset) < 0) {
-        return tub__fail_errno(err, errno, "%s: the partial file can't be set to byte %llu", url, t->offset);
+        return tub__fail_errno(err, errno, "%s: the partial file can't be set to byte %llu", url,
+                               t->offset);
     }
     CURL *curl = curl_easy_init();
     if (!curl) {
@@ -133,8 +137,9 @@ static tub_status attempt(const char *url, transfer *t, bool *again, tub_error *
 }
 
 static tub_status download(const char *url, int fd, unsigned long long offset,
-                           int (*progress)(void *user, unsigned long long done, unsigned long long total), void *user,
-                           tub_error *err)
+                           int (*progress)(void *user, unsigned long long done,
+                                           unsigned long long total),
+                           void *user, tub_error *err)
 {
     transfer t = {.fd = fd, .offset = offset, .progress = progress, .user = user};
     bool again;

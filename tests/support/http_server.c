@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One thread, one connection at a time, one request a connection: enough for a downloader's tests. */
+/* One thread, one connection at a time, one request a connection: enough for a downloader's tests.
+ */
 #include "http_server.h"
 
 #include <arpa/inet.h>
@@ -57,7 +58,9 @@ static bool read_request(int fd, char *request, size_t size)
 static void answer_status(int fd, int status)
 {
     char head[256];
-    int n = snprintf(head, sizeof head, "HTTP/1.1 %d Test\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsorry\n", status);
+    int n = snprintf(head, sizeof head,
+                     "HTTP/1.1 %d Test\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsorry\n",
+                     status);
     send_all(fd, head, (size_t)n);
 }
 
@@ -71,10 +74,13 @@ static void answer_file(int fd, FILE *file, long offset, bool ranged, long most)
         return;
     }
     char head[320];
-    int n = ranged ? snprintf(head, sizeof head, "HTTP/1.1 206 Partial Content\r\nContent-Length: %ld\r\n"
+    int n = ranged ? snprintf(head, sizeof head,
+                              "HTTP/1.1 206 Partial Content\r\nContent-Length: %ld\r\n"
                               "Content-Range: bytes %ld-%ld/%ld\r\nConnection: close\r\n\r\n",
                               size - offset, offset, size - 1, size)
-                   : snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %ld\r\nConnection: close\r\n\r\n", size);
+                   : snprintf(head, sizeof head,
+                              "HTTP/1.1 200 OK\r\nContent-Length: %ld\r\nConnection: close\r\n\r\n",
+                              size);
     bool alive = send_all(fd, head, (size_t)n);
     fseek(file, offset, SEEK_SET);
     char buffer[4096];
@@ -103,7 +109,8 @@ static http_behaviour note_request(http_server *s, long offset)
 static void serve(http_server *s, int fd)
 {
     char request[4096], name[256], path[1024];
-    if (!read_request(fd, request, sizeof request) || sscanf(request, "GET /%255[^ ?]", name) != 1) {
+    if (!read_request(fd, request, sizeof request) ||
+        sscanf(request, "GET /%255[^ ?]", name) != 1) {
         return;
     }
     const char *range = strcasestr(request, "\r\nRange: bytes=");
@@ -148,7 +155,8 @@ http_server *http_server_start(const char *folder)
     snprintf(s->folder, sizeof s->folder, "%s", folder);
     pthread_mutex_init(&s->lock, NULL);
     s->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (s->socket < 0 || bind(s->socket, (struct sockaddr *)&address, length) < 0 || listen(s->socket, 8) < 0 ||
+    if (s->socket < 0 || bind(s->socket, (struct sockaddr *)&address, length) < 0 ||
+        listen(s->socket, 8) < 0 ||
         getsockname(s->socket, (struct sockaddr *)&address, &length) < 0 ||
         pthread_create(&s->thread, NULL, run, s) != 0) {
         if (s->socket >= 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small HTTP server on a free loopback port, which serves one folder and can be told to misbehave. */
+/* A small HTTP server on a free loopback port, which serves one folder and can be told to
+ * misbehave. */
 #ifndef TUB__TESTS_HTTP_SERVER_H
 #define TUB__TESTS_HTTP_SERVER_H
 
@@ -21,7 +22,8 @@ void http_server_stop(http_server *server); /* accepts NULL */
 /* "http://127.0.0.1:PORT"; valid until stop. */
 const char *http_server_url(const http_server *server);
 void http_server_behave(http_server *server, http_behaviour how);
-int http_server_requests(http_server *server);    /* so far */
-long http_server_last_offset(http_server *server); /* where the last request's range began; 0: none */
+int http_server_requests(http_server *server); /* so far */
+long http_server_last_offset(
+    http_server *server); /* where the last request's range began; 0: none */
 
 #endif

@@ -16,10 +16,12 @@ static unsigned char *npy_bytes(const test_array *a, size_t *size)
     size_t used = 0;
     for (int d = 0; d < a->rank; d++) {
         n *= a->shape[d];
-        used += (size_t)snprintf(shape + used, sizeof shape - used, "%llu,", (unsigned long long)a->shape[d]);
+        used += (size_t)snprintf(shape + used, sizeof shape - used, "%llu,",
+                                 (unsigned long long)a->shape[d]);
     }
-    int length = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': %s, 'shape': (%s), }", a->type,
-                          a->fortran ? "True" : "False", shape);
+    int length =
+        snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': %s, 'shape': (%s), }",
+                 a->type, a->fortran ? "True" : "False", shape);
     *size = HEADER + n;
     unsigned char *bytes = malloc(*size);
     if (!bytes || length <= 0 || length > HEADER - 11) {

@@ -102,9 +102,10 @@ static tub_status open_six(fixture *f, const six *arrays)
 static void assert_refused(fixture *f, const six *arrays, tub_status status, const char *piece)
 {
     tub_status got = open_six(f, arrays);
-    if (got != status || !strstr(f->error.message, piece) || !strstr(f->error.message, "made.npz: ")) {
-        fail_msg("status %d (%s), expected %d; '%s' in '%s'", (int)got, tub_status_name(got), (int)status, piece,
-                 f->error.message);
+    if (got != status || !strstr(f->error.message, piece) ||
+        !strstr(f->error.message, "made.npz: ")) {
+        fail_msg("status %d (%s), expected %d; '%s' in '%s'", (int)got, tub_status_name(got),
+                 (int)status, piece, f->error.message);
     }
     assert_null(f->data);
     assert_int_equal(f->error.status, status);
@@ -125,7 +126,8 @@ static void assert_content(fixture *f)
         assert_int_equal(info->count[s], N);
         assert_int_equal(info->constant[s], 0);
         for (int i = 0; i < N * VOXELS; i++) {
-            double v = info->dtype == TUB_U8 ? ((const unsigned char *)samples)[i] : (double)((const float *)samples)[i];
+            double v = info->dtype == TUB_U8 ? ((const unsigned char *)samples)[i]
+                                             : (double)((const float *)samples)[i];
             assert_true(v == voxel(s, i / VOXELS, i % VOXELS));
         }
         for (int i = 0; i < N; i++) {
@@ -161,7 +163,11 @@ static void reads_other_types(void **state)
                 double twice = v;
                 int64_t whole = v;
                 unsigned char *to = wide[s] + (size_t)i * width;
-                memcpy(to, types[t][1] != 'f' ? (void *)&whole : width == 4 ? (void *)&single : (void *)&twice, width);
+                memcpy(to,
+                       types[t][1] != 'f' ? (void *)&whole
+                       : width == 4       ? (void *)&single
+                                          : (void *)&twice,
+                       width);
                 for (size_t b = 0; types[t][0] == '>' && b < width / 2; b++) {
                     unsigned char swap = to[b];
                     to[b] = to[width - 1 - b];
@@ -173,10 +179,12 @@ static void reads_other_types(void **state)
             }
             a.array[2 * s].type = types[t];
             a.array[2 * s].data = wide[s];
-            a.array[2 * s + 1] = (test_array){a.array[2 * s + 1].name, "<i8", 1, {N}, wide_labels[s], 0};
+            a.array[2 * s + 1] =
+                (test_array){a.array[2 * s + 1].name, "<i8", 1, {N}, wide_labels[s], 0};
         }
         assert_ok(open_six(f, &a), f->error);
-        assert_int_equal(tub_dataset_describe(f->data)->dtype, types[t][1] == 'f' ? TUB_F32 : TUB_U8);
+        assert_int_equal(tub_dataset_describe(f->data)->dtype,
+                         types[t][1] == 'f' ? TUB_F32 : TUB_U8);
         assert_content(f);
     }
 }
@@ -242,7 +250,9 @@ static void warns_of_constant_volumes(void **state)
     assert_int_equal(tub_dataset_describe(f->data)->constant[TUB_VAL], 2);
     assert_int_equal(tub_dataset_describe(f->data)->constant[TUB_TRAIN], 0);
     assert_int_equal(f->warnings, 1);
-    assert_string_equal(f->log, "made.npz: 2 of 3 val volumes are constant (all voxels equal), the first is number 1");
+    assert_string_equal(
+        f->log,
+        "made.npz: 2 of 3 val volumes are constant (all voxels equal), the first is number 1");
 }
 
 static void refuses_wrong_keys(void **state)
@@ -260,10 +270,12 @@ static void refuses_wrong_shapes(void **state)
     fixture *f = *state;
     six a = good();
     a.array[TRAIN_IMAGES].rank = 3;
-    assert_refused(f, &a, TUB_E_SHAPE, "train_images: shape [3,2,3], expected [N,T,H,W] or [N,T,H,W,C]");
+    assert_refused(f, &a, TUB_E_SHAPE,
+                   "train_images: shape [3,2,3], expected [N,T,H,W] or [N,T,H,W,C]");
     a = good();
     memcpy(a.array[TEST_IMAGES].shape, (uint64_t[]){N, 2, 4, 3, 0}, sizeof a.array[0].shape);
-    assert_refused(f, &a, TUB_E_SHAPE, "test_images: shape [3,2,4,3], but train_images has volumes of [2,3,4,1]");
+    assert_refused(f, &a, TUB_E_SHAPE,
+                   "test_images: shape [3,2,4,3], but train_images has volumes of [2,3,4,1]");
     a = good();
     a.array[VAL_IMAGES].shape[0] = 0;
     assert_refused(f, &a, TUB_E_SHAPE, "val_images: shape [0,2,3,4]: the split is empty");
@@ -322,11 +334,13 @@ static void refuses_labels_out_of_range(void **state)
     const int64_t huge[N] = {0, 1LL << 40, 0};
     a.array[TRAIN_LABELS].type = "<i8";
     a.array[TRAIN_LABELS].data = huge;
-    assert_refused(f, &a, TUB_E_RANGE, "train_labels: label 1099511627776 of sample 1 is outside 0");
+    assert_refused(f, &a, TUB_E_RANGE,
+                   "train_labels: label 1099511627776 of sample 1 is outside 0");
     a = good();
     const unsigned char beyond[N] = {0, 3, 0};
     a.array[TEST_LABELS].data = beyond;
-    assert_refused(f, &a, TUB_E_RANGE, "test_labels: label 3 of sample 1 is out of range: train_labels has 0");
+    assert_refused(f, &a, TUB_E_RANGE,
+                   "test_labels: label 3 of sample 1 is out of range: train_labels has 0");
 }
 
 static void refuses_what_is_no_npz(void **state)
@@ -334,15 +348,20 @@ static void refuses_what_is_no_npz(void **state)
     fixture *f = *state;
     tub_dataset *d = NULL;
     assert_int_equal(tub_dataset_open(f->ctx, "no/such.npz", NULL, &d, &f->error), TUB_E_NOT_FOUND);
-    assert_non_null(strstr(f->error.message, "no/such.npz: no such file, and no known data set (phantom3d"));
-    assert_int_equal(tub_dataset_open(f->ctx, f->folder.path, NULL, &d, &f->error), TUB_E_UNSUPPORTED);
-    assert_ok(tub__file_write(&f->ctx->allocator, f->path, "not a zip archive at all", 24, &f->error), f->error);
+    assert_non_null(
+        strstr(f->error.message, "no/such.npz: no such file, and no known data set (phantom3d"));
+    assert_int_equal(tub_dataset_open(f->ctx, f->folder.path, NULL, &d, &f->error),
+                     TUB_E_UNSUPPORTED);
+    assert_ok(
+        tub__file_write(&f->ctx->allocator, f->path, "not a zip archive at all", 24, &f->error),
+        f->error);
     assert_int_equal(tub_dataset_open(f->ctx, f->path, NULL, &d, &f->error), TUB_E_FORMAT);
     six a = good();
     assert_int_equal(make_npz(f->path, a.array), 0);
     char *bytes;
     size_t size;
-    assert_ok(tub__file_read(&f->ctx->allocator, f->path, 1 << 20, &bytes, &size, &f->error), f->error);
+    assert_ok(tub__file_read(&f->ctx->allocator, f->path, 1 << 20, &bytes, &size, &f->error),
+              f->error);
     for (size_t cut = 1; cut < size; cut += size / 13) { /* a truncated archive, wherever it ends */
         assert_ok(tub__file_write(&f->ctx->allocator, f->path, bytes, cut, &f->error), f->error);
         assert_int_equal(tub_dataset_open(f->ctx, f->path, NULL, &d, &f->error), TUB_E_FORMAT);
@@ -350,6 +369,17 @@ static void refuses_what_is_no_npz(void **state)
     }
     tub__free(&f->ctx->allocator, bytes);
     assert_null(d);
+}
+
+static void refuses_options_of_another_library(void **state)
+{
+    fixture *f = *state;
+    tub_dataset_options options = {0};
+    assert_int_equal(tub_dataset_open(f->ctx, "phantom3d", &options, &f->data, &f->error),
+                     TUB_E_ARGUMENT);
+    assert_non_null(strstr(f->error.message, "start from tub_dataset_options_default()"));
+    options = tub_dataset_options_default();
+    assert_ok(tub_dataset_open(f->ctx, "phantom3d", &options, &f->data, &f->error), f->error);
 }
 
 static void knows_splits(void **state)
@@ -395,7 +425,7 @@ static void survives_failing_allocations(void **state)
     failing_report report = failing_run(open_and_close, f->path);
     assert_string_equal(report.problem, "");
     assert_true(report.allocations > 15);
-    report = failing_run(open_and_close, (void *)(uintptr_t)"phantom3d");
+    report = failing_run(open_and_close, (void *)(uintptr_t) "phantom3d");
     assert_string_equal(report.problem, "");
 }
 
@@ -403,10 +433,20 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(reads_medmnist_layout), CASE(reads_other_types), CASE(reads_fortran_order), CASE(reads_channels_last),
-        CASE(takes_names_from_known_files), CASE(warns_of_constant_volumes), CASE(refuses_wrong_keys),
-        CASE(refuses_wrong_shapes), CASE(refuses_wrong_types), CASE(refuses_labels_out_of_range),
-        CASE(refuses_what_is_no_npz), CASE(knows_splits), CASE(survives_failing_allocations),
+        CASE(reads_medmnist_layout),
+        CASE(reads_other_types),
+        CASE(reads_fortran_order),
+        CASE(reads_channels_last),
+        CASE(takes_names_from_known_files),
+        CASE(warns_of_constant_volumes),
+        CASE(refuses_wrong_keys),
+        CASE(refuses_wrong_shapes),
+        CASE(refuses_wrong_types),
+        CASE(refuses_labels_out_of_range),
+        CASE(refuses_what_is_no_npz),
+        CASE(refuses_options_of_another_library),
+        CASE(knows_splits),
+        CASE(survives_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

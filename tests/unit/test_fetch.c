@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Downloads against a server that misbehaves: broken connections, wrong bytes, refusals; and the cache. */
+/* Downloads against a server that misbehaves: broken connections, wrong bytes, refusals; and the
+ * cache. */
 #include "cmocka_all.h"
 
 #include <limits.h>
@@ -27,10 +28,10 @@ typedef struct fixture {
     tub__known_details details;
     http_server *server;
     tub_context *ctx;
-    bool any_file;        /* the events are about a published file */
-    int events;           /* download events seen */
+    bool any_file; /* the events are about a published file */
+    int events;    /* download events seen */
     uint64_t last_done, last_total;
-    char log[512];        /* the last log line */
+    char log[512]; /* the last log line */
     tub_error error;
     char path[256];
 } fixture;
@@ -290,8 +291,9 @@ static void stays_offline(void **state)
     tub_dataset_options options = tub_dataset_options_default();
     options.data_url = http_server_url(f->server);
     options.offline = 1;
-    assert_int_equal(tub__fetch(f->ctx, &f->set, &f->details, &options, f->path, sizeof f->path, &f->error),
-                     TUB_E_NOT_FOUND);
+    assert_int_equal(
+        tub__fetch(f->ctx, &f->set, &f->details, &options, f->path, sizeof f->path, &f->error),
+        TUB_E_NOT_FOUND);
     assert_sentence(f, "downloads are switched off");
     assert_int_equal(http_server_requests(f->server), 0);
 }
@@ -371,10 +373,12 @@ static void knows_the_names(void **state)
     assert_string_equal(tub__known_details_of(0)->md5[0], "a0c5a1ff56af4f155c46d46fbb45a2fe");
     assert_string_equal(tub__known_details_of(0)->md5[1], "21f0a239e7f502e6eca33c3fc453c0b6");
     assert_int_equal(tub__known_by_name("organmnist"), -1);
-    assert_int_equal(tub_fetch(f->ctx, "nothing3d", NULL, f->path, sizeof f->path, &f->error), TUB_E_NOT_FOUND);
+    assert_int_equal(tub_fetch(f->ctx, "nothing3d", NULL, f->path, sizeof f->path, &f->error),
+                     TUB_E_NOT_FOUND);
     assert_sentence(f, "nothing3d is no data set that can be downloaded");
     char small[8];
-    assert_int_equal(tub_fetch(f->ctx, "organmnist3d", NULL, small, sizeof small, &f->error), TUB_E_ARGUMENT);
+    assert_int_equal(tub_fetch(f->ctx, "organmnist3d", NULL, small, sizeof small, &f->error),
+                     TUB_E_ARGUMENT);
 }
 
 static tub_status fetch_and_forget(const tub_allocator *a, void *user, tub_error *err)
@@ -440,13 +444,24 @@ int main(int argc, char **argv)
     source_root = argc > 1 ? argv[1] : ".";
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(downloads_once), CASE(reads_file_addresses), CASE(resumes_a_broken_download),
-        CASE(starts_again_where_ranges_are_ignored), CASE(starts_again_after_a_stale_part),
-        CASE(keeps_a_complete_part), CASE(refuses_wrong_bytes), CASE(refuses_a_short_file),
-        CASE(names_a_damaged_cached_file), CASE(says_what_the_server_says), CASE(says_that_nobody_answers),
-        CASE(stays_offline), CASE(stops_when_asked), CASE(says_when_the_cache_is_unwritable),
-        CASE(several_at_once_download_once), CASE(knows_the_names),
-        CASE(survives_failing_allocations), CASE(opens_a_published_set),
+        CASE(downloads_once),
+        CASE(reads_file_addresses),
+        CASE(resumes_a_broken_download),
+        CASE(starts_again_where_ranges_are_ignored),
+        CASE(starts_again_after_a_stale_part),
+        CASE(keeps_a_complete_part),
+        CASE(refuses_wrong_bytes),
+        CASE(refuses_a_short_file),
+        CASE(names_a_damaged_cached_file),
+        CASE(says_what_the_server_says),
+        CASE(says_that_nobody_answers),
+        CASE(stays_offline),
+        CASE(stops_when_asked),
+        CASE(says_when_the_cache_is_unwritable),
+        CASE(several_at_once_download_once),
+        CASE(knows_the_names),
+        CASE(survives_failing_allocations),
+        CASE(opens_a_published_set),
     };
     unsetenv("http_proxy"); /* the server is on this machine */
     unsetenv("all_proxy");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loader against a straightforward computation of its batches, and its starts, stops and wrong uses. */
+/* The loader against a straightforward computation of its batches, and its starts, stops and wrong
+ * uses. */
 #include "cmocka_all.h"
 
 #include <stdlib.h>
@@ -24,8 +25,10 @@ typedef struct fixture {
 static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    assert_int_equal(tub_context_create(&(tub_context_config){.size = sizeof(tub_context_config), .threads = 1}, &f->ctx,
-                                        NULL), TUB_OK);
+    assert_int_equal(
+        tub_context_create(&(tub_context_config){.size = sizeof(tub_context_config), .threads = 1},
+                           &f->ctx, NULL),
+        TUB_OK);
     for (int i = 0; i < COUNT; i++) {
         f->labels[i] = i * 7 % 11;
         for (int v = 0; v < VOXELS; v++) {
@@ -33,8 +36,13 @@ static int set_up(void **state)
         }
     }
     f->data.ctx = f->ctx;
-    f->data.info = (tub_dataset_info){.name = "made", .frames = 1, .height = 2, .width = 3, .channels = 1,
-                                      .classes = 11, .count = {COUNT, 0, 0}};
+    f->data.info = (tub_dataset_info){.name = "made",
+                                      .frames = 1,
+                                      .height = 2,
+                                      .width = 3,
+                                      .channels = 1,
+                                      .classes = 11,
+                                      .count = {COUNT, 0, 0}};
     f->data.samples[0] = f->samples;
     f->data.labels[0] = f->labels;
     *state = f;
@@ -51,11 +59,17 @@ static int tear_down(void **state)
 
 static tub__loader_config config_of(fixture *f)
 {
-    return (tub__loader_config){.data = &f->data, .split = TUB_TRAIN, .seed = 42, .batch = BATCH, .shuffle = true, .depth = 3};
+    return (tub__loader_config){.data = &f->data,
+                                .split = TUB_TRAIN,
+                                .seed = 42,
+                                .batch = BATCH,
+                                .shuffle = true,
+                                .depth = 3};
 }
 
 /* Every field of a batch as the definition says it. */
-static void check_batch(const fixture *f, const tub__loader_config *c, const tub__batch *b, uint32_t epoch, size_t number)
+static void check_batch(const fixture *f, const tub__loader_config *c, const tub__batch *b,
+                        uint32_t epoch, size_t number)
 {
     uint32_t order[COUNT];
     for (uint32_t i = 0; i < COUNT; i++) {
@@ -76,11 +90,13 @@ static void check_batch(const fixture *f, const tub__loader_config *c, const tub
         uint32_t from = order[start + begin + i];
         assert_int_equal(b->index[i], from);
         assert_int_equal(b->labels[i], f->labels[from]);
-        assert_memory_equal((const unsigned char *)b->samples + i * VOXELS, f->samples + from * VOXELS, VOXELS);
+        assert_memory_equal((const unsigned char *)b->samples + i * VOXELS,
+                            f->samples + from * VOXELS, VOXELS);
     }
 }
 
-static void run_and_check(fixture *f, const tub__loader_config *c, uint32_t epoch, size_t first, int how_many)
+static void run_and_check(fixture *f, const tub__loader_config *c, uint32_t epoch, size_t first,
+                          int how_many)
 {
     tub__loader *l;
     tub__batch b;
@@ -180,7 +196,8 @@ static void restarts_and_stops_at_any_time(void **state)
         }
         if (i % 3 == 0) {
             assert_int_equal(tub__loader_next(l, &b, NULL), TUB_OK);
-            check_batch(f, &c, &b, i + (i % BATCHES + i % 4) / BATCHES, (i % BATCHES + i % 4) % BATCHES);
+            check_batch(f, &c, &b, i + (i % BATCHES + i % 4) / BATCHES,
+                        (i % BATCHES + i % 4) % BATCHES);
             /* and not released: a new start takes it back */
         }
         if (i % 7 == 0) {

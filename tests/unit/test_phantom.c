@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* phantom3d: the same bits everywhere, mirror images, and brightness that does not give the class away. */
+/* phantom3d: the same bits everywhere, mirror images, and brightness that does not give the class
+ * away. */
 #include "cmocka_all.h"
 
 #include <math.h>
@@ -9,7 +10,12 @@
 #include "base/md5.h"
 #include "data/phantom3d.h"
 
-enum { CLASSES = TUB__PHANTOM_CLASSES, VOXELS = TUB__PHANTOM_VOXELS, SIDE = TUB__PHANTOM_SIDE, BINS = 32 };
+enum {
+    CLASSES = TUB__PHANTOM_CLASSES,
+    VOXELS = TUB__PHANTOM_VOXELS,
+    SIDE = TUB__PHANTOM_SIDE,
+    BINS = 32
+};
 
 static const tub_allocator *const allocator = &tub__default_allocator;
 static tub_context *ctx;
@@ -19,8 +25,10 @@ static int open_set(void **state)
 {
     (void)state;
     tub_error err;
-    assert_ok(tub_context_create(&(tub_context_config){.size = sizeof(tub_context_config), .threads = 1}, &ctx, &err),
-              err);
+    assert_ok(
+        tub_context_create(&(tub_context_config){.size = sizeof(tub_context_config), .threads = 1},
+                           &ctx, &err),
+        err);
     assert_ok(tub_dataset_open(ctx, "phantom3d", NULL, &data, &err), err);
     return 0;
 }
@@ -67,20 +75,23 @@ static void is_described(void **state)
 static void has_the_same_bits_everywhere(void **state)
 {
     (void)state;
-    static const char *const samples[] = {"47bcc758acced251914e52dcbed9b890", "f28188be60652a45a6fe9a0ae40b7e83",
+    static const char *const samples[] = {"47bcc758acced251914e52dcbed9b890",
+                                          "f28188be60652a45a6fe9a0ae40b7e83",
                                           "af138ea1208c6b565e669a33df3a18eb"};
     for (int s = 0; s < TUB_SPLITS; s++) {
         char hex[33];
         tub__md5 m;
         tub__md5_init(&m);
-        tub__md5_update(&m, volume((tub_split)s, 0), (size_t)tub_dataset_describe(data)->count[s] * VOXELS);
+        tub__md5_update(&m, volume((tub_split)s, 0),
+                        (size_t)tub_dataset_describe(data)->count[s] * VOXELS);
         tub__md5_finish(&m, hex);
         assert_string_equal(hex, samples[s]);
     }
     tub__md5 m;
     char hex[33];
     tub__md5_init(&m);
-    for (int s = 0; s < TUB_SPLITS; s++) { /* one byte a label, so that the machine's byte order does not show */
+    for (int s = 0; s < TUB_SPLITS;
+         s++) { /* one byte a label, so that the machine's byte order does not show */
         for (int64_t i = 0; i < tub_dataset_describe(data)->count[s]; i++) {
             unsigned char label = (unsigned char)tub_dataset_labels(data, (tub_split)s)[i];
             tub__md5_update(&m, &label, 1);
@@ -90,7 +101,8 @@ static void has_the_same_bits_everywhere(void **state)
     assert_string_equal(hex, "9736eb2d5cafc772bac9033afdd524a8");
 }
 
-/* A volume depends on (split, sample, class) only: not on what the scratch memory held or who drew before. */
+/* A volume depends on (split, sample, class) only: not on what the scratch memory held or who drew
+ * before. */
 static void draws_each_volume_alone(void **state)
 {
     (void)state;
@@ -112,12 +124,14 @@ static void mirror(const unsigned char *in, unsigned char *out)
     }
 }
 
-/* The side of a paired organ is the only difference between its two classes: same sample, other side, exact mirror image. The
- * other organs have no mirrored class: there the same comparison must fail. */
+/* The side of a paired organ is the only difference between its two classes: same sample, other
+ * side, exact mirror image. The other organs have no mirrored class: there the same comparison must
+ * fail. */
 static void paired_organs_are_mirror_images(void **state)
 {
     (void)state;
-    static const int pairs[][3] = {{1, 2, 1}, {3, 4, 1}, {7, 8, 1}, {0, 9, 0}, {5, 6, 0}, {1, 4, 0}, {10, 10, 0}};
+    static const int pairs[][3] = {{1, 2, 1}, {3, 4, 1}, {7, 8, 1},  {0, 9, 0},
+                                   {5, 6, 0}, {1, 4, 0}, {10, 10, 0}};
     static unsigned char one[VOXELS], other[VOXELS], mirrored[VOXELS];
     tub__phantom *p;
     tub_error err;
@@ -134,10 +148,10 @@ static void paired_organs_are_mirror_images(void **state)
     tub__phantom_destroy(allocator, p);
 }
 
-/* Softmax regression on standardised features: full batches, momentum. Returns the share of right answers on the test
- * features. All arrays are [samples][BINS]. */
-static double regression_accuracy(const double *train, const int32_t *train_label, int n, const double *test,
-                                  const int32_t *test_label, int m)
+/* Softmax regression on standardised features: full batches, momentum. Returns the share of right
+ * answers on the test features. All arrays are [samples][BINS]. */
+static double regression_accuracy(const double *train, const int32_t *train_label, int n,
+                                  const double *test, const int32_t *test_label, int m)
 {
     double w[CLASSES][BINS + 1] = {{0}}, velocity[CLASSES][BINS + 1] = {{0}};
     for (int step = 0; step < 300; step++) {
@@ -187,7 +201,8 @@ static double regression_accuracy(const double *train, const int32_t *train_labe
     return (double)right / m;
 }
 
-/* Histograms of a split; the first `marked` voxels of every volume get a brightness that tells its class. */
+/* Histograms of a split; the first `marked` voxels of every volume get a brightness that tells its
+ * class. */
 static double *histograms(tub_split split, int marked)
 {
     int64_t n = tub_dataset_describe(data)->count[split];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Volumes named on the command line: files, members, slices, shapes, and a sentence for each wrong one. */
+/* Volumes named on the command line: files, members, slices, shapes, and a sentence for each wrong
+ * one. */
 #include "cmocka_all.h"
 
 #include "base/context.h"
@@ -35,7 +36,8 @@ static int set_up(void **state)
         f->labels[i] = (unsigned char)(i + 3);
     }
     const test_array set[] = {{"test_images", "|u1", 4, {N, 2, 3, 5}, f->bytes, 0},
-                              {"test_labels", "|u1", 2, {N, 1}, f->labels, 0}, END};
+                              {"test_labels", "|u1", 2, {N, 1}, f->labels, 0},
+                              END};
     assert_int_equal(make_npz(temp_path(&f->folder, "set.npz"), set), 0);
     const test_array stack = {"a", "|u1", 4, {N, 2, 3, 5}, f->bytes, 0};
     assert_int_equal(make_npy(temp_path(&f->folder, "stack.npy"), &stack), 0);
@@ -61,7 +63,8 @@ static tub_status read_as(fixture *f, const char *name, const int64_t *want)
     return tub_volumes_read(f->ctx, temp_path(&f->folder, name), want, &f->v, &f->error);
 }
 
-static void assert_volumes(fixture *f, const char *name, int64_t count, int64_t first, int64_t channels)
+static void assert_volumes(fixture *f, const char *name, int64_t count, int64_t first,
+                           int64_t channels)
 {
     assert_ok(read_as(f, name, NULL), f->error);
     assert_int_equal(f->v.count, count);
@@ -76,7 +79,8 @@ static void assert_refused(fixture *f, const char *name, tub_status status, cons
 {
     tub_status got = read_as(f, name, NULL);
     if (got != status || !strstr(f->error.message, piece) || strchr(f->error.message, '\n')) {
-        fail_msg("%s: status %d, expected %d; '%s' in '%s'", name, (int)got, (int)status, piece, f->error.message);
+        fail_msg("%s: status %d, expected %d; '%s' in '%s'", name, (int)got, (int)status, piece,
+                 f->error.message);
     }
     assert_null(f->v.data);
 }
@@ -110,7 +114,8 @@ static void takes_existing_names_literally(void **state)
     assert_volumes(f, "odd:name[3].npy[0]", 1, 0, 1);
 }
 
-/* Four dimensions are a stack or channels: the model's shape decides, else a small last one means channels. */
+/* Four dimensions are a stack or channels: the model's shape decides, else a small last one means
+ * channels. */
 static void tells_stacks_from_channels(void **state)
 {
     fixture *f = *state;
@@ -161,7 +166,8 @@ static void leaves_out_wrong_truth(void **state)
 {
     fixture *f = *state;
     const test_array set[] = {{"x_images", "|u1", 4, {N, 2, 3, 5}, f->bytes, 0},
-                              {"x_labels", "|u1", 1, {N - 1}, f->labels, 0}, END};
+                              {"x_labels", "|u1", 1, {N - 1}, f->labels, 0},
+                              END};
     assert_int_equal(make_npz(temp_path(&f->folder, "short.npz"), set), 0);
     assert_volumes(f, "short.npz:x_images", N, 0, 1);
     assert_null(f->v.truth);
@@ -175,8 +181,12 @@ static void refuses_what_is_wrong(void **state)
     const test_array flat = {"a", "|u1", 2, {5, 6}, f->bytes, 0};
     assert_int_equal(make_npy(temp_path(&f->folder, "shorts.npy"), &shorts), 0);
     assert_int_equal(make_npy(temp_path(&f->folder, "flat.npy"), &flat), 0);
-    assert_ok(tub__file_write(&f->ctx->allocator, temp_path(&f->folder, "text.npy"), "hello", 5, &f->error), f->error);
-    assert_ok(tub__file_write(&f->ctx->allocator, temp_path(&f->folder, "empty.npy"), "", 0, &f->error), f->error);
+    assert_ok(tub__file_write(&f->ctx->allocator, temp_path(&f->folder, "text.npy"), "hello", 5,
+                              &f->error),
+              f->error);
+    assert_ok(
+        tub__file_write(&f->ctx->allocator, temp_path(&f->folder, "empty.npy"), "", 0, &f->error),
+        f->error);
     assert_refused(f, "none.npy", TUB_E_NOT_FOUND, "none.npy: no such file");
     assert_refused(f, "none.npz:x[3]", TUB_E_NOT_FOUND, "none.npz: no such file");
     assert_refused(f, ".", TUB_E_UNSUPPORTED, "is a folder");
@@ -184,13 +194,18 @@ static void refuses_what_is_wrong(void **state)
     assert_refused(f, "empty.npy", TUB_E_FORMAT, "empty.npy: neither");
     assert_refused(f, "flat.npy", TUB_E_SHAPE, "flat.npy: shape [5,6]: a volume is [T,H,W]");
     assert_refused(f, "shorts.npy", TUB_E_RANGE, "shorts.npy: ");
-    assert_refused(f, "set.npz", TUB_E_ARGUMENT, "2 arrays (test_images, test_labels): name one, as in set.npz:NAME[0]");
-    assert_refused(f, "set.npz:images[3]", TUB_E_NOT_FOUND, "no array images; it has test_images, test_labels");
-    assert_refused(f, "set.npz:test_images[4]", TUB_E_RANGE, "test_images: no volume 4: there are 4, counted from 0");
+    assert_refused(f, "set.npz", TUB_E_ARGUMENT,
+                   "2 arrays (test_images, test_labels): name one, as in set.npz:NAME[0]");
+    assert_refused(f, "set.npz:images[3]", TUB_E_NOT_FOUND,
+                   "no array images; it has test_images, test_labels");
+    assert_refused(f, "set.npz:test_images[4]", TUB_E_RANGE,
+                   "test_images: no volume 4: there are 4, counted from 0");
     assert_refused(f, "set.npz:test_images[2:5]", TUB_E_RANGE, "no volumes 2 to 5: there are 4");
     assert_refused(f, "set.npz:test_images[2:2]", TUB_E_RANGE, "no volumes 2 to 2");
-    assert_refused(f, "set.npz:test_images[-1]", TUB_E_ARGUMENT, "give the volumes as [5] or [5:9]");
-    assert_refused(f, "set.npz:test_images[99999999999999999999]", TUB_E_ARGUMENT, "give the volumes as");
+    assert_refused(f, "set.npz:test_images[-1]", TUB_E_ARGUMENT,
+                   "give the volumes as [5] or [5:9]");
+    assert_refused(f, "set.npz:test_images[99999999999999999999]", TUB_E_ARGUMENT,
+                   "give the volumes as");
     assert_refused(f, "set.npz:test_images[1,2]", TUB_E_ARGUMENT, "give the volumes as");
     assert_refused(f, "stack.npy:a", TUB_E_ARGUMENT, "leave out :a");
 }
@@ -228,8 +243,9 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(reads_what_is_named),    CASE(takes_existing_names_literally), CASE(tells_stacks_from_channels),
-        CASE(reads_floats),           CASE(leaves_out_wrong_truth),         CASE(refuses_what_is_wrong),
+        CASE(reads_what_is_named),          CASE(takes_existing_names_literally),
+        CASE(tells_stacks_from_channels),   CASE(reads_floats),
+        CASE(leaves_out_wrong_truth),       CASE(refuses_what_is_wrong),
         CASE(survives_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
