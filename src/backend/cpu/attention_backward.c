@@ -87,8 +87,7 @@ static void score_gradient_row(const unit *u, const buffers *b, mask *drop, size
     const bool whole = keys == u->length;
     vf sum = vzero(), reference = vset1(b->delta[in_block]);
     for (size_t j = 0; j < keys; j += 16) {
-        vf p = vmul(vexp(vsub(vload(s + j), m)), inverse), dp = vload(g + j);
-        p = keys - j < 16 ? vsel(vfirst((int)(keys - j)), p, vzero()) : p;
+        vf p = vmul(vexp_first(vsub(vload(s + j), m), keys - j), inverse), dp = vload(g + j);
         vstore(kept + j, p);
         if (drop->on) {
             dp = mask_apply(drop, u, row, key0 + j, dp);

@@ -25,18 +25,14 @@ static buffers carve(real *scratch, size_t padded)
     return b;
 }
 
-/* The largest of a row of scores, lanes past the end set to minus infinity. */
-INLINE real row_max(real *s, size_t keys)
+/* The largest of a row of scores. */
+INLINE real row_max(const real *s, size_t keys)
 {
     const vf low = vset1(-(real)INFINITY);
     vf m = low;
     for (size_t j = 0; j < keys; j += 16) {
         vf x = vload(s + j);
-        if (keys - j < 16) {
-            x = vsel(vfirst((int)(keys - j)), x, low);
-            vstore(s + j, x);
-        }
-        m = vmax(m, x);
+        m = vmax(m, keys - j < 16 ? vsel(vfirst((int)(keys - j)), x, low) : x);
     }
     return vhmax(m);
 }
@@ -58,7 +54,7 @@ static void weigh_row(const unit *u, const buffers *b, mask *drop, size_t row, s
     }
     vf z = vzero();
     for (size_t j = 0; j < keys; j += 16) {
-        vf e = vexp(vsub(vload(s + j), m)); /* exp(-inf) is 0 */
+        vf e = vexp_first(vsub(vload(s + j), m), keys - j);
         z = vadd(z, e);
         vstore(s + j, drop->on ? mask_apply(drop, u, row, key0 + j, e) : e);
     }

@@ -39,7 +39,7 @@ static real row_sum(const real *x, size_t n, real *largest)
     *largest = vhmax(m);
     m = vset1(*largest);
     for (size_t i = 0; i < n; i += 16) {
-        s = vadd(s, vexp(vsub(logit(x, i, n), m)));
+        s = vadd(s, vexp_first(vsub(vload(x + i), m), n - i));
     }
     return vhsum(s);
 }
@@ -48,7 +48,7 @@ static void probabilities_row(const real *x, size_t n, real largest, real sum, r
 {
     const vf m = vset1(largest), s = vset1(sum);
     for (size_t i = 0; i < tub__padded(n); i += 16) {
-        vstore(out + i, i < n ? vdiv(vexp(vsub(logit(x, i, n), m)), s) : vzero());
+        vstore(out + i, i < n ? vdiv(vexp_first(vsub(vload(x + i), m), n - i), s) : vzero());
     }
 }
 

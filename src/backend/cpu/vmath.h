@@ -112,6 +112,16 @@ INLINE vf vgelu_tanh_grad(vf x)
 
 #endif
 
+/* exp of the first n lanes, zero in the others. Not exp(-infinity) there: results that underflow cost a microcode assist each. */
+INLINE vf vexp_first(vf x, size_t n)
+{
+    if (n >= 16) {
+        return vexp(x);
+    }
+    const vm first = vfirst((int)n);
+    return vsel(first, vexp(vsel(first, x, vzero())), vzero());
+}
+
 /* Philox 4x32-10 on sixteen counters at once: counter word 0 is first + lane, the others are equal. */
 INLINE void vphilox(const uint32_t key[2], uint32_t first, const uint32_t rest[3], vu out[4])
 {
