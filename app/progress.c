@@ -108,7 +108,7 @@ static void on_start(progress *p, const tub_event *event) {
     p->first_step = event->done;
     p->started = p->epoch_started = now();
     p->epochs = event->epochs;
-    if (!p->quiet) {
+    if (!p->quiet && event->done < event->total) {
         progress_clear(p);
         fprintf(stderr, "%s: %s step %" PRIu64 " of %" PRIu64 "\n",
                 event->message != NULL ? event->message : "training",
@@ -166,7 +166,10 @@ static void on_epoch(progress *p, const tub_event *event) {
 }
 
 static void on_end(progress *p, const tub_event *event) {
-    if (!p->quiet) {
+    if (!p->quiet && p->first_step == event->total) {
+        fprintf(stderr, "%s: all %" PRIu64 " steps were done before\n",
+                event->message != NULL ? event->message : "training", event->total);
+    } else if (!p->quiet) {
         char text[32];
         progress_clear(p);
         print_time(text, sizeof text, event->seconds);
