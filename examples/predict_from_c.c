@@ -12,8 +12,7 @@
 #include <tubelet/tubelet.h>
 
 /* The most probable class. */
-static int64_t largest(const float *probabilities, int64_t classes)
-{
+static int64_t largest(const float *probabilities, int64_t classes) {
     int64_t best = 0;
     for (int64_t k = 1; k < classes; k++) {
         if (probabilities[k] > probabilities[best]) {
@@ -23,16 +22,16 @@ static int64_t largest(const float *probabilities, int64_t classes)
     return best;
 }
 
-static bool fits(const tub_model_config *c, const tub_volumes *v)
-{
-    return v->frames == c->frames && v->height == c->height && v->width == c->width && v->channels == c->channels;
+static bool fits(const tub_model_config *c, const tub_volumes *v) {
+    return v->frames == c->frames && v->height == c->height && v->width == c->width &&
+           v->channels == c->channels;
 }
 
-static tub_status classify(tub_model *model, const tub_volumes *volumes, tub_error *err)
-{
+static tub_status classify(tub_model *model, const tub_volumes *volumes, tub_error *err) {
     int64_t classes = tub_model_describe(model)->classes;
     if (!fits(tub_model_describe(model), volumes)) {
-        snprintf(err->message, sizeof err->message, "the volumes have another shape than the model takes");
+        snprintf(err->message, sizeof err->message,
+                 "the volumes have another shape than the model takes");
         return TUB_E_SHAPE;
     }
     const char *const *labels = tub_model_labels(model);
@@ -42,20 +41,19 @@ static tub_status classify(tub_model *model, const tub_volumes *volumes, tub_err
         return TUB_E_MEMORY;
     }
     float *probabilities = logits + volumes->count * classes;
-    tub_status status =
-        tub_model_forward(model, volumes->count, volumes->dtype, volumes->data, logits, probabilities, err);
+    tub_status status = tub_model_forward(model, volumes->count, volumes->dtype, volumes->data,
+                                          logits, probabilities, err);
     for (int64_t i = 0; i < volumes->count && status == TUB_OK; i++) {
         const float *row = probabilities + i * classes;
         int64_t k = largest(row, classes);
-        printf("volume %lld: class %lld%s%s, probability %.3f\n", (long long)(volumes->first + i), (long long)k,
-               labels != NULL ? " " : "", labels != NULL ? labels[k] : "", row[k]);
+        printf("volume %lld: class %lld%s%s, probability %.3f\n", (long long)(volumes->first + i),
+               (long long)k, labels != NULL ? " " : "", labels != NULL ? labels[k] : "", row[k]);
     }
     free(logits);
     return status;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc != 3) {
         fprintf(stderr, "usage: %s MODEL FILE\n", argv[0]);
         return 2;

@@ -10,20 +10,19 @@
 #include <tubelet/tubelet.h>
 
 /* The library prints nothing: it tells what happens, and the program draws it. */
-static void show(void *user, const tub_event *event)
-{
+static void show(void *user, const tub_event *event) {
     (void)user;
     if (event->kind == TUB_EVENT_EPOCH) {
-        printf("epoch %llu of %llu: loss %.4f, validation top-1 %.3f, AUC %.3f\n", (unsigned long long)event->epoch,
-               (unsigned long long)event->epochs, event->train.loss, event->val.top1, event->val.auc);
+        printf("epoch %llu of %llu: loss %.4f, validation top-1 %.3f, AUC %.3f\n",
+               (unsigned long long)event->epoch, (unsigned long long)event->epochs,
+               event->train.loss, event->val.top1, event->val.auc);
     } else if (event->kind == TUB_EVENT_LOG) {
         printf("%s\n", event->message);
     }
 }
 
 /* KEY=VALUE as in a recipe; docs/training.md lists the keys. */
-static tub_status set(tub_train_config *config, const char *argument, tub_error *err)
-{
+static tub_status set(tub_train_config *config, const char *argument, tub_error *err) {
     char key[64];
     const char *equals = strchr(argument, '=');
     size_t length = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
@@ -31,8 +30,7 @@ static tub_status set(tub_train_config *config, const char *argument, tub_error 
     return tub_train_config_set(config, key, equals != NULL ? equals + 1 : "true", err);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc < 3) {
         fprintf(stderr, "usage: %s DATA RUN [KEY=VALUE...]\n", argv[0]);
         return 2;
@@ -60,8 +58,8 @@ int main(int argc, char **argv)
         status = tub_train(ctx, &config, NULL, argv[2], 0, &result, &err);
     }
     if (status == TUB_OK) {
-        printf("%lld steps; the best epoch was %lld with validation AUC %.3f\n", (long long)result.steps,
-               (long long)result.best_epoch, result.best_val.auc);
+        printf("%lld steps; the best epoch was %lld with validation AUC %.3f\n",
+               (long long)result.steps, (long long)result.best_epoch, result.best_val.auc);
     } else {
         fprintf(stderr, "%s: %s\n", argv[0], err.message);
     }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ranks in one process: one alone, or several as threads that meet at a barrier. */
-#include <pthread.h>
-#include <string.h>
 #include "base/error.h"
 #include "dist/dist.h"
+#include <pthread.h>
+#include <string.h>
 
 /* What a rank shows to the others between two barriers. */
 typedef struct slot {
@@ -20,30 +20,31 @@ struct tub__dist_group {
     slot *slots; /* [size]; each rank writes its own, the barrier makes it visible */
 };
 
-static void alone_sum(tub__dist *d, void *buffer, size_t elements, size_t element_size, bool present, add_fn *add,
-                      void *user)
-{
+static void alone_sum(tub__dist *d, void *buffer, size_t elements, size_t element_size,
+                      bool present, add_fn *add, void *user) {
     (void)d, (void)buffer, (void)elements, (void)element_size, (void)present, (void)add, (void)user;
 }
 
-static void alone_barrier(tub__dist *d) { (void)d; }
+static void alone_barrier(tub__dist *d) {
+    (void)d;
+}
 
-static void alone_broadcast(tub__dist *d, void *bytes, size_t size) { (void)d, (void)bytes, (void)size; }
+static void alone_broadcast(tub__dist *d, void *bytes, size_t size) {
+    (void)d, (void)bytes, (void)size;
+}
 
-tub__dist tub__dist_alone(void)
-{
+tub__dist tub__dist_alone(void) {
     return (tub__dist){0, 1, alone_sum, alone_barrier, alone_broadcast, NULL};
 }
 
-static void group_barrier(tub__dist *d)
-{
+static void group_barrier(tub__dist *d) {
     tub__dist_group *group = d->implementation;
     pthread_barrier_wait(&group->barrier);
 }
 
 /* Adds the right subtree's sum to the left one's. */
-static void combine(slot *left, const slot *right, size_t elements, size_t element_size, add_fn *add, void *user)
-{
+static void combine(slot *left, const slot *right, size_t elements, size_t element_size,
+                    add_fn *add, void *user) {
     if (!right->present) {
         return;
     }
@@ -55,9 +56,8 @@ static void combine(slot *left, const slot *right, size_t elements, size_t eleme
     }
 }
 
-static void group_sum(tub__dist *d, void *buffer, size_t elements, size_t element_size, bool present, add_fn *add,
-                      void *user)
-{
+static void group_sum(tub__dist *d, void *buffer, size_t elements, size_t element_size,
+                      bool present, add_fn *add, void *user) {
     tub__dist_group *group = d->implementation;
     slot *slots = group->slots;
     slots[d->rank] = (slot){buffer, present};
@@ -74,8 +74,7 @@ static void group_sum(tub__dist *d, void *buffer, size_t elements, size_t elemen
     group_barrier(d); /* rank 0 may change its buffer only when all have read it */
 }
 
-static void group_broadcast(tub__dist *d, void *bytes, size_t size)
-{
+static void group_broadcast(tub__dist *d, void *bytes, size_t size) {
     tub__dist_group *group = d->implementation;
     if (d->rank == 0) {
         group->slots[0] = (slot){bytes, true};
@@ -87,9 +86,8 @@ static void group_broadcast(tub__dist *d, void *bytes, size_t size)
     group_barrier(d);
 }
 
-tub_status tub__dist_group_create(const tub_allocator *a, int size, tub__dist *members, tub__dist_group **out,
-                                  tub_error *err)
-{
+tub_status tub__dist_group_create(const tub_allocator *a, int size, tub__dist *members,
+                                  tub__dist_group **out, tub_error *err) {
     void *memory = NULL, *slots = NULL;
     TUB__TRY(tub__alloc_array(a, 1, sizeof(tub__dist_group), &memory, err));
     tub__dist_group *group = memory;
@@ -115,8 +113,7 @@ fail:
     return status;
 }
 
-void tub__dist_group_destroy(tub__dist_group *group)
-{
+void tub__dist_group_destroy(tub__dist_group *group) {
     if (group == NULL) {
         return;
     }

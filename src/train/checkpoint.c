@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing and reading the checkpoint: arrays "weights/NAME", "first/NAME", "second/NAME" in the layout of model.safetensors, so that
- * another backend or packing can go on from it, and the progress as metadata. */
+/* Writing and reading the checkpoint: arrays "weights/NAME", "first/NAME", "second/NAME" in the
+ * layout of model.safetensors, so that another backend or packing can go on from it, and the
+ * progress as metadata. */
 #include "train/checkpoint.h"
 
-#include <stdio.h>
-#include <string.h>
 #include "base/error.h"
 #include "base/md5.h"
 #include "formats/safetensors.h"
 #include "train/run_folder.h"
+#include <stdio.h>
+#include <string.h>
 
 static const char format[] = "tubelet checkpoint 1";
 
@@ -16,19 +17,16 @@ enum { SLABS = 3, NAME_LENGTH = 128, PICKED = 16 };
 
 static const char *const slab_names[SLABS] = {"weights", "first", "second"};
 
-static void *slab_of(const tub__optimizer *o, int which)
-{
+static void *slab_of(const tub__optimizer *o, int which) {
     void *const slabs[SLABS] = {o->model->weights, o->m, o->v};
     return slabs[which];
 }
 
-static void array_name(char out[NAME_LENGTH], int slab, const tub__param *p)
-{
+static void array_name(char out[NAME_LENGTH], int slab, const tub__param *p) {
     snprintf(out, NAME_LENGTH, "%s/%s", slab_names[slab], p->name);
 }
 
-static size_t elements_in_file(const tub__param *p)
-{
+static size_t elements_in_file(const tub__param *p) {
     size_t n = 1;
     for (int i = 0; i < p->rank; i++) {
         n *= p->shape[i];
@@ -44,8 +42,7 @@ typedef struct buffers {
     void *scratch;
 } buffers;
 
-static tub_status buffers_create(const tub_model *model, buffers *out, tub_error *err)
-{
+static tub_status buffers_create(const tub_model *model, buffers *out, tub_error *err) {
     size_t most = 0;
     for (size_t i = 0; i < model->params.count; i++) {
         const tub__param *p = &model->params.list[i];
@@ -59,13 +56,15 @@ static tub_status buffers_create(const tub_model *model, buffers *out, tub_error
     return TUB_OK;
 }
 
-static void buffers_destroy(buffers *b) { tub__free(b->allocator, b->block); }
+static void buffers_destroy(buffers *b) {
+    tub__free(b->allocator, b->block);
+}
 
-void tub__data_digest(const tub_dataset *data, char hex[33])
-{
+void tub__data_digest(const tub_dataset *data, char hex[33]) {
     const tub_dataset_info *info = tub_dataset_describe(data);
-    const int64_t shape[] = {info->frames, info->height,           info->width,           info->channels,
-                             info->classes, info->count[TUB_TRAIN], info->count[TUB_VAL], info->dtype};
+    const int64_t shape[] = {info->frames,         info->height,  info->width,
+                             info->channels,       info->classes, info->count[TUB_TRAIN],
+                             info->count[TUB_VAL], info->dtype};
     size_t bytes = (size_t)(info->frames * info->height * info->width * info->channels) *
                    (info->dtype == TUB_U8 ? 1 : sizeof(float));
     tub__md5 md5;
@@ -76,15 +75,15 @@ void tub__data_digest(const tub_dataset *data, char hex[33])
         const char *samples = tub_dataset_samples(data, split);
         tub__md5_update(&md5, tub_dataset_labels(data, split), count * sizeof(int32_t));
         for (size_t i = 0; i < count && i < PICKED; i++) {
-            tub__md5_update(&md5, samples + i * count / (count < PICKED ? count : PICKED) * bytes, bytes);
+            tub__md5_update(&md5, samples + i * count / (count < PICKED ? count : PICKED) * bytes,
+                            bytes);
         }
     }
     tub__md5_finish(&md5, hex);
 }
 
-static tub_status declare_metadata(tub__st_writer *w, const tub__progress *p, const tub__identity *identity,
-                                   tub_error *err)
-{
+static tub_status declare_metadata(tub__st_writer *w, const tub__progress *p,
+                                   const tub__identity *identity, tub_error *err) {
     const char *name = NULL;
     char text[TUB__PROGRESS_TEXT];
     TUB__TRY(tub__st_declare_metadata(w, "format", format, err));
@@ -96,8 +95,7 @@ static tub_status declare_metadata(tub__st_writer *w, const tub__progress *p, co
     return TUB_OK;
 }
 
-static tub_status declare_arrays(tub__st_writer *w, const tub__optimizer *o, tub_error *err)
-{
+static tub_status declare_arrays(tub__st_writer *w, const tub__optimizer *o, tub_error *err) {
     const tub__params *params = &o->model->params;
     for (int s = 0; s < SLABS && slab_of(o, s) != NULL; s++) {
         for (size_t i = 0; i < params->count; i++) {
@@ -114,8 +112,8 @@ static tub_status declare_arrays(tub__st_writer *w, const tub__optimizer *o, tub
     return TUB_OK;
 }
 
-static tub_status write_arrays(tub__st_writer *w, const tub__optimizer *o, const buffers *b, tub_error *err)
-{
+static tub_status write_arrays(tub__st_writer *w, const tub__optimizer *o, const buffers *b,
+                               tub_error *err) {
     const tub__params *params = &o->model->params;
     for (int s = 0; s < SLABS && slab_of(o, s) != NULL; s++) {
         for (size_t i = 0; i < params->count; i++) {
@@ -128,21 +126,18 @@ static tub_status write_arrays(tub__st_writer *w, const tub__optimizer *o, const
 }
 
 static tub_status write_state(tub__st_writer *w, const tub__optimizer *o, const tub__progress *p,
-                              const tub__identity *identity, const buffers *b, tub_error *err)
-{
+                              const tub__identity *identity, const buffers *b, tub_error *err) {
     TUB__TRY(declare_metadata(w, p, identity, err));
     TUB__TRY(declare_arrays(w, o, err));
     return write_arrays(w, o, b, err);
 }
 
-static tub_status state_path(const tub_allocator *a, const char *run, char **path, tub_error *err)
-{
+static tub_status state_path(const tub_allocator *a, const char *run, char **path, tub_error *err) {
     return tub__path_join(a, run, TUB__RUN_STATE, path, err);
 }
 
 tub_status tub__checkpoint_write(const char *run, const tub__optimizer *o, const tub__progress *p,
-                                 const tub__identity *identity, tub_error *err)
-{
+                                 const tub__identity *identity, tub_error *err) {
     const tub_allocator *a = &o->model->context->allocator;
     buffers b = {.allocator = a};
     char *path = NULL;
@@ -167,25 +162,30 @@ tub_status tub__checkpoint_write(const char *run, const tub__optimizer *o, const
     return status;
 }
 
-static tub_status check_identity(const tub__st_file *f, const tub__identity *identity, tub_error *err)
-{
-    const char *kind = tub__st_metadata(f, "format"), *recipe = tub__st_metadata(f, "recipe_digest");
+static tub_status check_identity(const tub__st_file *f, const tub__identity *identity,
+                                 tub_error *err) {
+    const char *kind = tub__st_metadata(f, "format"),
+               *recipe = tub__st_metadata(f, "recipe_digest");
     const char *data = tub__st_metadata(f, "data_digest");
     if (kind == NULL || recipe == NULL || data == NULL || strcmp(kind, format) != 0) {
-        return tub__fail(err, TUB_E_FORMAT, "not a checkpoint of this version of tubelet (no '%s' in it)", format);
+        return tub__fail(err, TUB_E_FORMAT,
+                         "not a checkpoint of this version of tubelet (no '%s' in it)", format);
     }
     if (strcmp(recipe, identity->recipe) != 0) {
-        return tub__fail(err, TUB_E_ARGUMENT, "was made with other settings than recipe.yaml now has; only epochs, "
-                         "patience, ranks, micro_batches, checkpoint_every and evaluate may change");
+        return tub__fail(
+            err, TUB_E_ARGUMENT,
+            "was made with other settings than recipe.yaml now has; only epochs, "
+            "patience, ranks, micro_batches, checkpoint_every and evaluate may change");
     }
     if (strcmp(data, identity->data) != 0) {
-        return tub__fail(err, TUB_E_ARGUMENT, "was made with other data; a run goes on only with the data set that it began with");
+        return tub__fail(
+            err, TUB_E_ARGUMENT,
+            "was made with other data; a run goes on only with the data set that it began with");
     }
     return TUB_OK;
 }
 
-static tub_status read_progress(const tub__st_file *f, tub__progress *p, tub_error *err)
-{
+static tub_status read_progress(const tub__st_file *f, tub__progress *p, tub_error *err) {
     const char *name = NULL;
     char text[TUB__PROGRESS_TEXT];
     for (unsigned i = 0; tub__progress_get(p, i, &name, text); i++) {
@@ -197,9 +197,8 @@ static tub_status read_progress(const tub__st_file *f, tub__progress *p, tub_err
     return TUB_OK;
 }
 
-static tub_status find_array(const tub__st_file *f, const tub__param *p, int slab, const tub__st_array **out,
-                             tub_error *err)
-{
+static tub_status find_array(const tub__st_file *f, const tub__param *p, int slab,
+                             const tub__st_array **out, tub_error *err) {
     char name[NAME_LENGTH];
     array_name(name, slab, p);
     const tub__st_array *array = tub__st_find(f, name);
@@ -215,8 +214,8 @@ static tub_status find_array(const tub__st_file *f, const tub__param *p, int sla
 }
 
 /* All arrays are looked up before the first is used: a damaged file changes nothing. */
-static tub_status read_arrays(const tub__st_file *f, tub__optimizer *o, const buffers *b, bool use, tub_error *err)
-{
+static tub_status read_arrays(const tub__st_file *f, tub__optimizer *o, const buffers *b, bool use,
+                              tub_error *err) {
     const tub__params *params = &o->model->params;
     for (int s = 0; s < SLABS && slab_of(o, s) != NULL; s++) {
         for (size_t i = 0; i < params->count; i++) {
@@ -225,7 +224,8 @@ static tub_status read_arrays(const tub__st_file *f, tub__optimizer *o, const bu
             TUB__TRY(find_array(f, p, s, &array, err));
             if (use) {
                 TUB__TRY(tub__st_to_f32(f, array, b->values, err));
-                tub__param_write(o->model->backend, p, slab_of(o, s), TUB_F32, b->values, b->scratch);
+                tub__param_write(o->model->backend, p, slab_of(o, s), TUB_F32, b->values,
+                                 b->scratch);
             }
         }
     }
@@ -233,8 +233,7 @@ static tub_status read_arrays(const tub__st_file *f, tub__optimizer *o, const bu
 }
 
 static tub_status read_state(const tub__st_file *f, tub__optimizer *o, tub__progress *p,
-                             const tub__identity *identity, tub_error *err)
-{
+                             const tub__identity *identity, tub_error *err) {
     tub__progress progress = *p;
     buffers b;
     TUB__TRY(check_identity(f, identity, err));
@@ -249,9 +248,8 @@ static tub_status read_state(const tub__st_file *f, tub__optimizer *o, tub__prog
     return status;
 }
 
-tub_status tub__checkpoint_read(const char *run, tub__optimizer *o, tub__progress *p, const tub__identity *identity,
-                                bool *found, tub_error *err)
-{
+tub_status tub__checkpoint_read(const char *run, tub__optimizer *o, tub__progress *p,
+                                const tub__identity *identity, bool *found, tub_error *err) {
     const tub_allocator *a = &o->model->context->allocator;
     char *path = NULL;
     TUB__TRY(state_path(a, run, &path, err));

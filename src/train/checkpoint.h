@@ -12,14 +12,18 @@ typedef struct tub__identity {
     char data[33];   /* tub__data_digest */
 } tub__identity;
 
-/* MD5 of what identifies the training data: shapes, counts, all labels of train and val, and some samples. */
+/* MD5 of what identifies the training data: shapes, counts, all labels of train and val, and
+ * some samples. */
 void tub__data_digest(const tub_dataset *data, char hex[33]);
 
-TUB_MUST_USE tub_status tub__checkpoint_write(const char *run, const tub__optimizer *o, const tub__progress *p,
-                                              const tub__identity *identity, tub_error *err);
-/* Fills weights, moments and progress. *found is false, and nothing is changed, when the run has no checkpoint yet. Errors: TUB_E_FORMAT, TUB_E_SHAPE
- * (a damaged file), TUB_E_ARGUMENT (another recipe or other data). */
+TUB_MUST_USE tub_status tub__checkpoint_write(const char *run, const tub__optimizer *o,
+                                              const tub__progress *p, const tub__identity *identity,
+                                              tub_error *err);
+/* Fills weights, moments and progress. *found is false, and nothing is changed, when the run has
+ * no checkpoint yet. Errors: TUB_E_FORMAT, TUB_E_SHAPE (a damaged file), TUB_E_ARGUMENT (another
+ * recipe or other data). */
 TUB_MUST_USE tub_status tub__checkpoint_read(const char *run, tub__optimizer *o, tub__progress *p,
-                                             const tub__identity *identity, bool *found, tub_error *err);
+                                             const tub__identity *identity, bool *found,
+                                             tub_error *err);
 
 #endif

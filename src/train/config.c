@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The default recipe (the Keras example's), and the check of settings against each other. */
+#include "base/error.h"
+#include "train/groups.h"
+#include "train/options.h"
 #include <inttypes.h>
 #include <string.h>
-#include "base/error.h"
-#include "train/options.h"
-#include "train/groups.h"
 
-tub_train_config tub_train_config_default(void)
-{
+tub_train_config tub_train_config_default(void) {
     tub_train_config c;
     memset(&c, 0, sizeof c);
     c.size = sizeof c;
@@ -27,50 +26,57 @@ tub_train_config tub_train_config_default(void)
     return c;
 }
 
-static tub_status check_parts(const tub_train_config *c, tub_error *err)
-{
+static tub_status check_parts(const tub_train_config *c, tub_error *err) {
     if ((c->ranks & (c->ranks - 1)) != 0 || (c->micro_batches & (c->micro_batches - 1)) != 0) {
         const char *key = (c->ranks & (c->ranks - 1)) != 0 ? "ranks" : "micro_batches";
-        return tub__fail(err, TUB_E_RANGE, "%s must be a power of two (1, 2, 4, ...), so that the parts of a batch "
-                         "add up in one order", key);
+        return tub__fail(err, TUB_E_RANGE,
+                         "%s must be a power of two (1, 2, 4, ...), so that the parts of a batch "
+                         "add up in one order",
+                         key);
     }
     int64_t leaves = (int64_t)tub__tree_leaves((size_t)c->batch_size);
     if (c->ranks > leaves / c->micro_batches) {
-        return tub__fail(err, TUB_E_RANGE, "ranks %" PRId64 " times micro_batches %" PRId64 " is more than the %" PRId64
-                         " parts of 4 samples that a batch of %" PRId64 " has", c->ranks, c->micro_batches, leaves,
-                         c->batch_size);
+        return tub__fail(err, TUB_E_RANGE,
+                         "ranks %" PRId64 " times micro_batches %" PRId64
+                         " is more than the %" PRId64 " parts of 4 samples that a batch of %" PRId64
+                         " has",
+                         c->ranks, c->micro_batches, leaves, c->batch_size);
     }
     return TUB_OK;
 }
 
-static tub_status check_schedule(const tub_train_config *c, tub_error *err)
-{
+static tub_status check_schedule(const tub_train_config *c, tub_error *err) {
     if (c->schedule == TUB_COSINE && c->warmup_epochs >= (double)c->epochs) {
-        return tub__fail(err, TUB_E_RANGE, "warmup_epochs %g leaves nothing of %" PRId64 " epochs for the cosine; "
-                         "shorten the warm-up", c->warmup_epochs, c->epochs);
+        return tub__fail(err, TUB_E_RANGE,
+                         "warmup_epochs %g leaves nothing of %" PRId64 " epochs for the cosine; "
+                         "shorten the warm-up",
+                         c->warmup_epochs, c->epochs);
     }
     if (c->warmup_start > c->lr && c->warmup_epochs > 0.0) {
-        return tub__fail(err, TUB_E_RANGE, "warmup_start %g is above lr %g; a warm-up rises", c->warmup_start, c->lr);
+        return tub__fail(err, TUB_E_RANGE, "warmup_start %g is above lr %g; a warm-up rises",
+                         c->warmup_start, c->lr);
     }
     return TUB_OK;
 }
 
-tub_status tub_train_config_check(const tub_train_config *config, tub_error *err)
-{
+tub_status tub_train_config_check(const tub_train_config *config, tub_error *err) {
     if (config->size != sizeof *config || config->model.size != sizeof config->model) {
-        return tub__fail(err, TUB_E_ARGUMENT, "the training configuration was not made by tub_train_config_default");
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "the training configuration was not made by tub_train_config_default");
     }
     size_t count = 0;
     const tub_option *options = tub_train_options(&count);
     for (size_t i = 0; i < count; i++) {
-        /* Programs write into the structure: the bounds of every value are checked as if it came as text. */
+        /* Programs write into the structure: the bounds of every value are checked as if it came
+         * as text. */
         char text[TUB_PATH_LENGTH];
         tub_train_config copy = *config;
         TUB__TRY(tub_train_config_get(config, options[i].key, text, sizeof text, err));
         TUB__TRY(tub_train_config_set(&copy, options[i].key, text, err));
     }
     if (config->optimizer == TUB_ADAM && config->weight_decay > 0.0) {
-        return tub__fail(err, TUB_E_ARGUMENT, "weight_decay %g has no effect with optimizer adam; use adamw",
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "weight_decay %g has no effect with optimizer adam; use adamw",
                          config->weight_decay);
     }
     TUB__TRY(check_parts(config, err));

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The training loop: steps, epochs, validation, what is written and told after each. */
-#include <inttypes.h>
-#include <math.h>
 #include "base/clock.h"
 #include "base/error.h"
-#include "train/run_folder.h"
 #include "train/log.h"
+#include "train/run_folder.h"
 #include "train/trainer.h"
+#include <inttypes.h>
+#include <math.h>
 
 /* What rank 0 tells the others after each step. */
 typedef struct verdict {
@@ -15,11 +15,15 @@ typedef struct verdict {
     tub__progress progress;
 } verdict;
 
-static tub_event make_event(const tub__trainer *t, tub_event_kind kind)
-{
+static tub_event make_event(const tub__trainer *t, tub_event_kind kind) {
     const tub__progress *p = &t->progress;
-    tub_event e = {.kind = kind, .message = t->run->folder, .done = p->step, .epoch = p->epoch + 1,
-                   .samples = p->samples, .lr = t->lr, .val = p->val};
+    tub_event e = {.kind = kind,
+                   .message = t->run->folder,
+                   .done = p->step,
+                   .epoch = p->epoch + 1,
+                   .samples = p->samples,
+                   .lr = t->lr,
+                   .val = p->val};
     e.total = tub__progress_total(t->run->config, t->batches);
     e.epochs = (uint64_t)t->run->config->epochs;
     e.seconds = tub__seconds() - t->began;
@@ -28,16 +32,15 @@ static tub_event make_event(const tub__trainer *t, tub_event_kind kind)
 }
 
 /* Scores of the validation split with the weights as they are; NaN when there is none. */
-static tub_status validate(tub__trainer *t, tub_scores *out, tub_error *err)
-{
+static tub_status validate(tub__trainer *t, tub_scores *out, tub_error *err) {
     const tub_dataset_info *info = t->run->info;
     size_t count = (size_t)info->count[TUB_VAL], classes = (size_t)t->run->config->model.classes;
     const char *samples = tub_dataset_samples(t->run->data, TUB_VAL);
     *out = (tub_scores){NAN, NAN, NAN, NAN};
     for (size_t i = 0; i < count; i += TUB__VAL_BATCH) {
         size_t n = count - i < TUB__VAL_BATCH ? count - i : TUB__VAL_BATCH;
-        TUB__TRY(tub_model_forward(t->model, (int64_t)n, info->dtype, samples + i * t->sample_bytes, t->val_logits,
-                                   t->val_probabilities + i * classes, err));
+        TUB__TRY(tub_model_forward(t->model, (int64_t)n, info->dtype, samples + i * t->sample_bytes,
+                                   t->val_logits, t->val_probabilities + i * classes, err));
     }
     if (count == 0) {
         return TUB_OK;
@@ -46,18 +49,18 @@ static tub_status validate(tub__trainer *t, tub_scores *out, tub_error *err)
                               tub_dataset_labels(t->run->data, TUB_VAL), out, err);
 }
 
-static tub_status checkpoint(tub__trainer *t, tub_error *err)
-{
-    TUB__TRY(tub__checkpoint_write(t->run->folder, &t->optimizer, &t->progress, &t->run->identity, err));
+static tub_status checkpoint(tub__trainer *t, tub_error *err) {
+    TUB__TRY(
+        tub__checkpoint_write(t->run->folder, &t->optimizer, &t->progress, &t->run->identity, err));
     tub_event e = make_event(t, TUB_EVENT_CHECKPOINT);
     e.message = TUB__RUN_STATE;
     tub__emit(t->ctx, &e);
     return TUB_OK;
 }
 
-/* Validation, log row, best and last weights, checkpoint: in the order that run_folder.h explains. */
-static tub_status finish_epoch(tub__trainer *t, tub_error *err)
-{
+/* Validation, log row, best and last weights, checkpoint: in the order that run_folder.h
+ * explains. */
+static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
     tub__progress *p = &t->progress;
     const tub__run *run = t->run;
     tub_scores val;
@@ -66,8 +69,10 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err)
     TUB__TRY(validate(t, &val, err));
     if (t->val_probabilities != NULL) {
         if (!isfinite(val.loss)) {
-            return tub__fail(err, TUB_E_NUMERIC, "epoch %" PRIu64 ": the validation loss is not a finite number; lower "
-                             "lr (now %g) or set clip_norm; the last checkpoint is whole", p->epoch + 1, t->lr);
+            return tub__fail(err, TUB_E_NUMERIC,
+                             "epoch %" PRIu64 ": the validation loss is not a finite number; lower "
+                             "lr (now %g) or set clip_norm; the last checkpoint is whole",
+                             p->epoch + 1, t->lr);
         }
         best = tub__progress_judge(p, &val);
     }
@@ -89,8 +94,7 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err)
 }
 
 /* Rank 0 after a step. */
-static tub_status after_step(tub__trainer *t, bool *stop, tub_error *err)
-{
+static tub_status after_step(tub__trainer *t, bool *stop, tub_error *err) {
     const tub_train_config *c = t->run->config;
     uint64_t every = (uint64_t)c->checkpoint_every;
     tub_event e = make_event(t, TUB_EVENT_STEP);
@@ -108,8 +112,7 @@ static tub_status after_step(tub__trainer *t, bool *stop, tub_error *err)
 }
 
 /* One step and what follows from it, agreed on by all ranks. */
-static tub_status turn(tub__trainer *t, tub_error *err)
-{
+static tub_status turn(tub__trainer *t, tub_error *err) {
     TUB__TRY(tub__trainer_step(t, err));
     verdict v = {0};
     if (t->dist.rank == 0) {
@@ -122,8 +125,7 @@ static tub_status turn(tub__trainer *t, tub_error *err)
     return v.status;
 }
 
-tub_status tub__trainer_run(tub__trainer *t, tub_error *err)
-{
+tub_status tub__trainer_run(tub__trainer *t, tub_error *err) {
     t->began = tub__seconds();
     t->started = t->began - t->progress.seconds;
     if (t->dist.rank == 0) {
@@ -133,7 +135,8 @@ tub_status tub__trainer_run(tub__trainer *t, tub_error *err)
     tub_status status = TUB_OK;
     if (!tub__progress_over(&t->progress, t->run->config)) {
         tub__pass_weights_changed(t->pass);
-        t->pending = tub__loader_start(t->loader, (uint32_t)t->progress.epoch, (size_t)t->progress.batch, err);
+        t->pending = tub__loader_start(t->loader, (uint32_t)t->progress.epoch,
+                                       (size_t)t->progress.batch, err);
     }
     while (status == TUB_OK && !t->stopped && !tub__progress_over(&t->progress, t->run->config)) {
         status = turn(t, err);

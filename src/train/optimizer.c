@@ -2,23 +2,23 @@
 /* One optimiser step: scalars in double here, the arithmetic on arrays in the backend. */
 #include "train/optimizer.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include "base/error.h"
 #include "base/scalar.h"
+#include <math.h>
+#include <stdlib.h>
 
-static int by_place(const void *a, const void *b)
-{
+static int by_place(const void *a, const void *b) {
     const tub__segment *left = a, *right = b;
     return left->begin < right->begin ? -1 : left->begin > right->begin;
 }
 
-/* The runs of equal weight decay in the slab, in the order of their places, which is not the table's. */
-static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tub_error *err)
-{
+/* The runs of equal weight decay in the slab, in the order of their places, which is not the
+ * table's. */
+static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tub_error *err) {
     const tub__params *params = &o->model->params;
     void *memory = NULL;
-    TUB__TRY(tub__alloc_array(&o->model->context->allocator, params->count, sizeof *o->segments, &memory, err));
+    TUB__TRY(tub__alloc_array(&o->model->context->allocator, params->count, sizeof *o->segments,
+                              &memory, err));
     tub__segment *s = o->segments = memory;
     double rate = c->optimizer == TUB_ADAM ? 0.0 : c->weight_decay;
     for (size_t i = 0; i < params->count; i++) {
@@ -39,17 +39,15 @@ static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tu
     return TUB_OK;
 }
 
-static tub__update_kind update_kind(const tub_train_config *c)
-{
+static tub__update_kind update_kind(const tub_train_config *c) {
     if (c->optimizer == TUB_SGD) {
         return c->sgd_form == TUB_SGD_KERAS ? TUB__SGD_KERAS : TUB__SGD_PYTORCH;
     }
     return c->adam_form == TUB_ADAM_KERAS ? TUB__ADAM_KERAS : TUB__ADAM_PYTORCH;
 }
 
-tub_status tub__optimizer_create(tub_model *model, const tub_train_config *config, tub__optimizer *out,
-                                 tub_error *err)
-{
+tub_status tub__optimizer_create(tub_model *model, const tub_train_config *config,
+                                 tub__optimizer *out, tub_error *err) {
     tub__backend *be = model->backend;
     tub__optimizer o = {.model = model, .kind = update_kind(config)};
     o.beta1 = config->beta1;
@@ -73,8 +71,7 @@ tub_status tub__optimizer_create(tub_model *model, const tub_train_config *confi
     return TUB_OK;
 }
 
-void tub__optimizer_destroy(tub__optimizer *o)
-{
+void tub__optimizer_destroy(tub__optimizer *o) {
     if (o->model == NULL) {
         return;
     }
@@ -89,8 +86,7 @@ void tub__optimizer_destroy(tub__optimizer *o)
     *o = (tub__optimizer){0};
 }
 
-double tub__gradient_norm(const tub__optimizer *o, void *gradient)
-{
+double tub__gradient_norm(const tub__optimizer *o, void *gradient) {
     tub__backend *be = o->model->backend;
     const tub__params *params = &o->model->params;
     double sum = 0.0;
@@ -98,7 +94,8 @@ double tub__gradient_norm(const tub__optimizer *o, void *gradient)
         const tub__param *p = &params->list[i];
         tub__weight w = tub__param_weight(be, p, gradient);
         if (!p->packed) {
-            /* Padding is zero and adds nothing: a row-major array is one row of all its elements. */
+            /* Padding is zero and adds nothing: a row-major array is one row of all its
+             * elements. */
             w = (tub__weight){w.data, 1, p->elements};
         }
         sum += be->ops->square_sum(be, w);
@@ -106,11 +103,17 @@ double tub__gradient_norm(const tub__optimizer *o, void *gradient)
     return sqrt(sum);
 }
 
-void tub__optimizer_step(tub__optimizer *o, void *gradient, double norm, uint64_t step, double lr)
-{
+void tub__optimizer_step(tub__optimizer *o, void *gradient, double norm, uint64_t step, double lr) {
     tub__backend *be = o->model->backend;
-    tub__update u = {.kind = o->kind, .lr = lr, .rate = lr, .beta1 = o->beta1, .beta2 = o->beta2,
-                     .epsilon = o->epsilon, .v_scale = 1.0, .momentum = o->momentum, .gradient_scale = 1.0};
+    tub__update u = {.kind = o->kind,
+                     .lr = lr,
+                     .rate = lr,
+                     .beta1 = o->beta1,
+                     .beta2 = o->beta2,
+                     .epsilon = o->epsilon,
+                     .v_scale = 1.0,
+                     .momentum = o->momentum,
+                     .gradient_scale = 1.0};
     if (o->kind == TUB__ADAM_KERAS || o->kind == TUB__ADAM_PYTORCH) {
         double correct1 = 1.0 - tub__powi(o->beta1, (unsigned long)step);
         double correct2 = sqrt(1.0 - tub__powi(o->beta2, (unsigned long)step));

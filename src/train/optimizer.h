@@ -15,15 +15,18 @@ typedef struct tub__optimizer {
     double beta1, beta2, epsilon, momentum, clip_norm;
 } tub__optimizer;
 
-/* Moments start at zero. The model must outlive *out; its slab of parameters is what steps change. */
-TUB_MUST_USE tub_status tub__optimizer_create(tub_model *model, const tub_train_config *config, tub__optimizer *out,
-                                              tub_error *err);
+/* Moments start at zero. The model must outlive *out; its slab of parameters is what steps
+ * change. */
+TUB_MUST_USE tub_status tub__optimizer_create(tub_model *model, const tub_train_config *config,
+                                              tub__optimizer *out, tub_error *err);
 void tub__optimizer_destroy(tub__optimizer *o); /* accepts a cleared one */
 
-/* The global norm of a gradient slab: per array in row-major order, the arrays added in table order, in double. */
+/* The global norm of a gradient slab: per array in row-major order, the arrays added in table
+ * order, in double. */
 double tub__gradient_norm(const tub__optimizer *o, void *gradient);
 
-/* Step number `step` (from 1) at learning rate lr; norm is tub__gradient_norm of the gradient. Scalars are computed in double. */
+/* Step number `step` (from 1) at learning rate lr; norm is tub__gradient_norm of the gradient.
+ * Scalars are computed in double. */
 void tub__optimizer_step(tub__optimizer *o, void *gradient, double norm, uint64_t step, double lr);
 
 #endif

@@ -1,106 +1,142 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of training settings: recipe keys, command-line options, help, the man page and the resolved recipe are made from it. */
+/* The table of training settings: recipe keys, command-line options, help, the man page and the
+ * resolved recipe are made from it. */
 #include "train/options.h"
 
+#include "base/error.h"
+#include "formats/json.h"
+#include "train/text.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/error.h"
-#include "formats/json.h"
-#include "train/text.h"
 
-#define INT TUB_OPTION_INT
-#define REAL TUB_OPTION_REAL
-#define TEXT TUB_OPTION_TEXT
+#define INT    TUB_OPTION_INT
+#define REAL   TUB_OPTION_REAL
+#define TEXT   TUB_OPTION_TEXT
 #define CHOICE TUB_OPTION_CHOICE
-#define FLAG TUB_OPTION_FLAG
-#define INT3 TUB_OPTION_INT3
-#define BIG 1e15   /* more than anybody's steps, and exact in double and JSON */
-#define WIDE 65536 /* the largest size that a model may have */
+#define FLAG   TUB_OPTION_FLAG
+#define INT3   TUB_OPTION_INT3
+#define BIG    1e15  /* more than anybody's steps, and exact in double and JSON */
+#define WIDE   65536 /* the largest size that a model may have */
 
-/* X(field, key, type, choices, low, high, argument, help). The one list: everything about a setting stands in its line. The order is that
- * of help and of the resolved recipe. */
+/* X(field, key, type, choices, low, high, argument, help). The one list: everything about a
+ * setting stands in its line. The order is that of help and of the resolved recipe. */
+/* clang-format off */
 #define OPTIONS(X) \
-    X(data, "data", TEXT, NULL, 0, 0, "NAME", "data set: a name (phantom3d, organmnist3d, ...) or a .npz file") \
-    X(data_url, "data_url", TEXT, NULL, 0, 0, "URL", "folder of a mirror that has the data set's file") \
-    X(preset, "preset", TEXT, NULL, 0, 0, "NAME", "model to start from: vivit-tiny or vivit-b; sets all model settings") \
+    X(data, "data", TEXT, NULL, 0, 0, "NAME", \
+      "data set: a name (phantom3d, organmnist3d, ...) or a .npz file") \
+    X(data_url, "data_url", TEXT, NULL, 0, 0, "URL", \
+      "folder of a mirror that has the data set's file") \
+    X(preset, "preset", TEXT, NULL, 0, 0, "NAME", \
+      "model to start from: vivit-tiny or vivit-b; sets all model settings") \
     X(seed, "seed", INT, NULL, 0, 9.2e18, "N", "seed of all random numbers") \
     X(epochs, "epochs", INT, NULL, 1, 1e6, "N", "passes over the training samples") \
-    X(max_steps, "max_steps", INT, NULL, 0, BIG, "N", "stop after so many steps in all (0: no limit)") \
+    X(max_steps, "max_steps", INT, NULL, 0, BIG, "N", \
+      "stop after so many steps in all (0: no limit)") \
     X(batch_size, "batch_size", INT, NULL, 1, 65536, "N", "samples per step") \
-    X(micro_batches, "micro_batches", INT, NULL, 1, 4096, "N", "compute a batch in so many parts (a power of two) to save memory; same bits") \
-    X(ranks, "ranks", INT, NULL, 1, 64, "N", "simulated ranks that share a batch (a power of two); same bits") \
+    X(micro_batches, "micro_batches", INT, NULL, 1, 4096, "N", \
+      "compute a batch in so many parts (a power of two) to save memory; same bits") \
+    X(ranks, "ranks", INT, NULL, 1, 64, "N", \
+      "simulated ranks that share a batch (a power of two); same bits") \
     X(optimizer, "optimizer", CHOICE, "adam|adamw|sgd", 0, 0, "NAME", "update rule") \
     X(lr, "lr", REAL, NULL, 0, 1e3, "RATE", "learning rate (the highest one of a schedule)") \
     X(beta1, "beta1", REAL, NULL, 0, 0.999999999, "X", "decay of Adam's first moment") \
     X(beta2, "beta2", REAL, NULL, 0, 0.999999999, "X", "decay of Adam's second moment") \
     X(epsilon, "epsilon", REAL, NULL, 1e-16, 1, "X", "Adam's epsilon") \
-    X(adam_form, "adam_form", CHOICE, "keras|pytorch", 0, 0, "NAME", "epsilon beside the uncorrected (keras) or the corrected (pytorch) second moment") \
+    X(adam_form, "adam_form", CHOICE, "keras|pytorch", 0, 0, "NAME", \
+      "epsilon beside the uncorrected (keras) or the corrected (pytorch) second moment") \
     X(momentum, "momentum", REAL, NULL, 0, 1, "X", "momentum of sgd") \
-    X(sgd_form, "sgd_form", CHOICE, "keras|pytorch", 0, 0, "NAME", "learning rate inside (keras) or outside (pytorch) sgd's velocity") \
-    X(weight_decay, "weight_decay", REAL, NULL, 0, 1e3, "X", "decoupled weight decay of adamw and sgd, times the learning rate") \
-    X(decay_scope, "decay_scope", CHOICE, "kernels|all", 0, 0, "WHAT", "arrays that decay: kernels only, or all (as Keras)") \
-    X(clip_norm, "clip_norm", REAL, NULL, 0, 1e9, "X", "largest global norm of the gradient (0: no clipping)") \
-    X(label_smoothing, "label_smoothing", REAL, NULL, 0, 0.999, "X", "share of the target spread evenly over all classes") \
-    X(class_weights, "class_weights", CHOICE, "none|balanced", 0, 0, "KIND", "weigh each class by the inverse of its count") \
+    X(sgd_form, "sgd_form", CHOICE, "keras|pytorch", 0, 0, "NAME", \
+      "learning rate inside (keras) or outside (pytorch) sgd's velocity") \
+    X(weight_decay, "weight_decay", REAL, NULL, 0, 1e3, "X", \
+      "decoupled weight decay of adamw and sgd, times the learning rate") \
+    X(decay_scope, "decay_scope", CHOICE, "kernels|all", 0, 0, "WHAT", \
+      "arrays that decay: kernels only, or all (as Keras)") \
+    X(clip_norm, "clip_norm", REAL, NULL, 0, 1e9, "X", \
+      "largest global norm of the gradient (0: no clipping)") \
+    X(label_smoothing, "label_smoothing", REAL, NULL, 0, 0.999, "X", \
+      "share of the target spread evenly over all classes") \
+    X(class_weights, "class_weights", CHOICE, "none|balanced", 0, 0, "KIND", \
+      "weigh each class by the inverse of its count") \
     X(schedule, "schedule", CHOICE, "constant|cosine", 0, 0, "NAME", "learning rate over time") \
-    X(warmup_epochs, "warmup_epochs", REAL, NULL, 0, 1e6, "N", "epochs of linear warm-up before the schedule") \
-    X(warmup_start, "warmup_start", REAL, NULL, 0, 1e3, "RATE", "learning rate of the first warm-up step") \
-    X(final_lr_share, "final_lr_share", REAL, NULL, 0, 1, "X", "cosine ends at the learning rate times this") \
-    X(patience, "patience", INT, NULL, 0, 1e6, "N", "stop after so many epochs without a better validation AUC (0: never)") \
-    X(checkpoint_every, "checkpoint_every", INT, NULL, 0, BIG, "N", "checkpoint after so many steps too (0: after each epoch only)") \
-    X(evaluate, "evaluate", CHOICE, "last|best", 0, 0, "WHICH", "weights that 'tubelet eval RUN' uses") \
-    X(model.frames, "model.frames", INT, NULL, 0, WIDE, "N", "frames (depth) of a clip (0: as the data)") \
-    X(model.height, "model.height", INT, NULL, 0, WIDE, "N", "height of a clip (0: as the data)") \
+    X(warmup_epochs, "warmup_epochs", REAL, NULL, 0, 1e6, "N", \
+      "epochs of linear warm-up before the schedule") \
+    X(warmup_start, "warmup_start", REAL, NULL, 0, 1e3, "RATE", \
+      "learning rate of the first warm-up step") \
+    X(final_lr_share, "final_lr_share", REAL, NULL, 0, 1, "X", \
+      "cosine ends at the learning rate times this") \
+    X(patience, "patience", INT, NULL, 0, 1e6, "N", \
+      "stop after so many epochs without a better validation AUC (0: never)") \
+    X(checkpoint_every, "checkpoint_every", INT, NULL, 0, BIG, "N", \
+      "checkpoint after so many steps too (0: after each epoch only)") \
+    X(evaluate, "evaluate", CHOICE, "last|best", 0, 0, "WHICH", \
+      "weights that 'tubelet eval RUN' uses") \
+    X(model.frames, "model.frames", INT, NULL, 0, WIDE, "N", \
+      "frames (depth) of a clip (0: as the data)") \
+    X(model.height, "model.height", INT, NULL, 0, WIDE, "N", \
+      "height of a clip (0: as the data)") \
     X(model.width, "model.width", INT, NULL, 0, WIDE, "N", "width of a clip (0: as the data)") \
-    X(model.channels, "model.channels", INT, NULL, 0, WIDE, "N", "channels of a clip (0: as the data)") \
-    X(model.classes, "model.classes", INT, NULL, 0, TUB_LABEL_LIMIT, "N", "classes (0: as the data)") \
-    X(model.tubelet, "model.tubelet", INT3, NULL, 1, WIDE, "T,H,W", "size of a tubelet; one number means a cube") \
-    X(model.stride, "model.stride", INT3, NULL, 0, WIDE, "T,H,W", "distance between tubelets (0: their size)") \
+    X(model.channels, "model.channels", INT, NULL, 0, WIDE, "N", \
+      "channels of a clip (0: as the data)") \
+    X(model.classes, "model.classes", INT, NULL, 0, TUB_LABEL_LIMIT, "N", \
+      "classes (0: as the data)") \
+    X(model.tubelet, "model.tubelet", INT3, NULL, 1, WIDE, "T,H,W", \
+      "size of a tubelet; one number means a cube") \
+    X(model.stride, "model.stride", INT3, NULL, 0, WIDE, "T,H,W", \
+      "distance between tubelets (0: their size)") \
     X(model.hidden, "model.hidden", INT, NULL, 1, WIDE, "N", "width of a token") \
-    X(model.heads, "model.heads", INT, NULL, 1, 4096, "N", "attention heads; must divide hidden") \
+    X(model.heads, "model.heads", INT, NULL, 1, 4096, "N", \
+      "attention heads; must divide hidden") \
     X(model.layers, "model.layers", INT, NULL, 1, 4096, "N", "transformer blocks") \
     X(model.mlp, "model.mlp", INT, NULL, 1, 4 * WIDE, "N", "width of the MLP's hidden layer") \
     X(model.gelu, "model.gelu", CHOICE, "tanh|erf", 0, 0, "KIND", "form of GELU") \
-    X(model.mlp_output_gelu, "model.mlp_output_gelu", FLAG, NULL, 0, 1, NULL, "GELU after the MLP's second dense layer too (the Keras example)") \
-    X(model.qkv_bias, "model.qkv_bias", FLAG, NULL, 0, 1, NULL, "biases of query, key and value") \
-    X(model.pooling, "model.pooling", CHOICE, "mean|class_token", 0, 0, "KIND", "what the head reads") \
+    X(model.mlp_output_gelu, "model.mlp_output_gelu", FLAG, NULL, 0, 1, NULL, \
+      "GELU after the MLP's second dense layer too (the Keras example)") \
+    X(model.qkv_bias, "model.qkv_bias", FLAG, NULL, 0, 1, NULL, \
+      "biases of query, key and value") \
+    X(model.pooling, "model.pooling", CHOICE, "mean|class_token", 0, 0, "KIND", \
+      "what the head reads") \
     X(model.norm_epsilon, "model.norm_epsilon", REAL, NULL, 0, 1, "X", "epsilon of layer norm") \
-    X(model.attention_dropout, "model.attention_dropout", REAL, NULL, 0, 0.999, "X", "dropout of attention probabilities in training") \
-    X(model.attention_init, "model.attention_init", CHOICE, "keras2022|glorot", 0, 0, "KIND", "initial limits of the attention kernels") \
-    X(model.input_scale, "model.input_scale", CHOICE, "divide|multiply", 0, 0, "KIND", "uint8 to [0,1]: x / 255, or x * float32(1/255)")
+    X(model.attention_dropout, "model.attention_dropout", REAL, NULL, 0, 0.999, "X", \
+      "dropout of attention probabilities in training") \
+    X(model.attention_init, "model.attention_init", CHOICE, "keras2022|glorot", 0, 0, "KIND", \
+      "initial limits of the attention kernels") \
+    X(model.input_scale, "model.input_scale", CHOICE, "divide|multiply", 0, 0, "KIND", \
+      "uint8 to [0,1]: x / 255, or x * float32(1/255)")
 
-#define PUBLIC(field, key, type, choices, low, high, argument, help) {key, type, choices, low, high, argument, help},
+/* clang-format on */
+
+#define PUBLIC(field, key, type, choices, low, high, argument, help)                               \
+    {key, type, choices, low, high, argument, help},
 static const tub_option options[] = {OPTIONS(PUBLIC)};
 
 typedef struct place {
     size_t offset, size;
 } place;
 
-#define PLACE(field, key, type, choices, low, high, argument, help) \
+#define PLACE(field, key, type, choices, low, high, argument, help)                                \
     {offsetof(tub_train_config, field), sizeof(((tub_train_config *)NULL)->field)},
 static const place places[] = {OPTIONS(PLACE)};
 
 enum { COUNT = sizeof options / sizeof *options };
 
 /* Every kind of setting has one C type, so that an offset is all that set and get need. */
-#define WIDTH(field, key, type, choices, low, high, argument, help)                                           \
-    _Static_assert((type) == TEXT || sizeof(((tub_train_config *)NULL)->field) ==                             \
-                                         ((type) == INT3                      ? 3 * sizeof(int64_t)           \
-                                          : (type) == CHOICE || (type) == FLAG ? sizeof(int)                  \
-                                                                               : sizeof(int64_t)),            \
+#define BYTES(type)                                                                                \
+    ((type) == INT3                       ? 3 * sizeof(int64_t)                                    \
+     : (type) == CHOICE || (type) == FLAG ? sizeof(int)                                            \
+                                          : sizeof(int64_t))
+#define WIDTH(field, key, type, choices, low, high, argument, help)                                \
+    _Static_assert((type) == TEXT || sizeof(((tub_train_config *)NULL)->field) == BYTES(type),     \
                    key " has the C type of its kind");
 OPTIONS(WIDTH)
 
-const tub_option *tub_train_options(size_t *count)
-{
+const tub_option *tub_train_options(size_t *count) {
     *count = COUNT;
     return options;
 }
 
-static size_t find(const char *key)
-{
+static size_t find(const char *key) {
     for (size_t i = 0; i < COUNT; i++) {
         if (strcmp(options[i].key, key) == 0) {
             return i;
@@ -109,8 +145,7 @@ static size_t find(const char *key)
     return COUNT;
 }
 
-const char *tub__option_nearest(const char *key)
-{
+const char *tub__option_nearest(const char *key) {
     const char *nearest = options[0].key;
     size_t smallest = SIZE_MAX;
     for (size_t i = 0; i < COUNT; i++) {
@@ -127,23 +162,21 @@ const char *tub__option_nearest(const char *key)
     return nearest;
 }
 
-static tub_status unknown(const char *key, tub_error *err)
-{
+static tub_status unknown(const char *key, tub_error *err) {
     return tub__fail(err, TUB_E_ARGUMENT, "unknown setting '%.80s'; did you mean '%s'?", key,
                      tub__option_nearest(key));
 }
 
-static tub_status out_of_range(const tub_option *o, const char *text, tub_error *err)
-{
-    return tub__fail(err, TUB_E_RANGE, "%s is %.80s; it must lie between %.10g and %.10g", o->key, text, o->low,
-                     o->high);
+static tub_status out_of_range(const tub_option *o, const char *text, tub_error *err) {
+    return tub__fail(err, TUB_E_RANGE, "%s is %.80s; it must lie between %.10g and %.10g", o->key,
+                     text, o->low, o->high);
 }
 
-static tub_status set_int(const tub_option *o, void *at, const char *text, tub_error *err)
-{
+static tub_status set_int(const tub_option *o, void *at, const char *text, tub_error *err) {
     int64_t value = 0;
     if (!tub__text_to_int(text, &value)) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes a whole number", o->key, text);
+        return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes a whole number", o->key,
+                         text);
     }
     if ((double)value < o->low || (double)value > o->high) {
         return out_of_range(o, text, err);
@@ -152,8 +185,7 @@ static tub_status set_int(const tub_option *o, void *at, const char *text, tub_e
     return TUB_OK;
 }
 
-static tub_status set_real(const tub_option *o, void *at, const char *text, tub_error *err)
-{
+static tub_status set_real(const tub_option *o, void *at, const char *text, tub_error *err) {
     double value = 0.0;
     if (!tub__text_to_real(text, &value)) {
         return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes a number", o->key, text);
@@ -165,8 +197,8 @@ static tub_status set_real(const tub_option *o, void *at, const char *text, tub_
     return TUB_OK;
 }
 
-static tub_status set_text(const tub_option *o, char *at, size_t size, const char *text, tub_error *err)
-{
+static tub_status set_text(const tub_option *o, char *at, size_t size, const char *text,
+                           tub_error *err) {
     size_t length = strlen(text);
     if (length >= size) {
         return tub__fail(err, TUB_E_RANGE, "%s is longer than %zu bytes", o->key, size - 1);
@@ -177,8 +209,8 @@ static tub_status set_text(const tub_option *o, char *at, size_t size, const cha
 }
 
 /* Number of `text` in "a|b|c", or -1; with text NULL: the start and length of number `index`. */
-static int choice(const char *choices, const char *text, int index, const char **start, size_t *length)
-{
+static int choice(const char *choices, const char *text, int index, const char **start,
+                  size_t *length) {
     int number = 0;
     for (const char *c = choices; *c != '\0'; number++) {
         size_t n = strcspn(c, "|");
@@ -192,21 +224,21 @@ static int choice(const char *choices, const char *text, int index, const char *
     return -1;
 }
 
-static tub_status set_choice(const tub_option *o, void *at, const char *text, tub_error *err)
-{
+static tub_status set_choice(const tub_option *o, void *at, const char *text, tub_error *err) {
     const char *start = NULL;
     size_t length = 0;
     int value = choice(o->choices, text, 0, &start, &length);
     if (value < 0) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes one of %s", o->key, text, o->choices);
+        return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes one of %s", o->key, text,
+                         o->choices);
     }
     memcpy(at, &value, sizeof value);
     return TUB_OK;
 }
 
-static tub_status set_flag(const tub_option *o, void *at, const char *text, tub_error *err)
-{
-    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no", "off", "0"};
+static tub_status set_flag(const tub_option *o, void *at, const char *text, tub_error *err) {
+    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no",
+                                                                                "off", "0"};
     for (int i = 0; i < 4; i++) {
         int value = strcmp(text, yes[i]) == 0;
         if (value || strcmp(text, no[i]) == 0) {
@@ -217,8 +249,7 @@ static tub_status set_flag(const tub_option *o, void *at, const char *text, tub_
     return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes true or false", o->key, text);
 }
 
-static tub_status set_int3(const tub_option *o, void *at, const char *text, tub_error *err)
-{
+static tub_status set_int3(const tub_option *o, void *at, const char *text, tub_error *err) {
     int64_t value[3] = {0};
     size_t n = 0;
     const char *rest = text;
@@ -237,7 +268,8 @@ static tub_status set_int3(const tub_option *o, void *at, const char *text, tub_
         rest += *rest == ',' || *rest == 'x';
     }
     if (*rest != '\0' || n == 0 || n == 2) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes one whole number or three, as 8,8,8", o->key,
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s is '%.80s'; it takes one whole number or three, as 8,8,8", o->key,
                          text);
     }
     if (n == 1) {
@@ -248,8 +280,7 @@ static tub_status set_int3(const tub_option *o, void *at, const char *text, tub_
 }
 
 /* Model values start again from the preset; the clip's size and the classes stay with the data. */
-static tub_status set_preset(tub_train_config *config, const char *value, tub_error *err)
-{
+static tub_status set_preset(tub_train_config *config, const char *value, tub_error *err) {
     tub_model_config model;
     TUB__TRY(tub_model_preset(value, &model, err));
     model.frames = model.height = model.width = model.channels = model.classes = 0;
@@ -257,8 +288,8 @@ static tub_status set_preset(tub_train_config *config, const char *value, tub_er
     return TUB_OK;
 }
 
-tub_status tub_train_config_set(tub_train_config *config, const char *key, const char *value, tub_error *err)
-{
+tub_status tub_train_config_set(tub_train_config *config, const char *key, const char *value,
+                                tub_error *err) {
     size_t i = find(key);
     if (i == COUNT) {
         return unknown(key, err);
@@ -266,12 +297,18 @@ tub_status tub_train_config_set(tub_train_config *config, const char *key, const
     const tub_option *o = &options[i];
     char *at = (char *)config + places[i].offset;
     switch (o->type) {
-    case TUB_OPTION_INT: return set_int(o, at, value, err);
-    case TUB_OPTION_REAL: return set_real(o, at, value, err);
-    case TUB_OPTION_CHOICE: return set_choice(o, at, value, err);
-    case TUB_OPTION_FLAG: return set_flag(o, at, value, err);
-    case TUB_OPTION_INT3: return set_int3(o, at, value, err);
-    case TUB_OPTION_TEXT: break;
+    case TUB_OPTION_INT:
+        return set_int(o, at, value, err);
+    case TUB_OPTION_REAL:
+        return set_real(o, at, value, err);
+    case TUB_OPTION_CHOICE:
+        return set_choice(o, at, value, err);
+    case TUB_OPTION_FLAG:
+        return set_flag(o, at, value, err);
+    case TUB_OPTION_INT3:
+        return set_int3(o, at, value, err);
+    case TUB_OPTION_TEXT:
+        break;
     }
     if (at == config->preset) {
         TUB__TRY(set_preset(config, value, err));
@@ -279,9 +316,8 @@ tub_status tub_train_config_set(tub_train_config *config, const char *key, const
     return set_text(o, at, places[i].size, value, err);
 }
 
-tub_status tub_train_config_get(const tub_train_config *config, const char *key, char *out, size_t size,
-                                tub_error *err)
-{
+tub_status tub_train_config_get(const tub_train_config *config, const char *key, char *out,
+                                size_t size, tub_error *err) {
     size_t i = find(key);
     if (i == COUNT) {
         return unknown(key, err);
@@ -300,14 +336,16 @@ tub_status tub_train_config_get(const tub_train_config *config, const char *key,
         break;
     case TUB_OPTION_INT3:
         memcpy(whole, at, sizeof whole);
-        snprintf(number, sizeof number, "%" PRId64 ",%" PRId64 ",%" PRId64, whole[0], whole[1], whole[2]);
+        snprintf(number, sizeof number, "%" PRId64 ",%" PRId64 ",%" PRId64, whole[0], whole[1],
+                 whole[2]);
         break;
     case TUB_OPTION_REAL:
         memcpy(&real, at, sizeof real);
         if (isfinite(real)) {
             tub__shortest_real(real, number);
         } else {
-            snprintf(number, sizeof number, "%f", real); /* a program's mistake, for the sentence that refuses it */
+            snprintf(number, sizeof number, "%f",
+                     real); /* a program's mistake, for the sentence that refuses it */
         }
         break;
     case TUB_OPTION_FLAG:
@@ -321,14 +359,16 @@ tub_status tub_train_config_get(const tub_train_config *config, const char *key,
                              options[i].choices);
         }
         break;
-    case TUB_OPTION_TEXT: text = at; break;
+    case TUB_OPTION_TEXT:
+        text = at;
+        break;
     }
     if (length == 0) {
         length = strlen(text);
     }
     if (length >= size) {
-        return tub__fail(err, TUB_E_ARGUMENT, "the value of %s needs %zu bytes; %zu were given", key, length + 1,
-                         size);
+        return tub__fail(err, TUB_E_ARGUMENT, "the value of %s needs %zu bytes; %zu were given",
+                         key, length + 1, size);
     }
     memcpy(out, text, length);
     out[length] = '\0';

@@ -2,13 +2,14 @@
 /* Ranks as threads of this process: creating their trainers, running them together. */
 #include "train/ranks.h"
 
-#include <string.h>
 #include "base/error.h"
 #include "base/fpenv.h"
+#include <string.h>
 
-/* A context and model of its own for a rank other than 0: what the ranks share is only the data, which nobody writes. */
-static tub_status open_rank(tub_context *ctx, const tub__run *run, tub__rank *rank, tub_model **model, tub_error *err)
-{
+/* A context and model of its own for a rank other than 0: what the ranks share is only the data,
+ * which nobody writes. */
+static tub_status open_rank(tub_context *ctx, const tub__run *run, tub__rank *rank,
+                            tub_model **model, tub_error *err) {
     int threads = tub_context_threads(ctx) / (int)run->config->ranks;
     tub_context_config config = tub_context_config_default();
     config.threads = threads > 1 ? threads : 1;
@@ -18,8 +19,8 @@ static tub_status open_rank(tub_context *ctx, const tub__run *run, tub__rank *ra
     return tub_model_create(rank->ctx, &run->config->model, run->config->seed, model, err);
 }
 
-tub_status tub__ranks_create(tub_context *ctx, const tub__run *run, tub_model *model, tub__ranks *out, tub_error *err)
-{
+tub_status tub__ranks_create(tub_context *ctx, const tub__run *run, tub_model *model,
+                             tub__ranks *out, tub_error *err) {
     tub__ranks r = {.allocator = &ctx->allocator, .size = (int)run->config->ranks};
     tub__dist dists[TUB__RANK_LIMIT];
     dists[0] = tub__dist_alone();
@@ -38,7 +39,8 @@ tub_status tub__ranks_create(tub_context *ctx, const tub__run *run, tub_model *m
             status = open_rank(ctx, run, &r.list[i], &own, err);
         }
         if (status == TUB_OK) {
-            status = tub__trainer_create(r.list[i].ctx, run, dists[i], own, &r.list[i].trainer, err);
+            status =
+                tub__trainer_create(r.list[i].ctx, run, dists[i], own, &r.list[i].trainer, err);
         }
     }
     if (status != TUB_OK) {
@@ -50,8 +52,7 @@ tub_status tub__ranks_create(tub_context *ctx, const tub__run *run, tub_model *m
     return TUB_OK;
 }
 
-void tub__ranks_destroy(tub__ranks *ranks)
-{
+void tub__ranks_destroy(tub__ranks *ranks) {
     for (int i = 0; ranks->list != NULL && i < ranks->size; i++) {
         tub__trainer_destroy(&ranks->list[i].trainer);
         if (i > 0) {
@@ -63,8 +64,7 @@ void tub__ranks_destroy(tub__ranks *ranks)
     memset(ranks, 0, sizeof *ranks);
 }
 
-static void *thread_main(void *argument)
-{
+static void *thread_main(void *argument) {
     tub__rank *rank = argument;
     pthread_mutex_lock(&rank->ranks->gate);
     bool cancelled = rank->ranks->cancelled;
@@ -78,8 +78,7 @@ static void *thread_main(void *argument)
 }
 
 /* The rank that failed by itself knows why; the others only stopped with it. */
-static tub_status outcome(const tub__ranks *ranks, tub_error *err)
-{
+static tub_status outcome(const tub__ranks *ranks, tub_error *err) {
     tub_status status = TUB_OK;
     for (int i = 0; i < ranks->size; i++) {
         const tub__rank *rank = &ranks->list[i];
@@ -93,8 +92,7 @@ static tub_status outcome(const tub__ranks *ranks, tub_error *err)
     return status;
 }
 
-tub_status tub__ranks_run(tub__ranks *ranks, tub_error *err)
-{
+tub_status tub__ranks_run(tub__ranks *ranks, tub_error *err) {
     if (ranks->size == 1) {
         return tub__trainer_run(&ranks->list[0].trainer, err);
     }
@@ -120,7 +118,8 @@ tub_status tub__ranks_run(tub__ranks *ranks, tub_error *err)
     }
     pthread_mutex_destroy(&ranks->gate);
     if (ranks->cancelled) {
-        return tub__fail(err, TUB_E_MEMORY, "the system gives no thread for rank %d of %d", started, ranks->size);
+        return tub__fail(err, TUB_E_MEMORY, "the system gives no thread for rank %d of %d", started,
+                         ranks->size);
     }
     return outcome(ranks, err);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All ranks of a run in this process: rank 0 on the caller's thread and context, the others on their own. */
+/* All ranks of a run in this process: rank 0 on the caller's thread and context, the others on
+ * their own. */
 #ifndef TUB__TRAIN_RANKS_H
 #define TUB__TRAIN_RANKS_H
 
-#include <pthread.h>
 #include "train/trainer.h"
+#include <pthread.h>
 
 enum { TUB__RANK_LIMIT = 64 };
 
@@ -26,9 +27,10 @@ typedef struct tub__ranks {
     bool cancelled;
 } tub__ranks;
 
-/* A trainer per rank, each with its own model from the run's seed; model is rank 0's and is taken over, on failure too. */
-TUB_MUST_USE tub_status tub__ranks_create(tub_context *ctx, const tub__run *run, tub_model *model, tub__ranks *out,
-                                          tub_error *err);
+/* A trainer per rank, each with its own model from the run's seed; model is rank 0's and is
+ * taken over, on failure too. */
+TUB_MUST_USE tub_status tub__ranks_create(tub_context *ctx, const tub__run *run, tub_model *model,
+                                          tub__ranks *out, tub_error *err);
 void tub__ranks_destroy(tub__ranks *ranks); /* accepts a cleared one */
 /* Runs all of them to their end. */
 TUB_MUST_USE tub_status tub__ranks_run(tub__ranks *ranks, tub_error *err);

@@ -2,9 +2,6 @@
 /* Recipes: reading settings from YAML, writing the resolved recipe of a run and reading it back. */
 #include "train/recipe.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 #include "base/error.h"
 #include "base/file.h"
 #include "base/md5.h"
@@ -12,15 +9,17 @@
 #include "train/options.h"
 #include "train/run_folder.h"
 #include "train/text.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { RECIPE_LIMIT = 1 << 20 };
 
 static const char section[] = "model";
 
 /* A scalar as tub_train_config_set takes it. borrowed: the text of a text value. */
-static tub_status scalar_text(const tub__json *v, const char *key, char *out, size_t size, const char **text,
-                              tub_error *err)
-{
+static tub_status scalar_text(const tub__json *v, const char *key, char *out, size_t size,
+                              const char **text, tub_error *err) {
     int64_t whole = 0;
     bool flag = false;
     double real = 0.0;
@@ -38,15 +37,18 @@ static tub_status scalar_text(const tub__json *v, const char *key, char *out, si
         TUB__TRY(tub__json_to_bool(v, key, &flag, err));
         snprintf(out, size, "%s", flag ? "true" : "false");
         return TUB_OK;
-    case TUB__JSON_TEXT: return tub__json_to_text(v, key, text, err);
-    default: break;
+    case TUB__JSON_TEXT:
+        return tub__json_to_text(v, key, text, err);
+    default:
+        break;
     }
-    return tub__fail(err, TUB_E_FORMAT, "%s: expected one value, found %s", key, tub__json_kind_name(v));
+    return tub__fail(err, TUB_E_FORMAT, "%s: expected one value, found %s", key,
+                     tub__json_kind_name(v));
 }
 
 /* Sets one key; a list such as [8, 8, 8] becomes "8,8,8". */
-static tub_status set_value(tub_train_config *config, const char *key, const tub__json *value, tub_error *err)
-{
+static tub_status set_value(tub_train_config *config, const char *key, const tub__json *value,
+                            tub_error *err) {
     char part[32], joined[128];
     const char *text = NULL;
     if (tub__json_kind_of(value) != TUB__JSON_ARRAY) {
@@ -57,13 +59,14 @@ static tub_status set_value(tub_train_config *config, const char *key, const tub
     joined[0] = '\0';
     for (size_t i = 0; i < tub__json_size(value) && used < sizeof joined; i++) {
         TUB__TRY(scalar_text(tub__json_at(value, i), key, part, sizeof part, &text, err));
-        used += (size_t)snprintf(joined + used, sizeof joined - used, "%s%s", i > 0 ? "," : "", text);
+        used +=
+            (size_t)snprintf(joined + used, sizeof joined - used, "%s%s", i > 0 ? "," : "", text);
     }
     return tub_train_config_set(config, key, joined, err);
 }
 
-static tub_status apply_section(const tub__json *mapping, tub_train_config *config, tub_error *err)
-{
+static tub_status apply_section(const tub__json *mapping, tub_train_config *config,
+                                tub_error *err) {
     for (void *it = tub__json_first(mapping); it != NULL; it = tub__json_next(mapping, it)) {
         char key[128];
         snprintf(key, sizeof key, "%s.%s", section, tub__json_key(it));
@@ -72,8 +75,7 @@ static tub_status apply_section(const tub__json *mapping, tub_train_config *conf
     return TUB_OK;
 }
 
-tub_status tub__recipe_apply(const tub__json *recipe, tub_train_config *config, tub_error *err)
-{
+tub_status tub__recipe_apply(const tub__json *recipe, tub_train_config *config, tub_error *err) {
     const tub__json *object = NULL;
     TUB__TRY(tub__json_to_object(recipe, "a recipe", &object, err));
     const tub__json *preset = tub__json_get(object, "preset");
@@ -87,7 +89,8 @@ tub_status tub__recipe_apply(const tub__json *recipe, tub_train_config *config, 
             TUB__TRY(tub__json_to_object(value, key, &value, err));
             TUB__TRY(apply_section(value, config, err));
         } else if (tub__json_kind_of(value) == TUB__JSON_OBJECT) {
-            return tub__fail(err, TUB_E_ARGUMENT, "'%.80s' is a mapping; only '%s' is one", key, section);
+            return tub__fail(err, TUB_E_ARGUMENT, "'%.80s' is a mapping; only '%s' is one", key,
+                             section);
         } else if (value != preset) {
             TUB__TRY(set_value(config, key, value, err));
         }
@@ -95,8 +98,8 @@ tub_status tub__recipe_apply(const tub__json *recipe, tub_train_config *config, 
     return TUB_OK;
 }
 
-static tub_status put_option(tub__json_writer *w, const tub_train_config *config, const tub_option *o, tub_error *err)
-{
+static tub_status put_option(tub__json_writer *w, const tub_train_config *config,
+                             const tub_option *o, tub_error *err) {
     char text[TUB_PATH_LENGTH];
     const char *dot = strchr(o->key, '.'), *name = dot != NULL ? dot + 1 : o->key;
     int64_t whole = 0;
@@ -113,15 +116,18 @@ static tub_status put_option(tub__json_writer *w, const tub_train_config *config
             tub__json_put_real(w, name, real);
         }
         break;
-    case TUB_OPTION_FLAG: tub__json_put_bool(w, name, strcmp(text, "true") == 0); break;
-    default: tub__json_put_text(w, name, text); break;
+    case TUB_OPTION_FLAG:
+        tub__json_put_bool(w, name, strcmp(text, "true") == 0);
+        break;
+    default:
+        tub__json_put_text(w, name, text);
+        break;
     }
     return TUB_OK;
 }
 
-static tub_status recipe_text(const tub_allocator *a, const tub_train_config *config, char **text, size_t *size,
-                              tub_error *err)
-{
+static tub_status recipe_text(const tub_allocator *a, const tub_train_config *config, char **text,
+                              size_t *size, tub_error *err) {
     size_t count = 0;
     const tub_option *options = tub_train_options(&count);
     bool inside = false;
@@ -144,9 +150,8 @@ static tub_status recipe_text(const tub_allocator *a, const tub_train_config *co
     return tub__json_finish(&w, text, size, err);
 }
 
-tub_status tub__recipe_write(const tub_allocator *a, const char *path, const tub_train_config *config,
-                             tub_error *err)
-{
+tub_status tub__recipe_write(const tub_allocator *a, const char *path,
+                             const tub_train_config *config, tub_error *err) {
     char *text = NULL;
     size_t size = 0;
     TUB__TRY(recipe_text(a, config, &text, &size, err));
@@ -156,10 +161,10 @@ tub_status tub__recipe_write(const tub_allocator *a, const char *path, const tub
 }
 
 /* Settings that change no bit of a step, or that a resumed run may change. */
-static bool decides(const char *key)
-{
-    static const char *const others[] = {"data",  "data_url", "preset",           "epochs",  "micro_batches",
-                                         "ranks", "patience", "checkpoint_every", "evaluate"};
+static bool decides(const char *key) {
+    static const char *const others[] = {"data",     "data_url",         "preset",
+                                         "epochs",   "micro_batches",    "ranks",
+                                         "patience", "checkpoint_every", "evaluate"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(key, others[i]) == 0) {
             return false;
@@ -168,8 +173,7 @@ static bool decides(const char *key)
     return true;
 }
 
-tub_status tub__recipe_digest(const tub_train_config *config, char hex[33], tub_error *err)
-{
+tub_status tub__recipe_digest(const tub_train_config *config, char hex[33], tub_error *err) {
     size_t count = 0;
     const tub_option *options = tub_train_options(&count);
     tub__md5 md5;
@@ -186,8 +190,8 @@ tub_status tub__recipe_digest(const tub_train_config *config, char hex[33], tub_
     return TUB_OK;
 }
 
-tub_status tub_recipe_read(tub_context *ctx, const char *path, tub_train_config *config, tub_error *err)
-{
+tub_status tub_recipe_read(tub_context *ctx, const char *path, tub_train_config *config,
+                           tub_error *err) {
     tub__json *recipe = NULL;
     tub_train_config read = *config; /* a recipe with a mistake changes nothing */
     TUB__TRY(tub__yaml_load(ctx, path, &recipe, err));
@@ -200,8 +204,8 @@ tub_status tub_recipe_read(tub_context *ctx, const char *path, tub_train_config 
     return TUB_OK;
 }
 
-tub_status tub_run_config(tub_context *ctx, const char *run, tub_train_config *out, tub_error *err)
-{
+tub_status tub_run_config(tub_context *ctx, const char *run, tub_train_config *out,
+                          tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
     tub_train_config config = tub_train_config_default();
     tub__json *recipe = NULL;
@@ -209,7 +213,8 @@ tub_status tub_run_config(tub_context *ctx, const char *run, tub_train_config *o
     TUB__TRY(tub__path_join(a, run, TUB__RUN_RECIPE, &path, err));
     tub_status status = TUB_OK;
     if (!tub__file_exists(path)) {
-        status = tub__fail(err, TUB_E_NOT_FOUND, "%s: no such file, so %s is not a run folder", path, run);
+        status = tub__fail(err, TUB_E_NOT_FOUND, "%s: no such file, so %s is not a run folder",
+                           path, run);
         goto done;
     }
     status = tub__json_load(a, path, RECIPE_LIMIT, &recipe, err);

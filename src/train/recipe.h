@@ -7,16 +7,20 @@
 #include "formats/json.h"
 #include <tubelet/train.h>
 
-/* Applies a parsed recipe over *config: settings by key, those of the model in the mapping "model". The preset comes first, wherever
- * it stands. Errors: TUB_E_ARGUMENT, TUB_E_RANGE, TUB_E_FORMAT (a value of a wrong kind); they do not name the file. */
-TUB_MUST_USE tub_status tub__recipe_apply(const tub__json *recipe, tub_train_config *config, tub_error *err);
-
-/* Writes every setting to a file, atomically. The text is YAML that is JSON too: people and YAML programs read it as a recipe, and a run can be
- * resumed where mod-yaml is not installed. */
-TUB_MUST_USE tub_status tub__recipe_write(const tub_allocator *a, const char *path, const tub_train_config *config,
+/* Applies a parsed recipe over *config: settings by key, those of the model in the mapping
+ * "model". The preset comes first, wherever it stands. Errors: TUB_E_ARGUMENT, TUB_E_RANGE,
+ * TUB_E_FORMAT (a value of a wrong kind); they do not name the file. */
+TUB_MUST_USE tub_status tub__recipe_apply(const tub__json *recipe, tub_train_config *config,
                                           tub_error *err);
 
-/* MD5 of the settings that decide a run's bits, of each step done: neither how many steps there are in all, nor who computes them. */
-TUB_MUST_USE tub_status tub__recipe_digest(const tub_train_config *config, char hex[33], tub_error *err);
+/* Writes every setting to a file, atomically. The text is YAML that is JSON too: people and YAML
+ * programs read it as a recipe, and a run can be resumed where mod-yaml is not installed. */
+TUB_MUST_USE tub_status tub__recipe_write(const tub_allocator *a, const char *path,
+                                          const tub_train_config *config, tub_error *err);
+
+/* MD5 of the settings that decide a run's bits, of each step done: neither how many steps there
+ * are in all, nor who computes them. */
+TUB_MUST_USE tub_status tub__recipe_digest(const tub_train_config *config, char hex[33],
+                                           tub_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The run folder: making it in one rename, its model folders, metrics.json, and cleaning after a kill. */
+/* The run folder: making it in one rename, its model folders, metrics.json, and cleaning after a
+ * kill. */
 #include "train/run_folder.h"
 
 #include "base/error.h"
@@ -9,14 +10,13 @@
 #include "train/log.h"
 #include "train/recipe.h"
 
-static tub__card make_card(const tub_train_config *config, const tub_dataset_info *info, const tub_scores *val)
-{
+static tub__card make_card(const tub_train_config *config, const tub_dataset_info *info,
+                           const tub_scores *val) {
     return (tub__card){info->name, info->licence, config->preset, val, NULL};
 }
 
-tub_status tub__run_write_recipe(const tub_allocator *a, const char *folder, const tub_train_config *config,
-                                 tub_error *err)
-{
+tub_status tub__run_write_recipe(const tub_allocator *a, const char *folder,
+                                 const tub_train_config *config, tub_error *err) {
     char *path = NULL;
     TUB__TRY(tub__path_join(a, folder, TUB__RUN_RECIPE, &path, err));
     tub_status status = tub__recipe_write(a, path, config, err);
@@ -24,8 +24,8 @@ tub_status tub__run_write_recipe(const tub_allocator *a, const char *folder, con
     return status;
 }
 
-static tub_status make_checkpoint_folder(const tub_allocator *a, const char *folder, tub_error *err)
-{
+static tub_status make_checkpoint_folder(const tub_allocator *a, const char *folder,
+                                         tub_error *err) {
     char *path = NULL;
     TUB__TRY(tub__path_join(a, folder, TUB__RUN_CHECKPOINT, &path, err));
     tub_status status = tub__folder_create(path, err);
@@ -33,9 +33,8 @@ static tub_status make_checkpoint_folder(const tub_allocator *a, const char *fol
     return status;
 }
 
-static tub_status fill(const tub_model *model, const tub_train_config *config, const tub_dataset_info *info,
-                       const char *folder, tub_error *err)
-{
+static tub_status fill(const tub_model *model, const tub_train_config *config,
+                       const tub_dataset_info *info, const char *folder, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     tub__card card = make_card(config, info, NULL);
     TUB__TRY(tub__folder_write_config(model, folder, &card, err));
@@ -46,29 +45,33 @@ static tub_status fill(const tub_model *model, const tub_train_config *config, c
 }
 
 /* Only what is a run may be replaced: a slip of the pen must not remove somebody's folder. */
-tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool force, tub_error *err)
-{
+tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool force,
+                               tub_error *err) {
     if (!tub__file_exists(run)) {
         return TUB_OK;
     }
     if (!force) {
-        return tub__fail(err, TUB_E_EXISTS, "%s exists already; choose another folder, resume it, or replace it with "
-                         "--force", run);
+        return tub__fail(err, TUB_E_EXISTS,
+                         "%s exists already; choose another folder, resume it, or replace it with "
+                         "--force",
+                         run);
     }
     char *recipe = NULL;
     TUB__TRY(tub__path_join(a, run, TUB__RUN_RECIPE, &recipe, err));
     bool is_run = tub__file_exists(recipe);
     tub__free(a, recipe);
     if (!is_run) {
-        return tub__fail(err, TUB_E_EXISTS, "%s is not a run folder (it has no " TUB__RUN_RECIPE "), so it is not "
-                         "replaced; choose another folder or remove it yourself", run);
+        return tub__fail(err, TUB_E_EXISTS,
+                         "%s is not a run folder (it has no " TUB__RUN_RECIPE "), so it is not "
+                         "replaced; choose another folder or remove it yourself",
+                         run);
     }
     return TUB_OK;
 }
 
-tub_status tub__run_create(const tub_model *model, const tub_train_config *config, const tub_dataset_info *info,
-                           const char *run, bool force, tub_error *err)
-{
+tub_status tub__run_create(const tub_model *model, const tub_train_config *config,
+                           const tub_dataset_info *info, const char *run, bool force,
+                           tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     TUB__TRY(tub__run_may_create(a, run, force, err));
     char *temporary = NULL;
@@ -84,8 +87,7 @@ tub_status tub__run_create(const tub_model *model, const tub_train_config *confi
     return status;
 }
 
-tub_status tub__run_clean(const tub_allocator *a, const char *run, tub_error *err)
-{
+tub_status tub__run_clean(const tub_allocator *a, const char *run, tub_error *err) {
     static const char *const inside[] = {TUB__RUN_BEST, TUB__RUN_CHECKPOINT};
     TUB__TRY(tub__temporaries_remove(a, run, err));
     for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
@@ -98,13 +100,12 @@ tub_status tub__run_clean(const tub_allocator *a, const char *run, tub_error *er
     return make_checkpoint_folder(a, run, err);
 }
 
-tub_status tub__run_write_last(const tub_model *model, const char *run, tub_error *err)
-{
+tub_status tub__run_write_last(const tub_model *model, const char *run, tub_error *err) {
     return tub__folder_write_arrays(model, run, err);
 }
 
-static tub_status write_model_folder(const tub_model *model, const tub__card *card, const char *path, tub_error *err)
-{
+static tub_status write_model_folder(const tub_model *model, const tub__card *card,
+                                     const char *path, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     char *temporary = NULL;
     TUB__TRY(tub__folder_temporary(a, path, &temporary, err));
@@ -122,9 +123,9 @@ static tub_status write_model_folder(const tub_model *model, const tub__card *ca
     return status;
 }
 
-tub_status tub__run_write_best(const tub_model *model, const tub_train_config *config, const tub_dataset_info *info,
-                               const tub_scores *val, const char *run, tub_error *err)
-{
+tub_status tub__run_write_best(const tub_model *model, const tub_train_config *config,
+                               const tub_dataset_info *info, const tub_scores *val, const char *run,
+                               tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     tub__card card = make_card(config, info, val);
     char *path = NULL;
@@ -134,8 +135,7 @@ tub_status tub__run_write_best(const tub_model *model, const tub_train_config *c
     return status;
 }
 
-static void put_scores(tub__json_writer *w, const char *key, const tub_scores *s)
-{
+static void put_scores(tub__json_writer *w, const char *key, const tub_scores *s) {
     tub__json_open_object(w, key);
     tub__json_put_real(w, "loss", s->loss);
     tub__json_put_real(w, "top1", s->top1);
@@ -144,9 +144,8 @@ static void put_scores(tub__json_writer *w, const char *key, const tub_scores *s
     tub__json_close_object(w);
 }
 
-static tub_status metrics_text(const tub_model *model, const tub_train_config *config, const tub__progress *p,
-                               char **text, size_t *size, tub_error *err)
-{
+static tub_status metrics_text(const tub_model *model, const tub_train_config *config,
+                               const tub__progress *p, char **text, size_t *size, tub_error *err) {
     char digest[33];
     TUB__TRY(tub__recipe_digest(config, digest, err));
     tub__json_writer w;
@@ -167,9 +166,8 @@ static tub_status metrics_text(const tub_model *model, const tub_train_config *c
 }
 
 tub_status tub__run_write_metrics(const tub_model *model, const tub_train_config *config,
-                                  const tub_dataset_info *info, const tub__progress *p, const char *run,
-                                  tub_error *err)
-{
+                                  const tub_dataset_info *info, const tub__progress *p,
+                                  const char *run, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     tub__card card = make_card(config, info, p->val.loss == p->val.loss ? &p->val : NULL);
     char *text = NULL, *path = NULL;

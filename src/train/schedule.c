@@ -2,14 +2,14 @@
 /* The learning rate of every step: constant or cosine, after a linear warm-up. */
 #include "train/schedule.h"
 
-#include <math.h>
 #include "base/scalar.h"
+#include <math.h>
 
 static const double pi = 0x1.921fb54442d18p+1;
 
-tub__rates tub__rates_make(const tub_train_config *config, uint64_t steps, uint64_t per_epoch)
-{
-    tub__rates r = {config->schedule, config->lr, config->warmup_start, config->final_lr_share, 0, 1};
+tub__rates tub__rates_make(const tub_train_config *config, uint64_t steps, uint64_t per_epoch) {
+    tub__rates r = {config->schedule,       config->lr, config->warmup_start,
+                    config->final_lr_share, 0,          1};
     r.warmup = (uint64_t)rint(config->warmup_epochs * (double)per_epoch);
     if (steps > r.warmup) {
         r.decay = steps - r.warmup;
@@ -17,10 +17,10 @@ tub__rates tub__rates_make(const tub_train_config *config, uint64_t steps, uint6
     return r;
 }
 
-double tub__rate(const tub__rates *rates, uint64_t step)
-{
+double tub__rate(const tub__rates *rates, uint64_t step) {
     if (step < rates->warmup) {
-        return rates->start + (rates->target - rates->start) * ((double)step / (double)rates->warmup);
+        return rates->start +
+               (rates->target - rates->start) * ((double)step / (double)rates->warmup);
     }
     if (rates->kind == TUB_CONSTANT) {
         return rates->target;

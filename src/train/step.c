@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One training step, the same bits for any number of micro-batches and ranks. */
-#include <inttypes.h>
-#include <math.h>
-#include <string.h>
 #include "base/error.h"
 #include "predict/judge.h"
 #include "train/groups.h"
 #include "train/trainer.h"
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
 
-static void add_slab(void *user, void *to, const void *from, size_t elements)
-{
+static void add_slab(void *user, void *to, const void *from, size_t elements) {
     tub__backend *be = user;
     be->ops->add(be, to, from, elements);
 }
 
-static void add_doubles(void *user, void *to, const void *from, size_t elements)
-{
+static void add_doubles(void *user, void *to, const void *from, size_t elements) {
     (void)user;
     double *sum = to;
     const double *more = from;
@@ -24,10 +22,10 @@ static void add_doubles(void *user, void *to, const void *from, size_t elements)
     }
 }
 
-/* Adds micro-batch `number`'s gradient to the tree, which works like a binary counter: while the bit of a level is set, a
- * finished left subtree waits there, and the new one is its right sibling. Returns the sum when the tree is whole, else NULL. */
-static void *tree_push(tub__trainer *t, size_t number, void *gradient)
-{
+/* Adds micro-batch `number`'s gradient to the tree, which works like a binary counter: while the
+ * bit of a level is set, a finished left subtree waits there, and the new one is its right
+ * sibling. Returns the sum when the tree is whole, else NULL. */
+static void *tree_push(tub__trainer *t, size_t number, void *gradient) {
     tub__backend *be = t->model->backend;
     size_t elements = t->model->params.elements, level = 0;
     void *sum = gradient;
@@ -47,9 +45,9 @@ static void *tree_push(tub__trainer *t, size_t number, void *gradient)
     return NULL;
 }
 
-/* The sum of a tree whose last micro-batches are absent: `count` of them came. Lower levels are further right. */
-static void *tree_fold(tub__trainer *t, size_t count)
-{
+/* The sum of a tree whose last micro-batches are absent: `count` of them came. Lower levels are
+ * further right. */
+static void *tree_fold(tub__trainer *t, size_t count) {
     tub__backend *be = t->model->backend;
     void *sum = NULL;
     for (size_t level = 0; level < t->levels; level++) {
@@ -64,16 +62,18 @@ static void *tree_fold(tub__trainer *t, size_t count)
 }
 
 /* Forward, loss and backward of samples [begin, end) of the share. */
-static void run_part(tub__trainer *t, const tub__batch *batch, size_t begin, size_t end, double *results)
-{
+static void run_part(tub__trainer *t, const tub__batch *batch, size_t begin, size_t end,
+                     double *results) {
     const tub_train_config *c = t->run->config;
     size_t classes = (size_t)c->model.classes, samples = end - begin;
     tub__dropout dropout = {.rate = c->model.attention_dropout,
                             .key = tub__random_key(c->seed, TUB__RANDOM_DROPOUT),
                             .epoch = batch->epoch,
                             .position = (uint32_t)(batch->position + begin)};
-    tub__targets targets = {.labels = batch->labels + begin, .class_weight = t->class_weight,
-                            .smoothing = c->label_smoothing, .global_batch = batch->whole};
+    tub__targets targets = {.labels = batch->labels + begin,
+                            .class_weight = t->class_weight,
+                            .smoothing = c->label_smoothing,
+                            .global_batch = batch->whole};
     tub__pass_forward(t->pass, samples, t->run->info->dtype,
                       (const char *)batch->samples + begin * t->sample_bytes, &dropout);
     tub__pass_loss(t->pass, &targets, t->losses);
@@ -89,8 +89,7 @@ static void run_part(tub__trainer *t, const tub__batch *batch, size_t begin, siz
 }
 
 /* The gradient of this rank's share, or NULL when it has no samples in a short last batch. */
-static void *run_share(tub__trainer *t, const tub__batch *batch, double *results)
-{
+static void *run_share(tub__trainer *t, const tub__batch *batch, double *results) {
     size_t parts = (size_t)t->run->config->micro_batches, done = 0;
     void *whole = NULL;
     for (; done < parts; done++) {
@@ -105,9 +104,9 @@ static void *run_share(tub__trainer *t, const tub__batch *batch, double *results
     return done == 0 || whole != NULL ? whole : tree_fold(t, done);
 }
 
-/* Adds the batch's results, gathered from all ranks, to the epoch's sums in the order of its samples. False: not finite. */
-static bool count_results(tub__progress *p, const double *results, size_t whole)
-{
+/* Adds the batch's results, gathered from all ranks, to the epoch's sums in the order of its
+ * samples. False: not finite. */
+static bool count_results(tub__progress *p, const double *results, size_t whole) {
     double loss = 0.0;
     for (size_t i = 0; i < whole; i++) {
         loss += results[3 * i];
@@ -119,22 +118,24 @@ static bool count_results(tub__progress *p, const double *results, size_t whole)
     return isfinite(loss);
 }
 
-static tub_status not_finite(const tub__trainer *t, const char *what, tub_error *err)
-{
-    return tub__fail(err, TUB_E_NUMERIC,
-                     "step %" PRIu64 ": the %s is not a finite number; lower lr (now %g) or set clip_norm, and look "
-                     "for NaN in the data; the last checkpoint is whole", t->progress.step + 1, what, t->lr);
+static tub_status not_finite(const tub__trainer *t, const char *what, tub_error *err) {
+    return tub__fail(
+        err, TUB_E_NUMERIC,
+        "step %" PRIu64
+        ": the %s is not a finite number; lower lr (now %g) or set clip_norm, and look "
+        "for NaN in the data; the last checkpoint is whole",
+        t->progress.step + 1, what, t->lr);
 }
 
 /* Sums the gradients over the ranks and updates the weights. */
-static tub_status apply(tub__trainer *t, void *gradient, tub_error *err)
-{
+static tub_status apply(tub__trainer *t, void *gradient, tub_error *err) {
     tub__backend *be = t->model->backend;
     bool present = gradient != NULL;
     if (!present) {
         gradient = tub__pass_gradients(t->pass); /* room for the sum */
     }
-    t->dist.tree_sum(&t->dist, gradient, t->model->params.elements, be->real_size, present, add_slab, be);
+    t->dist.tree_sum(&t->dist, gradient, t->model->params.elements, be->real_size, present,
+                     add_slab, be);
     double norm = tub__gradient_norm(&t->optimizer, gradient);
     if (!isfinite(norm)) {
         return not_finite(t, "gradient", err);
@@ -144,21 +145,21 @@ static tub_status apply(tub__trainer *t, void *gradient, tub_error *err)
     return TUB_OK;
 }
 
-tub_status tub__trainer_step(tub__trainer *t, tub_error *err)
-{
+tub_status tub__trainer_step(tub__trainer *t, tub_error *err) {
     size_t count = 1 + 3 * (size_t)t->run->config->batch_size, offset = 0;
     tub__progress after = t->progress;
     tub__batch batch = {0};
     void *gradient = NULL;
     memset(t->results, 0, count * sizeof *t->results);
-    tub_status status = t->pending != TUB_OK ? t->pending : tub__loader_next(t->loader, &batch, err);
+    tub_status status =
+        t->pending != TUB_OK ? t->pending : tub__loader_next(t->loader, &batch, err);
     if (status == TUB_OK) {
         offset = batch.position - batch.batch * (size_t)t->run->config->batch_size;
         gradient = run_share(t, &batch, t->results + 1 + 3 * offset);
         tub__loader_release(t->loader);
     }
-    /* Every entry but the first is written by one rank and zero on the others: the sum gathers them exactly, and the first says
-     * whether all can go on. */
+    /* Every entry but the first is written by one rank and zero on the others: the sum gathers
+     * them exactly, and the first says whether all can go on. */
     t->results[0] = status != TUB_OK;
     t->dist.tree_sum(&t->dist, t->results, count, sizeof *t->results, true, add_doubles, NULL);
     if (t->results[0] != 0.0) {

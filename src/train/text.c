@@ -9,8 +9,7 @@
 
 enum { WORD_LIMIT = 64 };
 
-bool tub__text_to_int(const char *text, int64_t *out)
-{
+bool tub__text_to_int(const char *text, int64_t *out) {
     const char *digits = text + (text[0] == '-' || text[0] == '+');
     if (digits[0] == '\0' || strspn(digits, "0123456789") != strlen(digits)) {
         return false;
@@ -25,17 +24,15 @@ bool tub__text_to_int(const char *text, int64_t *out)
     return true;
 }
 
-/* strtod uses the decimal separator of the program's locale. Rather than switch locales (which can fail), the separator is
- * found out and put in place. */
-static char separator(void)
-{
+/* strtod uses the decimal separator of the program's locale. Rather than switch locales (which
+ * can fail), the separator is found out and put in place. */
+static char separator(void) {
     char text[8];
     snprintf(text, sizeof text, "%.1f", 0.5);
     return text[1];
 }
 
-bool tub__text_to_real(const char *text, double *out)
-{
+bool tub__text_to_real(const char *text, double *out) {
     char copy[WORD_LIMIT];
     size_t length = strlen(text);
     if (length == 0 || length >= sizeof copy || strspn(text, "0123456789.eE+-") != length) {
@@ -55,10 +52,11 @@ bool tub__text_to_real(const char *text, double *out)
     return true;
 }
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
-size_t tub__edit_distance(const char *a, const char *b)
-{
+size_t tub__edit_distance(const char *a, const char *b) {
     size_t n = least(strlen(a), WORD_LIMIT), m = least(strlen(b), WORD_LIMIT);
     size_t row[3][WORD_LIMIT + 1];
     for (size_t j = 0; j <= m; j++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers read from text, exactly and whatever the program's locale; and how far one word is from another. */
+/* Numbers read from text, exactly and whatever the program's locale; and how far one word is
+ * from another. */
 #ifndef TUB__TRAIN_TEXT_H
 #define TUB__TRAIN_TEXT_H
 
@@ -9,7 +10,8 @@
 
 /* A whole decimal integer that fits, with nothing before or after it. */
 bool tub__text_to_int(const char *text, int64_t *out);
-/* A decimal real number ("0.1", "1e-4"), with nothing before or after it; no infinity, NaN or hexadecimal. */
+/* A decimal real number ("0.1", "1e-4"), with nothing before or after it; no infinity, NaN or
+ * hexadecimal. */
 bool tub__text_to_real(const char *text, double *out);
 
 /* Insertions, deletions, replacements and swaps of neighbours that make one word the other. */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The public entries: training into a new run folder, and going on with an old one. */
-#include <inttypes.h>
-#include <string.h>
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fpenv.h"
@@ -9,6 +7,8 @@
 #include "train/ranks.h"
 #include "train/recipe.h"
 #include "train/run_folder.h"
+#include <inttypes.h>
+#include <string.h>
 
 typedef struct session {
     tub_context *ctx;
@@ -20,20 +20,21 @@ typedef struct session {
 } session;
 
 /* A size that the recipe leaves open comes from the data; one that it names must agree. */
-static tub_status resolve_size(const char *key, int64_t *size, int64_t data, const char *name, tub_error *err)
-{
+static tub_status resolve_size(const char *key, int64_t *size, int64_t data, const char *name,
+                               tub_error *err) {
     if (*size == 0) {
         *size = data;
     }
     if (*size != data) {
-        return tub__fail(err, TUB_E_SHAPE, "%s: its samples have %s %" PRId64 ", the recipe says %" PRId64
-                         "; leave it out to take the data's", name, key, data, *size);
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: its samples have %s %" PRId64 ", the recipe says %" PRId64
+                         "; leave it out to take the data's",
+                         name, key, data, *size);
     }
     return TUB_OK;
 }
 
-static tub_status resolve(tub_train_config *c, const tub_dataset_info *info, tub_error *err)
-{
+static tub_status resolve(tub_train_config *c, const tub_dataset_info *info, tub_error *err) {
     TUB__TRY(resolve_size("model.frames", &c->model.frames, info->frames, info->name, err));
     TUB__TRY(resolve_size("model.height", &c->model.height, info->height, info->name, err));
     TUB__TRY(resolve_size("model.width", &c->model.width, info->width, info->name, err));
@@ -43,17 +44,17 @@ static tub_status resolve(tub_train_config *c, const tub_dataset_info *info, tub
         return tub__fail(err, TUB_E_NOT_FOUND, "%s: the train split is empty", info->name);
     }
     if (info->count[TUB_VAL] == 0 && (c->patience > 0 || c->evaluate == TUB_EVALUATE_BEST)) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%s: the val split is empty, so %s can't be used", info->name,
-                         c->patience > 0 ? "patience" : "evaluate: best");
+        return tub__fail(err, TUB_E_ARGUMENT, "%s: the val split is empty, so %s can't be used",
+                         info->name, c->patience > 0 ? "patience" : "evaluate: best");
     }
     TUB__TRY(tub_model_config_check(&c->model, err));
     return tub_train_config_check(c, err);
 }
 
-static tub_status open_data(session *s, tub_dataset *data, tub_error *err)
-{
+static tub_status open_data(session *s, tub_dataset *data, tub_error *err) {
     if (data == NULL && s->config.data[0] == '\0') {
-        return tub__fail(err, TUB_E_ARGUMENT, "no data set was named; set data (phantom3d is built in)");
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "no data set was named; set data (phantom3d is built in)");
     }
     if (data == NULL) {
         tub_dataset_options options = tub_dataset_options_default();
@@ -67,15 +68,15 @@ static tub_status open_data(session *s, tub_dataset *data, tub_error *err)
         TUB__TRY(tub_train_config_set(&s->config, "data", s->run.info->name, err));
     }
     if (s->run.info->count[TUB_VAL] == 0) {
-        tub__log_line(s->ctx, TUB_LOG_WARNING, "%s has no val split: no validation, and no best model",
-                      s->run.info->name);
+        tub__log_line(s->ctx, TUB_LOG_WARNING,
+                      "%s has no val split: no validation, and no best model", s->run.info->name);
     }
     return TUB_OK;
 }
 
 /* Data, settings and the ranks' memory; nothing is written yet. s->config is filled. */
-static tub_status session_open(session *s, tub_context *ctx, tub_dataset *data, const char *run, tub_error *err)
-{
+static tub_status session_open(session *s, tub_context *ctx, tub_dataset *data, const char *run,
+                               tub_error *err) {
     tub_model *model = NULL;
     s->ctx = ctx;
     s->began = tub__seconds();
@@ -88,7 +89,8 @@ static tub_status session_open(session *s, tub_context *ctx, tub_dataset *data, 
     tub__data_digest(s->run.data, s->run.identity.data);
     TUB__TRY(tub_model_create(ctx, &s->config.model, s->config.seed, &model, err));
     if (s->run.info->labels != NULL) {
-        tub_status status = tub_model_set_labels(model, s->run.info->labels, s->run.info->classes, err);
+        tub_status status =
+            tub_model_set_labels(model, s->run.info->labels, s->run.info->classes, err);
         if (status != TUB_OK) {
             tub_model_close(model);
             return status;
@@ -97,36 +99,43 @@ static tub_status session_open(session *s, tub_context *ctx, tub_dataset *data, 
     return tub__ranks_create(ctx, &s->run, model, &s->ranks, err);
 }
 
-static void session_close(session *s)
-{
+static void session_close(session *s) {
     tub__ranks_destroy(&s->ranks);
     tub_dataset_close(s->owned);
 }
 
-static void tell_end(const session *s, const tub__progress *p)
-{
-    tub_event e = {.kind = TUB_EVENT_TRAIN_END, .message = s->run.folder, .done = p->step,
-                   .total = tub__progress_total(&s->config, s->ranks.list[0].trainer.batches), .epoch = p->epoch,
-                   .epochs = (uint64_t)s->config.epochs, .seconds = tub__seconds() - s->began, .train = p->train,
-                   .val = p->val, .lr = s->ranks.list[0].trainer.lr};
+static void tell_end(const session *s, const tub__progress *p) {
+    tub_event e = {.kind = TUB_EVENT_TRAIN_END,
+                   .message = s->run.folder,
+                   .done = p->step,
+                   .total = tub__progress_total(&s->config, s->ranks.list[0].trainer.batches),
+                   .epoch = p->epoch,
+                   .epochs = (uint64_t)s->config.epochs,
+                   .seconds = tub__seconds() - s->began,
+                   .train = p->train,
+                   .val = p->val,
+                   .lr = s->ranks.list[0].trainer.lr};
     tub__emit(s->ctx, &e);
 }
 
-static void fill_result(const session *s, const tub__trainer *t, tub_train_result *out)
-{
+static void fill_result(const session *s, const tub__trainer *t, tub_train_result *out) {
     const tub__progress *p = &t->progress;
-    *out = (tub_train_result){.steps = (int64_t)p->step, .epochs = (int64_t)p->epoch, .seconds = p->seconds,
-                              .train = p->train, .val = p->val, .best_val = p->best,
+    *out = (tub_train_result){.steps = (int64_t)p->step,
+                              .epochs = (int64_t)p->epoch,
+                              .seconds = p->seconds,
+                              .train = p->train,
+                              .val = p->val,
+                              .best_val = p->best,
                               .best_epoch = (int64_t)p->best_epoch};
     out->stopped = t->stopped && !tub__progress_over(p, &s->config);
 }
 
 /* Trains on, then the files that only make sense at the end. */
-static tub_status session_run(session *s, tub_train_result *result, tub_error *err)
-{
+static tub_status session_run(session *s, tub_train_result *result, tub_error *err) {
     const tub__trainer *first = &s->ranks.list[0].trainer;
     TUB__TRY(tub__ranks_run(&s->ranks, err));
-    TUB__TRY(tub__run_write_metrics(first->model, &s->config, s->run.info, &first->progress, s->run.folder, err));
+    TUB__TRY(tub__run_write_metrics(first->model, &s->config, s->run.info, &first->progress,
+                                    s->run.folder, err));
     tell_end(s, &first->progress);
     if (result != NULL) {
         fill_result(s, first, result);
@@ -134,15 +143,15 @@ static tub_status session_run(session *s, tub_train_result *result, tub_error *e
     return TUB_OK;
 }
 
-tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_dataset *data, const char *run, int force,
-                     tub_train_result *result, tub_error *err)
-{
+tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
+                     const char *run, int force, tub_train_result *result, tub_error *err) {
     TUB__TRY(tub__run_may_create(&ctx->allocator, run, force != 0, err)); /* before any work */
     tub__fpenv saved = tub__fpenv_enter();
     session s = {.config = *config};
     tub_status status = session_open(&s, ctx, data, run, err);
     if (status == TUB_OK) {
-        status = tub__run_create(s.ranks.list[0].trainer.model, &s.config, s.run.info, run, force != 0, err);
+        status = tub__run_create(s.ranks.list[0].trainer.model, &s.config, s.run.info, run,
+                                 force != 0, err);
     }
     if (status == TUB_OK) {
         status = session_run(&s, result, err);
@@ -154,41 +163,44 @@ tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_datas
 }
 
 /* Loads the checkpoint into every rank and cuts the log back to it. */
-static tub_status load(session *s, tub_error *err)
-{
+static tub_status load(session *s, tub_error *err) {
     const tub_allocator *a = &s->ctx->allocator;
     for (int i = 0; i < s->ranks.size; i++) {
         tub__trainer *t = &s->ranks.list[i].trainer;
         bool found = false;
-        TUB__TRY(tub__checkpoint_read(s->run.folder, &t->optimizer, &t->progress, &s->run.identity, &found, err));
+        TUB__TRY(tub__checkpoint_read(s->run.folder, &t->optimizer, &t->progress, &s->run.identity,
+                                      &found, err));
     }
     return tub__log_trim(a, s->run.folder, s->ranks.list[0].trainer.progress.step, err);
 }
 
 /* A new number of epochs: checked against what is done, written down, and told. */
-static tub_status change_epochs(session *s, int64_t before, tub_error *err)
-{
+static tub_status change_epochs(session *s, int64_t before, tub_error *err) {
     const tub__progress *p = &s->ranks.list[0].trainer.progress;
     int64_t now = s->config.epochs;
     if ((uint64_t)now < p->epoch || ((uint64_t)now == p->epoch && p->batch > 0)) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%s has done %" PRIu64 " epochs already; epochs can't be %" PRId64,
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s has done %" PRIu64 " epochs already; epochs can't be %" PRId64,
                          s->run.folder, p->epoch, now);
     }
     if (s->config.max_steps > 0 && p->step >= (uint64_t)s->config.max_steps) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%s ended at its max_steps %" PRId64 "; more epochs can't change that",
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s ended at its max_steps %" PRId64 "; more epochs can't change that",
                          s->run.folder, s->config.max_steps);
     }
     for (int i = 0; i < s->ranks.size; i++) {
-        s->ranks.list[i].trainer.progress.waited = 0; /* whoever asks for more epochs wants to go on */
+        s->ranks.list[i].trainer.progress.waited =
+            0; /* whoever asks for more epochs wants to go on */
     }
-    tub__log_line(s->ctx, TUB_LOG_INFO, "epochs changed from %" PRId64 " to %" PRId64 ": the learning-rate schedule is "
-                  "computed anew from step %" PRIu64, before, now, p->step + 1);
+    tub__log_line(s->ctx, TUB_LOG_INFO,
+                  "epochs changed from %" PRId64 " to %" PRId64 ": the learning-rate schedule is "
+                  "computed anew from step %" PRIu64,
+                  before, now, p->step + 1);
     return tub__run_write_recipe(&s->ctx->allocator, s->run.folder, &s->config, err);
 }
 
 tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data, int64_t epochs,
-                            tub_train_result *result, tub_error *err)
-{
+                            tub_train_result *result, tub_error *err) {
     tub__fpenv saved = tub__fpenv_enter();
     session s = {0};
     tub_status status = tub_run_config(ctx, run, &s.config, err);
@@ -217,4 +229,6 @@ tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data
     return status;
 }
 
-void tub_train_stop(tub_context *ctx) { ctx->stop = 1; }
+void tub_train_stop(tub_context *ctx) {
+    ctx->stop = 1;
+}

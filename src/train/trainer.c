@@ -2,30 +2,32 @@
 /* Making one rank's trainer: its share of the tree, its memory, its loader. */
 #include "train/trainer.h"
 
-#include <string.h>
 #include "base/error.h"
 #include "train/groups.h"
+#include <string.h>
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
 /* Gradient slabs for the left subtrees: one per level of the tree over the micro-batches. */
-static tub_status make_levels(tub__trainer *t, tub_error *err)
-{
+static tub_status make_levels(tub__trainer *t, tub_error *err) {
     tub__backend *be = t->model->backend;
     for (size_t parts = (size_t)t->run->config->micro_batches; parts > 1; parts /= 2) {
-        TUB__TRY(be->ops->slab_create(be, t->model->params.elements * be->real_size, &t->left[t->levels], err));
+        TUB__TRY(be->ops->slab_create(be, t->model->params.elements * be->real_size,
+                                      &t->left[t->levels], err));
         t->levels++;
     }
     return TUB_OK;
 }
 
 /* n / (K * count of the class), as scikit-learn's "balanced"; 0 for a class without samples. */
-static tub_status make_class_weights(tub__trainer *t, tub_error *err)
-{
+static tub_status make_class_weights(tub__trainer *t, tub_error *err) {
     if (t->run->config->class_weights == TUB_WEIGHTS_NONE) {
         return TUB_OK;
     }
-    size_t classes = (size_t)t->run->config->model.classes, n = (size_t)t->run->info->count[TUB_TRAIN];
+    size_t classes = (size_t)t->run->config->model.classes,
+           n = (size_t)t->run->info->count[TUB_TRAIN];
     void *memory = NULL;
     TUB__TRY(tub__alloc_array(&t->ctx->allocator, classes, sizeof(float), &memory, err));
     t->class_weight = memory;
@@ -35,15 +37,16 @@ static tub_status make_class_weights(tub__trainer *t, tub_error *err)
         for (size_t i = 0; i < n; i++) {
             count += (size_t)labels[i] == k;
         }
-        t->class_weight[k] = count > 0 ? (float)((double)n / ((double)classes * (double)count)) : 0.0f;
+        t->class_weight[k] =
+            count > 0 ? (float)((double)n / ((double)classes * (double)count)) : 0.0f;
     }
     return TUB_OK;
 }
 
-static tub_status make_buffers(tub__trainer *t, size_t part, tub_error *err)
-{
+static tub_status make_buffers(tub__trainer *t, size_t part, tub_error *err) {
     const tub_allocator *a = &t->ctx->allocator;
-    size_t classes = (size_t)t->run->config->model.classes, batch = (size_t)t->run->config->batch_size;
+    size_t classes = (size_t)t->run->config->model.classes,
+           batch = (size_t)t->run->config->batch_size;
     size_t val = (size_t)t->run->info->count[TUB_VAL];
     void *memory = NULL;
     TUB__TRY(tub__alloc_array(a, 1 + 3 * batch, sizeof(double), &memory, err));
@@ -61,18 +64,23 @@ static tub_status make_buffers(tub__trainer *t, size_t part, tub_error *err)
     return TUB_OK;
 }
 
-static tub_status make_loader(tub__trainer *t, tub_error *err)
-{
+static tub_status make_loader(tub__trainer *t, tub_error *err) {
     const tub_train_config *c = t->run->config;
     size_t batch = (size_t)c->batch_size, begin = 0, end = 0;
-    tub__tree_part(batch, tub__tree_leaves(batch), (size_t)t->dist.rank, (size_t)t->dist.size, &begin, &end);
-    tub__loader_config config = {.data = t->run->data, .split = TUB_TRAIN, .seed = c->seed, .batch = batch,
-                                 .shuffle = true, .depth = 3, .share_begin = begin, .share_end = end};
+    tub__tree_part(batch, tub__tree_leaves(batch), (size_t)t->dist.rank, (size_t)t->dist.size,
+                   &begin, &end);
+    tub__loader_config config = {.data = t->run->data,
+                                 .split = TUB_TRAIN,
+                                 .seed = c->seed,
+                                 .batch = batch,
+                                 .shuffle = true,
+                                 .depth = 3,
+                                 .share_begin = begin,
+                                 .share_end = end};
     return tub__loader_create(t->ctx, &config, &t->loader, err);
 }
 
-static tub_status fill(tub__trainer *t, tub_error *err)
-{
+static tub_status fill(tub__trainer *t, tub_error *err) {
     const tub_train_config *c = t->run->config;
     const tub_dataset_info *info = t->run->info;
     size_t batch = (size_t)c->batch_size;
@@ -92,10 +100,10 @@ static tub_status fill(tub__trainer *t, tub_error *err)
     return TUB_OK;
 }
 
-tub_status tub__trainer_create(tub_context *ctx, const tub__run *run, tub__dist dist, tub_model *model,
-                               tub__trainer *out, tub_error *err)
-{
-    tub__trainer t = {.run = run, .ctx = ctx, .dist = dist, .model = model, .progress = tub__progress_start()};
+tub_status tub__trainer_create(tub_context *ctx, const tub__run *run, tub__dist dist,
+                               tub_model *model, tub__trainer *out, tub_error *err) {
+    tub__trainer t = {
+        .run = run, .ctx = ctx, .dist = dist, .model = model, .progress = tub__progress_start()};
     tub_status status = fill(&t, err);
     if (status != TUB_OK) {
         tub__trainer_destroy(&t);
@@ -105,8 +113,7 @@ tub_status tub__trainer_create(tub_context *ctx, const tub__run *run, tub__dist 
     return TUB_OK;
 }
 
-void tub__trainer_destroy(tub__trainer *t)
-{
+void tub__trainer_destroy(tub__trainer *t) {
     if (t->ctx == NULL) {
         return;
     }

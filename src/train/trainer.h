@@ -30,33 +30,38 @@ typedef struct tub__trainer {
     tub__optimizer optimizer;
     tub__loader *loader;
     tub__rates rates;
-    tub__progress progress;   /* the same on all ranks after every step */
-    size_t batches;           /* in an epoch */
+    tub__progress progress; /* the same on all ranks after every step */
+    size_t batches;         /* in an epoch */
     size_t sample_bytes;
-    size_t leaves;            /* this rank's leaves of the tree over a batch (groups.h) */
-    void *left[TUB__TREE_DEPTH]; /* gradients of finished left subtrees of micro-batches, by level; NULL beyond what is needed */
+    size_t leaves; /* this rank's leaves of the tree over a batch (groups.h) */
+    /* Gradients of finished left subtrees of micro-batches, by level. */
+    void *left[TUB__TREE_DEPTH];
     size_t levels;
-    float *class_weight;      /* [K], or NULL */
-    double *results;          /* [1 + 3 * batch]: ranks that failed; loss, top-1 hit and top-5 hit of each sample of the batch */
-    float *logits;            /* [pass batch, K] */
-    double *losses;           /* [pass batch] */
-    float *val_logits;        /* [TUB__VAL_BATCH, K], and */
-    float *val_probabilities; /* [count of val, K], rank 0 only; NULL when there is no validation split */
-    double started;           /* tub__seconds() less the seconds of earlier parts of the run */
-    double began;             /* tub__seconds() when this part began */
-    double lr;                /* of the last step */
-    tub_status pending;       /* the loader did not start: the first step fails with it, so that all ranks learn of it */
+    float *class_weight; /* [K], or NULL */
+    /* [1 + 3 * batch]: ranks that failed; then loss, top-1 hit, top-5 hit of each sample. */
+    double *results;
+    float *logits;  /* [pass batch, K] */
+    double *losses; /* [pass batch] */
+    /* [TUB__VAL_BATCH, K] and [count of val, K]: rank 0 only, NULL without a val split. */
+    float *val_logits;
+    float *val_probabilities;
+    double started; /* tub__seconds() less the seconds of earlier parts of the run */
+    double began;   /* tub__seconds() when this part began */
+    double lr;      /* of the last step */
+    /* The loader did not start: the first step fails with it, so that all ranks learn of it. */
+    tub_status pending;
     bool stopped;
 } tub__trainer;
 
 /* Takes over the model, on failure too. Everything that a step needs is allocated here. */
-TUB_MUST_USE tub_status tub__trainer_create(tub_context *ctx, const tub__run *run, tub__dist dist, tub_model *model,
-                                            tub__trainer *out, tub_error *err);
+TUB_MUST_USE tub_status tub__trainer_create(tub_context *ctx, const tub__run *run, tub__dist dist,
+                                            tub_model *model, tub__trainer *out, tub_error *err);
 void tub__trainer_destroy(tub__trainer *t); /* accepts a cleared one */
 
-/* One step on the next batch of the loader: forward, loss, backward, the sums over micro-batches and ranks, clipping, update.
- * progress counts it on success. All ranks return the same status, but only the one that failed writes err. Error: TUB_E_NUMERIC before
- * any weight changes when loss or gradient are not finite. */
+/* One step on the next batch of the loader: forward, loss, backward, the sums over micro-batches
+ * and ranks, clipping, update. progress counts it on success. All ranks return the same status,
+ * but only the one that failed writes err. Error: TUB_E_NUMERIC before any weight changes when
+ * loss or gradient are not finite. */
 TUB_MUST_USE tub_status tub__trainer_step(tub__trainer *t, tub_error *err);
 
 /* Steps until the run is over, stopped or failed. Rank 0 validates, writes and sends events. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Optimiser trajectories against Keras in float64: 50 or 20 steps of the small odd model (golden/optimizer, made by make_expected.py). */
+/* Optimiser trajectories against Keras in float64: 50 or 20 steps of the small odd model
+ * (golden/optimizer, made by make_expected.py). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,8 +20,9 @@
 
 enum { BATCH = 4 };
 
-/* After the last step, absolute. A key bias has an exact gradient of zero: Adam normalises the rounding noise that float32 leaves there, so
- * only a drift beyond Keras' own (1e-4) by a good deal is wrong. */
+/* After the last step, absolute. A key bias has an exact gradient of zero: Adam normalises the
+ * rounding noise that float32 leaves there, so only a drift beyond Keras' own (1e-4) by a good
+ * deal is wrong. */
 static const double LIMIT = 3e-6, KEY_BIAS_LIMIT = 1e-3, LOSS_LIMIT = 2e-5;
 
 typedef struct golden {
@@ -28,8 +30,7 @@ typedef struct golden {
     tub__npz *parameters, *batches, *expected;
 } golden;
 
-static void *member(golden *g, tub__npz *z, const char *name, size_t *count)
-{
+static void *member(golden *g, tub__npz *z, const char *name, size_t *count) {
     void *bytes = NULL;
     tub__npy npy;
     tub_error err = {0};
@@ -44,22 +45,23 @@ static void *member(golden *g, tub__npz *z, const char *name, size_t *count)
     return copy;
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     static golden g;
     tub_context_config config = tub_context_config_default();
     config.threads = 2;
     *state = &g;
     return tub_context_create(&config, &g.ctx, NULL) == TUB_OK &&
-                   tub__npz_open(&g.ctx->allocator, GOLDEN "/optimizer/params.npz", &g.parameters, NULL) == TUB_OK &&
-                   tub__npz_open(&g.ctx->allocator, GOLDEN "/optimizer/batches.npz", &g.batches, NULL) == TUB_OK &&
-                   tub__npz_open(&g.ctx->allocator, GOLDEN "/optimizer/expected.npz", &g.expected, NULL) == TUB_OK
+                   tub__npz_open(&g.ctx->allocator, GOLDEN "/optimizer/params.npz", &g.parameters,
+                                 NULL) == TUB_OK &&
+                   tub__npz_open(&g.ctx->allocator, GOLDEN "/optimizer/batches.npz", &g.batches,
+                                 NULL) == TUB_OK &&
+                   tub__npz_open(&g.ctx->allocator, GOLDEN "/optimizer/expected.npz", &g.expected,
+                                 NULL) == TUB_OK
                ? 0
                : -1;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     golden *g = *state;
     tub__npz_close(g->parameters);
     tub__npz_close(g->batches);
@@ -68,8 +70,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static tub_model *make_model(golden *g)
-{
+static tub_model *make_model(golden *g) {
     tub_model_config c;
     tub_model *model = NULL;
     tub_error err = {0};
@@ -87,10 +88,12 @@ static tub_model *make_model(golden *g)
         assert_int_equal(count, p->rows * p->cols);
         /* Keras' arrays, flattened, are the matrices that the layers use. */
         if (p->packed) {
-            model->backend->ops->pack(model->backend, tub__param_weight(model->backend, p, model->weights), TUB_F32,
+            model->backend->ops->pack(model->backend,
+                                      tub__param_weight(model->backend, p, model->weights), TUB_F32,
                                       values, p->cols, 1);
         } else {
-            model->backend->ops->mat_in(model->backend, tub__param_mat(model->backend, p, model->weights), TUB_F32,
+            model->backend->ops->mat_in(model->backend,
+                                        tub__param_mat(model->backend, p, model->weights), TUB_F32,
                                         values, p->cols, 1);
         }
         free(values);
@@ -98,8 +101,7 @@ static tub_model *make_model(golden *g)
     return model;
 }
 
-static void parameter_out(tub_model *model, const tub__param *p, float *out)
-{
+static void parameter_out(tub_model *model, const tub__param *p, float *out) {
     tub__backend *be = model->backend;
     if (p->packed) {
         be->ops->unpack(be, TUB_F32, out, p->cols, 1, tub__param_weight(be, p, model->weights));
@@ -109,8 +111,8 @@ static void parameter_out(tub_model *model, const tub__param *p, float *out)
 }
 
 /* Largest difference over all arrays but the key biases, and over those. */
-static void compare(golden *g, tub_model *model, const char *run, double *others, double *key_bias)
-{
+static void compare(golden *g, tub_model *model, const char *run, double *others,
+                    double *key_bias) {
     *others = *key_bias = 0.0;
     for (size_t i = 0; i < model->params.count; i++) {
         const tub__param *p = &model->params.list[i];
@@ -130,9 +132,9 @@ static void compare(golden *g, tub_model *model, const char *run, double *others
 }
 
 /* The scheme of the golden run: rates, and steps in all. */
-static void train(golden *g, const tub_train_config *config, const tub__rates *rates, const char *run, size_t steps,
-                  double *others, double *key_bias, double *loss_difference)
-{
+static void train(golden *g, const tub_train_config *config, const tub__rates *rates,
+                  const char *run, size_t steps, double *others, double *key_bias,
+                  double *loss_difference) {
     tub_model *model = make_model(g);
     tub__optimizer optimizer;
     tub__pass *pass = NULL;
@@ -155,7 +157,8 @@ static void train(golden *g, const tub_train_config *config, const tub__rates *r
         tub__pass_loss(pass, &targets, each);
         tub__pass_backward(pass);
         void *gradient = tub__pass_gradients(pass);
-        tub__optimizer_step(&optimizer, gradient, tub__gradient_norm(&optimizer, gradient), s + 1, tub__rate(rates, s));
+        tub__optimizer_step(&optimizer, gradient, tub__gradient_norm(&optimizer, gradient), s + 1,
+                            tub__rate(rates, s));
         tub__pass_weights_changed(pass);
         for (int i = 0; i < BATCH; i++) {
             loss += each[i] / BATCH;
@@ -171,28 +174,28 @@ static void train(golden *g, const tub_train_config *config, const tub__rates *r
     tub_model_close(model);
 }
 
-static tub__rates constant(double lr) { return (tub__rates){TUB_CONSTANT, lr, 0.0, 0.0, 0, 1}; }
+static tub__rates constant(double lr) {
+    return (tub__rates){TUB_CONSTANT, lr, 0.0, 0.0, 0, 1};
+}
 
-static void expect(golden *g, const tub_train_config *config, const tub__rates *rates, const char *run, size_t steps)
-{
+static void expect(golden *g, const tub_train_config *config, const tub__rates *rates,
+                   const char *run, size_t steps) {
     double others = 0.0, key_bias = 0.0, loss = 0.0;
     train(g, config, rates, run, steps, &others, &key_bias, &loss);
-    print_message("%-20s after step %zu: parameters %.2g, key biases %.2g; losses %.2g\n", run, steps, others, key_bias,
-                  loss);
+    print_message("%-20s after step %zu: parameters %.2g, key biases %.2g; losses %.2g\n", run,
+                  steps, others, key_bias, loss);
     assert_true(others <= LIMIT);
     assert_true(key_bias <= KEY_BIAS_LIMIT);
     assert_true(loss <= LOSS_LIMIT);
 }
 
-static void adam(void **state)
-{
+static void adam(void **state) {
     tub_train_config c = tub_train_config_default();
     tub__rates rates = constant(1e-3);
     expect(*state, &c, &rates, "adam", 50);
 }
 
-static void adamw(void **state)
-{
+static void adamw(void **state) {
     tub_train_config c = tub_train_config_default();
     tub__rates rates = constant(1e-3);
     c.optimizer = TUB_ADAMW;
@@ -201,16 +204,14 @@ static void adamw(void **state)
     expect(*state, &c, &rates, "adamw", 20);
 }
 
-static void sgd_momentum(void **state)
-{
+static void sgd_momentum(void **state) {
     tub_train_config c = tub_train_config_default();
     tub__rates rates = constant(0.05);
     c.optimizer = TUB_SGD;
     expect(*state, &c, &rates, "sgd_momentum", 20);
 }
 
-static void sgd_global_clipnorm(void **state)
-{
+static void sgd_global_clipnorm(void **state) {
     tub_train_config c = tub_train_config_default();
     tub__rates rates = constant(0.05);
     c.optimizer = TUB_SGD;
@@ -219,16 +220,14 @@ static void sgd_global_clipnorm(void **state)
     expect(*state, &c, &rates, "sgd_global_clipnorm", 20);
 }
 
-static void adam_cosine_warmup(void **state)
-{
+static void adam_cosine_warmup(void **state) {
     tub_train_config c = tub_train_config_default();
     tub__rates rates = {TUB_COSINE, 2e-3, 1e-4, 0.05, 5, 12};
     expect(*state, &c, &rates, "adam_cosine_warmup", 20);
 }
 
 /* Negative controls: what is nearly right misses the limit. */
-static void others_miss(void **state)
-{
+static void others_miss(void **state) {
     double others = 0.0, key_bias = 0.0, loss = 0.0;
     tub__rates rates = constant(1e-3);
     tub_train_config c = tub_train_config_default();
@@ -245,8 +244,7 @@ static void others_miss(void **state)
     assert_true(others > LIMIT);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adam),
         cmocka_unit_test(adamw),

@@ -2,4 +2,6 @@
 /* Writes the small data set to a path, for scripts. */
 #include "tiny_data.h"
 
-int main(int argc, char **argv) { return argc == 2 && tiny_data_write(argv[1]) == 0 ? 0 : 1; }
+int main(int argc, char **argv) {
+    return argc == 2 && tiny_data_write(argv[1]) == 0 ? 0 : 1;
+}

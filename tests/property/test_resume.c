@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A run that is killed or stopped, and resumed, ends as the uninterrupted one; and what else a run promises to its folder. */
+/* A run that is killed or stopped, and resumed, ends as the uninterrupted one; and what else a
+ * run promises to its folder. */
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -21,8 +22,7 @@
 #include "base/file.h"
 #include "training.h"
 
-static tub_train_config recipe(void)
-{
+static tub_train_config recipe(void) {
     tub_train_config c = small_recipe();
     c.epochs = 6;
     c.batch_size = 8; /* six steps an epoch */
@@ -30,8 +30,7 @@ static tub_train_config recipe(void)
     return c;
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     if (scratch_make() == NULL) {
         return -1;
@@ -41,26 +40,23 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     scratch_remove();
     return 0;
 }
 
 /* Kills the process at its n-th event of any kind that happens while a run is under way. */
-static void kill_at(void *user, const tub_event *event)
-{
+static void kill_at(void *user, const tub_event *event) {
     int *left = user;
     if (event->kind != TUB_EVENT_LOG && --*left == 0) {
         raise(SIGKILL);
     }
 }
 
-/* Trains or resumes in a child; true when it ended by itself (and well), false when it was killed. delay >= 0: the parent kills after so many
- * microseconds. */
-static bool child(const char *folder, bool resume, int events, int delay)
-{
+/* Trains or resumes in a child; true when it ended by itself (and well), false when it was
+ * killed. delay >= 0: the parent kills after so many microseconds. */
+static bool child(const char *folder, bool resume, int events, int delay) {
     fflush(NULL);
     pid_t pid = fork();
     assert_true(pid >= 0);
@@ -74,7 +70,8 @@ static bool child(const char *folder, bool resume, int events, int delay)
         _exit(status == TUB_OK ? 0 : 1);
     }
     if (delay >= 0) {
-        nanosleep(&(struct timespec){.tv_sec = delay / 1000000, .tv_nsec = delay % 1000000 * 1000L}, NULL);
+        nanosleep(&(struct timespec){.tv_sec = delay / 1000000, .tv_nsec = delay % 1000000 * 1000L},
+                  NULL);
         kill(pid, SIGKILL);
     }
     int status = 0;
@@ -87,24 +84,22 @@ static bool child(const char *folder, bool resume, int events, int delay)
     return false;
 }
 
-static bool is_run(const char *folder)
-{
+static bool is_run(const char *folder) {
     char path[2048];
     snprintf(path, sizeof path, "%s/recipe.yaml", folder);
     return tub__file_exists(path);
 }
 
-static void assert_clean(const char *folder)
-{
+static void assert_clean(const char *folder) {
     char inside[2048];
     assert_int_equal(count_temporaries(folder), 0);
     snprintf(inside, sizeof inside, "%s/checkpoint", folder);
     assert_int_equal(count_temporaries(inside), 0);
 }
 
-/* A kill at every event of the run in turn: start, each step, each checkpoint (written, not yet told), each epoch, the end. */
-static void killed_at_every_event(void **state)
-{
+/* A kill at every event of the run in turn: start, each step, each checkpoint (written, not yet
+ * told), each epoch, the end. */
+static void killed_at_every_event(void **state) {
     (void)state;
     int kills = 0;
     for (int events = 1;; events++) {
@@ -127,9 +122,9 @@ static void killed_at_every_event(void **state)
     assert_true(kills > 40);
 }
 
-/* One run, killed again and again a few events after each resume: it goes on as long as it gets beyond a checkpoint. */
-static void killed_again_and_again(void **state)
-{
+/* One run, killed again and again a few events after each resume: it goes on as long as it gets
+ * beyond a checkpoint. */
+static void killed_again_and_again(void **state) {
     (void)state;
     bool ended = child(scratch("again"), false, 9, -1);
     int kills = 0;
@@ -141,16 +136,15 @@ static void killed_again_and_again(void **state)
     assert_same_run(scratch("reference"), scratch("again"));
 }
 
-static int microseconds(void)
-{
+static int microseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int)(now.tv_sec % 1000 * 1000000 + now.tv_nsec / 1000);
 }
 
-/* Kills at random times: inside a write, a rename, a step. Runs are killed until they end by themselves, and begun anew. */
-static void killed_at_random_times(void **state)
-{
+/* Kills at random times: inside a write, a rename, a step. Runs are killed until they end by
+ * themselves, and begun anew. */
+static void killed_at_random_times(void **state) {
     (void)state;
     enum { KILLS = 40 };
     int begin = microseconds();
@@ -170,7 +164,8 @@ static void killed_at_random_times(void **state)
         assert_clean(folder);
         assert_int_equal(tub__folder_remove(&tub__default_allocator, folder, NULL), TUB_OK);
     }
-    print_message("%d kills at random times in %d runs, %d starts of them anew\n", kills, runs, before_run);
+    print_message("%d kills at random times in %d runs, %d starts of them anew\n", kills, runs,
+                  before_run);
 }
 
 typedef struct stopper {
@@ -178,18 +173,17 @@ typedef struct stopper {
     uint64_t step;
 } stopper;
 
-static void stop_at(void *user, const tub_event *event)
-{
+static void stop_at(void *user, const tub_event *event) {
     stopper *s = user;
     if (event->kind == TUB_EVENT_STEP && event->done == s->step) {
         tub_train_stop(s->ctx);
     }
 }
 
-static void stopped_and_resumed(void **state)
-{
+static void stopped_and_resumed(void **state) {
     (void)state;
-    static const uint64_t steps[] = {1, 5, 6, 35, 36}; /* inside, at and after epochs, before and at the end */
+    static const uint64_t steps[] = {1, 5, 6, 35,
+                                     36}; /* inside, at and after epochs, before and at the end */
     for (int i = 0; i < 5; i++) {
         stopper s = {NULL, steps[i]};
         tub_context_config context = tub_context_config_default();
@@ -206,7 +200,8 @@ static void stopped_and_resumed(void **state)
         assert_int_equal(result.steps, steps[i]);
         assert_int_equal(result.stopped, steps[i] < 36);
         s.step = 0;
-        assert_int_equal(tub_train_resume(s.ctx, scratch("stopped"), NULL, 0, &result, &err), TUB_OK);
+        assert_int_equal(tub_train_resume(s.ctx, scratch("stopped"), NULL, 0, &result, &err),
+                         TUB_OK);
         assert_int_equal(result.steps, 36);
         assert_int_equal(result.stopped, 0);
         tub_context_destroy(s.ctx);
@@ -215,21 +210,20 @@ static void stopped_and_resumed(void **state)
 }
 
 /* Another split of the batch may take over: the checkpoint does not depend on it. */
-static void resumed_with_other_ranks(void **state)
-{
+static void resumed_with_other_ranks(void **state) {
     (void)state;
     assert_false(child(scratch("ranks"), false, 20, -1));
     tub_train_config c = recipe();
     c.epochs = 0;
     tub_error err = {0};
-    if (run(&c, &(how){3, TUB_CPU_PORTABLE, 1, 1}, scratch("ranks"), true, NULL, NULL, NULL, &err) != TUB_OK) {
+    if (run(&c, &(how){3, TUB_CPU_PORTABLE, 1, 1}, scratch("ranks"), true, NULL, NULL, NULL,
+            &err) != TUB_OK) {
         fail_msg("%s", err.message);
     }
     assert_same_run(scratch("reference"), scratch("ranks"));
 }
 
-static void more_epochs_go_on(void **state)
-{
+static void more_epochs_go_on(void **state) {
     (void)state;
     tub_train_config c = recipe();
     tub_train_result result;
@@ -242,12 +236,12 @@ static void more_epochs_go_on(void **state)
     assert_int_equal(result.epochs, 9);
     assert_same_run(scratch("nine"), scratch("longer"));
     c.epochs = 4;
-    assert_int_equal(run(&c, &plainly, scratch("longer"), true, NULL, NULL, &result, &err), TUB_E_ARGUMENT);
+    assert_int_equal(run(&c, &plainly, scratch("longer"), true, NULL, NULL, &result, &err),
+                     TUB_E_ARGUMENT);
     assert_non_null(strstr(err.message, "9 epochs already"));
 }
 
-static void max_steps_and_patience(void **state)
-{
+static void max_steps_and_patience(void **state) {
     (void)state;
     tub_train_config c = recipe();
     tub_train_result result;
@@ -264,19 +258,20 @@ static void max_steps_and_patience(void **state)
     c.lr = 0.0; /* nothing gets better after the first epoch */
     c.warmup_epochs = 0.0;
     c.patience = 2;
-    assert_int_equal(run(&c, &plainly, scratch("patience"), false, NULL, NULL, &result, &err), TUB_OK);
+    assert_int_equal(run(&c, &plainly, scratch("patience"), false, NULL, NULL, &result, &err),
+                     TUB_OK);
     assert_int_equal(result.epochs, 3);
     assert_int_equal(result.best_epoch, 1);
 }
 
-static void existing_folders_are_safe(void **state)
-{
+static void existing_folders_are_safe(void **state) {
     (void)state;
     tub_train_config c = recipe();
     tub_error err = {0};
     char before[65], after[65];
     file_hash(scratch("reference"), "checkpoint/state.safetensors", before);
-    assert_int_equal(run(&c, &plainly, scratch("reference"), false, NULL, NULL, NULL, &err), TUB_E_EXISTS);
+    assert_int_equal(run(&c, &plainly, scratch("reference"), false, NULL, NULL, NULL, &err),
+                     TUB_E_EXISTS);
     file_hash(scratch("reference"), "checkpoint/state.safetensors", after);
     assert_string_equal(before, after);
 
@@ -286,12 +281,12 @@ static void existing_folders_are_safe(void **state)
     assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
     assert_int_equal(tub_train(ctx, &c, NULL, scratch("precious"), 1, NULL, &err), TUB_E_EXISTS);
     assert_true(tub__is_folder(scratch("precious")));
-    assert_int_equal(tub_train_resume(ctx, scratch("precious"), NULL, 0, NULL, &err), TUB_E_NOT_FOUND);
+    assert_int_equal(tub_train_resume(ctx, scratch("precious"), NULL, 0, NULL, &err),
+                     TUB_E_NOT_FOUND);
     tub_context_destroy(ctx);
 }
 
-static void nan_stops_with_a_sentence(void **state)
-{
+static void nan_stops_with_a_sentence(void **state) {
     (void)state;
     tub_train_config c = recipe();
     tub_error err = {0};
@@ -303,14 +298,14 @@ static void nan_stops_with_a_sentence(void **state)
     c.weight_decay = 0.0;
     c.momentum = 1.0;
     c.epochs = 100;
-    assert_int_equal(run(&c, &plainly, scratch("nan"), false, NULL, NULL, NULL, &err), TUB_E_NUMERIC);
+    assert_int_equal(run(&c, &plainly, scratch("nan"), false, NULL, NULL, NULL, &err),
+                     TUB_E_NUMERIC);
     print_message("%s\n", err.message);
     assert_non_null(strstr(err.message, "not a finite number"));
     assert_clean(scratch("nan"));
 }
 
-static void edited_recipes_are_noticed(void **state)
-{
+static void edited_recipes_are_noticed(void **state) {
     (void)state;
     tub_train_config c = recipe();
     tub_error err = {0};
@@ -318,23 +313,25 @@ static void edited_recipes_are_noticed(void **state)
     char path[1024], *text = NULL;
     size_t size = 0;
     snprintf(path, sizeof path, "%s/recipe.yaml", scratch("edited"));
-    assert_int_equal(tub__file_read(&tub__default_allocator, path, 1 << 20, &text, &size, NULL), TUB_OK);
+    assert_int_equal(tub__file_read(&tub__default_allocator, path, 1 << 20, &text, &size, NULL),
+                     TUB_OK);
     char *lr = strstr(text, "\"momentum\": 0.9");
     assert_non_null(lr);
     lr[strlen("\"momentum\": 0.")] = '8';
     assert_int_equal(tub__file_write(&tub__default_allocator, path, text, size, NULL), TUB_OK);
     c.epochs = 0;
-    assert_int_equal(run(&c, &plainly, scratch("edited"), true, NULL, NULL, NULL, &err), TUB_E_ARGUMENT);
+    assert_int_equal(run(&c, &plainly, scratch("edited"), true, NULL, NULL, NULL, &err),
+                     TUB_E_ARGUMENT);
     assert_non_null(strstr(err.message, "other settings"));
     lr[strlen("\"momentum\": 0.")] = 'x';
     assert_int_equal(tub__file_write(&tub__default_allocator, path, text, size, NULL), TUB_OK);
-    assert_int_not_equal(run(&c, &plainly, scratch("edited"), true, NULL, NULL, NULL, &err), TUB_OK);
+    assert_int_not_equal(run(&c, &plainly, scratch("edited"), true, NULL, NULL, NULL, &err),
+                         TUB_OK);
     tub__free(&tub__default_allocator, text);
 }
 
 /* A checkpoint that is damaged anywhere is refused with a sentence, and the run is left alone. */
-static void damaged_checkpoints_are_refused(void **state)
-{
+static void damaged_checkpoints_are_refused(void **state) {
     (void)state;
     tub_train_config c = recipe();
     tub_error err = {0};
@@ -342,14 +339,16 @@ static void damaged_checkpoints_are_refused(void **state)
     char path[1024], *bytes = NULL;
     size_t size = 0;
     snprintf(path, sizeof path, "%s/checkpoint/state.safetensors", scratch("damaged"));
-    assert_int_equal(tub__file_read(&tub__default_allocator, path, 1 << 26, &bytes, &size, NULL), TUB_OK);
+    assert_int_equal(tub__file_read(&tub__default_allocator, path, 1 << 26, &bytes, &size, NULL),
+                     TUB_OK);
     c.epochs = 7;
     static const size_t cuts[] = {0, 7, 100, 5000};
     for (int i = 0; i < 5; i++) {
         size_t keep = i < 4 ? cuts[i] : size - 1;
         assert_int_equal(tub__file_write(&tub__default_allocator, path, bytes, keep, NULL), TUB_OK);
         err.message[0] = '\0';
-        assert_int_not_equal(run(&c, &plainly, scratch("damaged"), true, NULL, NULL, NULL, &err), TUB_OK);
+        assert_int_not_equal(run(&c, &plainly, scratch("damaged"), true, NULL, NULL, NULL, &err),
+                             TUB_OK);
         assert_non_null(strstr(err.message, "state.safetensors"));
     }
     assert_int_equal(tub__file_write(&tub__default_allocator, path, bytes, size, NULL), TUB_OK);
@@ -357,10 +356,9 @@ static void damaged_checkpoints_are_refused(void **state)
     tub__free(&tub__default_allocator, bytes);
 }
 
-/* In a child with mounts of its own: a run on a small disk, the disk filled up, resumed in vain, room made, resumed. Returns the name of what went
- * wrong, or NULL. */
-static const char *fill_the_disk(const char *disk)
-{
+/* In a child with mounts of its own: a run on a small disk, the disk filled up, resumed in vain,
+ * room made, resumed. Returns the name of what went wrong, or NULL. */
+static const char *fill_the_disk(const char *disk) {
     char folder[1024], filler[1024], block[4096] = {1};
     snprintf(folder, sizeof folder, "%s/run", disk);
     snprintf(filler, sizeof filler, "%s/filler", disk);
@@ -385,8 +383,7 @@ static const char *fill_the_disk(const char *disk)
     return NULL;
 }
 
-static void a_full_disk_keeps_the_checkpoint(void **state)
-{
+static void a_full_disk_keeps_the_checkpoint(void **state) {
     (void)state;
     enum { SKIP = 77 };
     assert_int_equal(mkdir(scratch("small"), 0777), 0);
@@ -414,8 +411,7 @@ static void a_full_disk_keeps_the_checkpoint(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_every_event),
         cmocka_unit_test(killed_again_and_again),

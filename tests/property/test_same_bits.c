@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One training run gives one SHA-256, whatever the threads, the instruction set, the ranks and the micro-batches. */
+/* One training run gives one SHA-256, whatever the threads, the instruction set, the ranks and
+ * the micro-batches. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,8 +14,7 @@
 #include "base/file.h"
 #include "training.h"
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     if (scratch_make() == NULL) {
         return -1;
@@ -24,31 +24,29 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     scratch_remove();
     return 0;
 }
 
-static void compare_with_reference(const how *by)
-{
+static void compare_with_reference(const how *by) {
     tub_train_config c = small_recipe();
     must_run(&c, by, scratch("other"));
-    print_message("threads %d, cpu %d, ranks %d, micro-batches %d\n", by->threads, by->cpu, by->ranks,
-                  by->micro_batches);
+    print_message("threads %d, cpu %d, ranks %d, micro-batches %d\n", by->threads, by->cpu,
+                  by->ranks, by->micro_batches);
     assert_same_run(scratch("reference"), scratch("other"));
     assert_int_equal(tub__folder_remove(&tub__default_allocator, scratch("other"), NULL), TUB_OK);
 }
 
-static void threads_and_instruction_sets(void **state)
-{
+static void threads_and_instruction_sets(void **state) {
     (void)state;
     tub_machine machine;
     tub_machine_describe(&machine);
     static const int threads[] = {1, 2, 3, 5};
     for (tub_cpu cpu = TUB_CPU_PORTABLE; cpu <= TUB_CPU_AVX512; cpu++) {
-        if ((cpu == TUB_CPU_AVX2 && !machine.has_avx2) || (cpu == TUB_CPU_AVX512 && !machine.has_avx512)) {
+        if ((cpu == TUB_CPU_AVX2 && !machine.has_avx2) ||
+            (cpu == TUB_CPU_AVX512 && !machine.has_avx512)) {
             print_message("skip: this processor lacks instruction set %d\n", cpu);
             continue;
         }
@@ -58,8 +56,7 @@ static void threads_and_instruction_sets(void **state)
     }
 }
 
-static void ranks_and_micro_batches(void **state)
-{
+static void ranks_and_micro_batches(void **state) {
     (void)state;
     for (int ranks = 1; ranks <= 8; ranks *= 2) {
         for (int parts = 1; parts * ranks <= 8; parts *= 2) {
@@ -69,8 +66,7 @@ static void ranks_and_micro_batches(void **state)
 }
 
 /* Negative control: what should change the result does. */
-static void other_seeds_differ(void **state)
-{
+static void other_seeds_differ(void **state) {
     (void)state;
     char reference[65], other[65];
     file_hash(scratch("reference"), "model.safetensors", reference);
@@ -88,23 +84,22 @@ static void other_seeds_differ(void **state)
 }
 
 /* The small data can be learned: equal bits of a model that learned nothing would prove little. */
-static void it_learns(void **state)
-{
+static void it_learns(void **state) {
     (void)state;
     tub_train_config c = small_recipe();
     tub_train_result result;
     tub_error err = {0};
     c.epochs = 30;
-    assert_int_equal(run(&c, &plainly, scratch("learns"), false, NULL, NULL, &result, &err), TUB_OK);
-    print_message("after %d epochs: train loss %.3f, val top-1 %.2f, best epoch %d\n", (int)result.epochs,
-                  result.train.loss, result.val.top1, (int)result.best_epoch);
+    assert_int_equal(run(&c, &plainly, scratch("learns"), false, NULL, NULL, &result, &err),
+                     TUB_OK);
+    print_message("after %d epochs: train loss %.3f, val top-1 %.2f, best epoch %d\n",
+                  (int)result.epochs, result.train.loss, result.val.top1, (int)result.best_epoch);
     assert_true(result.val.top1 > 0.8 && result.best_val.auc > 0.9);
     assert_int_equal(result.steps, 60);
     assert_int_equal(result.stopped, 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_and_instruction_sets),
         cmocka_unit_test(ranks_and_micro_batches),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Training and resuming when memory runs out: a clean error for each allocation that fails, and nothing half-written. */
+/* Training and resuming when memory runs out: a clean error for each allocation that fails, and
+ * nothing half-written. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,24 +18,28 @@ typedef struct operation {
 static char *state_bytes;
 static size_t state_size;
 
-static const char *state_path(void) { return scratch("memory/checkpoint/state.safetensors"); }
+static const char *state_path(void) {
+    return scratch("memory/checkpoint/state.safetensors");
+}
 
 /* Every allocation takes minutes: ./check visits each so-manieth, TUBELET_TEST_ALL=1 all. */
-static long every(long step) { return getenv("TUBELET_TEST_ALL") != NULL ? 1 : step; }
+static long every(long step) {
+    return getenv("TUBELET_TEST_ALL") != NULL ? 1 : step;
+}
 
-static tub_train_config recipe(void)
-{
+static tub_train_config recipe(void) {
     tub_train_config c = small_recipe();
     c.epochs = 2;
     c.checkpoint_every = 1;
     return c;
 }
 
-static tub_status train_once(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status train_once(const tub_allocator *a, void *user, tub_error *err) {
     const operation *o = user;
     if (o->resume) {
-        assert_int_equal(tub__file_write(&tub__default_allocator, state_path(), state_bytes, state_size, NULL), TUB_OK);
+        assert_int_equal(
+            tub__file_write(&tub__default_allocator, state_path(), state_bytes, state_size, NULL),
+            TUB_OK);
     }
     tub_context_config context = tub_context_config_default();
     tub_context *ctx = NULL;
@@ -56,21 +61,18 @@ static tub_status train_once(const tub_allocator *a, void *user, tub_error *err)
     return status;
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     return scratch_make() != NULL ? 0 : -1;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     scratch_remove();
     return 0;
 }
 
-static void check(operation o, long step)
-{
+static void check(operation o, long step) {
     failing_report report = failing_run_stepped(train_once, &o, step);
     print_message("%ld allocations, each %ld-th refused\n", report.allocations, step);
     assert_string_equal(report.problem, "");
@@ -78,27 +80,23 @@ static void check(operation o, long step)
     assert_int_equal(count_temporaries(scratch("")), 0);
 }
 
-static void training(void **state)
-{
+static void training(void **state) {
     (void)state;
     check((operation){false, 1}, every(11));
 }
 
-static void training_with_ranks(void **state)
-{
+static void training_with_ranks(void **state) {
     (void)state;
     check((operation){false, 2}, every(29));
 }
 
-static void stop_at_once(void *user, const tub_event *event)
-{
+static void stop_at_once(void *user, const tub_event *event) {
     if (event->kind == TUB_EVENT_STEP) {
         tub_train_stop(*(tub_context **)user);
     }
 }
 
-static void resuming(void **state)
-{
+static void resuming(void **state) {
     (void)state;
     tub_train_config c = recipe();
     must_run(&c, &(how){1, TUB_CPU_AUTO, 1, 2}, scratch("whole"));
@@ -110,16 +108,17 @@ static void resuming(void **state)
     assert_int_equal(tub_context_create(&context, &ctx, NULL), TUB_OK);
     assert_int_equal(tub_train(ctx, &c, NULL, scratch("memory"), 1, NULL, NULL), TUB_OK);
     tub_context_destroy(ctx);
-    assert_int_equal(tub__file_read(&tub__default_allocator, state_path(), 1 << 26, &state_bytes, &state_size, NULL),
+    assert_int_equal(tub__file_read(&tub__default_allocator, state_path(), 1 << 26, &state_bytes,
+                                    &state_size, NULL),
                      TUB_OK);
     check((operation){true, 1}, every(7));
     tub__free(&tub__default_allocator, state_bytes);
     assert_same_run(scratch("whole"), scratch("memory")); /* the last one was not disturbed */
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(training), cmocka_unit_test(training_with_ranks),
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(training),
+                                       cmocka_unit_test(training_with_ranks),
                                        cmocka_unit_test(resuming)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -15,8 +15,7 @@ typedef struct member {
     uint32_t size, crc, offset;
 } member;
 
-static uint32_t crc32_of(const unsigned char *p, size_t n)
-{
+static uint32_t crc32_of(const unsigned char *p, size_t n) {
     uint32_t crc = 0xffffffff;
     for (size_t i = 0; i < n; i++) {
         crc ^= p[i];
@@ -28,22 +27,21 @@ static uint32_t crc32_of(const unsigned char *p, size_t n)
 }
 
 /* Noise, with a bright slab whose place says the class. */
-static unsigned char voxel(int split, int sample, int label, int i)
-{
+static unsigned char voxel(int split, int sample, int label, int i) {
     uint32_t x = (uint32_t)(split * 1000 + sample) * 2654435761u + (uint32_t)i * 40503u;
     x ^= x >> 13, x *= 2246822519u, x ^= x >> 16;
     int h = i / (W * C) % H;
     return (unsigned char)((x & 127) + (h / 3 == label ? 90 : 0));
 }
 
-static member make_images(const char *split, int index, int count)
-{
+static member make_images(const char *split, int index, int count) {
     member m = {.size = HEADER + (uint32_t)count * VOLUME};
     snprintf(m.name, sizeof m.name, "%s_images.npy", split);
     m.bytes = calloc(m.size, 1);
     memcpy(m.bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
     int n = snprintf((char *)m.bytes + 10, HEADER - 10,
-                     "{'descr': '|u1', 'fortran_order': False, 'shape': (%d, %d, %d, %d, %d), }", count, T, H, W, C);
+                     "{'descr': '|u1', 'fortran_order': False, 'shape': (%d, %d, %d, %d, %d), }",
+                     count, T, H, W, C);
     memset(m.bytes + 10 + n, ' ', (size_t)(HEADER - 11 - n));
     m.bytes[HEADER - 1] = '\n';
     for (int s = 0; s < count; s++) {
@@ -54,14 +52,13 @@ static member make_images(const char *split, int index, int count)
     return m;
 }
 
-static member make_labels(const char *split, int count)
-{
+static member make_labels(const char *split, int count) {
     member m = {.size = HEADER + (uint32_t)count};
     snprintf(m.name, sizeof m.name, "%s_labels.npy", split);
     m.bytes = calloc(m.size, 1);
     memcpy(m.bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
-    int n = snprintf((char *)m.bytes + 10, HEADER - 10, "{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 1), }",
-                     count);
+    int n = snprintf((char *)m.bytes + 10, HEADER - 10,
+                     "{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 1), }", count);
     memset(m.bytes + 10 + n, ' ', (size_t)(HEADER - 11 - n));
     m.bytes[HEADER - 1] = '\n';
     for (int s = 0; s < count; s++) {
@@ -70,22 +67,21 @@ static member make_labels(const char *split, int count)
     return m;
 }
 
-static void put(FILE *f, uint32_t value, int bytes)
-{
+static void put(FILE *f, uint32_t value, int bytes) {
     for (int i = 0; i < bytes; i++) {
         fputc((int)(value >> 8 * i & 255), f);
     }
 }
 
-/* The fields that a local header and a central one share: versions, method, time, CRC, sizes, name length. */
-static void put_common(FILE *f, const member *m)
-{
+/* The fields that a local header and a central one share: versions, method, time, CRC, sizes,
+ * name length. */
+static void put_common(FILE *f, const member *m) {
     put(f, 20, 2), put(f, 0, 2), put(f, 0, 2), put(f, 0, 2), put(f, 33, 2);
-    put(f, m->crc, 4), put(f, m->size, 4), put(f, m->size, 4), put(f, (uint32_t)strlen(m->name), 2), put(f, 0, 2);
+    put(f, m->crc, 4), put(f, m->size, 4), put(f, m->size, 4), put(f, (uint32_t)strlen(m->name), 2),
+        put(f, 0, 2);
 }
 
-int tiny_data_write(const char *path)
-{
+int tiny_data_write(const char *path) {
     member list[MEMBERS] = {make_images("train", 0, TINY_TRAIN), make_labels("train", TINY_TRAIN),
                             make_images("val", 1, TINY_VAL),     make_labels("val", TINY_VAL),
                             make_images("test", 2, TINY_TEST),   make_labels("test", TINY_TEST)};
@@ -108,7 +104,8 @@ int tiny_data_write(const char *path)
         fwrite(list[i].name, 1, strlen(list[i].name), f);
     }
     uint32_t size = (uint32_t)ftell(f) - start;
-    put(f, 0x06054b50, 4), put(f, 0, 4), put(f, MEMBERS, 2), put(f, MEMBERS, 2), put(f, size, 4), put(f, start, 4);
+    put(f, 0x06054b50, 4), put(f, 0, 4), put(f, MEMBERS, 2), put(f, MEMBERS, 2), put(f, size, 4),
+        put(f, start, 4);
     put(f, 0, 2);
     return fclose(f);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small data set of odd sizes in a .npz file with MedMNIST's keys: 46 + 20 + 8 volumes of 10x13x9x2 in five classes. */
+/* A small data set of odd sizes in a .npz file with MedMNIST's keys: 46 + 20 + 8 volumes of
+ * 10x13x9x2 in five classes. */
 #ifndef TUB__TESTS_TINY_DATA_H
 #define TUB__TESTS_TINY_DATA_H
 

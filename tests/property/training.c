@@ -21,8 +21,7 @@ const how plainly = {1, TUB_CPU_AUTO, 1, 1};
 
 static char folder_of_all[64];
 
-const char *scratch(const char *name)
-{
+const char *scratch(const char *name) {
     static char paths[8][256];
     static int next = 0;
     char *path = paths[next++ % 8];
@@ -30,8 +29,7 @@ const char *scratch(const char *name)
     return path;
 }
 
-const char *scratch_make(void)
-{
+const char *scratch_make(void) {
     /* In memory where possible: the tests wait for the disk thousands of times otherwise. */
     bool memory = access("/dev/shm", W_OK) == 0;
     strcpy(folder_of_all, memory ? "/dev/shm/tubelet-test-XXXXXX" : "/tmp/tubelet-test-XXXXXX");
@@ -41,18 +39,27 @@ const char *scratch_make(void)
     return folder_of_all;
 }
 
-void scratch_remove(void)
-{
+void scratch_remove(void) {
     (void)!tub__folder_remove(&tub__default_allocator, folder_of_all, NULL);
 }
 
-tub_train_config small_recipe(void)
-{
-    static const char *const settings[][2] = {
-        {"epochs", "10"}, {"batch_size", "26"}, {"lr", "2e-3"}, {"schedule", "cosine"}, {"warmup_epochs", "1"},
-        {"optimizer", "adamw"}, {"weight_decay", "0.01"}, {"clip_norm", "1"}, {"label_smoothing", "0.1"},
-        {"class_weights", "balanced"}, {"model.tubelet", "4,5,3"}, {"model.hidden", "24"}, {"model.heads", "3"},
-        {"model.layers", "2"}, {"model.mlp", "40"}, {"model.attention_dropout", "0.2"}};
+tub_train_config small_recipe(void) {
+    static const char *const settings[][2] = {{"epochs", "10"},
+                                              {"batch_size", "26"},
+                                              {"lr", "2e-3"},
+                                              {"schedule", "cosine"},
+                                              {"warmup_epochs", "1"},
+                                              {"optimizer", "adamw"},
+                                              {"weight_decay", "0.01"},
+                                              {"clip_norm", "1"},
+                                              {"label_smoothing", "0.1"},
+                                              {"class_weights", "balanced"},
+                                              {"model.tubelet", "4,5,3"},
+                                              {"model.hidden", "24"},
+                                              {"model.heads", "3"},
+                                              {"model.layers", "2"},
+                                              {"model.mlp", "40"},
+                                              {"model.attention_dropout", "0.2"}};
     tub_train_config c = tub_train_config_default();
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         assert_int_equal(tub_train_config_set(&c, settings[i][0], settings[i][1], NULL), TUB_OK);
@@ -61,9 +68,8 @@ tub_train_config small_recipe(void)
     return c;
 }
 
-tub_status run(const tub_train_config *config, const how *by, const char *folder, bool resume, tub_event_fn *on_event,
-               void *user, tub_train_result *result, tub_error *err)
-{
+tub_status run(const tub_train_config *config, const how *by, const char *folder, bool resume,
+               tub_event_fn *on_event, void *user, tub_train_result *result, tub_error *err) {
     tub_context_config context = tub_context_config_default();
     tub_context *ctx = NULL;
     context.threads = by->threads;
@@ -75,7 +81,8 @@ tub_status run(const tub_train_config *config, const how *by, const char *folder
         return status;
     }
     if (resume) {
-        status = tub_train_resume(ctx, folder, NULL, config != NULL ? config->epochs : 0, result, err);
+        status =
+            tub_train_resume(ctx, folder, NULL, config != NULL ? config->epochs : 0, result, err);
     } else {
         tub_train_config c = *config;
         c.ranks = by->ranks;
@@ -86,16 +93,14 @@ tub_status run(const tub_train_config *config, const how *by, const char *folder
     return status;
 }
 
-void must_run(const tub_train_config *config, const how *by, const char *folder)
-{
+void must_run(const tub_train_config *config, const how *by, const char *folder) {
     tub_error err = {0};
     if (run(config, by, folder, false, NULL, NULL, NULL, &err) != TUB_OK) {
         fail_msg("%s", err.message);
     }
 }
 
-static char *read_all(const char *folder, const char *name, size_t *size)
-{
+static char *read_all(const char *folder, const char *name, size_t *size) {
     char path[1024];
     char *bytes = NULL;
     tub_error err = {0};
@@ -106,16 +111,14 @@ static char *read_all(const char *folder, const char *name, size_t *size)
     return bytes;
 }
 
-void file_hash(const char *folder, const char *name, char hex[65])
-{
+void file_hash(const char *folder, const char *name, char hex[65]) {
     size_t size = 0;
     char *bytes = read_all(folder, name, &size);
     sha256_hex(bytes, size, hex);
     tub__free(&tub__default_allocator, bytes);
 }
 
-char *log_without_time(const char *folder)
-{
+char *log_without_time(const char *folder) {
     size_t size = 0;
     char *text = read_all(folder, "log.csv", &size), *out = calloc(size + 1, 1);
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
@@ -128,8 +131,7 @@ char *log_without_time(const char *folder)
     return out;
 }
 
-static void assert_same_file(const char *a, const char *b, const char *name)
-{
+static void assert_same_file(const char *a, const char *b, const char *name) {
     char left[65], right[65];
     file_hash(a, name, left);
     file_hash(b, name, right);
@@ -138,8 +140,7 @@ static void assert_same_file(const char *a, const char *b, const char *name)
     }
 }
 
-void assert_same_run(const char *a, const char *b)
-{
+void assert_same_run(const char *a, const char *b) {
     char *left = log_without_time(a), *right = log_without_time(b);
     assert_string_equal(left, right);
     free(left);
@@ -148,8 +149,7 @@ void assert_same_run(const char *a, const char *b)
     assert_same_file(a, b, "best/model.safetensors");
 }
 
-int count_temporaries(const char *folder)
-{
+int count_temporaries(const char *folder) {
     DIR *dir = opendir(folder);
     int count = 0;
     assert_non_null(dir);

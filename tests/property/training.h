@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the training properties share: a scratch folder, the small data and recipe, runs, and what they leave behind. */
+/* What the training properties share: a scratch folder, the small data and recipe, runs, and
+ * what they leave behind. */
 #ifndef TUB__TESTS_TRAINING_H
 #define TUB__TESTS_TRAINING_H
 
@@ -22,12 +23,13 @@ void scratch_remove(void);
 /* The path of a name in it, in one of a few static buffers. */
 const char *scratch(const char *name);
 
-/* A small odd model with dropout, batch 26 (7 groups of 4, the last of 2) over 46 samples: two steps an epoch, the second short. */
+/* A small odd model with dropout, batch 26 (7 groups of 4, the last of 2) over 46 samples: two
+ * steps an epoch, the second short. */
 tub_train_config small_recipe(void);
 
 /* Trains, or resumes when resume is set, in a context of its own. */
-tub_status run(const tub_train_config *config, const how *by, const char *folder, bool resume, tub_event_fn *on_event,
-               void *user, tub_train_result *result, tub_error *err);
+tub_status run(const tub_train_config *config, const how *by, const char *folder, bool resume,
+               tub_event_fn *on_event, void *user, tub_train_result *result, tub_error *err);
 /* As run, and fails the test when it does not work. */
 void must_run(const tub_train_config *config, const how *by, const char *folder);
 

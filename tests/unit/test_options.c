@@ -1,32 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The option table: defaults, every key set and read back, wrong values, suggestions, checks of settings against each other. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
+/* The option table: defaults, every key set and read back, wrong values, suggestions, checks of
+ * settings against each other. */
+#include "cmocka_all.h"
+#include "train/text.h"
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 #include <tubelet/train.h>
-#include "train/text.h"
 
-static void set(tub_train_config *c, const char *key, const char *value)
-{
+static void set(tub_train_config *c, const char *key, const char *value) {
     tub_error err = {0};
     if (tub_train_config_set(c, key, value, &err) != TUB_OK) {
         fail_msg("%s=%s: %s", key, value, err.message);
     }
 }
 
-static void assert_value(const tub_train_config *c, const char *key, const char *value)
-{
+static void assert_value(const tub_train_config *c, const char *key, const char *value) {
     char text[TUB_PATH_LENGTH];
     assert_int_equal(tub_train_config_get(c, key, text, sizeof text, NULL), TUB_OK);
     assert_string_equal(text, value);
 }
 
-static void refuse(const char *key, const char *value, tub_status status, const char *part)
-{
+static void refuse(const char *key, const char *value, tub_status status, const char *part) {
     tub_train_config c = tub_train_config_default(), before = c;
     tub_error err = {0};
     assert_int_equal(tub_train_config_set(&c, key, value, &err), status);
@@ -36,16 +30,30 @@ static void refuse(const char *key, const char *value, tub_status status, const 
     assert_memory_equal(&c, &before, sizeof c);
 }
 
-static void defaults_are_the_example(void **state)
-{
+static void defaults_are_the_example(void **state) {
     (void)state;
-    static const char *const expected[][2] = {
-        {"preset", "vivit-tiny"}, {"seed", "42"}, {"epochs", "60"}, {"batch_size", "32"}, {"optimizer", "adam"},
-        {"lr", "0.0001"}, {"adam_form", "keras"}, {"schedule", "constant"}, {"weight_decay", "0.0"},
-        {"clip_norm", "0.0"}, {"patience", "0"}, {"evaluate", "last"}, {"model.attention_dropout", "0.1"},
-        {"model.tubelet", "8,8,8"}, {"model.hidden", "128"}, {"model.heads", "8"}, {"model.layers", "8"},
-        {"model.gelu", "tanh"}, {"model.mlp_output_gelu", "true"}, {"model.attention_init", "keras2022"},
-        {"model.frames", "0"}, {"model.classes", "0"}};
+    static const char *const expected[][2] = {{"preset", "vivit-tiny"},
+                                              {"seed", "42"},
+                                              {"epochs", "60"},
+                                              {"batch_size", "32"},
+                                              {"optimizer", "adam"},
+                                              {"lr", "0.0001"},
+                                              {"adam_form", "keras"},
+                                              {"schedule", "constant"},
+                                              {"weight_decay", "0.0"},
+                                              {"clip_norm", "0.0"},
+                                              {"patience", "0"},
+                                              {"evaluate", "last"},
+                                              {"model.attention_dropout", "0.1"},
+                                              {"model.tubelet", "8,8,8"},
+                                              {"model.hidden", "128"},
+                                              {"model.heads", "8"},
+                                              {"model.layers", "8"},
+                                              {"model.gelu", "tanh"},
+                                              {"model.mlp_output_gelu", "true"},
+                                              {"model.attention_init", "keras2022"},
+                                              {"model.frames", "0"},
+                                              {"model.classes", "0"}};
     tub_train_config c = tub_train_config_default();
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         assert_value(&c, expected[i][0], expected[i][1]);
@@ -54,8 +62,7 @@ static void defaults_are_the_example(void **state)
 }
 
 /* A value other than the default for every option, from the table itself. */
-static void every_key_goes_both_ways(void **state)
-{
+static void every_key_goes_both_ways(void **state) {
     (void)state;
     size_t count = 0;
     const tub_option *options = tub_train_options(&count);
@@ -65,11 +72,21 @@ static void every_key_goes_both_ways(void **state)
         const tub_option *o = &options[i];
         char value[64] = "";
         switch (o->type) {
-        case TUB_OPTION_INT: strcpy(value, "7"); break;
-        case TUB_OPTION_REAL: strcpy(value, "0.0625"); break;
-        case TUB_OPTION_INT3: strcpy(value, "2,3,4"); break;
-        case TUB_OPTION_TEXT: strcpy(value, strcmp(o->key, "preset") == 0 ? "vivit-b" : "some text"); break;
-        case TUB_OPTION_CHOICE: strcpy(value, strrchr(o->choices, '|') + 1); break;
+        case TUB_OPTION_INT:
+            strcpy(value, "7");
+            break;
+        case TUB_OPTION_REAL:
+            strcpy(value, "0.0625");
+            break;
+        case TUB_OPTION_INT3:
+            strcpy(value, "2,3,4");
+            break;
+        case TUB_OPTION_TEXT:
+            strcpy(value, strcmp(o->key, "preset") == 0 ? "vivit-b" : "some text");
+            break;
+        case TUB_OPTION_CHOICE:
+            strcpy(value, strrchr(o->choices, '|') + 1);
+            break;
         case TUB_OPTION_FLAG:
             assert_int_equal(tub_train_config_get(&c, o->key, value, sizeof value, NULL), TUB_OK);
             strcpy(value, strcmp(value, "true") == 0 ? "false" : "true");
@@ -83,8 +100,7 @@ static void every_key_goes_both_ways(void **state)
     }
 }
 
-static void numbers_are_exact(void **state)
-{
+static void numbers_are_exact(void **state) {
     (void)state;
     tub_train_config c = tub_train_config_default();
     set(&c, "lr", "1e-4");
@@ -100,8 +116,7 @@ static void numbers_are_exact(void **state)
     assert_value(&c, "model.tubelet", "2,3,5");
 }
 
-static void wrong_values_are_refused(void **state)
-{
+static void wrong_values_are_refused(void **state) {
     (void)state;
     refuse("epochs", "sixty", TUB_E_ARGUMENT, "whole number");
     refuse("epochs", "1.5", TUB_E_ARGUMENT, "whole number");
@@ -123,8 +138,7 @@ static void wrong_values_are_refused(void **state)
     refuse("preset", "vivit-huge", TUB_E_NOT_FOUND, "vivit-tiny");
 }
 
-static void unknown_keys_get_a_suggestion(void **state)
-{
+static void unknown_keys_get_a_suggestion(void **state) {
     (void)state;
     refuse("batchsize", "8", TUB_E_ARGUMENT, "'batch_size'");
     refuse("lrr", "8", TUB_E_ARGUMENT, "'lr'");
@@ -134,8 +148,7 @@ static void unknown_keys_get_a_suggestion(void **state)
     refuse("weigth_decay", "8", TUB_E_ARGUMENT, "'weight_decay'");
 }
 
-static void preset_resets_the_model(void **state)
-{
+static void preset_resets_the_model(void **state) {
     (void)state;
     tub_train_config c = tub_train_config_default();
     set(&c, "model.heads", "2");
@@ -147,8 +160,7 @@ static void preset_resets_the_model(void **state)
     assert_value(&c, "lr", "0.5");
 }
 
-static void check_refuses(const char *settings[][2], const char *part)
-{
+static void check_refuses(const char *settings[][2], const char *part) {
     tub_train_config c = tub_train_config_default();
     tub_error err = {0};
     for (size_t i = 0; settings[i][0] != NULL; i++) {
@@ -160,16 +172,17 @@ static void check_refuses(const char *settings[][2], const char *part)
     }
 }
 
-static void contradictions_are_found(void **state)
-{
+static void contradictions_are_found(void **state) {
     (void)state;
     check_refuses((const char *[][2]){{"ranks", "3"}, {0}}, "power of two");
     check_refuses((const char *[][2]){{"micro_batches", "6"}, {0}}, "power of two");
     check_refuses((const char *[][2]){{"batch_size", "12"}, {"ranks", "8"}, {0}}, "parts of 4");
     check_refuses((const char *[][2]){{"ranks", "4"}, {"micro_batches", "4"}, {0}}, "parts of 4");
     check_refuses((const char *[][2]){{"weight_decay", "0.1"}, {0}}, "adamw");
-    check_refuses((const char *[][2]){{"schedule", "cosine"}, {"warmup_epochs", "60"}, {0}}, "warmup_epochs");
-    check_refuses((const char *[][2]){{"warmup_start", "1"}, {"warmup_epochs", "1"}, {0}}, "warmup_start");
+    check_refuses((const char *[][2]){{"schedule", "cosine"}, {"warmup_epochs", "60"}, {0}},
+                  "warmup_epochs");
+    check_refuses((const char *[][2]){{"warmup_start", "1"}, {"warmup_epochs", "1"}, {0}},
+                  "warmup_start");
     tub_train_config c = tub_train_config_default();
     c.lr = 0.0 / 0.0;
     assert_int_equal(tub_train_config_check(&c, NULL), TUB_E_ARGUMENT);
@@ -181,8 +194,7 @@ static void contradictions_are_found(void **state)
     assert_int_equal(tub_train_config_check(&c, NULL), TUB_E_ARGUMENT);
 }
 
-static void get_needs_room(void **state)
-{
+static void get_needs_room(void **state) {
     (void)state;
     tub_train_config c = tub_train_config_default();
     char text[8];
@@ -190,8 +202,7 @@ static void get_needs_room(void **state)
     assert_int_equal(tub_train_config_get(&c, "nothing", text, sizeof text, NULL), TUB_E_ARGUMENT);
 }
 
-static void distances(void **state)
-{
+static void distances(void **state) {
     (void)state;
     assert_int_equal(tub__edit_distance("", ""), 0);
     assert_int_equal(tub__edit_distance("abc", ""), 3);
@@ -200,13 +211,16 @@ static void distances(void **state)
     assert_int_equal(tub__edit_distance("ab", "ba"), 1);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_the_example), cmocka_unit_test(every_key_goes_both_ways),
-        cmocka_unit_test(numbers_are_exact),        cmocka_unit_test(wrong_values_are_refused),
-        cmocka_unit_test(unknown_keys_get_a_suggestion), cmocka_unit_test(preset_resets_the_model),
-        cmocka_unit_test(contradictions_are_found), cmocka_unit_test(get_needs_room),
+        cmocka_unit_test(defaults_are_the_example),
+        cmocka_unit_test(every_key_goes_both_ways),
+        cmocka_unit_test(numbers_are_exact),
+        cmocka_unit_test(wrong_values_are_refused),
+        cmocka_unit_test(unknown_keys_get_a_suggestion),
+        cmocka_unit_test(preset_resets_the_model),
+        cmocka_unit_test(contradictions_are_found),
+        cmocka_unit_test(get_needs_room),
         cmocka_unit_test(distances),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

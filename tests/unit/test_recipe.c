@@ -17,38 +17,40 @@
 
 static char folder[] = "/tmp/tubelet-recipe-XXXXXX";
 
-static int set_up(void **state)
-{
-    return mkdtemp(folder) != NULL && tub_context_create(NULL, (tub_context **)state, NULL) == TUB_OK ? 0 : -1;
+static int set_up(void **state) {
+    return mkdtemp(folder) != NULL &&
+                   tub_context_create(NULL, (tub_context **)state, NULL) == TUB_OK
+               ? 0
+               : -1;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     tub_context_destroy(*state);
     return tub__folder_remove(&tub__default_allocator, folder, NULL) == TUB_OK ? 0 : -1;
 }
 
-static const char *path_of(const char *name)
-{
+static const char *path_of(const char *name) {
     static char path[128];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
 }
 
-static tub_status read_text(void **state, const char *text, tub_train_config *config, tub_error *err)
-{
+static tub_status read_text(void **state, const char *text, tub_train_config *config,
+                            tub_error *err) {
     const char *path = path_of("recipe.yaml");
-    assert_int_equal(tub__file_write(&tub__default_allocator, path, text, strlen(text), NULL), TUB_OK);
+    assert_int_equal(tub__file_write(&tub__default_allocator, path, text, strlen(text), NULL),
+                     TUB_OK);
     return tub_recipe_read(*state, path, config, err);
 }
 
-static void the_example_is_the_default(void **state)
-{
+static void the_example_is_the_default(void **state) {
     tub_train_config c = tub_train_config_default(), plain = c;
     tub_error err = {0};
     /* Start from something else, to see that the file says everything that it should. */
-    c.seed = 1, c.epochs = 2, c.batch_size = 3, c.lr = 4, c.optimizer = TUB_SGD, c.schedule = TUB_COSINE;
-    c.beta1 = c.beta2 = c.epsilon = 0.5, c.adam_form = TUB_ADAM_PYTORCH, c.evaluate = TUB_EVALUATE_BEST;
+    c.seed = 1, c.epochs = 2, c.batch_size = 3, c.lr = 4, c.optimizer = TUB_SGD,
+    c.schedule = TUB_COSINE;
+    c.beta1 = c.beta2 = c.epsilon = 0.5, c.adam_form = TUB_ADAM_PYTORCH,
+    c.evaluate = TUB_EVALUATE_BEST;
     c.model.hidden = 64, c.model.attention_dropout = 0.5, c.model.gelu = TUB_GELU_ERF;
     if (tub_recipe_read(*state, SOURCE "/recipes/keras-vivit.yaml", &c, &err) != TUB_OK) {
         fail_msg("%s", err.message);
@@ -58,15 +60,15 @@ static void the_example_is_the_default(void **state)
     for (size_t i = 0; i < count; i++) {
         char got[TUB_PATH_LENGTH], expected[TUB_PATH_LENGTH];
         assert_int_equal(tub_train_config_get(&c, options[i].key, got, sizeof got, NULL), TUB_OK);
-        assert_int_equal(tub_train_config_get(&plain, options[i].key, expected, sizeof expected, NULL), TUB_OK);
+        assert_int_equal(
+            tub_train_config_get(&plain, options[i].key, expected, sizeof expected, NULL), TUB_OK);
         if (strcmp(got, expected) != 0) {
             fail_msg("%s: %s in the file, %s by default", options[i].key, got, expected);
         }
     }
 }
 
-static void the_other_one_reads(void **state)
-{
+static void the_other_one_reads(void **state) {
     tub_train_config c = tub_train_config_default();
     assert_int_equal(tub_recipe_read(*state, SOURCE "/recipes/vivit-adamw.yaml", &c, NULL), TUB_OK);
     assert_int_equal(tub_train_config_check(&c, NULL), TUB_OK);
@@ -75,8 +77,7 @@ static void the_other_one_reads(void **state)
     assert_true(c.warmup_start == 1e-6);
 }
 
-static void refuse(void **state, const char *text, tub_status status, const char *part)
-{
+static void refuse(void **state, const char *text, tub_status status, const char *part) {
     tub_train_config c = tub_train_config_default(), before = c;
     tub_error err = {0};
     assert_int_equal(read_text(state, text, &c, &err), status);
@@ -86,8 +87,7 @@ static void refuse(void **state, const char *text, tub_status status, const char
     assert_memory_equal(&c, &before, sizeof c);
 }
 
-static void mistakes_are_named(void **state)
-{
+static void mistakes_are_named(void **state) {
     refuse(state, "lr: 1e-3\nepoch: 3\n", TUB_E_ARGUMENT, "did you mean 'epochs'?");
     refuse(state, "model:\n  head: 3\n", TUB_E_ARGUMENT, "did you mean 'model.heads'?");
     refuse(state, "modle:\n  heads: 3\n", TUB_E_ARGUMENT, "'modle' is a mapping");
@@ -104,19 +104,21 @@ static void mistakes_are_named(void **state)
     refuse(state, "lr: [1\n", TUB_E_FORMAT, "");
 }
 
-static void a_preset_comes_first_wherever_it_stands(void **state)
-{
+static void a_preset_comes_first_wherever_it_stands(void **state) {
     tub_train_config c = tub_train_config_default();
-    assert_int_equal(read_text(state, "model:\n  heads: 4\n  tubelet: [2, 3, 4]\nlr: 1e-4\npreset: vivit-b\n", &c, NULL), TUB_OK);
+    assert_int_equal(
+        read_text(state, "model:\n  heads: 4\n  tubelet: [2, 3, 4]\nlr: 1e-4\npreset: vivit-b\n",
+                  &c, NULL),
+        TUB_OK);
     assert_int_equal(c.model.heads, 4);
     assert_int_equal(c.model.tubelet[1], 3);
     assert_int_equal(c.model.hidden, 768);
     assert_true(c.lr == 1e-4);
 }
 
-/* The run folder's recipe.yaml is read without mod-yaml, by tub_run_config, and is a recipe like any other. */
-static void the_resolved_recipe_goes_both_ways(void **state)
-{
+/* The run folder's recipe.yaml is read without mod-yaml, by tub_run_config, and is a recipe like
+ * any other. */
+static void the_resolved_recipe_goes_both_ways(void **state) {
     tub_train_config c = tub_train_config_default(), as_json, as_yaml = c;
     tub_error err = {0};
     c.lr = 0.1 + 0.2;
@@ -126,7 +128,8 @@ static void the_resolved_recipe_goes_both_ways(void **state)
     c.model.qkv_bias = 0;
     c.evaluate = TUB_EVALUATE_BEST;
     strcpy(c.data, "a \"quoted\" name\\with: '#' and \xc3\xa4.npz");
-    assert_int_equal(tub__recipe_write(&tub__default_allocator, path_of("recipe.yaml"), &c, &err), TUB_OK);
+    assert_int_equal(tub__recipe_write(&tub__default_allocator, path_of("recipe.yaml"), &c, &err),
+                     TUB_OK);
     if (tub_run_config(*state, folder, &as_json, &err) != TUB_OK ||
         tub_recipe_read(*state, path_of("recipe.yaml"), &as_yaml, &err) != TUB_OK) {
         fail_msg("%s", err.message);
@@ -135,8 +138,7 @@ static void the_resolved_recipe_goes_both_ways(void **state)
     assert_memory_equal(&as_yaml, &c, sizeof c);
 }
 
-static void digests_tell_what_decides(void **state)
-{
+static void digests_tell_what_decides(void **state) {
     (void)state;
     tub_train_config c = tub_train_config_default();
     char a[33], b[33];
@@ -150,8 +152,7 @@ static void digests_tell_what_decides(void **state)
     assert_string_not_equal(a, b);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_is_the_default),
         cmocka_unit_test(the_other_one_reads),
