@@ -3,6 +3,7 @@
 #include "cmocka_all.h"
 
 #include <string.h>
+#include <unistd.h>
 #include <tubelet/tubelet.h>
 #include "base/error.h"
 #include "data/loader.h"
@@ -204,6 +205,55 @@ static tub_status load_batches(tub_context *ctx, const scene *s, tub_error *err)
     return status;
 }
 
+static tub_train_config two_steps(const scene *s)
+{
+    tub_train_config c = tub_train_config_default();
+    snprintf(c.data, sizeof c.data, "%s", s->npz);
+    c.model = tiny();
+    c.batch_size = 8;
+    c.epochs = 1; /* of 12 samples: two steps */
+    c.checkpoint_every = 1;
+    c.clip_norm = 1;
+    c.class_weights = TUB_WEIGHTS_BALANCED;
+    return c;
+}
+
+static tub_status train(tub_context *ctx, const scene *s, tub_error *err)
+{
+    tub_train_config c = two_steps(s);
+    tub_train_result result;
+    char run[700];
+    snprintf(run, sizeof run, "%s/run", s->folder.path);
+    return tub_train(ctx, &c, NULL, run, 1, &result, err);
+}
+
+static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *err)
+{
+    tub_train_config c = two_steps(s);
+    char run[700];
+    c.ranks = 2; /* each with one of the batch's two groups of four samples */
+    c.max_steps = 1;
+    c.optimizer = TUB_ADAMW;
+    c.schedule = TUB_COSINE;
+    snprintf(run, sizeof run, "%s/run2", s->folder.path);
+    return tub_train(ctx, &c, NULL, run, 1, NULL, err);
+}
+
+/* The run of train() goes on for one more epoch; a failed attempt leaves a run that can still be continued. */
+static tub_status resume(tub_context *ctx, const scene *s, tub_error *err)
+{
+    char run[700];
+    snprintf(run, sizeof run, "%s/run", s->folder.path);
+    return tub_train_resume(ctx, run, NULL, 2, NULL, err);
+}
+
+static void test_train(void **state)
+{
+    check(*state, train, 40);
+    check(*state, resume, 40);
+    check(*state, train_in_parts, 40);
+}
+
 static void test_open_data(void **state) { check(*state, open_data, 8); }
 static void test_read_volumes(void **state) { check(*state, read_volumes, 6); }
 static void test_forward(void **state) { check(*state, forward, 12); }
@@ -220,6 +270,9 @@ static void test_save_and_open(void **state)
 static int set_up(void **state)
 {
     static scene s;
+    if (access("/dev/shm", W_OK) == 0) {
+        setenv("TMPDIR", "/dev/shm", 0); /* over a thousand runs, each flushing many files: not on a disk */
+    }
     temp_folder_make(&s.folder);
     snprintf(s.npz, sizeof s.npz, "%s/small.npz", s.folder.path);
     snprintf(s.model, sizeof s.model, "%s/model", s.folder.path);
@@ -239,6 +292,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_data), cmocka_unit_test(test_read_volumes),  cmocka_unit_test(test_load_batches),
         cmocka_unit_test(test_forward),   cmocka_unit_test(test_one_step),      cmocka_unit_test(test_save_and_open),
-        cmocka_unit_test(test_evaluate)};
+        cmocka_unit_test(test_evaluate),  cmocka_unit_test(test_train)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
