@@ -14,6 +14,7 @@
 #include <tubelet/tubelet.h>
 
 #include "base/context.h"
+#include "formats/json.h"
 #include "formats/npy.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -70,35 +71,38 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static tub_model *make_model(golden *g) {
-    tub_model_config c;
+/* A model with the parameters of a Keras file. */
+static tub_model *make_model(golden *g, const tub_model_config *config, tub__npz *parameters) {
     tub_model *model = NULL;
     tub_error err = {0};
-    assert_int_equal(tub_model_preset("vivit-tiny", &c, &err), TUB_OK);
-    c.frames = 10, c.height = 13, c.width = 9, c.channels = 2;
-    c.tubelet[0] = 4, c.tubelet[1] = 5, c.tubelet[2] = 3;
-    c.hidden = 24, c.heads = 3, c.layers = 2, c.mlp = 96, c.classes = 5;
-    if (tub_model_create(g->ctx, &c, 1, &model, &err) != TUB_OK) {
+    if (tub_model_create(g->ctx, config, 1, &model, &err) != TUB_OK) {
         fail_msg("%s", err.message);
     }
+    tub__backend *be = model->backend;
     for (size_t i = 0; i < model->params.count; i++) {
         const tub__param *p = &model->params.list[i];
         size_t count = 0;
-        float *values = member(g, g->parameters, p->keras, &count);
+        float *values = member(g, parameters, p->keras, &count);
         assert_int_equal(count, p->rows * p->cols);
         /* Keras' arrays, flattened, are the matrices that the layers use. */
         if (p->packed) {
-            model->backend->ops->pack(model->backend,
-                                      tub__param_weight(model->backend, p, model->weights), TUB_F32,
-                                      values, p->cols, 1);
+            be->ops->pack(be, tub__param_weight(be, p, model->weights), TUB_F32, values, p->cols,
+                          1);
         } else {
-            model->backend->ops->mat_in(model->backend,
-                                        tub__param_mat(model->backend, p, model->weights), TUB_F32,
-                                        values, p->cols, 1);
+            be->ops->mat_in(be, tub__param_mat(be, p, model->weights), TUB_F32, values, p->cols, 1);
         }
         free(values);
     }
     return model;
+}
+
+static tub_model *make_mini(golden *g) {
+    tub_model_config c;
+    assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
+    c.frames = 10, c.height = 13, c.width = 9, c.channels = 2;
+    c.tubelet[0] = 4, c.tubelet[1] = 5, c.tubelet[2] = 3;
+    c.hidden = 24, c.heads = 3, c.layers = 2, c.mlp = 96, c.classes = 5;
+    return make_model(g, &c, g->parameters);
 }
 
 static void parameter_out(tub_model *model, const tub__param *p, float *out) {
@@ -135,7 +139,7 @@ static void compare(golden *g, tub_model *model, const char *run, double *others
 static void train(golden *g, const tub_train_config *config, const tub__rates *rates,
                   const char *run, size_t steps, double *others, double *key_bias,
                   double *loss_difference) {
-    tub_model *model = make_model(g);
+    tub_model *model = make_mini(g);
     tub__optimizer optimizer;
     tub__pass *pass = NULL;
     tub__pass_config pass_config = {.batch = BATCH, .training = true};
@@ -226,6 +230,144 @@ static void adam_cosine_warmup(void **state) {
     expect(*state, &c, &rates, "adam_cosine_warmup", 20);
 }
 
+/* ---- The whole reference model, ten steps of 32: needs ../shared. ---- */
+
+enum { SEED_STEPS = 10, SEED_BATCH = 32, SEED_VOXELS = 28 * 28 * 28, FIRST = 16 };
+
+typedef struct differences {
+    double mean, deviation, length, first;
+} differences;
+
+static void widen(double *most, double got, double expected) {
+    double difference = fabs(got - expected);
+    *most = difference <= *most ? *most : difference;
+}
+
+/* Means, deviations, lengths and first values of one array against the digest's row. */
+static void digest_array(const float *x, size_t n, const double *expected, differences *d) {
+    double sum = 0.0, squares = 0.0, spread = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        sum += x[i];
+        squares += (double)x[i] * x[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        spread += (x[i] - sum / (double)n) * (x[i] - sum / (double)n);
+    }
+    widen(&d->mean, sum / (double)n, expected[0]);
+    widen(&d->deviation, sqrt(spread / (double)n), expected[1]);
+    widen(&d->length, sqrt(squares), expected[2]);
+    for (size_t i = 0; i < FIRST && i < n; i++) {
+        widen(&d->first, x[i], expected[3 + i]);
+    }
+}
+
+static differences compare_digest(golden *g, tub_model *model, tub__npz *digest) {
+    /* The digest's rows are in the order of the manifest; its own names are text, which .npy
+     * files of ours never are. */
+    tub__json *manifest = NULL;
+    differences d = {0};
+    size_t n = 0;
+    assert_int_equal(tub__json_load(&g->ctx->allocator, SHARED "/golden/keras/manifest.json",
+                                    1 << 24, &manifest, NULL),
+                     TUB_OK);
+    const tub__json *rows = tub__json_get(tub__json_get(manifest, "parameters"), "seed");
+    double *mean = member(g, digest, "mean", &n), *deviation = member(g, digest, "std", &n);
+    double *length = member(g, digest, "l2", &n), *first = member(g, digest, "first16", &n);
+    assert_int_equal(tub__json_size(rows), model->params.count);
+    for (size_t r = 0; r < tub__json_size(rows); r++) {
+        const char *name = NULL;
+        assert_int_equal(tub__json_get_text(tub__json_at(rows, r), "h5", &name, NULL), TUB_OK);
+        for (size_t i = 0; i < model->params.count; i++) {
+            const tub__param *p = &model->params.list[i];
+            if (strcmp(p->keras, name) == 0 && p->role != TUB__KEY_BIAS) {
+                double expected[3 + FIRST] = {mean[r], deviation[r], length[r]};
+                float *x = calloc(p->rows * p->cols, sizeof *x);
+                memcpy(expected + 3, first + r * FIRST, FIRST * sizeof *first);
+                parameter_out(model, p, x);
+                digest_array(x, p->rows * p->cols, expected, &d);
+                free(x);
+            }
+        }
+    }
+    free(mean), free(deviation), free(length), free(first);
+    tub__json_free(manifest);
+    return d;
+}
+
+static double seed_steps(golden *g, tub_model *model, tub__npz *batches, const double *losses) {
+    tub_train_config config = tub_train_config_default(); /* Adam, 1e-4 */
+    tub__optimizer optimizer;
+    tub__pass *pass = NULL;
+    tub__pass_config pass_config = {.batch = SEED_BATCH, .training = true};
+    size_t n = 0;
+    double worst = 0.0;
+    uint8_t *pool = member(g, batches, "volumes", &n), *x = malloc(SEED_BATCH * SEED_VOXELS);
+    int32_t *pool_labels = member(g, batches, "labels", &n),
+            *index = member(g, batches, "batch_index", &n);
+    assert_int_equal(tub__pass_create(model, &pass_config, &pass, NULL), TUB_OK);
+    assert_int_equal(tub__optimizer_create(model, &config, &optimizer, NULL), TUB_OK);
+    tub__pass_weights_changed(pass);
+    for (size_t s = 0; s < SEED_STEPS; s++) {
+        double each[SEED_BATCH], loss = 0.0;
+        int32_t labels[SEED_BATCH];
+        for (size_t i = 0; i < SEED_BATCH; i++) {
+            size_t from = (size_t)index[s * SEED_BATCH + i];
+            memcpy(x + i * SEED_VOXELS, pool + from * SEED_VOXELS, SEED_VOXELS);
+            labels[i] = pool_labels[from];
+        }
+        tub__targets targets = {.labels = labels, .global_batch = SEED_BATCH};
+        tub__pass_forward(pass, SEED_BATCH, TUB_U8, x, NULL);
+        tub__pass_loss(pass, &targets, each);
+        tub__pass_backward(pass);
+        void *gradient = tub__pass_gradients(pass);
+        tub__optimizer_step(&optimizer, gradient, tub__gradient_norm(&optimizer, gradient), s + 1,
+                            config.lr);
+        tub__pass_weights_changed(pass);
+        for (int i = 0; i < SEED_BATCH; i++) {
+            loss += each[i] / SEED_BATCH;
+        }
+        widen(&worst, loss, losses[s]);
+    }
+    free(pool), free(x), free(pool_labels), free(index);
+    tub__optimizer_destroy(&optimizer);
+    tub__pass_destroy(pass);
+    return worst;
+}
+
+/* Limits: about twice what Keras' own float32 is from its float64 (3.4e-6; 1.4e-8, 1.3e-8,
+ * 1.6e-7, 2.5e-7). */
+static void whole_model(void **state) {
+    golden *g = *state;
+    tub__npz *parameters = NULL, *batches = NULL, *digest = NULL;
+    const tub_allocator *a = &g->ctx->allocator;
+    if (tub__npz_open(a, SHARED "/golden/keras/seed/params.npz", &parameters, NULL) != TUB_OK) {
+        print_message("skip: ../shared/golden/keras is not here\n");
+        return;
+    }
+    assert_int_equal(tub__npz_open(a, SHARED "/golden/keras/adam_seed/batches.npz", &batches, NULL),
+                     TUB_OK);
+    assert_int_equal(
+        tub__npz_open(a, SHARED "/golden/keras/adam_seed/digest_f64.npz", &digest, NULL), TUB_OK);
+    tub_model_config c;
+    size_t n = 0;
+    assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
+    c.frames = c.height = c.width = 28, c.channels = 1, c.classes = 11;
+    tub_model *model = make_model(g, &c, parameters);
+    double *losses = member(g, digest, "loss", &n);
+    double loss = seed_steps(g, model, batches, losses);
+    differences d = compare_digest(g, model, digest);
+    print_message("vivit-tiny after %d steps: losses %.2g; means %.2g, deviations %.2g, lengths "
+                  "%.2g, values %.2g\n",
+                  SEED_STEPS, loss, d.mean, d.deviation, d.length, d.first);
+    assert_true(loss <= 7e-6);
+    assert_true(d.mean <= 3e-8 && d.deviation <= 3e-8 && d.length <= 3.2e-7 && d.first <= 5e-7);
+    free(losses);
+    tub_model_close(model);
+    tub__npz_close(parameters);
+    tub__npz_close(batches);
+    tub__npz_close(digest);
+}
+
 /* Negative controls: what is nearly right misses the limit. */
 static void others_miss(void **state) {
     double others = 0.0, key_bias = 0.0, loss = 0.0;
@@ -251,6 +393,7 @@ int main(void) {
         cmocka_unit_test(sgd_momentum),
         cmocka_unit_test(sgd_global_clipnorm),
         cmocka_unit_test(adam_cosine_warmup),
+        cmocka_unit_test(whole_model),
         cmocka_unit_test(others_miss),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
