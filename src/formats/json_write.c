@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
+#include "base/utf8.h"
 
 void tub__json_start(tub__json_writer *w, const tub_allocator *a, int indent)
 {
@@ -53,32 +54,12 @@ static void new_line(tub__json_writer *w)
     }
 }
 
-/* Bytes of the valid UTF-8 sequence at s (RFC 3629: no surrogates, nothing overlong), or 0. */
-static size_t utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80) {
-        return 1;
-    }
-    size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4) {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool odd = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-               (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f);
-    return odd ? 0 : length;
-}
-
 static void append_quoted(tub__json_writer *w, const char *text)
 {
     append(w, "\"", 1);
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s != '\0') {
-        size_t length = utf8_length(s);
+    const unsigned char *s = (const unsigned char *)text, *end = s + strlen(text);
+    while (s < end) {
+        size_t length = tub__utf8_length(s, (size_t)(end - s));
         if (length == 0) {
             append(w, "\xef\xbf\xbd", 3);
             length = 1;

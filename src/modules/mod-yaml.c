@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/module.h"
 #include "modules/yaml_scalar.h"
+#include "modules/yaml_text.h"
 
 enum {
     INPUT_LIMIT = 1 << 20,
@@ -394,6 +395,7 @@ static tub_status to_json(const char *text, size_t size, char **json, tub_error 
         return tub__fail(err, TUB_E_FORMAT, "%zu bytes of YAML; more than %d MiB are refused", size,
                          INPUT_LIMIT >> 20);
     }
+    TUB__TRY(tub__yaml_check_text(text, size, err));
     state *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return tub__fail(err, TUB_E_MEMORY, "no memory to read YAML");

@@ -158,7 +158,11 @@ static void test_refused(void **state)
         {"a:\n\t- 1\n", "not valid YAML"},
         {"a: \"\\q\"\n", "not valid YAML"},
         {"a: @x\n", "not valid YAML"},
-        {"\xff\xfe\xff", ""},
+        {"a: 1\n%YAML 1.2\n", "line 2, column 1: directives"},
+        {"\xef\xbb\xbf%x", "directives"},
+        {"%\xa3\xdf\xd1\xa7\nN ", "line 1, column 1: directives"}, /* libfyaml never returns from it */
+        {"a: \x01", "line 1, column 4: a control character"},
+        {"a: \xff\xfe", "line 1, column 4: not UTF-8"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check_refused(cases[i][0], strlen(cases[i][0]), cases[i][1]);
