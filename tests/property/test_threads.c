@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole run with pool, loader and ranks at work together. Built with -Db_sanitize=thread it shows that they order their memory; in any
+ * build, that the result is that of one thread. */
+#include "cmocka_all.h"
+
+#include "training.h"
+
+static void test_all_threads(void **state)
+{
+    (void)state;
+    tub_train_config c = small_recipe();
+    c.epochs = 1;
+    const how together = {.threads = 3, .ranks = 2, .micro_batches = 2};
+    must_run(&c, &plainly, scratch("plain"));
+    must_run(&c, &together, scratch("together"));
+    assert_same_run(scratch("plain"), scratch("together"));
+}
+
+static int set_up(void **state)
+{
+    *state = (void *)scratch_make();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    scratch_remove();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_threads)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
