@@ -9,7 +9,7 @@ static void test_all_threads(void **state)
 {
     (void)state;
     tub_train_config c = small_recipe();
-    c.epochs = 1;
+    c.epochs = 2;
     const how together = {.threads = 3, .ranks = 2, .micro_batches = 2};
     must_run(&c, &plainly, scratch("plain"));
     must_run(&c, &together, scratch("together"));
