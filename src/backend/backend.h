@@ -188,8 +188,8 @@ struct tub__backend_ops {
 
     /* Slabs. */
     void (*add)(tub__backend *be, void *to, const void *from, size_t elements); /* to = to + from */
-    /* Sum of squares of a matrix in row-major order over sixteen lanes and the tree; of a packed weight in the same order. */
-    double (*square_sum)(tub__backend *be, tub__weight w);
+    /* sums[i] = sum of squares of w[i], in row-major order over sixteen lanes and the tree, in double; host memory. */
+    void (*square_sums)(tub__backend *be, const tub__weight *w, size_t count, double *sums);
     void (*update)(tub__backend *be, const tub__update *op);
 };
 

@@ -39,7 +39,16 @@ static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tu
     return TUB_OK;
 }
 
-static tub__update_kind update_kind(const tub_train_config *c) {
+static tub_status make_norm_room(tub__optimizer *o, tub_error *err)
+{
+    const tub_allocator *a = &o->model->context->allocator;
+    const size_t count = o->model->params.count;
+    TUB__TRY(tub__alloc_array(a, count, sizeof *o->squares, (void **)&o->squares, err));
+    return tub__alloc_array(a, count, sizeof *o->arrays, (void **)&o->arrays, err);
+}
+
+static tub__update_kind update_kind(const tub_train_config *c)
+{
     if (c->optimizer == TUB_SGD) {
         return c->sgd_form == TUB_SGD_KERAS ? TUB__SGD_KERAS : TUB__SGD_PYTORCH;
     }
@@ -63,6 +72,9 @@ tub_status tub__optimizer_create(tub_model *model, const tub_train_config *confi
     if (status == TUB_OK) {
         status = make_segments(&o, config, err);
     }
+    if (status == TUB_OK) {
+        status = make_norm_room(&o, err);
+    }
     if (status != TUB_OK) {
         tub__optimizer_destroy(&o);
         return status;
@@ -83,22 +95,27 @@ void tub__optimizer_destroy(tub__optimizer *o) {
         be->ops->slab_destroy(be, o->v);
     }
     tub__free(&o->model->context->allocator, o->segments);
+    tub__free(&o->model->context->allocator, o->squares);
+    tub__free(&o->model->context->allocator, o->arrays);
     *o = (tub__optimizer){0};
 }
 
 double tub__gradient_norm(const tub__optimizer *o, void *gradient) {
     tub__backend *be = o->model->backend;
     const tub__params *params = &o->model->params;
-    double sum = 0.0;
     for (size_t i = 0; i < params->count; i++) {
         const tub__param *p = &params->list[i];
-        tub__weight w = tub__param_weight(be, p, gradient);
+        o->arrays[i] = tub__param_weight(be, p, gradient);
         if (!p->packed) {
-            /* Padding is zero and adds nothing: a row-major array is one row of all its
-             * elements. */
-            w = (tub__weight){w.data, 1, p->elements};
+            /* Padding is zero and adds nothing: a row-major array is one row of all its elements. */
+            o->arrays[i].rows = 1;
+            o->arrays[i].cols = p->elements;
         }
-        sum += be->ops->square_sum(be, w);
+    }
+    be->ops->square_sums(be, o->arrays, params->count, o->squares);
+    double sum = 0.0;
+    for (size_t i = 0; i < params->count; i++) {
+        sum += o->squares[i];
     }
     return sqrt(sum);
 }

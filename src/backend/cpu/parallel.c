@@ -304,9 +304,23 @@ static void add(tub__backend *be, void *to, const void *from, size_t elements)
     run(be, add_part, &op, elements / TUB__PANEL);
 }
 
-static double square_sum(tub__backend *be, tub__weight w)
+typedef struct square_op {
+    const tub__weight *w;
+    double *sums;
+} square_op;
+
+static void square_part(void *argument, int worker, int workers)
 {
-    return tub__cpu_of(be)->kernels->square_sum(w.data, w.rows, w.cols);
+    SHARE(square_op);
+    for (size_t i = begin; i < end; i++) {
+        op->sums[i] = r->k->square_sum(op->w[i].data, op->w[i].rows, op->w[i].cols);
+    }
+}
+
+static void square_sums(tub__backend *be, const tub__weight *w, size_t count, double *sums)
+{
+    const square_op op = { w, sums };
+    run(be, square_part, &op, count);
 }
 
 static void update_part(void *argument, int worker, int workers)
@@ -341,7 +355,7 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops)
     ops->softmax = softmax;
     ops->loss = loss;
     ops->add = add;
-    ops->square_sum = square_sum;
+    ops->square_sums = square_sums;
     ops->update = update;
 }
 

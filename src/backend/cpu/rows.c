@@ -109,18 +109,29 @@ void KERNEL(add)(void *to_, const void *from_, size_t begin, size_t end)
 }
 
 /* Element i of the row-major array is added to lane i % 16, in double; the lanes meet in the tree. */
+INLINE void add_squares(const real *p, size_t n, size_t shift, double lane[16])
+{
+    if (shift == 0 && n % 16 == 0) { /* the usual case: lanes stand still, and the compiler can use vectors */
+        for (size_t c = 0; c < n; c += 16) {
+            for (size_t l = 0; l < 16; l++) {
+                lane[l] += (double)p[c + l] * (double)p[c + l];
+            }
+        }
+        return;
+    }
+    for (size_t c = 0; c < n; c++) {
+        lane[(shift + c) % 16] += (double)p[c] * (double)p[c];
+    }
+}
+
 double KERNEL(square_sum)(const void *w_, size_t rows, size_t cols)
 {
     const real *w = w_;
     double lane[16] = { 0 };
     for (size_t r = 0; r < rows; r++) {
         for (size_t panel = 0; panel * TUB__PANEL < cols; panel++) {
-            const real *p = w + (panel * rows + r) * TUB__PANEL;
             const size_t first = panel * TUB__PANEL, n = cols - first < TUB__PANEL ? cols - first : TUB__PANEL;
-            const size_t shift = (r * cols + first) % 16;
-            for (size_t c = 0; c < n; c++) {
-                lane[(shift + c) % 16] += (double)p[c] * (double)p[c];
-            }
+            add_squares(w + (panel * rows + r) * TUB__PANEL, n, (r * cols + first) % 16, lane);
         }
     }
     for (int s = 8; s; s >>= 1) {
