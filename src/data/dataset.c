@@ -64,9 +64,22 @@ size_t tub__dataset_sample_bytes(const tub_dataset_info *info)
     return tub__dataset_elements(info) * tub__dtype_bytes(info->dtype);
 }
 
-tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err)
+/* Memory and classes of one phantom3d split. */
+static tub_status prepare_phantom_split(tub_dataset *data, tub_split split, tub_error *err)
 {
     const tub_allocator *a = &data->ctx->allocator;
+    size_t n = (size_t)tub__phantom_count(split);
+    void *labels;
+    TUB__TRY(tub__alloc_array(a, n, sizeof(int32_t), &labels, err));
+    data->labels[split] = labels;
+    TUB__TRY(tub__alloc(a, n * TUB__PHANTOM_VOXELS, &data->block[split], err));
+    data->samples[split] = data->block[split];
+    data->info.count[split] = (int64_t)n;
+    return tub__phantom_classes(a, split, data->labels[split], err);
+}
+
+tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err)
+{
     tub_dataset_info *info = &data->info;
     info->frames = info->height = info->width = TUB__PHANTOM_SIDE;
     info->channels = 1;
@@ -74,34 +87,19 @@ tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err)
     info->classes = TUB__PHANTOM_CLASSES;
     info->labels = tub__phantom_labels;
     info->licence = "Apache-2.0";
+    for (int s = 0; s < TUB_SPLITS; s++) { /* all memory first: drawing can't fail */
+        TUB__TRY(prepare_phantom_split(data, (tub_split)s, err));
+    }
     tub__phantom *painter;
-    TUB__TRY(tub__phantom_create(a, &painter, err));
-    tub_status status = TUB_OK;
-    for (int s = 0; s < TUB_SPLITS && status == TUB_OK; s++) {
-        info->count[s] = tub__phantom_count((tub_split)s);
-        size_t n = (size_t)info->count[s];
-        void *labels;
-        status = tub__alloc_array(a, n, sizeof(int32_t), &labels, err);
-        if (status != TUB_OK) {
-            break;
-        }
-        data->labels[s] = labels;
-        status = tub__phantom_classes(a, (tub_split)s, data->labels[s], err);
-        if (status != TUB_OK) {
-            break;
-        }
-        status = tub__alloc(a, n * TUB__PHANTOM_VOXELS, &data->block[s], err);
-        if (status != TUB_OK) {
-            break;
-        }
-        data->samples[s] = data->block[s];
-        for (size_t i = 0; i < n; i++) {
+    TUB__TRY(tub__phantom_create(&data->ctx->allocator, &painter, err));
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        for (int64_t i = 0; i < info->count[s]; i++) {
             tub__phantom_draw(painter, (tub_split)s, (uint32_t)i, data->labels[s][i],
                               (unsigned char *)data->samples[s] + i * TUB__PHANTOM_VOXELS);
         }
     }
-    tub__phantom_destroy(a, painter);
-    return status;
+    tub__phantom_destroy(&data->ctx->allocator, painter);
+    return TUB_OK;
 }
 
 /* All bytes of a sample's elements are equal to the first element's. */
