@@ -2,52 +2,51 @@
 /* Aligned blocks from a context's allocator, and arenas carved from them. */
 #include "base/alloc.h"
 
+#include "base/error.h"
 #include <stdlib.h>
 #include <string.h>
-#include "base/error.h"
 
-static void *default_alloc(void *user, size_t size)
-{
+static void *default_alloc(void *user, size_t size) {
     (void)user;
     return aligned_alloc(TUB__ALIGN, size);
 }
 
-static void default_free(void *user, void *block)
-{
+static void default_free(void *user, void *block) {
     (void)user;
     free(block);
 }
 
 const tub_allocator tub__default_allocator = {default_alloc, default_free, NULL};
 
-tub_status tub__alloc(const tub_allocator *a, size_t bytes, void **out, tub_error *err)
-{
+tub_status tub__alloc(const tub_allocator *a, size_t bytes, void **out, tub_error *err) {
     if (bytes > (size_t)PTRDIFF_MAX - TUB__ALIGN) {
-        return tub__fail(err, TUB_E_MEMORY, "%zu bytes are more than an address space holds", bytes);
+        return tub__fail(err, TUB_E_MEMORY, "%zu bytes are more than an address space holds",
+                         bytes);
     }
     size_t size = tub__round_up(bytes == 0 ? 1 : bytes, TUB__ALIGN);
     void *block = a->alloc(a->user, size);
     if (block == NULL) {
-        return tub__fail(err, TUB_E_MEMORY, "out of memory: %zu bytes could not be allocated", size);
+        return tub__fail(err, TUB_E_MEMORY, "out of memory: %zu bytes could not be allocated",
+                         size);
     }
     *out = block;
     return TUB_OK;
 }
 
-tub_status tub__alloc_array(const tub_allocator *a, size_t count, size_t size, void **out, tub_error *err)
-{
+tub_status tub__alloc_array(const tub_allocator *a, size_t count, size_t size, void **out,
+                            tub_error *err) {
     size_t bytes;
     if (!tub__mul(count, size, &bytes)) {
-        return tub__fail(err, TUB_E_MEMORY, "%zu times %zu bytes are more than an address space holds", count,
-                         size);
+        return tub__fail(err, TUB_E_MEMORY,
+                         "%zu times %zu bytes are more than an address space holds", count, size);
     }
     TUB__TRY(tub__alloc(a, bytes, out, err));
     memset(*out, 0, bytes);
     return TUB_OK;
 }
 
-tub_status tub__alloc_grow(const tub_allocator *a, void **block, size_t used, size_t bytes, tub_error *err)
-{
+tub_status tub__alloc_grow(const tub_allocator *a, void **block, size_t used, size_t bytes,
+                           tub_error *err) {
     void *larger = NULL;
     TUB__TRY(tub__alloc(a, bytes, &larger, err));
     if (*block != NULL) {
@@ -58,8 +57,7 @@ tub_status tub__alloc_grow(const tub_allocator *a, void **block, size_t used, si
     return TUB_OK;
 }
 
-tub_status tub__alloc_string(const tub_allocator *a, const char *text, char **out, tub_error *err)
-{
+tub_status tub__alloc_string(const tub_allocator *a, const char *text, char **out, tub_error *err) {
     size_t size = strlen(text) + 1;
     void *copy = NULL;
     TUB__TRY(tub__alloc(a, size, &copy, err));
@@ -68,27 +66,24 @@ tub_status tub__alloc_string(const tub_allocator *a, const char *text, char **ou
     return TUB_OK;
 }
 
-void tub__free(const tub_allocator *a, void *block)
-{
+void tub__free(const tub_allocator *a, void *block) {
     if (block != NULL) {
         a->free(a->user, block);
     }
 }
 
-void tub__arena_measure(tub__arena *arena)
-{
+void tub__arena_measure(tub__arena *arena) {
     *arena = (tub__arena){.block = NULL, .size = PTRDIFF_MAX};
 }
 
-void tub__arena_init(tub__arena *arena, void *block, size_t size)
-{
+void tub__arena_init(tub__arena *arena, void *block, size_t size) {
     *arena = (tub__arena){.block = block, .size = size};
 }
 
-void *tub__arena_take(tub__arena *arena, size_t count, size_t size)
-{
+void *tub__arena_take(tub__arena *arena, size_t count, size_t size) {
     size_t bytes, end;
-    /* Sizes are rounded up to whole lines, so every address handed out is aligned as the block is. */
+    /* Sizes are rounded up to whole lines, so every address handed out is aligned as the block
+     * is. */
     if (!tub__mul(count, size, &bytes) || bytes > (size_t)PTRDIFF_MAX - TUB__ALIGN ||
         !tub__add(arena->used, tub__round_up(bytes, TUB__ALIGN), &end) || end > arena->size) {
         arena->overflow = true;

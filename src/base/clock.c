@@ -4,15 +4,13 @@
 
 #include <time.h>
 
-double tub__seconds(void)
-{
+double tub__seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void tub__utc_now(char *out, size_t size)
-{
+void tub__utc_now(char *out, size_t size) {
     time_t now = time(NULL);
     struct tm parts;
     if (size == 0) {

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-double tub__seconds(void);                          /* monotonic */
-void tub__utc_now(char *out, size_t size);          /* "2026-01-31T12:00:00Z" */
+double tub__seconds(void);                 /* monotonic */
+void tub__utc_now(char *out, size_t size); /* "2026-01-31T12:00:00Z" */
 
 #endif

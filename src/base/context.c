@@ -5,15 +5,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void tub__emit(tub_context *ctx, const tub_event *event)
-{
+void tub__emit(tub_context *ctx, const tub_event *event) {
     if (ctx->on_event != NULL) {
         ctx->on_event(ctx->event_user, event);
     }
 }
 
-void tub__log_line(tub_context *ctx, tub_log_level level, const char *format, ...)
-{
+void tub__log_line(tub_context *ctx, tub_log_level level, const char *format, ...) {
     if (ctx->on_event == NULL) {
         return;
     }
@@ -22,7 +20,8 @@ void tub__log_line(tub_context *ctx, tub_log_level level, const char *format, ..
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    const tub_scores unknown = {__builtin_nan(""), __builtin_nan(""), __builtin_nan(""), __builtin_nan("")};
+    const tub_scores unknown = {__builtin_nan(""), __builtin_nan(""), __builtin_nan(""),
+                                __builtin_nan("")};
     tub__emit(ctx, &(tub_event){.kind = TUB_EVENT_LOG,
                                 .level = level,
                                 .message = text,

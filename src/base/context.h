@@ -3,10 +3,10 @@
 #ifndef TUB__BASE_CONTEXT_H
 #define TUB__BASE_CONTEXT_H
 
-#include <pthread.h>
-#include <signal.h>
 #include "base/alloc.h"
 #include "base/pool.h"
+#include <pthread.h>
+#include <signal.h>
 
 enum { TUB__MODULE_LIMIT = 8 };
 
@@ -22,8 +22,8 @@ struct tub_context {
     struct tub__backend *backend; /* made by context/context.c, which knows the backends */
     tub_event_fn *on_event;
     void *event_user;
-    char *module_folder; /* NULL: the built-in search */
-    char *data_folder;   /* cache of downloads; resolved at creation */
+    char *module_folder;        /* NULL: the built-in search */
+    char *data_folder;          /* cache of downloads; resolved at creation */
     volatile sig_atomic_t stop; /* set by tub_train_stop, from a signal handler perhaps */
     tub__open_module modules[TUB__MODULE_LIMIT];
     int module_count;

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One line whatever a file name holds: control characters become '?'. Cutting keeps whole UTF-8 characters. */
-static void store(tub_error *err, tub_status status, const char *text)
-{
+/* One line whatever a file name holds: control characters become '?'. Cutting keeps whole UTF-8
+ * characters. */
+static void store(tub_error *err, tub_status status, const char *text) {
     size_t n = strnlen(text, TUB_ERROR_LENGTH);
     if (n == TUB_ERROR_LENGTH) {
         n = TUB_ERROR_LENGTH - 1;
@@ -26,8 +26,7 @@ static void store(tub_error *err, tub_status status, const char *text)
 }
 
 /* Adds ": tail" to a text of `length` characters as far as there is room. */
-static void append(char text[TUB_ERROR_LENGTH + 1], int length, const char *tail)
-{
+static void append(char text[TUB_ERROR_LENGTH + 1], int length, const char *tail) {
     if (length < 0 || length >= TUB_ERROR_LENGTH - 1) {
         return;
     }
@@ -39,10 +38,10 @@ static void append(char text[TUB_ERROR_LENGTH + 1], int length, const char *tail
     text[at + n] = '\0';
 }
 
-tub_status tub__fail(tub_error *err, tub_status status, const char *format, ...)
-{
+tub_status tub__fail(tub_error *err, tub_status status, const char *format, ...) {
     if (err != NULL) {
-        char text[TUB_ERROR_LENGTH + 1]; /* apart from *err, whose old message may be among the arguments */
+        char text[TUB_ERROR_LENGTH +
+                  1]; /* apart from *err, whose old message may be among the arguments */
         va_list args;
         va_start(args, format);
         vsnprintf(text, sizeof text, format, args);
@@ -52,8 +51,7 @@ tub_status tub__fail(tub_error *err, tub_status status, const char *format, ...)
     return status;
 }
 
-static tub_status status_of_errno(int value)
-{
+static tub_status status_of_errno(int value) {
     switch (value) {
     case ENOENT:
     case ENOTDIR:
@@ -67,8 +65,7 @@ static tub_status status_of_errno(int value)
     }
 }
 
-tub_status tub__fail_errno(tub_error *err, int errno_value, const char *format, ...)
-{
+tub_status tub__fail_errno(tub_error *err, int errno_value, const char *format, ...) {
     tub_status status = status_of_errno(errno_value);
     if (err != NULL) {
         char text[TUB_ERROR_LENGTH + 1];
@@ -83,8 +80,7 @@ tub_status tub__fail_errno(tub_error *err, int errno_value, const char *format, 
     return status;
 }
 
-tub_status tub__prefix(tub_error *err, tub_status status, const char *format, ...)
-{
+tub_status tub__prefix(tub_error *err, tub_status status, const char *format, ...) {
     if (err != NULL) {
         char text[TUB_ERROR_LENGTH + 1];
         va_list args;
@@ -97,8 +93,7 @@ tub_status tub__prefix(tub_error *err, tub_status status, const char *format, ..
     return status;
 }
 
-const char *tub_status_name(tub_status status)
-{
+const char *tub_status_name(tub_status status) {
     switch (status) {
     case TUB_OK:
         return "ok";
@@ -134,7 +129,6 @@ const char *tub_status_name(tub_status status)
     return "unknown status";
 }
 
-const char *tub_version(void)
-{
+const char *tub_version(void) {
     return TUB__VERSION;
 }

@@ -5,27 +5,29 @@
 
 #include <tubelet/status.h>
 
-/* Fills *err (which may be NULL) with the formatted sentence and returns status. Never allocates; too long a
- * sentence is cut, control characters become '?'. */
+/* Fills *err (which may be NULL) with the formatted sentence and returns status. Never allocates;
+ * too long a sentence is cut, control characters become '?'. */
 tub_status tub__fail(tub_error *err, tub_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As tub__fail for an operating-system failure: appends ": " and the text of errno_value. Returns TUB_E_NOT_FOUND for a missing file or
- * folder, TUB_E_EXISTS, TUB_E_MEMORY, else TUB_E_IO. */
+/* As tub__fail for an operating-system failure: appends ": " and the text of errno_value. Returns
+ * TUB_E_NOT_FOUND for a missing file or folder, TUB_E_EXISTS, TUB_E_MEMORY, else TUB_E_IO. */
 tub_status tub__fail_errno(tub_error *err, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "prefix: " before an existing sentence (the file or key in which the failure happened); returns its status. */
+/* Puts "prefix: " before an existing sentence (the file or key in which the failure happened);
+ * returns its status. */
 tub_status tub__prefix(tub_error *err, tub_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Returns from the calling function when the expression fails. Only where nothing has to be released. */
-#define TUB__TRY(expression)                   \
-    do {                                       \
-        tub_status tub__try_ = (expression);   \
-        if (tub__try_ != TUB_OK) {             \
-            return tub__try_;                  \
-        }                                      \
+/* Returns from the calling function when the expression fails. Only where nothing has to be
+ * released. */
+#define TUB__TRY(expression)                                                                       \
+    do {                                                                                           \
+        tub_status tub__try_ = (expression);                                                       \
+        if (tub__try_ != TUB_OK) {                                                                 \
+            return tub__try_;                                                                      \
+        }                                                                                          \
     } while (0)
 
 #endif

@@ -2,20 +2,20 @@
 /* Reading, mapping and appending to files, and path arithmetic. */
 #include "base/file.h"
 
+#include "base/error.h"
+#include "base/file_parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/error.h"
-#include "base/file_parts.h"
 
-tub_status tub__map_open(const char *path, tub__map *out, tub_error *err)
-{
+tub_status tub__map_open(const char *path, tub__map *out, tub_error *err) {
     struct stat st;
     tub_status status = TUB_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* without waiting for a pipe's other end */
+    int fd =
+        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* without waiting for a pipe's other end */
     if (fd < 0) {
         return tub__fail_errno(err, errno, "%s", path);
     }
@@ -29,7 +29,8 @@ tub_status tub__map_open(const char *path, tub__map *out, tub_error *err)
     } else {
         void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED) {
-            status = tub__fail_errno(err, errno, "%s: mapping %lld bytes", path, (long long)st.st_size);
+            status =
+                tub__fail_errno(err, errno, "%s: mapping %lld bytes", path, (long long)st.st_size);
         } else {
             *out = (tub__map){data, (size_t)st.st_size};
         }
@@ -38,8 +39,7 @@ tub_status tub__map_open(const char *path, tub__map *out, tub_error *err)
     return status;
 }
 
-void tub__map_close(tub__map *map)
-{
+void tub__map_close(tub__map *map) {
     if (map->data != NULL) {
         munmap((void *)map->data, map->size);
     }
@@ -47,8 +47,7 @@ void tub__map_close(tub__map *map)
 }
 
 /* Reads up to `size` bytes, fewer only at the end; -1 with errno on failure. */
-static ssize_t read_fully(int fd, char *to, size_t size)
-{
+static ssize_t read_fully(int fd, char *to, size_t size) {
     size_t used = 0;
     while (used < size) {
         ssize_t n = read(fd, to + used, size - used);
@@ -64,10 +63,10 @@ static ssize_t read_fully(int fd, char *to, size_t size)
     return (ssize_t)used;
 }
 
-/* Reads what is left of fd into a block that grows from `room` bytes on. On failure *text is the caller's to free, too. */
-static tub_status read_growing(const tub_allocator *a, int fd, const char *path, size_t room, size_t limit,
-                               void **text, size_t *size, tub_error *err)
-{
+/* Reads what is left of fd into a block that grows from `room` bytes on. On failure *text is the
+ * caller's to free, too. */
+static tub_status read_growing(const tub_allocator *a, int fd, const char *path, size_t room,
+                               size_t limit, void **text, size_t *size, tub_error *err) {
     size_t used = 0;
     TUB__TRY(tub__alloc(a, room + 1, text, err));
     for (;;) {
@@ -90,9 +89,8 @@ static tub_status read_growing(const tub_allocator *a, int fd, const char *path,
     return TUB_OK;
 }
 
-tub_status tub__file_read(const tub_allocator *a, const char *path, size_t limit, char **out, size_t *size,
-                          tub_error *err)
-{
+tub_status tub__file_read(const tub_allocator *a, const char *path, size_t limit, char **out,
+                          size_t *size, tub_error *err) {
     enum { FIRST_ROOM = 4096 }; /* for pipes and other files that don't know their size */
     struct stat st;
     void *text = NULL;
@@ -122,8 +120,7 @@ tub_status tub__file_read(const tub_allocator *a, const char *path, size_t limit
     return TUB_OK;
 }
 
-bool tub__write_fully(int fd, const void *data, size_t size)
-{
+bool tub__write_fully(int fd, const void *data, size_t size) {
     const char *from = data;
     while (size > 0) {
         ssize_t n = write(fd, from, size);
@@ -139,8 +136,7 @@ bool tub__write_fully(int fd, const void *data, size_t size)
     return true;
 }
 
-tub_status tub__file_append(const char *path, const void *data, size_t size, tub_error *err)
-{
+tub_status tub__file_append(const char *path, const void *data, size_t size, tub_error *err) {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
         return tub__fail_errno(err, errno, "%s", path);
@@ -162,19 +158,17 @@ tub_status tub__file_append(const char *path, const void *data, size_t size, tub
     return status;
 }
 
-bool tub__file_exists(const char *path)
-{
+bool tub__file_exists(const char *path) {
     return access(path, F_OK) == 0;
 }
 
-bool tub__is_folder(const char *path)
-{
+bool tub__is_folder(const char *path) {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-tub_status tub__path_join(const tub_allocator *a, const char *folder, const char *name, char **out, tub_error *err)
-{
+tub_status tub__path_join(const tub_allocator *a, const char *folder, const char *name, char **out,
+                          tub_error *err) {
     size_t length = strlen(folder), rest = strlen(name) + 1;
     size_t slash = length > 0 && folder[length - 1] != '/';
     void *block;
@@ -189,8 +183,7 @@ tub_status tub__path_join(const tub_allocator *a, const char *folder, const char
     return TUB_OK;
 }
 
-const char *tub__path_name(const char *path)
-{
+const char *tub__path_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash == NULL ? path : slash + 1;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files and folders: whole reads, memory maps, and writing that a kill at any instant can't leave half done. */
+/* Files and folders: whole reads, memory maps, and writing that a kill at any instant can't leave
+ * half done. */
 #ifndef TUB__BASE_FILE_H
 #define TUB__BASE_FILE_H
 
+#include "base/alloc.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "base/alloc.h"
 
 /* A read-only map of a whole file. A zero-length file has data NULL and size 0. */
 typedef struct tub__map {
@@ -17,11 +18,13 @@ typedef struct tub__map {
 TUB_MUST_USE tub_status tub__map_open(const char *path, tub__map *out, tub_error *err);
 void tub__map_close(tub__map *map);
 
-/* Reads a whole file of at most `limit` bytes; *out is zero-terminated one byte past the end, owned by the caller. */
-TUB_MUST_USE tub_status tub__file_read(const tub_allocator *a, const char *path, size_t limit, char **out,
-                                       size_t *size, tub_error *err);
+/* Reads a whole file of at most `limit` bytes; *out is zero-terminated one byte past the end,
+ * owned by the caller. */
+TUB_MUST_USE tub_status tub__file_read(const tub_allocator *a, const char *path, size_t limit,
+                                       char **out, size_t *size, tub_error *err);
 
-/* Atomic replacement of one file: bytes go to a temporary file beside it; commit does fsync, rename, fsync of the folder. */
+/* Atomic replacement of one file: bytes go to a temporary file beside it; commit does fsync,
+ * rename, fsync of the folder. */
 typedef struct tub__writer {
     int fd; /* -1 when closed */
     char *path;
@@ -29,38 +32,46 @@ typedef struct tub__writer {
     const tub_allocator *allocator;
 } tub__writer;
 
-TUB_MUST_USE tub_status tub__writer_open(const tub_allocator *a, const char *path, tub__writer *w, tub_error *err);
-TUB_MUST_USE tub_status tub__writer_write(tub__writer *w, const void *data, size_t size, tub_error *err);
+TUB_MUST_USE tub_status tub__writer_open(const tub_allocator *a, const char *path, tub__writer *w,
+                                         tub_error *err);
+TUB_MUST_USE tub_status tub__writer_write(tub__writer *w, const void *data, size_t size,
+                                          tub_error *err);
 TUB_MUST_USE tub_status tub__writer_commit(tub__writer *w, tub_error *err); /* closes in any case */
-void tub__writer_abort(tub__writer *w);                                     /* removes the temporary; accepts closed */
+void tub__writer_abort(tub__writer *w); /* removes the temporary; accepts closed */
 /* Both in one call. */
-TUB_MUST_USE tub_status tub__file_write(const tub_allocator *a, const char *path, const void *data, size_t size,
-                                        tub_error *err);
+TUB_MUST_USE tub_status tub__file_write(const tub_allocator *a, const char *path, const void *data,
+                                        size_t size, tub_error *err);
 
 /* Adds bytes at the end of a file (made when missing) and flushes them to disk: for logs. */
-TUB_MUST_USE tub_status tub__file_append(const char *path, const void *data, size_t size, tub_error *err);
+TUB_MUST_USE tub_status tub__file_append(const char *path, const void *data, size_t size,
+                                         tub_error *err);
 
 bool tub__file_exists(const char *path);
 bool tub__is_folder(const char *path);
 /* Creates a folder and its missing parents; an existing one is fine. */
 TUB_MUST_USE tub_status tub__folder_create(const char *path, tub_error *err);
 /* Removes a folder and what is in it; never follows links; a missing folder is fine. */
-TUB_MUST_USE tub_status tub__folder_remove(const tub_allocator *a, const char *path, tub_error *err);
-/* A new empty folder beside `path` ("path.tmp-XXXXXX") to fill and then rename onto `path`. *out is the caller's. */
-TUB_MUST_USE tub_status tub__folder_temporary(const tub_allocator *a, const char *path, char **out, tub_error *err);
-/* Renames a filled temporary folder to `path`. An existing folder with files in it is TUB_E_EXISTS or, with replace, makes way in one
- * step (exchanged, then removed). On failure the temporary folder is still the caller's to remove. */
-TUB_MUST_USE tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, const char *path,
-                                           bool replace, tub_error *err);
+TUB_MUST_USE tub_status tub__folder_remove(const tub_allocator *a, const char *path,
+                                           tub_error *err);
+/* A new empty folder beside `path` ("path.tmp-XXXXXX") to fill and then rename onto `path`. *out
+ * is the caller's. */
+TUB_MUST_USE tub_status tub__folder_temporary(const tub_allocator *a, const char *path, char **out,
+                                              tub_error *err);
+/* Renames a filled temporary folder to `path`. An existing folder with files in it is TUB_E_EXISTS
+ * or, with replace, makes way in one step (exchanged, then removed). On failure the temporary
+ * folder is still the caller's to remove. */
+TUB_MUST_USE tub_status tub__folder_commit(const tub_allocator *a, const char *temporary,
+                                           const char *path, bool replace, tub_error *err);
 
-/* Removes the temporary files and folders ("NAME.tmp-XXXXXX") that a kill left in a folder; a missing folder is fine. Only for
- * folders that nobody else is writing to. */
-TUB_MUST_USE tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder, tub_error *err);
+/* Removes the temporary files and folders ("NAME.tmp-XXXXXX") that a kill left in a folder; a
+ * missing folder is fine. Only for folders that nobody else is writing to. */
+TUB_MUST_USE tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder,
+                                                tub_error *err);
 #define TUB__TEMPORARY_MARK ".tmp-"
 
 /* "a/b" from "a" and "b"; the caller owns *out. */
-TUB_MUST_USE tub_status tub__path_join(const tub_allocator *a, const char *folder, const char *name, char **out,
-                                       tub_error *err);
+TUB_MUST_USE tub_status tub__path_join(const tub_allocator *a, const char *folder, const char *name,
+                                       char **out, tub_error *err);
 /* The last component of a path; points into it. */
 const char *tub__path_name(const char *path);
 

@@ -10,9 +10,10 @@ enum { TUB__TEMPORARY_TRIES = 100 };
 /* write(2) until all is out; false with errno. */
 bool tub__write_fully(int fd, const void *data, size_t size);
 
-/* path without trailing slashes, then ".tmp-" and six letters or digits that differ from call to call. attempt: 0, 1, … */
-TUB_MUST_USE tub_status tub__temporary_name(const tub_allocator *a, const char *path, unsigned attempt, char **out,
-                                            tub_error *err);
+/* path without trailing slashes, then ".tmp-" and six letters or digits that differ from call to
+ * call. attempt: 0, 1, … */
+TUB_MUST_USE tub_status tub__temporary_name(const tub_allocator *a, const char *path,
+                                            unsigned attempt, char **out, tub_error *err);
 
 /* fsync of the folder that holds path, so that a rename in it survives a power cut. */
 TUB_MUST_USE tub_status tub__sync_parent(const tub_allocator *a, const char *path, tub_error *err);

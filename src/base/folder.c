@@ -2,6 +2,8 @@
 /* Folders: making, removing, and putting a filled one in place in one step. */
 #include "base/file.h"
 
+#include "base/error.h"
+#include "base/file_parts.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,13 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/error.h"
-#include "base/file_parts.h"
 
 enum { PATH_ROOM = 4096 };
 
-tub_status tub__folder_create(const char *path, tub_error *err)
-{
+tub_status tub__folder_create(const char *path, tub_error *err) {
     char part[PATH_ROOM];
     size_t length = strlen(path);
     if (length == 0 || length >= sizeof part) {
@@ -29,8 +28,9 @@ tub_status tub__folder_create(const char *path, tub_error *err)
         char end = part[i];
         part[i] = '\0';
         if (mkdir(part, 0777) != 0 && (errno != EEXIST || !tub__is_folder(part))) {
-            return errno == EEXIST ? tub__fail(err, TUB_E_EXISTS, "%s: is a file, not a folder", part)
-                                   : tub__fail_errno(err, errno, "%s: making the folder", part);
+            return errno == EEXIST
+                       ? tub__fail(err, TUB_E_EXISTS, "%s: is a file, not a folder", part)
+                       : tub__fail_errno(err, errno, "%s: making the folder", part);
         }
         part[i] = end;
     }
@@ -38,8 +38,7 @@ tub_status tub__folder_create(const char *path, tub_error *err)
 }
 
 /* Removes what is in the folder open as fd, which it closes; 0 or an errno. */
-static int remove_contents(int fd)
-{
+static int remove_contents(int fd) {
     DIR *folder = fdopendir(fd);
     if (folder == NULL) {
         int failure = errno;
@@ -72,8 +71,7 @@ static int remove_contents(int fd)
     return failure;
 }
 
-tub_status tub__folder_remove(const tub_allocator *a, const char *path, tub_error *err)
-{
+tub_status tub__folder_remove(const tub_allocator *a, const char *path, tub_error *err) {
     (void)a;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
@@ -86,8 +84,8 @@ tub_status tub__folder_remove(const tub_allocator *a, const char *path, tub_erro
     return failure == 0 ? TUB_OK : tub__fail_errno(err, failure, "%s: removing the folder", path);
 }
 
-tub_status tub__folder_temporary(const tub_allocator *a, const char *path, char **out, tub_error *err)
-{
+tub_status tub__folder_temporary(const tub_allocator *a, const char *path, char **out,
+                                 tub_error *err) {
     for (unsigned attempt = 0; attempt < TUB__TEMPORARY_TRIES; attempt++) {
         char *name;
         TUB__TRY(tub__temporary_name(a, path, attempt, &name, err));
@@ -105,15 +103,16 @@ tub_status tub__folder_temporary(const tub_allocator *a, const char *path, char 
 }
 
 /* Puts the new folder in the place of the old one, which lies at `temporary` afterwards. */
-static tub_status exchange(const tub_allocator *a, const char *temporary, const char *path, tub_error *err)
-{
+static tub_status exchange(const tub_allocator *a, const char *temporary, const char *path,
+                           tub_error *err) {
     if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
         return TUB_OK;
     }
     if (errno != EINVAL && errno != ENOSYS) {
         return tub__fail_errno(err, errno, "%s", path);
     }
-    /* A file system without exchange: for an instant there is neither, but both lie beside it, whole. */
+    /* A file system without exchange: for an instant there is neither, but both lie beside it,
+     * whole. */
     char *aside;
     TUB__TRY(tub__folder_temporary(a, path, &aside, err));
     tub_status status = TUB_OK;
@@ -124,9 +123,8 @@ static tub_status exchange(const tub_allocator *a, const char *temporary, const 
     return status;
 }
 
-tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, const char *path, bool replace,
-                              tub_error *err)
-{
+tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, const char *path,
+                              bool replace, tub_error *err) {
     TUB__TRY(tub__sync_folder(temporary, err));
     if (rename(temporary, path) == 0) { /* nothing there, or an empty folder */
         return tub__sync_parent(a, path, err);
@@ -143,8 +141,7 @@ tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, con
 }
 
 /* True for "…tmp-XXXXXX", the names that tub__temporary_name makes. */
-static bool is_temporary(const char *name)
-{
+static bool is_temporary(const char *name) {
     enum { RANDOM = 6 };
     const size_t mark = strlen(TUB__TEMPORARY_MARK);
     size_t length = strlen(name);
@@ -152,8 +149,7 @@ static bool is_temporary(const char *name)
            memcmp(name + length - RANDOM - mark, TUB__TEMPORARY_MARK, mark) == 0;
 }
 
-tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder, tub_error *err)
-{
+tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder, tub_error *err) {
     DIR *open_folder = opendir(folder);
     if (open_folder == NULL) {
         return errno == ENOENT ? TUB_OK : tub__fail_errno(err, errno, "%s", folder);

@@ -15,15 +15,14 @@ static const uint32_t table[64] = {
     0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
     0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
 };
-static const unsigned char shift[4][4] = {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
+static const unsigned char shift[4][4] = {
+    {7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
 
-static uint32_t little_endian(const unsigned char *p)
-{
+static uint32_t little_endian(const unsigned char *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static void transform(uint32_t state[4], const unsigned char *block)
-{
+static void transform(uint32_t state[4], const unsigned char *block) {
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
     for (unsigned i = 0; i < 64; i++) {
         uint32_t f;
@@ -54,13 +53,11 @@ static void transform(uint32_t state[4], const unsigned char *block)
     state[3] += d;
 }
 
-void tub__md5_init(tub__md5 *m)
-{
+void tub__md5_init(tub__md5 *m) {
     *m = (tub__md5){.state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476}};
 }
 
-void tub__md5_update(tub__md5 *m, const void *data, size_t size)
-{
+void tub__md5_update(tub__md5 *m, const void *data, size_t size) {
     const unsigned char *p = data;
     size_t held = (size_t)(m->bytes % 64);
     m->bytes += size;
@@ -84,8 +81,7 @@ void tub__md5_update(tub__md5 *m, const void *data, size_t size)
     }
 }
 
-void tub__md5_finish(tub__md5 *m, char hex[33])
-{
+void tub__md5_finish(tub__md5 *m, char hex[33]) {
     static const unsigned char padding[64] = {0x80};
     unsigned char length[8];
     uint64_t bits = m->bytes * 8;

@@ -2,13 +2,13 @@
 /* Finding and opening modules, and the sentence for a missing one. */
 #include "base/module.h"
 
+#include "base/error.h"
 #include <assert.h>
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/error.h"
 
 enum { PATH_ROOM = 4096 };
 
@@ -20,8 +20,7 @@ static const struct known_module {
     {"net", "downloading", "libcurl", "libcurl4", "libcurl4-openssl-dev"},
 };
 
-static const struct known_module *find_known(const char *name)
-{
+static const struct known_module *find_known(const char *name) {
     for (size_t i = 0; i < sizeof known_modules / sizeof known_modules[0]; i++) {
         if (strcmp(known_modules[i].name, name) == 0) {
             return &known_modules[i];
@@ -30,29 +29,29 @@ static const struct known_module *find_known(const char *name)
     return NULL;
 }
 
-static tub_status missing(const char *name, const char *looked_in, tub_error *err)
-{
+static tub_status missing(const char *name, const char *looked_in, tub_error *err) {
     const struct known_module *m = find_known(name);
     if (m == NULL) {
         return tub__fail(err, TUB_E_MODULE, "there is no module '%s'", name);
     }
     return tub__fail(err, TUB_E_MODULE,
-                     "%s needs the module mod-%s (library %s), which is not installed: run 'apt-get install %s' and "
+                     "%s needs the module mod-%s (library %s), which is not installed: run "
+                     "'apt-get install %s' and "
                      "build tubelet again (looked in %.200s)",
                      m->feature, name, m->library, m->build_package, looked_in);
 }
 
-static tub_status broken(const char *name, const char *reason, tub_error *err)
-{
+static tub_status broken(const char *name, const char *reason, tub_error *err) {
     const struct known_module *m = find_known(name);
-    return tub__fail(err, TUB_E_MODULE, "%s needs the module mod-%s, which can't be loaded: run 'apt-get install %s' (%.300s)",
-                     m == NULL ? "this" : m->feature, name, m == NULL ? "tubelet" : m->run_package,
-                     reason == NULL ? "no reason given" : reason);
+    return tub__fail(
+        err, TUB_E_MODULE,
+        "%s needs the module mod-%s, which can't be loaded: run 'apt-get install %s' (%.300s)",
+        m == NULL ? "this" : m->feature, name, m == NULL ? "tubelet" : m->run_package,
+        reason == NULL ? "no reason given" : reason);
 }
 
 /* Cuts the last component off a path; false when there is none. */
-static bool cut(char *path)
-{
+static bool cut(char *path) {
     char *slash = strrchr(path, '/');
     if (slash == NULL || slash == path) {
         return false;
@@ -61,35 +60,37 @@ static bool cut(char *path)
     return true;
 }
 
-/* Tries one folder: "ROOT" + "SUFFIX/mod-NAME.so". *handle stays NULL when there is no such file. */
-static tub_status try_folder(const char *root, const char *suffix, const char *name, void **handle, tub_error *err)
-{
+/* Tries one folder: "ROOT" + "SUFFIX/mod-NAME.so". *handle stays NULL when there is no such
+ * file. */
+static tub_status try_folder(const char *root, const char *suffix, const char *name, void **handle,
+                             tub_error *err) {
     char path[PATH_ROOM];
     int n = snprintf(path, sizeof path, "%s%s/mod-%s.so", root, suffix, name);
     if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK) != 0) {
         return TUB_OK;
     }
-    /* NODELETE: libraries behind a module may have registered things with libc that must not vanish. */
+    /* NODELETE: libraries behind a module may have registered things with libc that must not
+     * vanish. */
     *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     return *handle == NULL ? broken(name, dlerror(), err) : TUB_OK;
 }
 
 /* Beside the shared library: build/src/modules, or $libdir/tubelet wherever the tree was moved. */
-static tub_status try_beside_library(const char *name, void **handle, tub_error *err)
-{
+static tub_status try_beside_library(const char *name, void **handle, tub_error *err) {
     Dl_info info;
     char folder[PATH_ROOM];
     if (dladdr((const void *)&known_modules, &info) == 0 || info.dli_fname == NULL ||
-        (size_t)snprintf(folder, sizeof folder, "%s", info.dli_fname) >= sizeof folder || !cut(folder)) {
+        (size_t)snprintf(folder, sizeof folder, "%s", info.dli_fname) >= sizeof folder ||
+        !cut(folder)) {
         return TUB_OK;
     }
     TUB__TRY(try_folder(folder, "/modules", name, handle, err));
     return *handle != NULL ? TUB_OK : try_folder(folder, "/tubelet", name, handle, err);
 }
 
-/* A program of the build that holds the library itself (tests): build/tests/unit/x looks in build/src/modules. */
-static tub_status try_beside_program(const char *name, void **handle, tub_error *err)
-{
+/* A program of the build that holds the library itself (tests): build/tests/unit/x looks in
+ * build/src/modules. */
+static tub_status try_beside_program(const char *name, void **handle, tub_error *err) {
     char folder[PATH_ROOM];
     ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
     if (n <= 0) {
@@ -106,9 +107,9 @@ static tub_status try_beside_program(const char *name, void **handle, tub_error 
     return TUB_OK;
 }
 
-static tub_status find_and_open(tub_context *ctx, const char *name, void **handle, tub_error *err)
-{
-    const char *folder = ctx->module_folder != NULL ? ctx->module_folder : secure_getenv("TUBELET_MODULES");
+static tub_status find_and_open(tub_context *ctx, const char *name, void **handle, tub_error *err) {
+    const char *folder =
+        ctx->module_folder != NULL ? ctx->module_folder : secure_getenv("TUBELET_MODULES");
     *handle = NULL;
     if (folder != NULL && folder[0] != '\0') {
         TUB__TRY(try_folder(folder, "", name, handle, err));
@@ -125,8 +126,8 @@ static tub_status find_and_open(tub_context *ctx, const char *name, void **handl
 }
 
 /* With the lock held. */
-static tub_status open_locked(tub_context *ctx, const char *name, const void **table, tub_error *err)
-{
+static tub_status open_locked(tub_context *ctx, const char *name, const void **table,
+                              tub_error *err) {
     for (int i = 0; i < ctx->module_count; i++) {
         if (strcmp(ctx->modules[i].name, name) == 0) {
             *table = ctx->modules[i].table;
@@ -148,8 +149,8 @@ static tub_status open_locked(tub_context *ctx, const char *name, const void **t
     return TUB_OK;
 }
 
-tub_status tub__module_open(tub_context *ctx, const char *name, const void **table, tub_error *err)
-{
+tub_status tub__module_open(tub_context *ctx, const char *name, const void **table,
+                            tub_error *err) {
     assert(strlen(name) < sizeof ctx->modules[0].name);
     pthread_mutex_lock(&ctx->module_lock);
     tub_status status = open_locked(ctx, name, table, err);
@@ -157,8 +158,7 @@ tub_status tub__module_open(tub_context *ctx, const char *name, const void **tab
     return status;
 }
 
-void tub__modules_close(tub_context *ctx)
-{
+void tub__modules_close(tub_context *ctx) {
     while (ctx->module_count > 0) {
         dlclose(ctx->modules[--ctx->module_count].handle);
     }

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Modules: shared objects that carry a heavy or differently licensed library, opened on first use. */
+/* Modules: shared objects that carry a heavy or differently licensed library, opened on first
+ * use. */
 #ifndef TUB__BASE_MODULE_H
 #define TUB__BASE_MODULE_H
 
 #include "base/context.h"
 
-/* Opens mod-NAME.so once per context (from the context's module folder if it names one, else $TUBELET_MODULES if set, else from where the
- * library lies: its build folder's or installation's modules, else the configured $libdir/tubelet) and
- * returns the address of its function table, the object `tub__module_table`. A missing module is one sentence: the feature, the Debian
- * package whose library it needs, and the command that installs it. Thread-safe. */
-TUB_MUST_USE tub_status tub__module_open(tub_context *ctx, const char *name, const void **table, tub_error *err);
+/* Opens mod-NAME.so once per context (from the context's module folder if it names one, else
+ * $TUBELET_MODULES if set, else from where the library lies: its build folder's or installation's
+ * modules, else the configured $libdir/tubelet) and returns the address of its function table, the
+ * object `tub__module_table`. A missing module is one sentence: the feature, the Debian package
+ * whose library it needs, and the command that installs it. Thread-safe. */
+TUB_MUST_USE tub_status tub__module_open(tub_context *ctx, const char *name, const void **table,
+                                         tub_error *err);
 
 /* Closes what was opened; the context's destruction calls it. */
 void tub__modules_close(tub_context *ctx);
@@ -17,8 +20,8 @@ void tub__modules_close(tub_context *ctx);
 /* mod-yaml: YAML 1.2 text to JSON text. */
 typedef struct tub__yaml_module {
     int version; /* 1 */
-    /* Plain scalars follow the YAML 1.2 core schema; aliases are limited; duplicate keys are refused. *json is from malloc,
-     * released by release(). The error names line and column. */
+    /* Plain scalars follow the YAML 1.2 core schema; aliases are limited; duplicate keys are
+     * refused. *json is from malloc, released by release(). The error names line and column. */
     tub_status (*to_json)(const char *text, size_t size, char **json, tub_error *err);
     void (*release)(char *json);
 } tub__yaml_module;
@@ -26,11 +29,13 @@ typedef struct tub__yaml_module {
 /* mod-net: HTTP(S) and file:// download. */
 typedef struct tub__net_module {
     int version; /* 1 */
-    /* Appends the resource's bytes from `offset` on to the open file descriptor. If the server ignores the range, truncates first. progress
-     * (may be NULL) gets bytes so far and in all (0 unknown) and returns non-zero to cancel. */
+    /* Appends the resource's bytes from `offset` on to the open file descriptor. If the server
+     * ignores the range, truncates first. progress (may be NULL) gets bytes so far and in all (0
+     * unknown) and returns non-zero to cancel. */
     tub_status (*download)(const char *url, int fd, unsigned long long offset,
-                           int (*progress)(void *user, unsigned long long done, unsigned long long total), void *user,
-                           tub_error *err);
+                           int (*progress)(void *user, unsigned long long done,
+                                           unsigned long long total),
+                           void *user, tub_error *err);
 } tub__net_module;
 
 #endif

@@ -2,23 +2,22 @@
 /* Philox 4x32-10 and the draws made from its words. */
 #include "base/philox.h"
 
+#include "base/scalar.h"
 #include <assert.h>
 #include <math.h>
-#include "base/scalar.h"
 
 /* Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", table 2. */
 enum { ROUNDS = 10 };
 static const uint32_t multiplier[2] = {0xD2511F53u, 0xCD9E8D57u};
 static const uint32_t weyl[2] = {0x9E3779B9u, 0xBB67AE85u};
 
-tub__key tub__random_key(uint64_t seed, tub__purpose purpose)
-{
-    /* An odd multiplier spreads the small purpose numbers over the word, so that seeds counted up by 2^32 do not meet them. */
+tub__key tub__random_key(uint64_t seed, tub__purpose purpose) {
+    /* An odd multiplier spreads the small purpose numbers over the word, so that seeds counted up
+     * by 2^32 do not meet them. */
     return (tub__key){{(uint32_t)seed, (uint32_t)(seed >> 32) ^ (uint32_t)purpose * 0x85EBCA6Bu}};
 }
 
-void tub__philox(tub__key key, const uint32_t counter[4], uint32_t out[4])
-{
+void tub__philox(tub__key key, const uint32_t counter[4], uint32_t out[4]) {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
     uint32_t k0 = key.word[0], k1 = key.word[1];
     for (int round = 0; round < ROUNDS; round++) {
@@ -37,13 +36,11 @@ void tub__philox(tub__key key, const uint32_t counter[4], uint32_t out[4])
     out[3] = c3;
 }
 
-tub__random tub__random_start(tub__key key, uint32_t c1, uint32_t c2, uint32_t c3)
-{
+tub__random tub__random_start(tub__key key, uint32_t c1, uint32_t c2, uint32_t c3) {
     return (tub__random){.key = key, .counter = {0, c1, c2, c3}};
 }
 
-uint32_t tub__random_word(tub__random *r)
-{
+uint32_t tub__random_word(tub__random *r) {
     if (r->left == 0) {
         tub__philox(r->key, r->counter, r->word);
         r->counter[0]++; /* 2^34 words to a stream: none comes near it */
@@ -52,24 +49,22 @@ uint32_t tub__random_word(tub__random *r)
     return r->word[4 - r->left--];
 }
 
-double tub__random_double(tub__random *r)
-{
+double tub__random_double(tub__random *r) {
     uint32_t high = tub__random_word(r);
     uint32_t low = tub__random_word(r);
     return tub__unit_double(high, low);
 }
 
-double tub__random_normal(tub__random *r)
-{
+double tub__random_normal(tub__random *r) {
     double u = 1.0 - tub__random_double(r); /* (0, 1]: its logarithm is finite */
     double turn = tub__random_double(r);
     return sqrt(-2.0 * tub__log(u)) * tub__cos(0x1.921fb54442d18p+2 * turn);
 }
 
-uint32_t tub__random_below(tub__random *r, uint32_t n)
-{
+uint32_t tub__random_below(tub__random *r, uint32_t n) {
     assert(n >= 1);
-    /* Lemire, "Fast random integer generation in an interval" (2019): the low half says when a draw must be refused. */
+    /* Lemire, "Fast random integer generation in an interval" (2019): the low half says when a
+     * draw must be refused. */
     uint64_t product = (uint64_t)tub__random_word(r) * n;
     if ((uint32_t)product < n) {
         uint32_t threshold = (0u - n) % n;
@@ -80,8 +75,7 @@ uint32_t tub__random_below(tub__random *r, uint32_t n)
     return (uint32_t)(product >> 32);
 }
 
-void tub__permutation(uint64_t seed, uint32_t epoch, size_t n, uint32_t *order)
-{
+void tub__permutation(uint64_t seed, uint32_t epoch, size_t n, uint32_t *order) {
     assert(n <= UINT32_MAX);
     tub__random r = tub__random_start(tub__random_key(seed, TUB__RANDOM_SHUFFLE), 0, 0, epoch);
     for (size_t i = 0; i < n; i++) {

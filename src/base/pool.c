@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Workers that spin, then yield, then sleep between regions, and an end barrier that does the same.
+/* Workers that spin, then yield, then sleep between regions, and an end barrier that does the
+ * same.
  *
  *      caller                               worker
  *      function, argument, left = n - 1     waits until epoch differs from the last one it saw
@@ -7,23 +8,25 @@
  *      function(argument, 0)                left - 1
  *      waits until left is 0           <--
  *
- * Nobody takes a lock while the other side is awake. Who goes to sleep first announces it (asleep or caller_asleep) and then looks at
- * the counter once more under the lock; who changes a counter looks for sleepers afterwards. Both are sequentially consistent,
- * so at least one of the two sees the other, and no wake-up is lost. */
+ * Nobody takes a lock while the other side is awake. Who goes to sleep first announces it (asleep
+ * or caller_asleep) and then looks at the counter once more under the lock; who changes a counter
+ * looks for sleepers afterwards. Both are sequentially consistent, so at least one of the two sees
+ * the other, and no wake-up is lost. */
 #include "base/pool.h"
 
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fpenv.h"
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include "base/clock.h"
-#include "base/error.h"
-#include "base/fpenv.h"
 
-/* How long to wait before sleeping. Yielding costs nothing on an idle core and gives a busy one away at once. */
-#define SPIN_SECONDS 30e-6
-#define YIELD_SECONDS 200e-6
-#define CROWDED_SPIN_SECONDS 1e-6
+/* How long to wait before sleeping. Yielding costs nothing on an idle core and gives a busy one
+ * away at once. */
+#define SPIN_SECONDS          30e-6
+#define YIELD_SECONDS         200e-6
+#define CROWDED_SPIN_SECONDS  1e-6
 #define CROWDED_YIELD_SECONDS 20e-6
 
 typedef struct worker {
@@ -49,19 +52,17 @@ struct tub__pool {
     atomic_bool caller_asleep;            /* the caller waits on end */
 };
 
-int tub__available_cores(void)
-{
+int tub__available_cores(void) {
     cpu_set_t set;
     CPU_ZERO(&set);
     if (sched_getaffinity(0, sizeof set, &set) != 0) {
-        return 1; /* more processors than a set holds, or no such call: one thread is always right */
+        return 1; /* more processors than a set holds: one thread is always right */
     }
     int cores = CPU_COUNT(&set);
     return cores < 1 ? 1 : cores;
 }
 
-static inline void relax(void)
-{
+static inline void relax(void) {
 #if defined __x86_64__
     __builtin_ia32_pause();
 #elif defined __aarch64__
@@ -69,20 +70,18 @@ static inline void relax(void)
 #endif
 }
 
-static bool region_begun(const tub__pool *pool, unsigned seen)
-{
+static bool region_begun(const tub__pool *pool, unsigned seen) {
     return atomic_load(&pool->epoch) != seen;
 }
 
-static bool region_done(const tub__pool *pool, unsigned unused)
-{
+static bool region_done(const tub__pool *pool, unsigned unused) {
     (void)unused;
     return atomic_load(&pool->left) == 0;
 }
 
 /* Waits awake for a condition; false when the time is over and it is better to sleep. */
-static bool wait_awake(const tub__pool *pool, bool (*done)(const tub__pool *, unsigned), unsigned seen)
-{
+static bool wait_awake(const tub__pool *pool, bool (*done)(const tub__pool *, unsigned),
+                       unsigned seen) {
     enum { LOOKS = 32 }; /* between two looks at the clock */
     double start = 0.0;
     double waited = 0.0;
@@ -107,8 +106,7 @@ static bool wait_awake(const tub__pool *pool, bool (*done)(const tub__pool *, un
     }
 }
 
-static void wait_for_region(tub__pool *pool, unsigned seen)
-{
+static void wait_for_region(tub__pool *pool, unsigned seen) {
     if (wait_awake(pool, region_begun, seen)) {
         return;
     }
@@ -121,8 +119,7 @@ static void wait_for_region(tub__pool *pool, unsigned seen)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void wait_for_end(tub__pool *pool)
-{
+static void wait_for_end(tub__pool *pool) {
     if (wait_awake(pool, region_done, 0)) {
         return;
     }
@@ -135,8 +132,7 @@ static void wait_for_end(tub__pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void begin_region(tub__pool *pool)
-{
+static void begin_region(tub__pool *pool) {
     atomic_fetch_add(&pool->epoch, 1);
     if (atomic_load(&pool->asleep) > 0) {
         pthread_mutex_lock(&pool->lock);
@@ -145,8 +141,7 @@ static void begin_region(tub__pool *pool)
     }
 }
 
-static void *work(void *argument)
-{
+static void *work(void *argument) {
     worker *self = argument;
     tub__pool *pool = self->pool;
     (void)tub__fpenv_enter(); /* for the thread's whole life */
@@ -165,8 +160,7 @@ static void *work(void *argument)
 }
 
 /* Starts the workers with all signals blocked: handlers run on the threads of the caller. */
-static int start_workers(tub__pool *pool)
-{
+static int start_workers(tub__pool *pool) {
     sigset_t all, before;
     int failure = 0;
     sigfillset(&all);
@@ -183,8 +177,7 @@ static int start_workers(tub__pool *pool)
     return failure;
 }
 
-tub_status tub__pool_create(const tub_allocator *a, int threads, tub__pool **out, tub_error *err)
-{
+tub_status tub__pool_create(const tub_allocator *a, int threads, tub__pool **out, tub_error *err) {
     void *block, *workers;
     if (threads < 1 || threads > TUB__POOL_LIMIT) {
         return tub__fail(err, TUB_E_ARGUMENT, "%d threads: give 1 to %d", threads, TUB__POOL_LIMIT);
@@ -215,8 +208,7 @@ tub_status tub__pool_create(const tub_allocator *a, int threads, tub__pool **out
     return TUB_OK;
 }
 
-void tub__pool_destroy(tub__pool *pool)
-{
+void tub__pool_destroy(tub__pool *pool) {
     if (pool == NULL) {
         return;
     }
@@ -232,13 +224,11 @@ void tub__pool_destroy(tub__pool *pool)
     tub__free(pool->allocator, pool);
 }
 
-int tub__pool_threads(const tub__pool *pool)
-{
+int tub__pool_threads(const tub__pool *pool) {
     return pool->threads;
 }
 
-void tub__pool_run(tub__pool *pool, tub__pool_fn *fn, void *argument)
-{
+void tub__pool_run(tub__pool *pool, tub__pool_fn *fn, void *argument) {
     tub__fpenv saved = tub__fpenv_enter();
     if (pool->threads > 1) {
         pool->function = fn;

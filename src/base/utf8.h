@@ -7,8 +7,7 @@
 
 /* Bytes of the valid sequence that begins at s, of which `left` bytes (at least 1) are there; 0
  * when there is none. */
-static inline size_t tub__utf8_length(const unsigned char *s, size_t left)
-{
+static inline size_t tub__utf8_length(const unsigned char *s, size_t left) {
     if (s[0] < 0x80) {
         return 1;
     }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Replacing one file so that a kill or a full disk at any instant leaves the old one or the new one, whole. */
+/* Replacing one file so that a kill or a full disk at any instant leaves the old one or the new
+ * one, whole. */
 #include "base/file.h"
 
+#include "base/error.h"
+#include "base/file_parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,12 +12,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "base/error.h"
-#include "base/file_parts.h"
 
-tub_status tub__temporary_name(const tub_allocator *a, const char *path, unsigned attempt, char **out,
-                               tub_error *err)
-{
+tub_status tub__temporary_name(const tub_allocator *a, const char *path, unsigned attempt,
+                               char **out, tub_error *err) {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
     static const char middle[] = TUB__TEMPORARY_MARK;
     enum { RANDOM = 6 };
@@ -27,11 +27,13 @@ tub_status tub__temporary_name(const tub_allocator *a, const char *path, unsigne
     char *name = block;
     memcpy(name, path, length);
     memcpy(name + length, middle, sizeof middle - 1);
-    /* Only to be unlike others: creation is exclusive, so a clash is seen and another name tried. */
+    /* Only to be unlike others: creation is exclusive, so a clash is seen and another name
+     * tried. */
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t x = ((uint64_t)now.tv_sec << 30 ^ (uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 44 ^ attempt) *
-                 0x9E3779B97F4A7C15u;
+    uint64_t x =
+        ((uint64_t)now.tv_sec << 30 ^ (uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 44 ^ attempt) *
+        0x9E3779B97F4A7C15u;
     char *end = name + length + sizeof middle - 1;
     for (int i = 0; i < RANDOM; i++) {
         x ^= x >> 29;
@@ -43,22 +45,21 @@ tub_status tub__temporary_name(const tub_allocator *a, const char *path, unsigne
     return TUB_OK;
 }
 
-tub_status tub__sync_folder(const char *path, tub_error *err)
-{
+tub_status tub__sync_folder(const char *path, tub_error *err) {
     tub_status status = TUB_OK;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         return tub__fail_errno(err, errno, "%s", path);
     }
-    if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) { /* some file systems can't, and need not */
+    if (fsync(fd) != 0 && errno != EINVAL &&
+        errno != ENOTSUP) { /* some file systems can't, and need not */
         status = tub__fail_errno(err, errno, "%s: flushing the folder", path);
     }
     close(fd);
     return status;
 }
 
-tub_status tub__sync_parent(const tub_allocator *a, const char *path, tub_error *err)
-{
+tub_status tub__sync_parent(const tub_allocator *a, const char *path, tub_error *err) {
     char *folder;
     TUB__TRY(tub__alloc_string(a, path, &folder, err));
     size_t length = strlen(folder);
@@ -76,8 +77,7 @@ tub_status tub__sync_parent(const tub_allocator *a, const char *path, tub_error 
     return status;
 }
 
-static void forget(tub__writer *w)
-{
+static void forget(tub__writer *w) {
     if (w->fd >= 0) {
         close(w->fd);
     }
@@ -88,13 +88,14 @@ static void forget(tub__writer *w)
     w->path = NULL;
 }
 
-tub_status tub__writer_open(const tub_allocator *a, const char *path, tub__writer *w, tub_error *err)
-{
+tub_status tub__writer_open(const tub_allocator *a, const char *path, tub__writer *w,
+                            tub_error *err) {
     struct stat st;
     tub__writer opened = {.fd = -1, .allocator = a};
     *w = opened;
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        return tub__fail(err, TUB_E_IO, "%s: is a folder or device, not a file that could be replaced", path);
+        return tub__fail(err, TUB_E_IO,
+                         "%s: is a folder or device, not a file that could be replaced", path);
     }
     TUB__TRY(tub__alloc_string(a, path, &opened.path, err));
     for (unsigned attempt = 0; attempt < TUB__TEMPORARY_TRIES; attempt++) {
@@ -119,16 +120,14 @@ tub_status tub__writer_open(const tub_allocator *a, const char *path, tub__write
     return status;
 }
 
-tub_status tub__writer_write(tub__writer *w, const void *data, size_t size, tub_error *err)
-{
+tub_status tub__writer_write(tub__writer *w, const void *data, size_t size, tub_error *err) {
     if (!tub__write_fully(w->fd, data, size)) {
         return tub__fail_errno(err, errno, "%s", w->path);
     }
     return TUB_OK;
 }
 
-tub_status tub__writer_commit(tub__writer *w, tub_error *err)
-{
+tub_status tub__writer_commit(tub__writer *w, tub_error *err) {
     if (fsync(w->fd) != 0) {
         tub_status status = tub__fail_errno(err, errno, "%s", w->path);
         tub__writer_abort(w);
@@ -147,16 +146,15 @@ tub_status tub__writer_commit(tub__writer *w, tub_error *err)
     return status;
 }
 
-void tub__writer_abort(tub__writer *w)
-{
+void tub__writer_abort(tub__writer *w) {
     if (w->fd >= 0) {
         unlink(w->temporary);
         forget(w);
     }
 }
 
-tub_status tub__file_write(const tub_allocator *a, const char *path, const void *data, size_t size, tub_error *err)
-{
+tub_status tub__file_write(const tub_allocator *a, const char *path, const void *data, size_t size,
+                           tub_error *err) {
     tub__writer w;
     TUB__TRY(tub__writer_open(a, path, &w, err));
     tub_status status = tub__writer_write(&w, data, size, err);

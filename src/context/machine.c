@@ -2,20 +2,19 @@
 /* What this machine is, and how fast it multiplies and adds. */
 #include <tubelet/machine.h>
 
+#include "backend/cpu.h"
+#include "base/clock.h"
+#include "base/context.h"
+#include "base/error.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include "backend/cpu.h"
-#include "base/clock.h"
-#include "base/context.h"
-#include "base/error.h"
 
 /* The first "model name" of /proc/cpuinfo, else the architecture's name. */
-static void processor_name(char *out, size_t size)
-{
+static void processor_name(char *out, size_t size) {
     char text[4096];
     ssize_t n = -1;
     int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
@@ -35,22 +34,19 @@ static void processor_name(char *out, size_t size)
     snprintf(out, size, "%s", uname(&system) == 0 ? system.machine : "unknown");
 }
 
-void tub_machine_describe(tub_machine *out)
-{
+void tub_machine_describe(tub_machine *out) {
     *out = (tub_machine){.cores = tub__available_cores(),
                          .has_avx2 = tub__cpu_has(TUB_CPU_AVX2),
                          .has_avx512 = tub__cpu_has(TUB_CPU_AVX512)};
     processor_name(out->processor, sizeof out->processor);
 }
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-tub_status tub_bench_peak(tub_context *ctx, int repeats, double *gflops, tub_error *err)
-{
+tub_status tub_bench_peak(tub_context *ctx, int repeats, double *gflops, tub_error *err) {
     enum { REPEAT_LIMIT = 1000 };
     const double run_seconds = 0.05; /* long beside the hand-out of a region and a timer tick */
     double rate[REPEAT_LIMIT];

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation of opening, forward, saving, evaluating and training made to fail once: a clean error each time, no block left. */
+/* Every allocation of opening, forward, saving, evaluating and training made to fail once: a clean
+ * error each time, no block left. */
 #include "cmocka_all.h"
 
-#include <string.h>
-#include <unistd.h>
-#include <tubelet/tubelet.h>
 #include "base/error.h"
 #include "data/loader.h"
 #include "failing_alloc.h"
 #include "model/model.h"
 #include "small_npz.h"
 #include "temp_folder.h"
+#include <string.h>
+#include <tubelet/tubelet.h>
+#include <unistd.h>
 
 typedef struct scene {
     temp_folder folder;
@@ -26,8 +27,7 @@ typedef struct task {
     const scene *scene;
 } task;
 
-static tub_status run_task(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status run_task(const tub_allocator *a, void *user, tub_error *err) {
     const task *t = user;
     tub_context_config config = tub_context_config_default();
     tub_context *ctx;
@@ -39,8 +39,7 @@ static tub_status run_task(const tub_allocator *a, void *user, tub_error *err)
     return status;
 }
 
-static tub_model_config tiny(void)
-{
+static tub_model_config tiny(void) {
     tub_model_config c;
     assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
     c.frames = c.height = c.width = SMALL_SIDE;
@@ -53,8 +52,7 @@ static tub_model_config tiny(void)
     return c;
 }
 
-static void check(const scene *s, in_context *work, long at_least)
-{
+static void check(const scene *s, in_context *work, long at_least) {
     task t = {work, s};
     failing_report report = failing_run(run_task, &t);
     printf("%ld allocations\n", report.allocations);
@@ -62,16 +60,14 @@ static void check(const scene *s, in_context *work, long at_least)
     assert_true(report.allocations >= at_least);
 }
 
-static tub_status open_data(tub_context *ctx, const scene *s, tub_error *err)
-{
+static tub_status open_data(tub_context *ctx, const scene *s, tub_error *err) {
     tub_dataset *data;
     TUB__TRY(tub_dataset_open(ctx, s->npz, NULL, &data, err));
     tub_dataset_close(data);
     return TUB_OK;
 }
 
-static tub_status read_volumes(tub_context *ctx, const scene *s, tub_error *err)
-{
+static tub_status read_volumes(tub_context *ctx, const scene *s, tub_error *err) {
     char argument[700];
     tub_volumes v;
     snprintf(argument, sizeof argument, "%s:test_images[1:3]", s->npz);
@@ -80,8 +76,7 @@ static tub_status read_volumes(tub_context *ctx, const scene *s, tub_error *err)
     return TUB_OK;
 }
 
-static tub_status forward(tub_context *ctx, const scene *s, tub_error *err)
-{
+static tub_status forward(tub_context *ctx, const scene *s, tub_error *err) {
     (void)s;
     static const char *const labels[] = {"liver", "heart", "spleen"};
     unsigned char x[2 * SMALL_VOLUME] = {0};
@@ -111,8 +106,7 @@ static tub_status forward(tub_context *ctx, const scene *s, tub_error *err)
     return status;
 }
 
-static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err)
-{
+static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err) {
     (void)s;
     unsigned char x[4 * SMALL_VOLUME] = {0};
     const int32_t labels[4] = {0, 1, 2, 0};
@@ -121,8 +115,9 @@ static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err)
     tub_model *model;
     tub__pass *pass;
     TUB__TRY(tub_model_create(ctx, &c, 1, &model, err));
-    tub_status status =
-        tub__pass_create(model, &(tub__pass_config){.batch = 4, .training = true, .input_gradient = true}, &pass, err);
+    tub_status status = tub__pass_create(
+        model, &(tub__pass_config){.batch = 4, .training = true, .input_gradient = true}, &pass,
+        err);
     if (status == TUB_OK) {
         tub__pass_weights_changed(pass);
         tub__pass_forward(pass, 4, TUB_U8, x, NULL);
@@ -134,8 +129,7 @@ static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err)
     return status;
 }
 
-static tub_status save_model(tub_context *ctx, const scene *s, tub_error *err)
-{
+static tub_status save_model(tub_context *ctx, const scene *s, tub_error *err) {
     tub_model_config c = tiny();
     tub_model *model;
     TUB__TRY(tub_model_create(ctx, &c, 1, &model, err));
@@ -144,8 +138,7 @@ static tub_status save_model(tub_context *ctx, const scene *s, tub_error *err)
     return status;
 }
 
-static tub_status open_model(tub_context *ctx, const scene *s, tub_error *err)
-{
+static tub_status open_model(tub_context *ctx, const scene *s, tub_error *err) {
     tub_model *model;
     TUB__TRY(tub_model_open(ctx, s->model, &model, err));
     tub_model_close(model);
@@ -153,24 +146,25 @@ static tub_status open_model(tub_context *ctx, const scene *s, tub_error *err)
 }
 
 static tub_status evaluate_with(tub_context *ctx, const tub_model *model, const tub_dataset *data,
-                                const scene *s, tub_error *err)
-{
+                                const scene *s, tub_error *err) {
     float probabilities[SMALL_TEST * SMALL_CLASSES];
     char path[4096];
     tub_metrics *metrics;
     tub_scores scores;
     const int32_t *labels = tub_dataset_labels(data, TUB_TEST);
     TUB__TRY(tub_predict_split((tub_model *)model, data, TUB_TEST, 2, NULL, probabilities, err));
-    TUB__TRY(tub_scores_compute(ctx, SMALL_TEST, SMALL_CLASSES, probabilities, labels, &scores, err));
-    TUB__TRY(tub_medmnist_result(ctx, s->folder.path, "small", "test", "run", SMALL_TEST, SMALL_CLASSES, probabilities,
-                                 scores.auc, scores.top1, path, sizeof path, err));
-    TUB__TRY(tub_metrics_compute(ctx, SMALL_TEST, SMALL_CLASSES, probabilities, labels, 1, 20, &metrics, err));
+    TUB__TRY(
+        tub_scores_compute(ctx, SMALL_TEST, SMALL_CLASSES, probabilities, labels, &scores, err));
+    TUB__TRY(tub_medmnist_result(ctx, s->folder.path, "small", "test", "run", SMALL_TEST,
+                                 SMALL_CLASSES, probabilities, scores.auc, scores.top1, path,
+                                 sizeof path, err));
+    TUB__TRY(tub_metrics_compute(ctx, SMALL_TEST, SMALL_CLASSES, probabilities, labels, 1, 20,
+                                 &metrics, err));
     tub_metrics_free(ctx, metrics);
     return TUB_OK;
 }
 
-static tub_status evaluate(tub_context *ctx, const scene *s, tub_error *err)
-{
+static tub_status evaluate(tub_context *ctx, const scene *s, tub_error *err) {
     tub_model *model;
     tub_dataset *data;
     TUB__TRY(tub_model_open(ctx, s->model, &model, err));
@@ -183,13 +177,15 @@ static tub_status evaluate(tub_context *ctx, const scene *s, tub_error *err)
     return status;
 }
 
-static tub_status load_batches(tub_context *ctx, const scene *s, tub_error *err)
-{
+static tub_status load_batches(tub_context *ctx, const scene *s, tub_error *err) {
     tub_dataset *data;
     tub__loader *loader;
     TUB__TRY(tub_dataset_open(ctx, s->npz, NULL, &data, err));
     tub_status status = tub__loader_create(
-        ctx, &(tub__loader_config){.data = data, .split = TUB_TRAIN, .batch = 5, .shuffle = true, .depth = 3}, &loader, err);
+        ctx,
+        &(tub__loader_config){
+            .data = data, .split = TUB_TRAIN, .batch = 5, .shuffle = true, .depth = 3},
+        &loader, err);
     if (status == TUB_OK) {
         status = tub__loader_start(loader, 0, 0, err);
         for (int i = 0; i < 7 && status == TUB_OK; i++) {
@@ -205,8 +201,7 @@ static tub_status load_batches(tub_context *ctx, const scene *s, tub_error *err)
     return status;
 }
 
-static tub_train_config two_steps(const scene *s)
-{
+static tub_train_config two_steps(const scene *s) {
     tub_train_config c = tub_train_config_default();
     snprintf(c.data, sizeof c.data, "%s", s->npz);
     c.model = tiny();
@@ -218,8 +213,7 @@ static tub_train_config two_steps(const scene *s)
     return c;
 }
 
-static tub_status train(tub_context *ctx, const scene *s, tub_error *err)
-{
+static tub_status train(tub_context *ctx, const scene *s, tub_error *err) {
     tub_train_config c = two_steps(s);
     tub_train_result result;
     char run[700];
@@ -227,8 +221,7 @@ static tub_status train(tub_context *ctx, const scene *s, tub_error *err)
     return tub_train(ctx, &c, NULL, run, 1, &result, err);
 }
 
-static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *err)
-{
+static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *err) {
     tub_train_config c = two_steps(s);
     char run[700];
     c.ranks = 2; /* each with one of the batch's two groups of four samples */
@@ -239,39 +232,49 @@ static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *er
     return tub_train(ctx, &c, NULL, run, 1, NULL, err);
 }
 
-/* The run of train() goes on for one more epoch; a failed attempt leaves a run that can still be continued. */
-static tub_status resume(tub_context *ctx, const scene *s, tub_error *err)
-{
+/* The run of train() goes on for one more epoch; a failed attempt leaves a run that can still be
+ * continued. */
+static tub_status resume(tub_context *ctx, const scene *s, tub_error *err) {
     char run[700];
     snprintf(run, sizeof run, "%s/run", s->folder.path);
     return tub_train_resume(ctx, run, NULL, 2, NULL, err);
 }
 
-static void test_train(void **state)
-{
+static void test_train(void **state) {
     check(*state, train, 40);
     check(*state, resume, 40);
     check(*state, train_in_parts, 40);
 }
 
-static void test_open_data(void **state) { check(*state, open_data, 8); }
-static void test_read_volumes(void **state) { check(*state, read_volumes, 6); }
-static void test_forward(void **state) { check(*state, forward, 12); }
-static void test_one_step(void **state) { check(*state, one_step, 8); }
-static void test_evaluate(void **state) { check(*state, evaluate, 20); }
-static void test_load_batches(void **state) { check(*state, load_batches, 10); }
+static void test_open_data(void **state) {
+    check(*state, open_data, 8);
+}
+static void test_read_volumes(void **state) {
+    check(*state, read_volumes, 6);
+}
+static void test_forward(void **state) {
+    check(*state, forward, 12);
+}
+static void test_one_step(void **state) {
+    check(*state, one_step, 8);
+}
+static void test_evaluate(void **state) {
+    check(*state, evaluate, 20);
+}
+static void test_load_batches(void **state) {
+    check(*state, load_batches, 10);
+}
 
-static void test_save_and_open(void **state)
-{
+static void test_save_and_open(void **state) {
     check(*state, save_model, 10);
     check(*state, open_model, 10);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     static scene s;
     if (access("/dev/shm", W_OK) == 0) {
-        setenv("TMPDIR", "/dev/shm", 0); /* over a thousand runs, each flushing many files: not on a disk */
+        setenv("TMPDIR", "/dev/shm",
+               0); /* over a thousand runs, each flushing many files: not on a disk */
     }
     temp_folder_make(&s.folder);
     snprintf(s.npz, sizeof s.npz, "%s/small.npz", s.folder.path);
@@ -280,18 +283,17 @@ static int set_up(void **state)
     return small_npz_write(s.npz) ? 0 : -1;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     scene *s = *state;
     temp_folder_drop(&s->folder);
     return 0;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open_data), cmocka_unit_test(test_read_volumes),  cmocka_unit_test(test_load_batches),
-        cmocka_unit_test(test_forward),   cmocka_unit_test(test_one_step),      cmocka_unit_test(test_save_and_open),
-        cmocka_unit_test(test_evaluate),  cmocka_unit_test(test_train)};
+        cmocka_unit_test(test_open_data),    cmocka_unit_test(test_read_volumes),
+        cmocka_unit_test(test_load_batches), cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_one_step),     cmocka_unit_test(test_save_and_open),
+        cmocka_unit_test(test_evaluate),     cmocka_unit_test(test_train)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole run with pool, loader and ranks at work together. Built with -Db_sanitize=thread it shows that they order their memory; in any
- * build, that the result is that of one thread. */
+/* A whole run with pool, loader and ranks at work together. Built with -Db_sanitize=thread it
+ * shows that they order their memory; in any build, that the result is that of one thread. */
 #include "cmocka_all.h"
 
 #include "training.h"
 
-static void test_all_threads(void **state)
-{
+static void test_all_threads(void **state) {
     (void)state;
     tub_train_config c = small_recipe();
     c.epochs = 2;
@@ -16,21 +15,18 @@ static void test_all_threads(void **state)
     assert_same_run(scratch("plain"), scratch("together"));
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     *state = (void *)scratch_make();
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     scratch_remove();
     return 0;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_threads)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

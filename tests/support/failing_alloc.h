@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation of an operation made to fail once: a clean error each time, and nothing left over.
+/* Every allocation of an operation made to fail once: a clean error each time, and nothing left
+ * over.
  *
- * failing_run() runs an operation again and again; in run n the n-th allocation fails (alone, then also with all after it), until a run
- * needs fewer than n. It must end with TUB_E_MEMORY and a sentence while one failed, and release every block either way. */
+ * failing_run() runs an operation again and again; in run n the n-th allocation fails (alone, then
+ * also with all after it), until a run needs fewer than n. It must end with TUB_E_MEMORY and a
+ * sentence while one failed, and release every block either way. */
 #ifndef TEST_FAILING_ALLOC_H
 #define TEST_FAILING_ALLOC_H
 
+#include "base/alloc.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/alloc.h"
 
 typedef struct failing_alloc {
     atomic_long calls;  /* allocations asked for in this run */
@@ -20,8 +22,7 @@ typedef struct failing_alloc {
     bool and_after;
 } failing_alloc;
 
-static void *failing_alloc_take(void *user, size_t size)
-{
+static void *failing_alloc_take(void *user, size_t size) {
     failing_alloc *f = user;
     long call = atomic_fetch_add(&f->calls, 1) + 1;
     if (f->fail_at > 0 && (call == f->fail_at || (f->and_after && call > f->fail_at))) {
@@ -36,15 +37,13 @@ static void *failing_alloc_take(void *user, size_t size)
     return block;
 }
 
-static void failing_alloc_drop(void *user, void *block)
-{
+static void failing_alloc_drop(void *user, void *block) {
     failing_alloc *f = user;
     atomic_fetch_sub(&f->live, 1);
     tub__default_allocator.free(NULL, block);
 }
 
-static inline tub_allocator failing_allocator(failing_alloc *f)
-{
+static inline tub_allocator failing_allocator(failing_alloc *f) {
     return (tub_allocator){failing_alloc_take, failing_alloc_drop, f};
 }
 
@@ -56,10 +55,10 @@ typedef struct failing_report {
     char problem[700]; /* "" when all was well */
 } failing_report;
 
-/* One run with the fail_at-th allocation refused. False when something is wrong; *done when none was refused. */
-static inline bool failing_once(failing_operation *operation, void *user, long fail_at, bool and_after,
-                                failing_report *report, bool *done)
-{
+/* One run with the fail_at-th allocation refused. False when something is wrong; *done when none
+ * was refused. */
+static inline bool failing_once(failing_operation *operation, void *user, long fail_at,
+                                bool and_after, failing_report *report, bool *done) {
     failing_alloc f = {.fail_at = fail_at, .and_after = and_after};
     tub_allocator a = failing_allocator(&f);
     tub_error err = {0};
@@ -88,9 +87,10 @@ static inline bool failing_once(failing_operation *operation, void *user, long f
     return true;
 }
 
-/* step: 1 to refuse every allocation in turn; larger to visit only each step-th of an operation that makes very many. */
-static inline failing_report failing_run_stepped(failing_operation *operation, void *user, long step)
-{
+/* step: 1 to refuse every allocation in turn; larger to visit only each step-th of an operation
+ * that makes very many. */
+static inline failing_report failing_run_stepped(failing_operation *operation, void *user,
+                                                 long step) {
     failing_report report = {0};
     bool done = false;
     for (long n = 1; !done; n += step) {
@@ -102,8 +102,7 @@ static inline failing_report failing_run_stepped(failing_operation *operation, v
     return report;
 }
 
-static inline failing_report failing_run(failing_operation *operation, void *user)
-{
+static inline failing_report failing_run(failing_operation *operation, void *user) {
     return failing_run_stepped(operation, user, 1);
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks and arenas: alignment, overflow, failure, and a measuring pass that agrees with the real one. */
+/* Blocks and arenas: alignment, overflow, failure, and a measuring pass that agrees with the real
+ * one. */
 #include "cmocka_all.h"
 
-#include <string.h>
 #include "base/error.h"
 #include "failing_alloc.h"
+#include <string.h>
 
-static void test_blocks(void **state)
-{
+static void test_blocks(void **state) {
     (void)state;
     tub_error err;
     void *p, *q;
@@ -33,14 +33,14 @@ static void test_blocks(void **state)
     tub__free(&tub__default_allocator, NULL);
 }
 
-static void test_overflow(void **state)
-{
+static void test_overflow(void **state) {
     (void)state;
     tub_error err;
     void *p = &err;
     assert_int_equal(tub__alloc(&tub__default_allocator, SIZE_MAX, &p, &err), TUB_E_MEMORY);
     assert_int_equal(tub__alloc(&tub__default_allocator, SIZE_MAX - 62, &p, &err), TUB_E_MEMORY);
-    assert_int_equal(tub__alloc_array(&tub__default_allocator, SIZE_MAX / 2, 3, &p, &err), TUB_E_MEMORY);
+    assert_int_equal(tub__alloc_array(&tub__default_allocator, SIZE_MAX / 2, 3, &p, &err),
+                     TUB_E_MEMORY);
     assert_non_null(strstr(err.message, "address space"));
     assert_ptr_equal(p, &err);
     size_t n = 5;
@@ -49,8 +49,7 @@ static void test_overflow(void **state)
     assert_true(tub__mul(6, 7, &n) && n == 42);
 }
 
-static tub_status grow_twice(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status grow_twice(const tub_allocator *a, void *user, tub_error *err) {
     void *p;
     (void)user;
     TUB__TRY(tub__alloc(a, 10, &p, err));
@@ -62,19 +61,17 @@ static tub_status grow_twice(const tub_allocator *a, void *user, tub_error *err)
     return status;
 }
 
-static tub_status leaks(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status leaks(const tub_allocator *a, void *user, tub_error *err) {
     void *p, *q;
     TUB__TRY(tub__alloc(a, 10, &p, err));
-    *(void **)user = p; /* for the test to clean up */
+    *(void **)user = p;                   /* for the test to clean up */
     TUB__TRY(tub__alloc(a, 10, &q, err)); /* the mistake: p is lost when this fails */
     tub__free(a, q);
     tub__free(a, p);
     return TUB_OK;
 }
 
-static tub_status swallows(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status swallows(const tub_allocator *a, void *user, tub_error *err) {
     void *p;
     (void)user;
     if (tub__alloc(a, 10, &p, err) == TUB_OK) {
@@ -83,8 +80,7 @@ static tub_status swallows(const tub_allocator *a, void *user, tub_error *err)
     return TUB_OK;
 }
 
-static tub_status wrong_status(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status wrong_status(const tub_allocator *a, void *user, tub_error *err) {
     void *p;
     (void)user;
     if (tub__alloc(a, 10, &p, err) != TUB_OK) {
@@ -95,8 +91,7 @@ static tub_status wrong_status(const tub_allocator *a, void *user, tub_error *er
 }
 
 /* The harness itself: it passes what is right and finds each kind of mistake. */
-static void test_harness(void **state)
-{
+static void test_harness(void **state) {
     (void)state;
     failing_report report = failing_run(grow_twice, NULL);
     assert_string_equal(report.problem, "");
@@ -109,8 +104,7 @@ static void test_harness(void **state)
 }
 
 /* A set-up as a model's: it asks the same of a measuring and of a real arena. */
-static void set_up(tub__arena *arena, char **parts, int count)
-{
+static void set_up(tub__arena *arena, char **parts, int count) {
     for (int i = 0; i < count; i++) {
         parts[i] = tub__arena_take(arena, (size_t)i * 37 % 101, (size_t)i % 9);
         size_t mark = tub__arena_mark(arena);
@@ -119,8 +113,7 @@ static void set_up(tub__arena *arena, char **parts, int count)
     }
 }
 
-static void test_arena(void **state)
-{
+static void test_arena(void **state) {
     (void)state;
     enum { PARTS = 50 };
     char *parts[PARTS];
@@ -156,8 +149,7 @@ static void test_arena(void **state)
     tub__free(&tub__default_allocator, block);
 }
 
-static void test_arena_overflow(void **state)
-{
+static void test_arena_overflow(void **state) {
     (void)state;
     tub__arena arena;
     tub__arena_measure(&arena);
@@ -175,9 +167,9 @@ static void test_arena_overflow(void **state)
     assert_int_equal(arena.used % TUB__ALIGN, 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks), cmocka_unit_test(test_overflow),
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks),
+                                       cmocka_unit_test(test_overflow),
                                        cmocka_unit_test(test_harness), cmocka_unit_test(test_arena),
                                        cmocka_unit_test(test_arena_overflow)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,27 +2,25 @@
 /* Contexts, their environment variables, events, the machine's description, and missing modules. */
 #include "cmocka_all.h"
 
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-#include <tubelet/machine.h>
 #include "backend/cpu.h"
 #include "base/context.h"
 #include "base/error.h"
 #include "base/module.h"
 #include "failing_alloc.h"
 #include "temp_folder.h"
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tubelet/machine.h>
 
-static tub_context *create(const tub_context_config *config)
-{
+static tub_context *create(const tub_context_config *config) {
     tub_context *ctx;
     tub_error err;
     assert_ok(tub_context_create(config, &ctx, &err), err);
     return ctx;
 }
 
-static void expect_failure(const tub_context_config *config, tub_status status, const char *part)
-{
+static void expect_failure(const tub_context_config *config, tub_status status, const char *part) {
     tub_context *ctx = NULL;
     tub_error err;
     assert_int_equal(tub_context_create(config, &ctx, &err), status);
@@ -30,8 +28,7 @@ static void expect_failure(const tub_context_config *config, tub_status status, 
     assert_non_null(strstr(err.message, part));
 }
 
-static void test_defaults(void **state)
-{
+static void test_defaults(void **state) {
     (void)state;
     unsetenv("TUBELET_CPU");
     tub_context *ctx = create(NULL);
@@ -47,8 +44,7 @@ static void test_defaults(void **state)
     tub_context_destroy(ctx);
 }
 
-static void test_wrong_configs(void **state)
-{
+static void test_wrong_configs(void **state) {
     (void)state;
     tub_context_config config = tub_context_config_default();
     config.threads = -1;
@@ -76,8 +72,7 @@ static void test_wrong_configs(void **state)
     tub_context_destroy(ctx);
 }
 
-static void test_cpu(void **state)
-{
+static void test_cpu(void **state) {
     (void)state;
     static const char *const names[] = {"auto", "portable", "avx2", "avx512"};
     tub_context_config config = tub_context_config_default();
@@ -93,7 +88,8 @@ static void test_cpu(void **state)
             continue;
         }
         tub_context *ctx = create(&config);
-        assert_string_equal(tub_context_cpu(ctx), i == TUB_CPU_AUTO ? tub__cpu_name(tub__cpu_best()) : names[i]);
+        assert_string_equal(tub_context_cpu(ctx),
+                            i == TUB_CPU_AUTO ? tub__cpu_name(tub__cpu_best()) : names[i]);
         tub_context_destroy(ctx);
     }
     tub_cpu cpu;
@@ -107,8 +103,7 @@ static void test_cpu(void **state)
     unsetenv("TUBELET_CPU");
 }
 
-static void test_data_folder(void **state)
-{
+static void test_data_folder(void **state) {
     (void)state;
     tub_context_config config = tub_context_config_default();
     config.threads = 1;
@@ -138,8 +133,7 @@ typedef struct receiver {
     char message[100];
 } receiver;
 
-static void receive(void *user, const tub_event *event)
-{
+static void receive(void *user, const tub_event *event) {
     receiver *r = user;
     r->events++;
     r->kind = event->kind;
@@ -147,8 +141,7 @@ static void receive(void *user, const tub_event *event)
     snprintf(r->message, sizeof r->message, "%s", event->message);
 }
 
-static void test_events(void **state)
-{
+static void test_events(void **state) {
     (void)state;
     receiver r = {0};
     tub_context_config config = tub_context_config_default();
@@ -168,8 +161,7 @@ static void test_events(void **state)
     tub_context_destroy(ctx);
 }
 
-static tub_status create_and_destroy(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status create_and_destroy(const tub_allocator *a, void *user, tub_error *err) {
     tub_context_config config = tub_context_config_default();
     tub_context *ctx;
     (void)user;
@@ -181,16 +173,14 @@ static tub_status create_and_destroy(const tub_allocator *a, void *user, tub_err
     return TUB_OK;
 }
 
-static void test_failing_allocations(void **state)
-{
+static void test_failing_allocations(void **state) {
     (void)state;
     failing_report report = failing_run(create_and_destroy, NULL);
     assert_string_equal(report.problem, "");
     assert_true(report.allocations >= 5);
 }
 
-static void test_missing_modules(void **state)
-{
+static void test_missing_modules(void **state) {
     (void)state;
     temp_folder t;
     tub_error err;
@@ -208,7 +198,9 @@ static void test_missing_modules(void **state)
     assert_non_null(strstr(err.message, "apt-get install libcurl4-openssl-dev"));
     assert_int_equal(tub__module_open(ctx, "nonsense", &table, &err), TUB_E_MODULE);
     /* There, but not to be loaded. */
-    assert_ok(tub__file_write(&tub__default_allocator, temp_path(&t, "mod-net.so"), "no ELF", 6, &err), err);
+    assert_ok(
+        tub__file_write(&tub__default_allocator, temp_path(&t, "mod-net.so"), "no ELF", 6, &err),
+        err);
     assert_int_equal(tub__module_open(ctx, "net", &table, &err), TUB_E_MODULE);
     assert_non_null(strstr(err.message, "apt-get install libcurl4'"));
     assert_null(table);
@@ -224,8 +216,7 @@ static void test_missing_modules(void **state)
     temp_folder_drop(&t);
 }
 
-static void test_machine(void **state)
-{
+static void test_machine(void **state) {
     (void)state;
     tub_machine machine;
     tub_error err;
@@ -242,12 +233,14 @@ static void test_machine(void **state)
     tub_context_destroy(ctx);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_wrong_configs),
-        cmocka_unit_test(test_cpu),         cmocka_unit_test(test_data_folder),
-        cmocka_unit_test(test_events),      cmocka_unit_test(test_failing_allocations),
-        cmocka_unit_test(test_missing_modules), cmocka_unit_test(test_machine)};
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_defaults),
+                                       cmocka_unit_test(test_wrong_configs),
+                                       cmocka_unit_test(test_cpu),
+                                       cmocka_unit_test(test_data_folder),
+                                       cmocka_unit_test(test_events),
+                                       cmocka_unit_test(test_failing_allocations),
+                                       cmocka_unit_test(test_missing_modules),
+                                       cmocka_unit_test(test_machine)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,12 +2,11 @@
 /* Error sentences: formatting, cutting, prefixes, and the names of the codes. */
 #include "cmocka_all.h"
 
+#include "base/error.h"
 #include <errno.h>
 #include <string.h>
-#include "base/error.h"
 
-static void test_fail(void **state)
-{
+static void test_fail(void **state) {
     (void)state;
     tub_error err;
     assert_int_equal(tub__fail(&err, TUB_E_RANGE, "%s is %d", "heads", 7), TUB_E_RANGE);
@@ -19,16 +18,14 @@ static void test_fail(void **state)
     assert_string_equal(err.message, "again: heads is 7");
 }
 
-static void test_one_line(void **state)
-{
+static void test_one_line(void **state) {
     (void)state;
     tub_error err;
     tub__fail(&err, TUB_E_IO, "a\nb\tc\x7f%s", "\x1b[31m");
     assert_string_equal(err.message, "a?b?c??[31m");
 }
 
-static void test_cut(void **state)
-{
+static void test_cut(void **state) {
     (void)state;
     tub_error err;
     char text[1000];
@@ -48,8 +45,7 @@ static void test_cut(void **state)
     assert_int_equal(strlen(err.message), TUB_ERROR_LENGTH - 1);
 }
 
-static void test_errno(void **state)
-{
+static void test_errno(void **state) {
     (void)state;
     tub_error err;
     assert_int_equal(tub__fail_errno(&err, ENOSPC, "%s", "a/b.npz"), TUB_E_IO);
@@ -60,8 +56,7 @@ static void test_errno(void **state)
     assert_int_equal(tub__fail_errno(NULL, ENOMEM, "x"), TUB_E_MEMORY);
 }
 
-static void test_prefix(void **state)
-{
+static void test_prefix(void **state) {
     (void)state;
     tub_error err;
     tub_status status = tub__fail(&err, TUB_E_FORMAT, "bad magic");
@@ -70,8 +65,7 @@ static void test_prefix(void **state)
     assert_int_equal(tub__prefix(NULL, TUB_E_IO, "x"), TUB_E_IO);
 }
 
-static void test_names(void **state)
-{
+static void test_names(void **state) {
     (void)state;
     for (int i = TUB_OK; i <= TUB_E_NUMERIC; i++) {
         assert_string_not_equal(tub_status_name((tub_status)i), "unknown status");
@@ -83,10 +77,10 @@ static void test_names(void **state)
     assert_string_equal(tub_version(), TEST_VERSION);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fail),   cmocka_unit_test(test_one_line),
-                                       cmocka_unit_test(test_cut),    cmocka_unit_test(test_errno),
-                                       cmocka_unit_test(test_prefix), cmocka_unit_test(test_names)};
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fail),   cmocka_unit_test(test_one_line),
+        cmocka_unit_test(test_cut),    cmocka_unit_test(test_errno),
+        cmocka_unit_test(test_prefix), cmocka_unit_test(test_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,39 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The floating-point guard: a caller with flushed denormals and directed rounding changes nothing, and gets its settings back. */
+/* The floating-point guard: a caller with flushed denormals and directed rounding changes nothing,
+ * and gets its settings back. */
 #include "cmocka_all.h"
 
+#include "base/fpenv.h"
+#include "base/pool.h"
 #include <fenv.h>
 #include <stdbool.h>
 #include <string.h>
-#include "base/fpenv.h"
-#include "base/pool.h"
 
 #if defined __x86_64__
 #include <xmmintrin.h>
 enum { FLUSH = 0x8040 }; /* flush-to-zero and denormals-are-zero */
 
-static void flush_denormals(void)
-{
+static void flush_denormals(void) {
     _mm_setcsr(_mm_getcsr() | FLUSH);
 }
 #else
-static void flush_denormals(void)
-{
+static void flush_denormals(void) {
     uint64_t control;
     __asm__ volatile("mrs %0, fpcr\n\torr %0, %0, #0x1000000\n\tmsr fpcr, %0" : "=r"(control));
 }
 #endif
 
 /* A comparison of floats would itself take denormals for zero. */
-static bool same_bits(volatile float *x, float wanted)
-{
+static bool same_bits(volatile float *x, float wanted) {
     float value = *x;
     return memcmp(&value, &wanted, sizeof value) == 0;
 }
 
-/* True when denormals live and rounding is to nearest; volatile keeps the compiler from working it out. */
-static bool clean(void)
-{
+/* True when denormals live and rounding is to nearest; volatile keeps the compiler from working it
+ * out. */
+static bool clean(void) {
     volatile float tiny = 0x1p-126f, half = 0.5f, one = 1.0f, small = 0x1p-25f;
     volatile float denormal = tiny * half;
     volatile float kept = denormal * one;
@@ -44,8 +42,7 @@ static bool clean(void)
 
 static const int directions[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
 
-static void test_guard(void **state)
-{
+static void test_guard(void **state) {
     (void)state;
     tub__fpenv before = tub__fpenv_enter();
     assert_true(clean());
@@ -64,7 +61,8 @@ static void test_guard(void **state)
             tub__fpenv_leave(before);
             tub__fpenv_enter();
             assert_true(inside);
-            assert_int_equal(dirty, flush || i > 0); /* the check itself sees what the guard is for */
+            assert_int_equal(dirty,
+                             flush || i > 0); /* the check itself sees what the guard is for */
             assert_int_equal(dirty_again, dirty);
             assert_int_equal(direction, directions[i]);
         }
@@ -72,15 +70,13 @@ static void test_guard(void **state)
     tub__fpenv_leave(before);
 }
 
-static void look(void *argument, int worker, int workers)
-{
+static void look(void *argument, int worker, int workers) {
     (void)workers;
     ((bool *)argument)[worker] = clean();
 }
 
 /* Workers are clean even when the pool is made and run by a thread that is not. */
-static void test_workers(void **state)
-{
+static void test_workers(void **state) {
     (void)state;
     bool seen[3] = {false, false, false};
     tub__pool *pool = NULL;
@@ -101,8 +97,8 @@ static void test_workers(void **state)
     assert_int_equal(direction, FE_UPWARD);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_guard), cmocka_unit_test(test_workers)};
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_guard),
+                                       cmocka_unit_test(test_workers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,11 +2,10 @@
 /* MD5 against RFC 1321's test suite, in one piece and in many. */
 #include "cmocka_all.h"
 
-#include <string.h>
 #include "base/md5.h"
+#include <string.h>
 
-static const char *digest(const void *data, size_t size, size_t piece)
-{
+static const char *digest(const void *data, size_t size, size_t piece) {
     static char hex[33];
     tub__md5 m;
     tub__md5_init(&m);
@@ -17,8 +16,7 @@ static const char *digest(const void *data, size_t size, size_t piece)
     return hex;
 }
 
-static void test_rfc(void **state)
-{
+static void test_rfc(void **state) {
     (void)state;
     static const char *const known[][2] = {
         {"", "d41d8cd98f00b204e9800998ecf8427e"},
@@ -26,7 +24,8 @@ static void test_rfc(void **state)
         {"abc", "900150983cd24fb0d6963f7d28e17f72"},
         {"message digest", "f96b697d7cb7938d525a2f31aaf161d0"},
         {"abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"},
-        {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", "d174ab98d277d9f5a5611c2c9f419d9f"},
+        {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+         "d174ab98d277d9f5a5611c2c9f419d9f"},
         {"12345678901234567890123456789012345678901234567890123456789012345678901234567890",
          "57edf4a22be3c955ac49da2e2107b67a"},
     };
@@ -35,8 +34,7 @@ static void test_rfc(void **state)
     }
 }
 
-static void test_pieces(void **state)
-{
+static void test_pieces(void **state) {
     (void)state;
     unsigned char data[1000];
     char whole[33];
@@ -54,8 +52,7 @@ static void test_pieces(void **state)
     assert_string_not_equal(digest(data, sizeof data, sizeof data), whole);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rfc), cmocka_unit_test(test_pieces)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

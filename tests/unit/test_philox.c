@@ -2,15 +2,14 @@
 /* Philox against Random123's known answers, and the draws made from it. */
 #include "cmocka_all.h"
 
+#include "base/philox.h"
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/philox.h"
 
 /* Random123 1.09, tests/kat_vectors: "philox4x32 10" lines. */
-static void test_known_answers(void **state)
-{
+static void test_known_answers(void **state) {
     (void)state;
     static const struct {
         uint32_t counter[4];
@@ -30,8 +29,7 @@ static void test_known_answers(void **state)
     }
 }
 
-static void test_sequence(void **state)
-{
+static void test_sequence(void **state) {
     (void)state;
     tub__key key = tub__random_key(42, TUB__RANDOM_AUGMENT);
     tub__random r = tub__random_start(key, 1, 2, 3);
@@ -46,8 +44,7 @@ static void test_sequence(void **state)
     assert_int_equal(tub__random_word(&r), tub__random_word(&copy));
 }
 
-static void test_keys_differ(void **state)
-{
+static void test_keys_differ(void **state) {
     (void)state;
     for (int a = TUB__RANDOM_INIT; a <= TUB__RANDOM_PHANTOM; a++) {
         for (int b = TUB__RANDOM_INIT; b <= TUB__RANDOM_PHANTOM; b++) {
@@ -62,16 +59,14 @@ static void test_keys_differ(void **state)
     }
 }
 
-static void test_units(void **state)
-{
+static void test_units(void **state) {
     (void)state;
     assert_true(tub__unit_float(0) == 0.0f && tub__unit_float(~0u) == 1.0f - 0x1p-24f);
     assert_true(tub__unit_double(0, 0) == 0.0 && tub__unit_double(~0u, ~0u) == 1.0 - 0x1p-53);
     assert_true(tub__unit_double(1u << 31, 0) == 0.5);
 }
 
-static void test_moments(void **state)
-{
+static void test_moments(void **state) {
     (void)state;
     enum { DRAWS = 200000 };
     tub__random r = tub__random_start(tub__random_key(7, TUB__RANDOM_PHANTOM), 0, 0, 0);
@@ -86,11 +81,11 @@ static void test_moments(void **state)
     /* Five standard errors of each mean: 1, sqrt 2, sqrt 96, sqrt(1/12), over sqrt(draws). */
     double se = 5.0 / sqrt(DRAWS);
     assert_true(fabs(sum / DRAWS) < se && fabs(squares / DRAWS - 1.0) < se * sqrt(2.0));
-    assert_true(fabs(fourth / DRAWS - 3.0) < se * sqrt(96.0) && fabs(unit / DRAWS - 0.5) < se * sqrt(1.0 / 12));
+    assert_true(fabs(fourth / DRAWS - 3.0) < se * sqrt(96.0) &&
+                fabs(unit / DRAWS - 0.5) < se * sqrt(1.0 / 12));
 }
 
-static void test_below(void **state)
-{
+static void test_below(void **state) {
     (void)state;
     tub__random r = tub__random_start(tub__random_key(9, TUB__RANDOM_BOOTSTRAP), 0, 0, 0);
     for (uint32_t n = 1; n < 40; n++) {
@@ -106,7 +101,8 @@ static void test_below(void **state)
         }
         assert_true(chi < n + 6.0 * sqrt(2.0 * n) + 12.0);
     }
-    /* Without refusing draws the lower third of 3 * 2^30 values would come twice as often: 1/2 instead of 1/3. */
+    /* Without refusing draws the lower third of 3 * 2^30 values would come twice as often: 1/2
+     * instead of 1/3. */
     int low = 0;
     for (int i = 0; i < 30000; i++) {
         low += tub__random_below(&r, 3u << 30) < 1u << 30;
@@ -114,8 +110,7 @@ static void test_below(void **state)
     assert_true(fabs(low / 30000.0 - 1.0 / 3) < 5 * sqrt(2.0 / 9 / 30000));
 }
 
-static bool is_permutation(const uint32_t *order, uint32_t n)
-{
+static bool is_permutation(const uint32_t *order, uint32_t n) {
     bool seen[1000] = {false};
     for (uint32_t i = 0; i < n; i++) {
         if (order[i] >= n || seen[order[i]]) {
@@ -126,8 +121,7 @@ static bool is_permutation(const uint32_t *order, uint32_t n)
     return true;
 }
 
-static void test_permutation(void **state)
-{
+static void test_permutation(void **state) {
     (void)state;
     uint32_t a[1000], b[1000];
     tub__permutation(42, 0, 0, a);
@@ -158,8 +152,7 @@ static void test_permutation(void **state)
 }
 
 /* These bits are part of the promise "same seed, same result": a change here changes every run. */
-static void test_frozen(void **state)
-{
+static void test_frozen(void **state) {
     (void)state;
     uint32_t order[8];
     static const uint32_t frozen[8] = {5, 4, 1, 3, 2, 7, 0, 6};
@@ -171,11 +164,11 @@ static void test_frozen(void **state)
     assert_true(tub__random_normal(&r) == -0x1.560480edaf29dp-3);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_answers), cmocka_unit_test(test_sequence), cmocka_unit_test(test_keys_differ),
-        cmocka_unit_test(test_units),         cmocka_unit_test(test_moments),  cmocka_unit_test(test_below),
+        cmocka_unit_test(test_known_answers), cmocka_unit_test(test_sequence),
+        cmocka_unit_test(test_keys_differ),   cmocka_unit_test(test_units),
+        cmocka_unit_test(test_moments),       cmocka_unit_test(test_below),
         cmocka_unit_test(test_permutation),   cmocka_unit_test(test_frozen)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread pool under stress: short and long regions, sleeping workers, more threads than cores, several pools at once.
- * Built with -Db_sanitize=thread it is also the proof that hand-out and barrier order memory. */
+/* The thread pool under stress: short and long regions, sleeping workers, more threads than cores,
+ * several pools at once. Built with -Db_sanitize=thread it is also the proof that hand-out and
+ * barrier order memory. */
 #include "cmocka_all.h"
 
+#include "base/clock.h"
+#include "base/philox.h"
+#include "base/pool.h"
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,20 +14,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/clock.h"
-#include "base/philox.h"
-#include "base/pool.h"
 
 enum { MOST = 8 };
 
 typedef struct region {
-    long input;              /* written by the caller before each region */
-    long output[MOST][16];   /* written by the workers, read by the caller after it; a line each */
-    useconds_t pause[MOST];  /* some workers come late */
+    long input;             /* written by the caller before each region */
+    long output[MOST][16];  /* written by the workers, read by the caller after it; a line each */
+    useconds_t pause[MOST]; /* some workers come late */
 } region;
 
-static void square(void *argument, int worker, int workers)
-{
+static void square(void *argument, int worker, int workers) {
     region *r = argument;
     if (r->pause[worker] > 0) {
         usleep(r->pause[worker]);
@@ -31,8 +31,7 @@ static void square(void *argument, int worker, int workers)
     r->output[worker][0] = r->input * r->input + worker * workers;
 }
 
-static bool run_regions(tub__pool *pool, int count, double late_share, uint32_t seed)
-{
+static bool run_regions(tub__pool *pool, int count, double late_share, uint32_t seed) {
     static _Thread_local region r;
     int threads = tub__pool_threads(pool);
     tub__random random = tub__random_start(tub__random_key(seed, TUB__RANDOM_SHUFFLE), 0, 0, 0);
@@ -55,8 +54,7 @@ static bool run_regions(tub__pool *pool, int count, double late_share, uint32_t 
     return right;
 }
 
-static tub__pool *make(int threads)
-{
+static tub__pool *make(int threads) {
     tub__pool *pool;
     tub_error err;
     assert_ok(tub__pool_create(&tub__default_allocator, threads, &pool, &err), err);
@@ -64,8 +62,7 @@ static tub__pool *make(int threads)
     return pool;
 }
 
-static void test_regions(void **state)
-{
+static void test_regions(void **state) {
     (void)state;
     for (int threads = 1; threads <= MOST; threads++) {
         tub__pool *pool = make(threads);
@@ -79,8 +76,7 @@ static void test_regions(void **state)
 }
 
 /* Made and destroyed at once, asleep or awake. */
-static void test_short_lives(void **state)
-{
+static void test_short_lives(void **state) {
     (void)state;
     for (int i = 0; i < 200; i++) {
         tub__pool *pool = make(1 + i % MOST);
@@ -94,8 +90,7 @@ static void test_short_lives(void **state)
     }
 }
 
-static void *use_own_pool(void *argument)
-{
+static void *use_own_pool(void *argument) {
     bool *right = argument;
     tub__pool *pool;
     tub_error err;
@@ -108,8 +103,7 @@ static void *use_own_pool(void *argument)
 }
 
 /* Several contexts in several threads: pools know nothing of each other. */
-static void test_several(void **state)
-{
+static void test_several(void **state) {
     (void)state;
     pthread_t thread[3];
     bool right[3];
@@ -122,8 +116,7 @@ static void test_several(void **state)
     }
 }
 
-static void *keep_busy(void *argument)
-{
+static void *keep_busy(void *argument) {
     volatile bool *go_on = argument;
     while (__atomic_load_n(go_on, __ATOMIC_RELAXED)) {
     }
@@ -131,8 +124,7 @@ static void *keep_busy(void *argument)
 }
 
 /* Another program takes a core: regions get slower, not a thousand times slower. */
-static void test_busy_core(void **state)
-{
+static void test_busy_core(void **state) {
     (void)state;
     enum { REGIONS = 200 };
     bool go_on = true;
@@ -156,16 +148,14 @@ static void test_busy_core(void **state)
     assert_true(each < 0.1); /* a few of the scheduler's time slices */
 }
 
-static void note_signals(void *argument, int worker, int workers)
-{
+static void note_signals(void *argument, int worker, int workers) {
     sigset_t set;
     (void)workers;
     pthread_sigmask(SIG_SETMASK, NULL, &set);
     ((int *)argument)[worker] = sigismember(&set, SIGINT);
 }
 
-static void test_signals_go_to_the_caller(void **state)
-{
+static void test_signals_go_to_the_caller(void **state) {
     (void)state;
     int blocked[3] = {-1, -1, -1};
     tub__pool *pool = make(3);
@@ -176,19 +166,18 @@ static void test_signals_go_to_the_caller(void **state)
     assert_int_equal(blocked[2], 1);
 }
 
-static void test_arguments(void **state)
-{
+static void test_arguments(void **state) {
     (void)state;
     tub__pool *pool = NULL;
     tub_error err;
     assert_int_equal(tub__pool_create(&tub__default_allocator, 0, &pool, &err), TUB_E_ARGUMENT);
-    assert_int_equal(tub__pool_create(&tub__default_allocator, TUB__POOL_LIMIT + 1, &pool, &err), TUB_E_ARGUMENT);
+    assert_int_equal(tub__pool_create(&tub__default_allocator, TUB__POOL_LIMIT + 1, &pool, &err),
+                     TUB_E_ARGUMENT);
     assert_null(pool);
     assert_true(tub__available_cores() >= 1);
 }
 
-static void test_shares(void **state)
-{
+static void test_shares(void **state) {
     (void)state;
     for (size_t n = 0; n < 50; n++) {
         for (int workers = 1; workers < 10; workers++) {
@@ -197,7 +186,8 @@ static void test_shares(void **state)
                 size_t begin, end;
                 tub__share(n, w, workers, &begin, &end);
                 assert_int_equal(begin, next);
-                assert_true(end - begin == n / (size_t)workers || end - begin == n / (size_t)workers + 1);
+                assert_true(end - begin == n / (size_t)workers ||
+                            end - begin == n / (size_t)workers + 1);
                 next = end;
             }
             assert_int_equal(next, n);
@@ -205,12 +195,13 @@ static void test_shares(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_regions),  cmocka_unit_test(test_short_lives),
-        cmocka_unit_test(test_several),  cmocka_unit_test(test_busy_core),
-        cmocka_unit_test(test_signals_go_to_the_caller),
-        cmocka_unit_test(test_arguments), cmocka_unit_test(test_shares)};
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_regions),
+                                       cmocka_unit_test(test_short_lives),
+                                       cmocka_unit_test(test_several),
+                                       cmocka_unit_test(test_busy_core),
+                                       cmocka_unit_test(test_signals_go_to_the_caller),
+                                       cmocka_unit_test(test_arguments),
+                                       cmocka_unit_test(test_shares)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

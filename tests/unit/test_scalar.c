@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Elementary functions of one double against the C library's long double ones: at most 2 ulp, dense over the working range. */
+/* Elementary functions of one double against the C library's long double ones: at most 2 ulp,
+ * dense over the working range. */
 #include "cmocka_all.h"
 
+#include "base/philox.h"
+#include "base/scalar.h"
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include "base/philox.h"
-#include "base/scalar.h"
 
 static const double limit = 2.0; /* ulp: docs/numerics.md section 4 */
 
-static uint64_t bits(double x)
-{
+static uint64_t bits(double x) {
     uint64_t b;
     __builtin_memcpy(&b, &x, sizeof b);
     return b;
 }
 
 /* Distance of got from exact in units of the last place of exact. */
-static double ulps(double got, long double exact)
-{
+static double ulps(double got, long double exact) {
     double near = (double)exact;
     if (got != got || near != near || isinf(near) || isinf(got)) {
         return bits(got) == bits(near) || (got != got && near != near) ? 0.0 : HUGE_VAL;
@@ -35,8 +34,7 @@ typedef struct worst {
     double error, at;
 } worst;
 
-static void note(worst *w, double got, long double exact, double at)
-{
+static void note(worst *w, double got, long double exact, double at) {
     double e = ulps(got, exact);
     if (e > w->error) {
         *w = (worst){e, at};
@@ -44,8 +42,7 @@ static void note(worst *w, double got, long double exact, double at)
 }
 
 /* Evenly spaced points, points of random digits, and points spaced evenly in their exponent. */
-static worst scan(double (*f)(double), long double (*truth)(long double), double low, double high)
-{
+static worst scan(double (*f)(double), long double (*truth)(long double), double low, double high) {
     enum { POINTS = 200000 };
     worst w = {0.0, 0.0};
     tub__random r = tub__random_start(tub__random_key(1, TUB__RANDOM_INIT), 0, 0, 0);
@@ -64,8 +61,8 @@ static worst scan(double (*f)(double), long double (*truth)(long double), double
     return w;
 }
 
-static void check(const char *name, double (*f)(double), long double (*truth)(long double), double low, double high)
-{
+static void check(const char *name, double (*f)(double), long double (*truth)(long double),
+                  double low, double high) {
     worst w = scan(f, truth, low, high);
     printf("%-5s [%g, %g]: %.3f ulp at %.17g\n", name, low, high, w.error, w.at);
     if (!(w.error <= limit)) {
@@ -73,8 +70,7 @@ static void check(const char *name, double (*f)(double), long double (*truth)(lo
     }
 }
 
-static void test_accuracy(void **state)
-{
+static void test_accuracy(void **state) {
     (void)state;
     check("exp", tub__exp, expl, -745.0, 709.7);
     check("exp", tub__exp, expl, -1.0, 1.0);
@@ -92,8 +88,7 @@ static void test_accuracy(void **state)
 }
 
 /* Next to multiples of pi/2 all leading digits cancel. */
-static void test_near_multiples(void **state)
-{
+static void test_near_multiples(void **state) {
     (void)state;
     worst w = {0.0, 0.0};
     for (int k = 1; k < 600000; k += 7) {
@@ -105,8 +100,7 @@ static void test_near_multiples(void **state)
     assert_true(w.error <= limit);
 }
 
-static void test_pow(void **state)
-{
+static void test_pow(void **state) {
     (void)state;
     worst w = {0.0, 0.0};
     tub__random r = tub__random_start(tub__random_key(2, TUB__RANDOM_INIT), 0, 0, 0);
@@ -123,35 +117,39 @@ static void test_pow(void **state)
     printf("pow: %.3f ulp at %.17g\n", w.error, w.at);
     assert_true(w.error <= limit);
     assert_true(tub__pow(2.0, 10.0) == 1024.0 && tub__pow(2.0, -1074.0) == 0x1p-1074);
-    assert_true(tub__pow(3.0, 1.0) == 3.0 && tub__pow(7.0, 0.0) == 1.0 && tub__pow(1.0, 1e300) == 1.0);
+    assert_true(tub__pow(3.0, 1.0) == 3.0 && tub__pow(7.0, 0.0) == 1.0 &&
+                tub__pow(1.0, 1e300) == 1.0);
     assert_true(tub__pow(0.0, 2.0) == 0.0 && tub__pow(0.0, -2.0) == HUGE_VAL);
     assert_true(tub__pow(HUGE_VAL, 2.0) == HUGE_VAL && tub__pow(HUGE_VAL, -2.0) == 0.0);
     assert_true(tub__pow(0.5, HUGE_VAL) == 0.0 && tub__pow(2.0, HUGE_VAL) == HUGE_VAL);
     assert_true(tub__pow(0.5, -HUGE_VAL) == HUGE_VAL && tub__pow(2.0, -HUGE_VAL) == 0.0);
     assert_true(tub__pow(10.0, 400.0) == HUGE_VAL && tub__pow(10.0, -400.0) == 0.0);
-    assert_true(isnan(tub__pow(NAN, 2.0)) && isnan(tub__pow(2.0, NAN)) && isnan(tub__pow(-2.0, 2.0)));
+    assert_true(isnan(tub__pow(NAN, 2.0)) && isnan(tub__pow(2.0, NAN)) &&
+                isnan(tub__pow(-2.0, 2.0)));
 }
 
-static void test_powi(void **state)
-{
+static void test_powi(void **state) {
     (void)state;
-    assert_true(tub__powi(3.0, 0) == 1.0 && tub__powi(3.0, 5) == 243.0 && tub__powi(-2.0, 3) == -8.0);
+    assert_true(tub__powi(3.0, 0) == 1.0 && tub__powi(3.0, 5) == 243.0 &&
+                tub__powi(-2.0, 3) == -8.0);
     assert_true(tub__powi(2.0, 1023) == 0x1p1023 && isnan(tub__powi(NAN, 2)));
     assert_true(fabs(tub__powi(0.999, 1000) / (double)powl(0.999L, 1000) - 1.0) < 1e-12);
 }
 
-static void test_special(void **state)
-{
+static void test_special(void **state) {
     (void)state;
-    double (*const functions[])(double) = {tub__exp, tub__log, tub__sin, tub__cos, tub__tanh, tub__erf};
+    double (*const functions[])(double) = {tub__exp, tub__log,  tub__sin,
+                                           tub__cos, tub__tanh, tub__erf};
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
         assert_true(isnan(functions[i](NAN)));
     }
     assert_true(tub__exp(0.0) == 1.0 && tub__exp(-0.0) == 1.0 && tub__exp(HUGE_VAL) == HUGE_VAL);
-    assert_true(tub__exp(-HUGE_VAL) == 0.0 && tub__exp(710.0) == HUGE_VAL && tub__exp(-746.0) == 0.0);
+    assert_true(tub__exp(-HUGE_VAL) == 0.0 && tub__exp(710.0) == HUGE_VAL &&
+                tub__exp(-746.0) == 0.0);
     assert_true(tub__exp(-745.13) == 0x1p-1074 && tub__exp(709.78) < HUGE_VAL);
     assert_true(tub__log(1.0) == 0.0 && !signbit(tub__log(1.0)) && tub__log(0.0) == -HUGE_VAL);
-    assert_true(tub__log(HUGE_VAL) == HUGE_VAL && isnan(tub__log(-1.0)) && isnan(tub__log(-HUGE_VAL)));
+    assert_true(tub__log(HUGE_VAL) == HUGE_VAL && isnan(tub__log(-1.0)) &&
+                isnan(tub__log(-HUGE_VAL)));
     assert_true(tub__sin(0.0) == 0.0 && signbit(tub__sin(-0.0)) && tub__cos(0.0) == 1.0);
     assert_true(isnan(tub__sin(HUGE_VAL)) && isnan(tub__cos(-HUGE_VAL)));
     assert_true(tub__tanh(0.0) == 0.0 && signbit(tub__tanh(-0.0)));
@@ -164,25 +162,25 @@ static void test_special(void **state)
     }
 }
 
-static double slightly_wrong_exp(double x)
-{
+static double slightly_wrong_exp(double x) {
     return tub__exp(x) * (1.0 + 3.0 * DBL_EPSILON);
 }
 
-/* The scan must see an error of three ulp, and one that is there in a single spot of the range only. */
-static void test_scan_finds_errors(void **state)
-{
+/* The scan must see an error of three ulp, and one that is there in a single spot of the range
+ * only. */
+static void test_scan_finds_errors(void **state) {
     (void)state;
     assert_true(scan(slightly_wrong_exp, expl, -1.0, 1.0).error > limit);
     assert_true(scan(tub__exp, sinhl, -1.0, 1.0).error > limit);
     assert_true(ulps(nextafter(1.0, 2.0), 1.0L) == 1.0);
-    assert_true(ulps(0x1p-1074, 0.0L) == 1.0 && isinf(ulps(NAN, 1.0L)) && isinf(ulps(HUGE_VAL, 1.0L)));
+    assert_true(ulps(0x1p-1074, 0.0L) == 1.0 && isinf(ulps(NAN, 1.0L)) &&
+                isinf(ulps(HUGE_VAL, 1.0L)));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accuracy), cmocka_unit_test(test_near_multiples), cmocka_unit_test(test_pow),
-        cmocka_unit_test(test_powi),     cmocka_unit_test(test_special),        cmocka_unit_test(test_scan_finds_errors)};
+        cmocka_unit_test(test_accuracy), cmocka_unit_test(test_near_multiples),
+        cmocka_unit_test(test_pow),      cmocka_unit_test(test_powi),
+        cmocka_unit_test(test_special),  cmocka_unit_test(test_scan_finds_errors)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
