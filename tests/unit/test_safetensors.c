@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "failing_alloc.h"
 #include "formats/safetensors.h"
 
 static const char *source_root;
@@ -340,44 +341,32 @@ static void test_golden(void **state)
     }
 }
 
-static int countdown;
-
-static void *failing_alloc(void *user, size_t size)
+static tub_status write_file(const tub_allocator *a, void *user, tub_error *err)
 {
     (void)user;
-    return countdown-- == 0 ? NULL : aligned_alloc(64, size);
+    return write_sample(a, err);
 }
 
-static void plain_free(void *user, void *block)
+static tub_status read_file(const tub_allocator *a, void *user, tub_error *err)
 {
     (void)user;
-    free(block);
+    tub__st_file f;
+    tub_status status = tub__st_open(a, temporary, &f, err);
+    if (status == TUB_OK) {
+        tub__st_close(&f);
+    }
+    return status;
 }
 
 static void test_failing_allocations(void **state)
 {
     (void)state;
-    const tub_allocator failing = {failing_alloc, plain_free, NULL};
-    tub_error err;
-    tub_status status = TUB_E_MEMORY;
-    int n = 0;
-    for (; status != TUB_OK; n++) {
-        countdown = n;
-        status = write_sample(&failing, &err);
-        assert_true(status == TUB_OK || status == TUB_E_MEMORY);
-    }
-    assert_true(n > 10);
-    status = TUB_E_MEMORY;
-    for (n = 0; status != TUB_OK; n++) {
-        countdown = n;
-        tub__st_file f;
-        status = tub__st_open(&failing, temporary, &f, &err);
-        assert_true(status == TUB_OK || status == TUB_E_MEMORY);
-        if (status == TUB_OK) {
-            tub__st_close(&f);
-        }
-    }
-    assert_true(n > 6);
+    failing_report report = failing_run(write_file, NULL);
+    assert_string_equal(report.problem, "");
+    assert_true(report.allocations > 10);
+    report = failing_run(read_file, NULL);
+    assert_string_equal(report.problem, "");
+    assert_true(report.allocations > 6);
 }
 
 static int make_temporary(void **state)
