@@ -7,6 +7,14 @@
 
 extern const tub__yaml_module tub__module_table; /* of mod-yaml.c, compiled into this program */
 
+/* libfyaml 0.7.12 leaks 4 KiB of its scanner when a quoted text with many pieces never ends. Leaks of our own are still
+ * seen, and forgotten events, parsers and the like by test_yaml under a sanitizer. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfyaml.so";
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = NULL;
