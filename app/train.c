@@ -126,14 +126,42 @@ static tub_status resolve(tub_context *ctx, const train_options *o, tub_train_co
     return status == TUB_OK ? tub_train_config_check(config, err) : status;
 }
 
+/* The folders above a run that this program made, to take them away again when the run can't begin. */
+typedef struct parents {
+    char path[TUB_PATH_LENGTH];
+    size_t first; /* length of the topmost one that was made; 0: none */
+} parents;
+
+/* Makes the missing folders above the run; what goes wrong the library says when it makes the run itself. */
+static void make_parents(parents *p, const char *run) {
+    p->first = 0;
+    snprintf(p->path, sizeof p->path, "%s", run);
+    for (char *slash = strchr(p->path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(p->path, 0777) == 0 && p->first == 0) {
+            p->first = (size_t)(slash - p->path);
+        }
+        *slash = '/';
+    }
+}
+
+/* Removes them from the lowest up; a folder that something lies in stays. */
+static void remove_parents(parents *p) {
+    char *slash = strrchr(p->path, '/');
+    while (p->first > 0 && slash != NULL && (size_t)(slash - p->path) >= p->first) {
+        *slash = '\0';
+        if (rmdir(p->path) != 0) {
+            return;
+        }
+        slash = strrchr(p->path, '/');
+    }
+}
+
 /* "runs/adrenalmnist3d-1": the first number that is free. False when none is. */
 static bool default_run(const char *data, char *out, size_t size) {
     const char *slash = strrchr(data, '/');
     const char *name = slash != NULL ? slash + 1 : data;
     int length = (int)strcspn(name, ".");
-    if (mkdir("runs", 0777) != 0 && access("runs", F_OK) != 0) {
-        return false;
-    }
     for (int i = 1; i < RUNS_LIMIT; i++) {
         int n = snprintf(out, size, "runs/%.*s-%d", length, name, i);
         if (n > 0 && (size_t)n < size && access(out, F_OK) != 0) {
@@ -199,8 +227,13 @@ static int work_on(const cli_command *self, tub_context *ctx, const train_option
             }
             run = folder;
         }
+        parents above;
+        make_parents(&above, run);
         interrupt_begin(ctx);
         status = tub_train(ctx, &config, NULL, run, o->force, &result, &err);
+        if (status != TUB_OK) {
+            remove_parents(&above);
+        }
     }
     (void)interrupt_end();
     if (status != TUB_OK) {
