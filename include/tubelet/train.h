@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Training: configuration, recipes, runs that can be stopped at any instant and continued to the same bits. */
+/* Training: configuration, recipes, runs that can be stopped at any instant and continued to the
+ * same bits. */
 #ifndef TUBELET_TRAIN_H
 #define TUBELET_TRAIN_H
 
@@ -21,7 +22,8 @@ typedef enum tub_evaluate_which { TUB_EVALUATE_LAST = 0, TUB_EVALUATE_BEST } tub
 
 enum { TUB_PATH_LENGTH = 4096 };
 
-/* Everything that decides a run's result, plus a few things that do not (marked *). Plain values: copy freely. */
+/* Everything that decides a run's result, plus a few things that do not (marked *). Plain
+ * values: copy freely. */
 typedef struct tub_train_config {
     size_t size;                 /* sizeof(tub_train_config) */
     char data[TUB_PATH_LENGTH];  /* data set, as for tub_dataset_open */
@@ -59,7 +61,8 @@ TUB_API tub_train_config tub_train_config_default(void);
 
 typedef enum tub_option_type { TUB_OPTION_INT, TUB_OPTION_REAL, TUB_OPTION_TEXT, TUB_OPTION_CHOICE, TUB_OPTION_FLAG, TUB_OPTION_INT3 } tub_option_type;
 
-/* One setting: the same table drives recipe keys, command-line options, help, the man page and the resolved recipe in the run folder. */
+/* One setting: the same table drives recipe keys, command-line options, help, the man page and
+ * the resolved recipe in the run folder. */
 typedef struct tub_option {
     const char *key;         /* recipe key: "batch_size", "model.heads"; the option is --batch-size, --heads */
     tub_option_type type;
@@ -69,14 +72,15 @@ typedef struct tub_option {
     const char *help;        /* one line */
 } tub_option;
 TUB_API const tub_option *tub_train_options(size_t *count);
-/* Sets one key from text. Errors: TUB_E_ARGUMENT (unknown key, with the nearest known one; not a number), TUB_E_RANGE. */
+/* Sets one key from text. "preset" sets every model value again: set it before the others.
+ * Errors: TUB_E_ARGUMENT (unknown key, with the nearest known one; not a number), TUB_E_RANGE. */
 TUB_API TUB_MUST_USE tub_status tub_train_config_set(tub_train_config *config, const char *key, const char *value,
                                                      tub_error *err);
 /* The value of one key as text, as tub_train_config_set takes it. */
 TUB_API TUB_MUST_USE tub_status tub_train_config_get(const tub_train_config *config, const char *key, char *out,
                                                      size_t size, tub_error *err);
-/* Applies a YAML recipe over *config. Unknown keys are errors that suggest the nearest known one. Errors also: TUB_E_MODULE (mod-yaml),
- * TUB_E_FORMAT with line and column. */
+/* Applies a YAML recipe over *config. Unknown keys are errors that suggest the nearest known
+ * one. Errors also: TUB_E_MODULE (mod-yaml), TUB_E_FORMAT with line and column. */
 TUB_API TUB_MUST_USE tub_status tub_recipe_read(tub_context *ctx, const char *path, tub_train_config *config,
                                                 tub_error *err);
 /* Checks values against each other, before any work. */
@@ -90,14 +94,23 @@ typedef struct tub_train_result {
     int stopped;                     /* 1: tub_train_stop was called; the run can be resumed */
 } tub_train_result;
 
-/* Trains into a run folder. data: an open data set, or NULL to open config->data. run: path of the folder to make; TUB_E_EXISTS unless force. result may be NULL.
- * The run folder has config.json, recipe.yaml (every value), preprocessor_config.json, model.safetensors, best/, checkpoint/, log.csv, metrics.json. */
+/* Trains into a run folder. data: an open data set, or NULL to open config->data. run: path of
+ * the folder to make; TUB_E_EXISTS unless force. result may be NULL. force replaces only what is
+ * a run folder. Other errors: those of tub_dataset_open, TUB_E_SHAPE (data and model sizes),
+ * TUB_E_ARGUMENT, TUB_E_RANGE (settings), TUB_E_IO (a full disk: the last checkpoint stays
+ * whole), TUB_E_NUMERIC (loss or gradient not finite), TUB_E_MEMORY. The run folder has
+ * config.json, recipe.yaml (every value), preprocessor_config.json, model.safetensors, best/,
+ * checkpoint/, log.csv, metrics.json. */
 TUB_API TUB_MUST_USE tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
                                           const char *run, int force, tub_train_result *result, tub_error *err);
-/* Continues a run from its last checkpoint (from the start when there is none). epochs: 0 keeps the run's number. */
+/* Continues a run from its last checkpoint (from the start when there is none), to the bits of
+ * an uninterrupted run. epochs: 0 keeps the run's number; another one also continues a finished
+ * run. Errors as tub_train; TUB_E_NOT_FOUND (no run folder), TUB_E_FORMAT (damaged checkpoint),
+ * TUB_E_ARGUMENT (recipe or data are not those of the checkpoint; fewer epochs than are done). */
 TUB_API TUB_MUST_USE tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data,
                                                  int64_t epochs, tub_train_result *result, tub_error *err);
-/* Asks the training in ctx to finish its step, save and return with result->stopped. Async-signal-safe. */
+/* Asks the training in ctx to finish its step, save and return with result->stopped; before a
+ * training it asks the next one, which then does one step. Async-signal-safe. */
 TUB_API void tub_train_stop(tub_context *ctx);
 /* The recipe of a run folder. */
 TUB_API TUB_MUST_USE tub_status tub_run_config(tub_context *ctx, const char *run, tub_train_config *out,

@@ -264,6 +264,32 @@ static void max_steps_and_patience(void **state) {
     assert_int_equal(result.best_epoch, 1);
 }
 
+/* Without a val split there is no best model, and settings that need one are refused. */
+static void no_validation_split(void **state) {
+    (void)state;
+    tub_train_config c = recipe();
+    tub_train_result result;
+    tub_error err = {0};
+    tub_context *ctx = NULL;
+    tub_dataset *data = NULL;
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    assert_int_equal(tub_dataset_open(ctx, c.data, NULL, &data, NULL), TUB_OK);
+    ((tub_dataset_info *)tub_dataset_describe(data))->count[TUB_VAL] = 0; /* files always have one */
+    assert_int_equal(tub_train(ctx, &c, data, scratch("no-val"), 0, &result, &err), TUB_OK);
+    assert_true(result.val.loss != result.val.loss && result.best_epoch == 0);
+    assert_false(tub__file_exists(scratch("no-val/best")));
+    char *log = log_without_time(scratch("no-val"));
+    assert_non_null(strstr(log, ",,,,"));
+    free(log);
+    c.patience = 2;
+    assert_int_equal(tub_train(ctx, &c, data, scratch("no-val-2"), 0, &result, &err),
+                     TUB_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "val split is empty"));
+    assert_false(tub__file_exists(scratch("no-val-2")));
+    tub_dataset_close(data);
+    tub_context_destroy(ctx);
+}
+
 static void existing_folders_are_safe(void **state) {
     (void)state;
     tub_train_config c = recipe();
@@ -420,6 +446,7 @@ int main(void) {
         cmocka_unit_test(resumed_with_other_ranks),
         cmocka_unit_test(more_epochs_go_on),
         cmocka_unit_test(max_steps_and_patience),
+        cmocka_unit_test(no_validation_split),
         cmocka_unit_test(existing_folders_are_safe),
         cmocka_unit_test(nan_stops_with_a_sentence),
         cmocka_unit_test(edited_recipes_are_noticed),

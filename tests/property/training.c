@@ -32,7 +32,7 @@ const char *scratch(const char *name) {
 const char *scratch_make(void) {
     /* In memory where possible: the tests wait for the disk thousands of times otherwise. */
     bool memory = access("/dev/shm", W_OK) == 0;
-    strcpy(folder_of_all, memory ? "/dev/shm/tubelet-test-XXXXXX" : "/tmp/tubelet-test-XXXXXX");
+    strcpy(folder_of_all, memory ? "/dev/shm/tubelet-train-XXXXXX" : "/tmp/tubelet-train-XXXXXX");
     if (mkdtemp(folder_of_all) == NULL || tiny_data_write(scratch("tiny.npz")) != 0) {
         return NULL;
     }
