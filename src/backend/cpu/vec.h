@@ -7,11 +7,6 @@
 /* VEC_HEADER is given on the command line, e.g. -DVEC_HEADER="backend/cpu/vec_avx2.h" with quotes. */
 #include VEC_HEADER
 
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
 #define CAT3_(a, b, c) a##b##c
 #define CAT3(a, b, c) CAT3_(a, b, c)
 /* KERNEL(linear) is tub__avx2_linear in the AVX2 build. */

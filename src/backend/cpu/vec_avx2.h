@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
+#include "backend/cpu/inline.h"
+
 #define VEC_NAME avx2
 #define VEC_MR 6 /* 6 x 2 accumulators, 2 for B and 1-2 broadcasts: 16 registers */
 #define VEC_NV 1

@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
+#include "backend/cpu/inline.h"
+
 #define VEC_NAME avx512
 #define VEC_MR 14 /* 14 x 2 accumulators, 2 for B and 1-2 broadcasts: 32 registers */
 #define VEC_NV 2

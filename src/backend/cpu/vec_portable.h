@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
+#include "backend/cpu/inline.h"
 
 #ifdef VEC_REAL_IS_DOUBLE
 #define VEC_NAME f64
