@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a training step's time goes: the whole step, its parts, and batch-1 and batch-32 inference, as multiples of the time
- * that their operations take at the multiply-add peak measured in between.
+/* Where a training step's time goes: the whole step, its parts, and batch-1 and batch-32 inference,
+ * as multiples of the time that their operations take at the multiply-add peak measured in between.
  *
  * usage: bench_step [threads] [cpu] [repeats] */
 #include <stdio.h>
@@ -14,20 +14,17 @@
 
 enum { BATCH = 32, SAMPLES = 971 };
 
-static int compare(const void *a, const void *b)
-{
+static int compare(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static double median(double *t, int n)
-{
+static double median(double *t, int n) {
     qsort(t, (size_t)n, sizeof *t, compare);
     return t[n / 2];
 }
 
-static void die(const tub_error *err)
-{
+static void die(const tub_error *err) {
     fprintf(stderr, "bench_step: %s\n", err->message);
     exit(1);
 }
@@ -42,50 +39,57 @@ typedef struct bench {
     void *m, *v;
 } bench;
 
-static void forward(bench *b)
-{
-    const tub__dropout dropout = { .rate = 0.1, .key = { { 1, 2 } } };
+static void forward(bench *b) {
+    const tub__dropout dropout = {.rate = 0.1, .key = {{1, 2}}};
     tub__pass_forward(b->pass, BATCH, TUB_U8, b->x, &dropout);
 }
 
-static void backward(bench *b)
-{
-    const tub__targets targets = { .labels = b->labels, .global_batch = BATCH };
+static void backward(bench *b) {
+    const tub__targets targets = {.labels = b->labels, .global_batch = BATCH};
     tub__pass_loss(b->pass, &targets, NULL);
     tub__pass_backward(b->pass);
 }
 
-static void update(bench *b)
-{
+static void update(bench *b) {
     tub__backend *be = b->model->backend;
-    const tub__segment all = { 0, b->model->params.elements, 0 };
-    const tub__update op = { .kind = TUB__ADAM_KERAS, .rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-7,
-                             .gradient_scale = 1, .segments = &all, .segment_count = 1, .w = b->model->weights,
-                             .g = tub__pass_gradients(b->pass), .m = b->m, .v = b->v };
+    const tub__segment all = {0, b->model->params.elements, 0};
+    const tub__update op = {.kind = TUB__ADAM_KERAS,
+                            .rate = 1e-4,
+                            .beta1 = 0.9,
+                            .beta2 = 0.999,
+                            .epsilon = 1e-7,
+                            .gradient_scale = 1,
+                            .segments = &all,
+                            .segment_count = 1,
+                            .w = b->model->weights,
+                            .g = tub__pass_gradients(b->pass),
+                            .m = b->m,
+                            .v = b->v};
     be->ops->update(be, &op);
     tub__pass_weights_changed(b->pass);
 }
 
-static void step(bench *b)
-{
+static void step(bench *b) {
     forward(b);
     backward(b);
     update(b);
 }
 
-static void predict(bench *b, int64_t batch)
-{
+static void predict(bench *b, int64_t batch) {
     tub_error err;
     float logits[BATCH * 11];
     if (tub_model_forward(b->model, batch, TUB_U8, b->x, logits, NULL, &err) != TUB_OK) {
         die(&err);
     }
 }
-static void predict1(bench *b) { predict(b, 1); }
-static void predict32(bench *b) { predict(b, BATCH); }
+static void predict1(bench *b) {
+    predict(b, 1);
+}
+static void predict32(bench *b) {
+    predict(b, BATCH);
+}
 
-static double timed(bench *b, void (*fn)(bench *), int repeats)
-{
+static double timed(bench *b, void (*fn)(bench *), int repeats) {
     double *t = malloc((size_t)repeats * sizeof *t);
     for (int i = 0; i < 3; i++) {
         fn(b);
@@ -100,28 +104,27 @@ static double timed(bench *b, void (*fn)(bench *), int repeats)
     return s;
 }
 
-static void report(const char *what, double seconds, double gflop, double peak)
-{
+static void report(const char *what, double seconds, double gflop, double peak) {
     printf("%-22s %9.3f ms  %7.1f GFLOP/s  %5.2f x T_peak\n", what, 1e3 * seconds, gflop / seconds,
            seconds * peak / gflop);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     tub_error err;
-    bench b = { 0 };
+    bench b = {0};
     tub_context_config config = tub_context_config_default();
     config.threads = argc > 1 ? atoi(argv[1]) : 2;
     const int repeats = argc > 3 ? atoi(argv[3]) : 30;
     tub_model_config c;
     if ((argc > 2 && tub_cpu_parse(argv[2], &config.cpu, &err) != TUB_OK) ||
-        tub_context_create(&config, &b.ctx, &err) != TUB_OK || tub_model_preset("vivit-tiny", &c, &err) != TUB_OK ||
+        tub_context_create(&config, &b.ctx, &err) != TUB_OK ||
+        tub_model_preset("vivit-tiny", &c, &err) != TUB_OK ||
         tub_model_create(b.ctx, &c, 1, &b.model, &err) != TUB_OK) {
         die(&err);
     }
     tub__backend *be = b.model->backend;
     const size_t bytes = b.model->params.elements * be->real_size;
-    const tub__pass_config training = { .batch = BATCH, .training = true };
+    const tub__pass_config training = {.batch = BATCH, .training = true};
     if (tub__pass_create(b.model, &training, &b.pass, &err) != TUB_OK ||
         be->ops->slab_create(be, bytes, &b.m, &err) != TUB_OK ||
         be->ops->slab_create(be, bytes, &b.v, &err) != TUB_OK) {
@@ -134,12 +137,15 @@ int main(int argc, char **argv)
     for (int i = 0; i < BATCH; i++) {
         b.labels[i] = i % 11;
     }
-    const double one = 0.0914525184, whole = 2 * 135424128.0e-9 * BATCH; /* GFLOP: a forward, a training step of the batch */
+    const double one = 0.0914525184,
+                 whole = 2 * 135424128.0e-9 *
+                         BATCH; /* GFLOP: a forward, a training step of the batch */
     double peak;
     if (tub_bench_peak(b.ctx, 9, &peak, &err) != TUB_OK) {
         die(&err);
     }
-    printf("%s, %d threads, peak %.1f GFLOP/s\n", tub_context_cpu(b.ctx), tub_context_threads(b.ctx), peak);
+    printf("%s, %d threads, peak %.1f GFLOP/s\n", tub_context_cpu(b.ctx),
+           tub_context_threads(b.ctx), peak);
     const double t = timed(&b, step, repeats);
     report("step", t, whole, peak);
     printf("%-22s %9.3f s\n", "epoch of 971", t * SAMPLES / BATCH);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The context: threads, instruction set, memory and event receiver that all other objects are made with. */
+/* The context: threads, instruction set, memory and event receiver that all other objects are made
+ * with. */
 #ifndef TUBELET_CONTEXT_H
 #define TUBELET_CONTEXT_H
 
@@ -13,8 +14,8 @@ extern "C" {
 
 typedef struct tub_context tub_context;
 
-/* Memory source. alloc returns size bytes aligned to 64 (size is a multiple of 64, never 0) or NULL; free gets what alloc
- * returned. Both may be called from any thread. */
+/* Memory source. alloc returns size bytes aligned to 64 (size is a multiple of 64, never 0) or
+ * NULL; free gets what alloc returned. Both may be called from any thread. */
 typedef struct tub_allocator {
     void *(*alloc)(void *user, size_t size);
     void (*free)(void *user, void *block);
@@ -33,11 +34,13 @@ typedef enum tub_log_level { TUB_LOG_INFO = 0, TUB_LOG_WARNING } tub_log_level;
 
 /* What the library tells: everything a progress bar, a log, a report or a metrics page needs. */
 typedef enum tub_event_kind {
-    TUB_EVENT_LOG = 1,    /* level, message */
-    TUB_EVENT_DOWNLOAD,   /* message (file name), done, total (bytes; 0 unknown) */
-    TUB_EVENT_TRAIN_START,/* message (run folder), done (step to start at), total (steps in all), epochs */
-    TUB_EVENT_STEP,       /* epoch, done (step), total, samples, seconds, train (running means of the epoch), lr */
-    TUB_EVENT_EPOCH,      /* epoch, done, total, seconds, train, val, lr */
+    TUB_EVENT_LOG = 1,     /* level, message */
+    TUB_EVENT_DOWNLOAD,    /* message (file name), done, total (bytes; 0 unknown) */
+    TUB_EVENT_TRAIN_START, /* message (run folder), done (step to start at), total (steps in all),
+                              epochs */
+    TUB_EVENT_STEP,  /* epoch, done (step), total, samples, seconds, train (running means of the
+                        epoch), lr */
+    TUB_EVENT_EPOCH, /* epoch, done, total, seconds, train, val, lr */
     TUB_EVENT_CHECKPOINT, /* message (path), done (step) */
     TUB_EVENT_TRAIN_END,  /* message (run folder), done, total, seconds */
     TUB_EVENT_EVALUATE    /* done, total (samples) */
@@ -67,24 +70,26 @@ typedef struct tub_event {
 typedef void tub_event_fn(void *user, const tub_event *event);
 
 typedef struct tub_context_config {
-    size_t size;                /* sizeof(tub_context_config) */
-    int threads;                /* 0: one per available core */
+    size_t size; /* sizeof(tub_context_config) */
+    int threads; /* 0: one per available core */
     tub_cpu cpu;
-    tub_allocator allocator;    /* all NULL: the C library's */
-    tub_event_fn *on_event;     /* NULL: silence */
+    tub_allocator allocator; /* all NULL: the C library's */
+    tub_event_fn *on_event;  /* NULL: silence */
     void *event_user;
-    const char *module_folder;  /* NULL: $TUBELET_MODULES, else where the library was installed */
-    const char *data_folder;    /* NULL: $TUBELET_DATA, else $XDG_CACHE_HOME/tubelet, else ~/.cache/tubelet */
+    const char *module_folder; /* NULL: $TUBELET_MODULES, else where the library was installed */
+    const char
+        *data_folder; /* NULL: $TUBELET_DATA, else $XDG_CACHE_HOME/tubelet, else ~/.cache/tubelet */
 } tub_context_config;
 
 /* The defaults, with size filled. */
 TUB_API tub_context_config tub_context_config_default(void);
 
-/* Makes a context; *out is the caller's until tub_context_destroy. config may be NULL. One context may be used by one
- * thread at a time; different contexts are independent. Errors: TUB_E_ARGUMENT (bad thread count, unknown $TUBELET_CPU),
- * TUB_E_UNSUPPORTED (instruction set not on this processor), TUB_E_MEMORY. */
-TUB_API TUB_MUST_USE tub_status tub_context_create(const tub_context_config *config, tub_context **out,
-                                                   tub_error *err);
+/* Makes a context; *out is the caller's until tub_context_destroy. config may be NULL. One context
+ * may be used by one thread at a time; different contexts are independent. Errors: TUB_E_ARGUMENT
+ * (bad thread count, unknown $TUBELET_CPU), TUB_E_UNSUPPORTED (instruction set not on this
+ * processor), TUB_E_MEMORY. */
+TUB_API TUB_MUST_USE tub_status tub_context_create(const tub_context_config *config,
+                                                   tub_context **out, tub_error *err);
 /* Stops the threads and frees everything. Objects made with it must be gone. Accepts NULL. */
 TUB_API void tub_context_destroy(tub_context *ctx);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Data sets: named, from files, or generated; split into train, val and test; read as arrays of one shape. */
+/* Data sets: named, from files, or generated; split into train, val and test; read as arrays of one
+ * shape. */
 #ifndef TUBELET_DATA_H
 #define TUBELET_DATA_H
 
@@ -16,35 +17,38 @@ typedef enum tub_split { TUB_TRAIN = 0, TUB_VAL, TUB_TEST, TUB_SPLITS } tub_spli
 typedef enum tub_dtype { TUB_U8 = 0, TUB_F32, TUB_F64, TUB_DTYPES } tub_dtype;
 
 typedef struct tub_dataset_info {
-    const char *name;            /* as asked for: "phantom3d", "adrenalmnist3d.npz" */
-    const char *licence;         /* NULL when not known */
+    const char *name;                        /* as asked for: "phantom3d", "adrenalmnist3d.npz" */
+    const char *licence;                     /* NULL when not known */
     int64_t frames, height, width, channels; /* one sample is [T,H,W,C] */
-    tub_dtype dtype;             /* TUB_U8 or TUB_F32, of the samples */
+    tub_dtype dtype;                         /* TUB_U8 or TUB_F32, of the samples */
     int64_t classes;
-    const char *const *labels;   /* class names, [classes]; NULL when not known */
-    int64_t count[TUB_SPLITS];   /* samples in each split; 0: no such split */
-    int64_t constant[TUB_SPLITS];/* samples whose voxels are all equal */
+    const char *const *labels;    /* class names, [classes]; NULL when not known */
+    int64_t count[TUB_SPLITS];    /* samples in each split; 0: no such split */
+    int64_t constant[TUB_SPLITS]; /* samples whose voxels are all equal */
 } tub_dataset_info;
 
 typedef struct tub_dataset_options {
     size_t size;          /* sizeof(tub_dataset_options) */
-    const char *data_url; /* NULL: where the data set is published; else a mirror's folder that has the same file names */
+    const char *data_url; /* NULL: where the data set is published; else a mirror's folder that has
+                             the same file names */
     int offline;          /* non-zero: never download */
 } tub_dataset_options;
 TUB_API tub_dataset_options tub_dataset_options_default(void);
 
-/* Opens a data set: "phantom3d" (generated), a MedMNIST3D name ("organmnist3d", "organmnist3d@64"; downloaded once and checked by
- * MD5), or the path of a .npz file with MedMNIST's keys. options may be NULL. *out is the caller's and must be closed before
- * the context. Errors: TUB_E_NOT_FOUND, TUB_E_IO, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (labels), TUB_E_CHECKSUM,
- * TUB_E_NETWORK, TUB_E_MODULE, TUB_E_MEMORY. */
+/* Opens a data set: "phantom3d" (generated), a MedMNIST3D name ("organmnist3d", "organmnist3d@64";
+ * downloaded once and checked by MD5), or the path of a .npz file with MedMNIST's keys. options may
+ * be NULL. *out is the caller's and must be closed before the context. Errors: TUB_E_NOT_FOUND,
+ * TUB_E_IO, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (labels), TUB_E_CHECKSUM, TUB_E_NETWORK,
+ * TUB_E_MODULE, TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_dataset_open(tub_context *ctx, const char *name,
-                                                 const tub_dataset_options *options, tub_dataset **out,
-                                                 tub_error *err);
+                                                 const tub_dataset_options *options,
+                                                 tub_dataset **out, tub_error *err);
 TUB_API void tub_dataset_close(tub_dataset *data); /* accepts NULL */
 
 /* Facts; pointers stay valid until close. */
 TUB_API const tub_dataset_info *tub_dataset_describe(const tub_dataset *data);
-/* Samples of one split: count * T*H*W*C elements in C order, of the info's dtype; float data are as in the file. NULL for an empty split. Valid until close. */
+/* Samples of one split: count * T*H*W*C elements in C order, of the info's dtype; float data are as
+ * in the file. NULL for an empty split. Valid until close. */
 TUB_API const void *tub_dataset_samples(const tub_dataset *data, tub_split split);
 /* Class indices of one split, [count]. */
 TUB_API const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split split);
@@ -52,8 +56,9 @@ TUB_API const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split spl
 TUB_API const char *tub_split_name(tub_split split);
 TUB_API TUB_MUST_USE tub_status tub_split_parse(const char *text, tub_split *out, tub_error *err);
 
-/* Volumes to classify, read from one argument of the command line: a .npy of one volume [T,H,W], [T,H,W,C] or a stack [N,T,H,W(,C)], a
- * .npz with one array, or "file.npz:member" with an optional "[i]" or "[i:j]" ("adrenal.npz:test_images[5]"). */
+/* Volumes to classify, read from one argument of the command line: a .npy of one volume [T,H,W],
+ * [T,H,W,C] or a stack [N,T,H,W(,C)], a .npz with one array, or "file.npz:member" with an optional
+ * "[i]" or "[i:j]" ("adrenal.npz:test_images[5]"). */
 typedef struct tub_volumes {
     tub_context *owner;
     int64_t count, frames, height, width, channels;
@@ -62,27 +67,30 @@ typedef struct tub_volumes {
     void *data;      /* [count,T,H,W,C] */
     int32_t *truth;  /* labels when the file has them for this member, else NULL */
 } tub_volumes;
-/* want: the [T,H,W,C] of the model, to tell one [T,H,W,C] volume from a stack [N,T,H,W]; may be NULL.
- * Free with tub_volumes_free. Errors: TUB_E_NOT_FOUND, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (index). */
-TUB_API TUB_MUST_USE tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_t want[4],
-                                                 tub_volumes *out, tub_error *err);
+/* want: the [T,H,W,C] of the model, to tell one [T,H,W,C] volume from a stack [N,T,H,W]; may be
+ * NULL. Free with tub_volumes_free. Errors: TUB_E_NOT_FOUND, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE
+ * (index). */
+TUB_API TUB_MUST_USE tub_status tub_volumes_read(tub_context *ctx, const char *argument,
+                                                 const int64_t want[4], tub_volumes *out,
+                                                 tub_error *err);
 TUB_API void tub_volumes_free(tub_volumes *v);
 
 /* Known downloads. */
 typedef struct tub_known_dataset {
-    const char *name;      /* "organmnist3d" */
-    const char *file;      /* "organmnist3d.npz" */
-    const char *title;     /* one line */
+    const char *name;  /* "organmnist3d" */
+    const char *file;  /* "organmnist3d.npz" */
+    const char *title; /* one line */
     const char *licence;
     int64_t classes;
     int64_t count[TUB_SPLITS];
 } tub_known_dataset;
 /* The table of data sets that tub_dataset_open knows by name; *n entries, static storage. */
 TUB_API const tub_known_dataset *tub_known_datasets(size_t *n);
-/* Downloads a known data set into the cache unless it lies there whole; writes its path (caller's buffer). Resumes a broken transfer; checks
- * the MD5. Errors as tub_dataset_open. */
-TUB_API TUB_MUST_USE tub_status tub_fetch(tub_context *ctx, const char *name, const tub_dataset_options *options,
-                                          char *path, size_t path_size, tub_error *err);
+/* Downloads a known data set into the cache unless it lies there whole; writes its path (caller's
+ * buffer). Resumes a broken transfer; checks the MD5. Errors as tub_dataset_open. */
+TUB_API TUB_MUST_USE tub_status tub_fetch(tub_context *ctx, const char *name,
+                                          const tub_dataset_options *options, char *path,
+                                          size_t path_size, tub_error *err);
 
 #ifdef __cplusplus
 }

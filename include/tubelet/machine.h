@@ -10,15 +10,16 @@ extern "C" {
 #endif
 
 typedef struct tub_machine {
-    char processor[128];  /* as the system names it */
-    int cores;            /* available to this process */
+    char processor[128]; /* as the system names it */
+    int cores;           /* available to this process */
     int has_avx2, has_avx512;
 } tub_machine;
 TUB_API void tub_machine_describe(tub_machine *out);
 
-/* Measures the float32 multiply-add peak of the context's threads and instruction set, in GFLOP/s (two operations per fused
- * multiply-add): median of `repeats` runs (9 is a good number). */
-TUB_API TUB_MUST_USE tub_status tub_bench_peak(tub_context *ctx, int repeats, double *gflops, tub_error *err);
+/* Measures the float32 multiply-add peak of the context's threads and instruction set, in GFLOP/s
+ * (two operations per fused multiply-add): median of `repeats` runs (9 is a good number). */
+TUB_API TUB_MUST_USE tub_status tub_bench_peak(tub_context *ctx, int repeats, double *gflops,
+                                               tub_error *err);
 
 #ifdef __cplusplus
 }

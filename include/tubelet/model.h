@@ -19,83 +19,95 @@ typedef enum tub_input_scale { TUB_SCALE_DIVIDE = 0, TUB_SCALE_MULTIPLY } tub_in
 
 enum { TUB_LABEL_LIMIT = 100000 };
 
-/* A ViViT classifier (docs/numerics.md section 1). Letters as in the paper: T H W C clip, D width, A heads, L layers, K classes. */
+/* A ViViT classifier (docs/numerics.md section 1). Letters as in the paper: T H W C clip, D width,
+ * A heads, L layers, K classes. */
 typedef struct tub_model_config {
-    size_t size;                  /* sizeof(tub_model_config) */
+    size_t size;                             /* sizeof(tub_model_config) */
     int64_t frames, height, width, channels; /* T, H, W, C */
-    int64_t tubelet[3];           /* kernel (t, h, w) of the tubelet embedding */
-    int64_t stride[3];            /* 0: the kernel's */
-    int64_t hidden;               /* D */
-    int64_t heads;                /* A; divides D */
-    int64_t layers;               /* L */
-    int64_t mlp;                  /* width of the MLP's hidden layer */
-    int64_t classes;              /* K */
+    int64_t tubelet[3];                      /* kernel (t, h, w) of the tubelet embedding */
+    int64_t stride[3];                       /* 0: the kernel's */
+    int64_t hidden;                          /* D */
+    int64_t heads;                           /* A; divides D */
+    int64_t layers;                          /* L */
+    int64_t mlp;                             /* width of the MLP's hidden layer */
+    int64_t classes;                         /* K */
     tub_gelu gelu;
-    int mlp_output_gelu;          /* non-zero: GELU after the second dense layer too (the Keras example) */
-    int qkv_bias;                 /* non-zero: query, key and value have biases */
+    int mlp_output_gelu; /* non-zero: GELU after the second dense layer too (the Keras example) */
+    int qkv_bias;        /* non-zero: query, key and value have biases */
     tub_pooling pooling;
     double norm_epsilon;
-    double attention_dropout;     /* on the attention probabilities, training only */
+    double attention_dropout; /* on the attention probabilities, training only */
     tub_attention_init attention_init;
-    tub_input_scale input_scale;  /* uint8 to [0,1]: x / 255 or x * float32(1/255) */
+    tub_input_scale input_scale; /* uint8 to [0,1]: x / 255 or x * float32(1/255) */
 } tub_model_config;
 
-/* A preset: "vivit-tiny" (the Keras example), "vivit-b" (ViViT-B/16x2, Kinetics-400). Error: TUB_E_NOT_FOUND, with the names. */
-TUB_API TUB_MUST_USE tub_status tub_model_preset(const char *name, tub_model_config *out, tub_error *err);
-/* Checks every value; the first wrong one is named in the sentence. Errors: TUB_E_RANGE, TUB_E_ARGUMENT. */
-TUB_API TUB_MUST_USE tub_status tub_model_config_check(const tub_model_config *config, tub_error *err);
+/* A preset: "vivit-tiny" (the Keras example), "vivit-b" (ViViT-B/16x2, Kinetics-400). Error:
+ * TUB_E_NOT_FOUND, with the names. */
+TUB_API TUB_MUST_USE tub_status tub_model_preset(const char *name, tub_model_config *out,
+                                                 tub_error *err);
+/* Checks every value; the first wrong one is named in the sentence. Errors: TUB_E_RANGE,
+ * TUB_E_ARGUMENT. */
+TUB_API TUB_MUST_USE tub_status tub_model_config_check(const tub_model_config *config,
+                                                       tub_error *err);
 
 /* What a configuration costs; no memory is taken. */
 typedef struct tub_model_cost {
-    int64_t grid[3];        /* tubelets along t, h, w */
-    int64_t tokens;         /* N, class token included */
+    int64_t grid[3]; /* tubelets along t, h, w */
+    int64_t tokens;  /* N, class token included */
     int64_t parameters;
-    int64_t arrays;         /* parameter arrays */
-    double multiply_adds;   /* of one forward pass of one clip */
-    size_t forward_bytes;   /* predicted memory of a batch-1 forward */
-    size_t training_bytes;  /* predicted memory of training with the given batch size */
+    int64_t arrays;        /* parameter arrays */
+    double multiply_adds;  /* of one forward pass of one clip */
+    size_t forward_bytes;  /* predicted memory of a batch-1 forward */
+    size_t training_bytes; /* predicted memory of training with the given batch size */
 } tub_model_cost;
-TUB_API TUB_MUST_USE tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch, tub_model_cost *out,
-                                                  tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch,
+                                                  tub_model_cost *out, tub_error *err);
 
 /* A model with fresh parameters drawn by Keras' initialisers from seed. *out is the caller's. */
-TUB_API TUB_MUST_USE tub_status tub_model_create(tub_context *ctx, const tub_model_config *config, uint64_t seed,
-                                                 tub_model **out, tub_error *err);
-/* Reads a model folder (config.json, model.safetensors, preprocessor_config.json) or a run folder. */
-TUB_API TUB_MUST_USE tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out,
-                                               tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_model_create(tub_context *ctx, const tub_model_config *config,
+                                                 uint64_t seed, tub_model **out, tub_error *err);
+/* Reads a model folder (config.json, model.safetensors, preprocessor_config.json) or a run folder.
+ */
+TUB_API TUB_MUST_USE tub_status tub_model_open(tub_context *ctx, const char *folder,
+                                               tub_model **out, tub_error *err);
 /* Writes a model folder; existing files are replaced one by one, each atomically. */
-TUB_API TUB_MUST_USE tub_status tub_model_save(const tub_model *model, const char *folder, tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_model_save(const tub_model *model, const char *folder,
+                                               tub_error *err);
 TUB_API void tub_model_close(tub_model *model); /* accepts NULL */
 
 TUB_API const tub_model_config *tub_model_describe(const tub_model *model);
 /* Class names [classes], or NULL. Valid until close or the next set. */
 TUB_API const char *const *tub_model_labels(const tub_model *model);
-TUB_API TUB_MUST_USE tub_status tub_model_set_labels(tub_model *model, const char *const *labels, int64_t count,
-                                                     tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_model_set_labels(tub_model *model, const char *const *labels,
+                                                     int64_t count, tub_error *err);
 
 /* One parameter array as files hold it. */
 typedef struct tub_parameter {
-    const char *name;       /* Hugging Face's name, as in model.safetensors */
-    const char *role;       /* "query kernel", for people */
-    int64_t layer;          /* -1: none */
+    const char *name; /* Hugging Face's name, as in model.safetensors */
+    const char *role; /* "query kernel", for people */
+    int64_t layer;    /* -1: none */
     int rank;
-    int64_t shape[5];       /* as in model.safetensors: dense [out,in], convolution [D,C,t,h,w] */
-    int64_t count;          /* elements */
-    int decay;              /* weight decay applies by default */
+    int64_t shape[5]; /* as in model.safetensors: dense [out,in], convolution [D,C,t,h,w] */
+    int64_t count;    /* elements */
+    int decay;        /* weight decay applies by default */
 } tub_parameter;
 TUB_API int64_t tub_model_parameters(const tub_model *model);
 /* index 0 … tub_model_parameters - 1; pointers stay valid until close. */
-TUB_API TUB_MUST_USE tub_status tub_model_parameter(const tub_model *model, int64_t index, tub_parameter *out,
-                                                    tub_error *err);
-/* Copies an array out of or into the model, row-major in the shape above, count floats. Error: TUB_E_ARGUMENT (index). */
-TUB_API TUB_MUST_USE tub_status tub_model_get(const tub_model *model, int64_t index, float *out, tub_error *err);
-TUB_API TUB_MUST_USE tub_status tub_model_set(tub_model *model, int64_t index, const float *values, tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_model_parameter(const tub_model *model, int64_t index,
+                                                    tub_parameter *out, tub_error *err);
+/* Copies an array out of or into the model, row-major in the shape above, count floats. Error:
+ * TUB_E_ARGUMENT (index). */
+TUB_API TUB_MUST_USE tub_status tub_model_get(const tub_model *model, int64_t index, float *out,
+                                              tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_model_set(tub_model *model, int64_t index, const float *values,
+                                              tub_error *err);
 
-/* Forward pass without dropout. x: [batch,T,H,W,C], uint8 (scaled as input_scale says) or float32 (taken as it is); logits: [batch,K],
- * probabilities (may be NULL): [batch,K]. A batch of any size gives each sample the same bits. Not thread-safe for one context. */
-TUB_API TUB_MUST_USE tub_status tub_model_forward(tub_model *model, int64_t batch, tub_dtype dtype, const void *x,
-                                                  float *logits, float *probabilities, tub_error *err);
+/* Forward pass without dropout. x: [batch,T,H,W,C], uint8 (scaled as input_scale says) or float32
+ * (taken as it is); logits: [batch,K], probabilities (may be NULL): [batch,K]. A batch of any size
+ * gives each sample the same bits. Not thread-safe for one context. */
+TUB_API TUB_MUST_USE tub_status tub_model_forward(tub_model *model, int64_t batch, tub_dtype dtype,
+                                                  const void *x, float *logits,
+                                                  float *probabilities, tub_error *err);
 
 #ifdef __cplusplus
 }

@@ -16,43 +16,50 @@ typedef struct tub_interval {
 } tub_interval;
 
 typedef struct tub_class_scores {
-    int64_t support;                 /* samples of this class */
-    double precision, recall, f1;    /* 0 where the denominator is 0 */
-    double auc;                      /* one versus rest; NaN when a side is empty */
+    int64_t support;              /* samples of this class */
+    double precision, recall, f1; /* 0 where the denominator is 0 */
+    double auc;                   /* one versus rest; NaN when a side is empty */
 } tub_class_scores;
 
 /* docs/numerics.md section 5 says how each is computed. */
 typedef struct tub_metrics {
     int64_t samples, classes;
-    tub_interval top1, top5, auc, acc, loss;  /* acc: MedMNIST's (binary: last column > 0.5) */
+    tub_interval top1, top5, auc, acc, loss; /* acc: MedMNIST's (binary: last column > 0.5) */
     double balanced_accuracy, macro_f1, calibration_error, brier;
-    int64_t *confusion;              /* [classes][classes], row true, column predicted */
-    tub_class_scores *per_class;     /* [classes] */
+    int64_t *confusion;          /* [classes][classes], row true, column predicted */
+    tub_class_scores *per_class; /* [classes] */
 } tub_metrics;
 
-/* Metrics of probabilities [n,K] against labels [n]. *out is freed by tub_metrics_free. seed: of the bootstrap; draws: 1000 is usual, 0 none.
- * Errors: TUB_E_RANGE (a label outside 0 … K-1), TUB_E_ARGUMENT (n or K < 1), TUB_E_MEMORY. */
+/* Metrics of probabilities [n,K] against labels [n]. *out is freed by tub_metrics_free. seed: of
+ * the bootstrap; draws: 1000 is usual, 0 none. Errors: TUB_E_RANGE (a label outside 0 … K-1),
+ * TUB_E_ARGUMENT (n or K < 1), TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_metrics_compute(tub_context *ctx, int64_t n, int64_t classes,
-                                                    const float *probabilities, const int32_t *labels, uint64_t seed,
-                                                    int draws, tub_metrics **out, tub_error *err);
+                                                    const float *probabilities,
+                                                    const int32_t *labels, uint64_t seed, int draws,
+                                                    tub_metrics **out, tub_error *err);
 TUB_API void tub_metrics_free(tub_context *ctx, tub_metrics *metrics);
 /* The cheap ones only (loss, top-1, top-5, AUC), as after each epoch. */
 TUB_API TUB_MUST_USE tub_status tub_scores_compute(tub_context *ctx, int64_t n, int64_t classes,
-                                                   const float *probabilities, const int32_t *labels,
-                                                   tub_scores *out, tub_error *err);
+                                                   const float *probabilities,
+                                                   const int32_t *labels, tub_scores *out,
+                                                   tub_error *err);
 
-/* Runs the model over a split. logits and probabilities: caller's buffers [count,K], either may be NULL. Sends TUB_EVENT_EVALUATE events.
- * batch_size changes no bit. Errors: TUB_E_SHAPE when data and model do not fit, naming both; TUB_E_NOT_FOUND (empty split). */
-TUB_API TUB_MUST_USE tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_split split,
-                                                  int64_t batch_size, float *logits, float *probabilities,
+/* Runs the model over a split. logits and probabilities: caller's buffers [count,K], either may be
+ * NULL. Sends TUB_EVENT_EVALUATE events. batch_size changes no bit. Errors: TUB_E_SHAPE when data
+ * and model do not fit, naming both; TUB_E_NOT_FOUND (empty split). */
+TUB_API TUB_MUST_USE tub_status tub_predict_split(tub_model *model, const tub_dataset *data,
+                                                  tub_split split, int64_t batch_size,
+                                                  float *logits, float *probabilities,
                                                   tub_error *err);
 
-/* Writes MedMNIST's result file "{flag}_{split}_[AUC]0.948_[ACC]0.648@{run}.csv" (flag: data set name) into folder and the path written into
- * path. Lines "index,score,score,…". */
-TUB_API TUB_MUST_USE tub_status tub_medmnist_result(tub_context *ctx, const char *folder, const char *flag,
-                                                    const char *split, const char *run, int64_t n, int64_t classes,
-                                                    const float *probabilities, double auc, double acc, char *path,
-                                                    size_t path_size, tub_error *err);
+/* Writes MedMNIST's result file "{flag}_{split}_[AUC]0.948_[ACC]0.648@{run}.csv" (flag: data set
+ * name) into folder and the path written into path. Lines "index,score,score,…". */
+TUB_API TUB_MUST_USE tub_status tub_medmnist_result(tub_context *ctx, const char *folder,
+                                                    const char *flag, const char *split,
+                                                    const char *run, int64_t n, int64_t classes,
+                                                    const float *probabilities, double auc,
+                                                    double acc, char *path, size_t path_size,
+                                                    tub_error *err);
 
 #ifdef __cplusplus
 }

@@ -8,14 +8,15 @@ extern "C" {
 #endif
 
 #if defined __GNUC__
-#define TUB_API __attribute__((visibility("default")))
+#define TUB_API      __attribute__((visibility("default")))
 #define TUB_MUST_USE __attribute__((warn_unused_result))
 #else
 #define TUB_API
 #define TUB_MUST_USE
 #endif
 
-/* What went wrong, by kind. Zero is success. The sentence in tub_error says what, where and what to do. */
+/* What went wrong, by kind. Zero is success. The sentence in tub_error says what, where and what to
+ * do. */
 typedef enum tub_status {
     TUB_OK = 0,
     TUB_E_ARGUMENT,    /* a caller's argument or option is wrong or contradicts another */
@@ -36,7 +37,8 @@ typedef enum tub_status {
 
 enum { TUB_ERROR_LENGTH = 512 };
 
-/* One failure. Owned by the caller; a function that fails fills it, one that succeeds leaves it alone. */
+/* One failure. Owned by the caller; a function that fails fills it, one that succeeds leaves it
+ * alone. */
 typedef struct tub_error {
     tub_status status;
     char message[TUB_ERROR_LENGTH]; /* one sentence, no newline, always terminated */

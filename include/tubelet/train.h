@@ -13,8 +13,14 @@ extern "C" {
 #endif
 
 typedef enum tub_optimizer { TUB_ADAM = 0, TUB_ADAMW, TUB_SGD } tub_optimizer;
-typedef enum tub_adam_form { TUB_ADAM_KERAS = 0, TUB_ADAM_PYTORCH } tub_adam_form; /* where epsilon is added */
-typedef enum tub_sgd_form { TUB_SGD_KERAS = 0, TUB_SGD_PYTORCH } tub_sgd_form;     /* learning rate inside or outside the velocity */
+typedef enum tub_adam_form {
+    TUB_ADAM_KERAS = 0,
+    TUB_ADAM_PYTORCH
+} tub_adam_form; /* where epsilon is added */
+typedef enum tub_sgd_form {
+    TUB_SGD_KERAS = 0,
+    TUB_SGD_PYTORCH
+} tub_sgd_form; /* learning rate inside or outside the velocity */
 typedef enum tub_schedule { TUB_CONSTANT = 0, TUB_COSINE } tub_schedule;
 typedef enum tub_decay_scope { TUB_DECAY_KERNELS = 0, TUB_DECAY_ALL } tub_decay_scope;
 typedef enum tub_class_weights { TUB_WEIGHTS_NONE = 0, TUB_WEIGHTS_BALANCED } tub_class_weights;
@@ -25,17 +31,17 @@ enum { TUB_PATH_LENGTH = 4096 };
 /* Everything that decides a run's result, plus a few things that do not (marked *). Plain
  * values: copy freely. */
 typedef struct tub_train_config {
-    size_t size;                 /* sizeof(tub_train_config) */
-    char data[TUB_PATH_LENGTH];  /* data set, as for tub_dataset_open */
+    size_t size;                    /* sizeof(tub_train_config) */
+    char data[TUB_PATH_LENGTH];     /* data set, as for tub_dataset_open */
     char data_url[TUB_PATH_LENGTH]; /* * mirror for downloads; "" none */
-    char preset[64];             /* model preset that the model values start from */
-    tub_model_config model;      /* frames, height, width, channels and classes 0: taken from the data */
+    char preset[64];                /* model preset that the model values start from */
+    tub_model_config model; /* frames, height, width, channels and classes 0: taken from the data */
     uint64_t seed;
     int64_t epochs;
-    int64_t max_steps;           /* 0: no limit */
+    int64_t max_steps; /* 0: no limit */
     int64_t batch_size;
-    int64_t micro_batches;       /* * a batch is computed in this many parts; same bits */
-    int64_t ranks;               /* * simulated ranks in this process; same bits */
+    int64_t micro_batches; /* * a batch is computed in this many parts; same bits */
+    int64_t ranks;         /* * simulated ranks in this process; same bits */
     tub_optimizer optimizer;
     double lr;
     double beta1, beta2, epsilon;
@@ -44,14 +50,15 @@ typedef struct tub_train_config {
     tub_sgd_form sgd_form;
     double weight_decay;
     tub_decay_scope decay_scope;
-    double clip_norm;            /* global norm; 0: off */
+    double clip_norm; /* global norm; 0: off */
     double label_smoothing;
     tub_class_weights class_weights;
     tub_schedule schedule;
-    double warmup_epochs;        /* length of the linear warm-up */
-    double warmup_start;         /* learning rate at step 0 of the warm-up */
-    double final_lr_share;       /* cosine ends at lr times this */
-    int64_t patience;            /* early stopping after so many epochs without a better validation AUC; 0: off */
+    double warmup_epochs;  /* length of the linear warm-up */
+    double warmup_start;   /* learning rate at step 0 of the warm-up */
+    double final_lr_share; /* cosine ends at lr times this */
+    int64_t
+        patience; /* early stopping after so many epochs without a better validation AUC; 0: off */
     int64_t checkpoint_every;    /* * steps; 0: at the end of each epoch only */
     tub_evaluate_which evaluate; /* which weights `eval RUN` uses */
 } tub_train_config;
@@ -59,39 +66,49 @@ typedef struct tub_train_config {
 /* The recipe of the Keras example (recipes/keras-vivit.yaml says the same). */
 TUB_API tub_train_config tub_train_config_default(void);
 
-typedef enum tub_option_type { TUB_OPTION_INT, TUB_OPTION_REAL, TUB_OPTION_TEXT, TUB_OPTION_CHOICE, TUB_OPTION_FLAG, TUB_OPTION_INT3 } tub_option_type;
+typedef enum tub_option_type {
+    TUB_OPTION_INT,
+    TUB_OPTION_REAL,
+    TUB_OPTION_TEXT,
+    TUB_OPTION_CHOICE,
+    TUB_OPTION_FLAG,
+    TUB_OPTION_INT3
+} tub_option_type;
 
 /* One setting: the same table drives recipe keys, command-line options, help, the man page and
  * the resolved recipe in the run folder. */
 typedef struct tub_option {
-    const char *key;         /* recipe key: "batch_size", "model.heads"; the option is --batch-size, --heads */
+    const char
+        *key; /* recipe key: "batch_size", "model.heads"; the option is --batch-size, --heads */
     tub_option_type type;
-    const char *choices;     /* "adam|adamw|sgd" for TUB_OPTION_CHOICE */
-    double low, high;        /* inclusive bounds of numbers */
-    const char *argument;    /* "N", "RATE" for help */
-    const char *help;        /* one line */
+    const char *choices;  /* "adam|adamw|sgd" for TUB_OPTION_CHOICE */
+    double low, high;     /* inclusive bounds of numbers */
+    const char *argument; /* "N", "RATE" for help */
+    const char *help;     /* one line */
 } tub_option;
 TUB_API const tub_option *tub_train_options(size_t *count);
 /* Sets one key from text. "preset" sets every model value again: set it before the others.
  * Errors: TUB_E_ARGUMENT (unknown key, with the nearest known one; not a number), TUB_E_RANGE. */
-TUB_API TUB_MUST_USE tub_status tub_train_config_set(tub_train_config *config, const char *key, const char *value,
-                                                     tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_train_config_set(tub_train_config *config, const char *key,
+                                                     const char *value, tub_error *err);
 /* The value of one key as text, as tub_train_config_set takes it. */
-TUB_API TUB_MUST_USE tub_status tub_train_config_get(const tub_train_config *config, const char *key, char *out,
-                                                     size_t size, tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_train_config_get(const tub_train_config *config,
+                                                     const char *key, char *out, size_t size,
+                                                     tub_error *err);
 /* Applies a YAML recipe over *config. Unknown keys are errors that suggest the nearest known
  * one. Errors also: TUB_E_MODULE (mod-yaml), TUB_E_FORMAT with line and column. */
-TUB_API TUB_MUST_USE tub_status tub_recipe_read(tub_context *ctx, const char *path, tub_train_config *config,
-                                                tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_recipe_read(tub_context *ctx, const char *path,
+                                                tub_train_config *config, tub_error *err);
 /* Checks values against each other, before any work. */
-TUB_API TUB_MUST_USE tub_status tub_train_config_check(const tub_train_config *config, tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_train_config_check(const tub_train_config *config,
+                                                       tub_error *err);
 
 typedef struct tub_train_result {
     int64_t steps, epochs;
     double seconds;
     tub_scores train, val, best_val; /* last epoch's and the best one's */
     int64_t best_epoch;
-    int stopped;                     /* 1: tub_train_stop was called; the run can be resumed */
+    int stopped; /* 1: tub_train_stop was called; the run can be resumed */
 } tub_train_result;
 
 /* Trains into a run folder. data: an open data set, or NULL to open config->data. run: path of
@@ -101,20 +118,22 @@ typedef struct tub_train_result {
  * whole), TUB_E_NUMERIC (loss or gradient not finite), TUB_E_MEMORY. The run folder has
  * config.json, recipe.yaml (every value), preprocessor_config.json, model.safetensors, best/,
  * checkpoint/, log.csv, metrics.json. */
-TUB_API TUB_MUST_USE tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
-                                          const char *run, int force, tub_train_result *result, tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_train(tub_context *ctx, const tub_train_config *config,
+                                          tub_dataset *data, const char *run, int force,
+                                          tub_train_result *result, tub_error *err);
 /* Continues a run from its last checkpoint (from the start when there is none), to the bits of
  * an uninterrupted run. epochs: 0 keeps the run's number; another one also continues a finished
  * run. Errors as tub_train; TUB_E_NOT_FOUND (no run folder), TUB_E_FORMAT (damaged checkpoint),
  * TUB_E_ARGUMENT (recipe or data are not those of the checkpoint; fewer epochs than are done). */
-TUB_API TUB_MUST_USE tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data,
-                                                 int64_t epochs, tub_train_result *result, tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_train_resume(tub_context *ctx, const char *run,
+                                                 tub_dataset *data, int64_t epochs,
+                                                 tub_train_result *result, tub_error *err);
 /* Asks the training in ctx to finish its step, save and return with result->stopped; before a
  * training it asks the next one, which then does one step. Async-signal-safe. */
 TUB_API void tub_train_stop(tub_context *ctx);
 /* The recipe of a run folder. */
-TUB_API TUB_MUST_USE tub_status tub_run_config(tub_context *ctx, const char *run, tub_train_config *out,
-                                               tub_error *err);
+TUB_API TUB_MUST_USE tub_status tub_run_config(tub_context *ctx, const char *run,
+                                               tub_train_config *out, tub_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,49 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The operations that a model needs, as one table of functions over a backend's own memory.
  *
- * Nothing above this line touches a number: nn/ and model/ hand tub__mat and tub__weight views down, and a backend may keep the
- * data anywhere. Every operation works on the whole batch, splits itself over the backend's threads, and gives bits that do not depend on that split
- * (docs/numerics.md section 3). Shapes are the caller's duty: a mismatch is a broken invariant, not an error. */
+ * Nothing above this line touches a number: nn/ and model/ hand tub__mat and tub__weight views
+ * down, and a backend may keep the data anywhere. Every operation works on the whole batch, splits
+ * itself over the backend's threads, and gives bits that do not depend on that split
+ * (docs/numerics.md section 3). Shapes are the caller's duty: a mismatch is a broken invariant, not
+ * an error. */
 #ifndef TUB__BACKEND_BACKEND_H
 #define TUB__BACKEND_BACKEND_H
 
-#include <stdbool.h>
-#include <stdint.h>
 #include "base/alloc.h"
 #include "base/philox.h"
 #include "base/pool.h"
 #include "tensor/mat.h"
+#include <stdbool.h>
+#include <stdint.h>
 #include <tubelet/model.h>
 
 typedef struct tub__backend tub__backend;
 
 typedef enum tub__activation { TUB__LINEAR = 0, TUB__GELU_TANH, TUB__GELU_ERF } tub__activation;
 
-/* How a clip is cut into tubelets: [T,H,W,C] into N = grid[0] grid[1] grid[2] rows of kernel[0] kernel[1] kernel[2] C. */
+/* How a clip is cut into tubelets: [T,H,W,C] into N = grid[0] grid[1] grid[2] rows of kernel[0]
+ * kernel[1] kernel[2] C. */
 typedef struct tub__geometry {
     size_t frames, height, width, channels;
     size_t kernel[3], stride[3], grid[3];
 } tub__geometry;
 
-static inline size_t tub__geometry_tokens(const tub__geometry *g) { return g->grid[0] * g->grid[1] * g->grid[2]; }
-static inline size_t tub__geometry_row(const tub__geometry *g)
-{
+static inline size_t tub__geometry_tokens(const tub__geometry *g) {
+    return g->grid[0] * g->grid[1] * g->grid[2];
+}
+static inline size_t tub__geometry_row(const tub__geometry *g) {
     return g->kernel[0] * g->kernel[1] * g->kernel[2] * g->channels;
 }
-static inline size_t tub__geometry_voxels(const tub__geometry *g)
-{
+static inline size_t tub__geometry_voxels(const tub__geometry *g) {
     return g->frames * g->height * g->width * g->channels;
 }
 
 /* y = activation(x W + b) + residual. */
 typedef struct tub__linear {
-    tub__mat x;                 /* [M, K] */
-    tub__weight w;              /* [K, N] */
-    const void *bias;           /* [padded N], or NULL */
+    tub__mat x;       /* [M, K] */
+    tub__weight w;    /* [K, N] */
+    const void *bias; /* [padded N], or NULL */
     tub__activation activation;
-    tub__mat pre;               /* [M, N]: x W + b kept for the backward pass; data NULL: not kept */
-    tub__mat residual;          /* data NULL: none; row r of y gets row r % residual.rows; may be y itself when rows are equal */
-    tub__mat y;                 /* [M, N]; may be pre when activation is TUB__LINEAR */
+    tub__mat pre;      /* [M, N]: x W + b kept for the backward pass; data NULL: not kept */
+    tub__mat residual; /* data NULL: none; row r of y gets row r % residual.rows; may be y itself
+                          when rows are equal */
+    tub__mat y;        /* [M, N]; may be pre when activation is TUB__LINEAR */
 } tub__linear;
 
 /* dx = (dy W^T) * activation'(pre). */
@@ -55,95 +59,104 @@ typedef struct tub__linear_dx {
     tub__mat dx;                /* [M, K] */
 } tub__linear_dx;
 
-/* dW = x^T dy and db = column sums of dy. Rows are chained within groups of group_rows (the last may be shorter), groups are added in the
- * balanced tree. Overwrites. */
+/* dW = x^T dy and db = column sums of dy. Rows are chained within groups of group_rows (the last
+ * may be shorter), groups are added in the balanced tree. Overwrites. */
 typedef struct tub__linear_dw {
-    tub__mat x;                 /* [M, K] */
-    tub__mat dy;                /* [M, N] */
+    tub__mat x;  /* [M, K] */
+    tub__mat dy; /* [M, N] */
     size_t group_rows;
-    tub__weight dw;             /* [K, N] */
-    void *dbias;                /* [padded N], or NULL */
+    tub__weight dw; /* [K, N] */
+    void *dbias;    /* [padded N], or NULL */
 } tub__linear_dw;
 
 typedef struct tub__norm {
-    tub__mat x;                 /* [M, D] */
-    const void *gamma, *beta;   /* [padded D] */
+    tub__mat x;               /* [M, D] */
+    const void *gamma, *beta; /* [padded D] */
     double epsilon;
-    void *mean, *inverse;       /* [M] each: kept for the backward pass; NULL: not kept */
-    tub__mat y;                 /* [M, D]; may be x */
+    void *mean, *inverse; /* [M] each: kept for the backward pass; NULL: not kept */
+    tub__mat y;           /* [M, D]; may be x */
 } tub__norm;
 
 typedef struct tub__norm_backward {
-    tub__mat dy, x;             /* [M, D] */
+    tub__mat dy, x; /* [M, D] */
     const void *gamma, *mean, *inverse;
     size_t group_rows;
-    bool add;                   /* dx += instead of dx = */
+    bool add; /* dx += instead of dx = */
     tub__mat dx;
-    void *dgamma, *dbeta;       /* [padded D] */
-    void *workspace;            /* [groups, 2, padded D] reals */
+    void *dgamma, *dbeta; /* [padded D] */
+    void *workspace;      /* [groups, 2, padded D] reals */
 } tub__norm_backward;
 
 /* Random drop of attention probabilities, keyed by what the element is, not by who computes it. */
 typedef struct tub__dropout {
-    double rate;                /* 0: off */
+    double rate; /* 0: off */
     tub__key key;
     uint32_t epoch, layer;
-    uint32_t position;          /* of the batch's first sample in the epoch's order */
+    uint32_t position; /* of the batch's first sample in the epoch's order */
 } tub__dropout;
 
-/* softmax(scale q k^T) v per (sample, group, head). Token t of group g of sample s is row s * sample_stride + g * group_stride +
- * t * token_stride of q, k, v and o; head a is columns a * head_width … of each. So joint, spatial and temporal attention are the
- * same operation with other strides. Probabilities are never stored. */
+/* softmax(scale q k^T) v per (sample, group, head). Token t of group g of sample s is row s *
+ * sample_stride + g * group_stride + t * token_stride of q, k, v and o; head a is columns a *
+ * head_width … of each. So joint, spatial and temporal attention are the same operation with other
+ * strides. Probabilities are never stored. */
 typedef struct tub__attention {
-    size_t samples, groups;     /* groups of each sample */
-    size_t length;              /* tokens of a group */
+    size_t samples, groups;                           /* groups of each sample */
+    size_t length;                                    /* tokens of a group */
     size_t sample_stride, group_stride, token_stride; /* rows */
     size_t heads, head_width;
-    double scale;               /* on q, before the product */
-    tub__mat q, k, v;           /* views into one buffer are fine */
+    double scale;     /* on q, before the product */
+    tub__mat q, k, v; /* views into one buffer are fine */
     tub__mat o;
-    void *stats;                /* [samples, groups, heads, length, 2]: row maximum and 1 / row sum, kept for backward; NULL: not kept */
+    void *stats; /* [samples, groups, heads, length, 2]: row maximum and 1 / row sum, kept for
+                    backward; NULL: not kept */
     tub__dropout dropout;
-    void *probabilities;        /* NULL, or [samples, groups, heads, length, length] reals to fill (before dropout) */
+    void *probabilities; /* NULL, or [samples, groups, heads, length, length] reals to fill (before
+                            dropout) */
 } tub__attention;
 
 typedef struct tub__attention_backward {
-    tub__attention forward;     /* as in the forward pass, stats kept */
+    tub__attention forward; /* as in the forward pass, stats kept */
     tub__mat d_o;
-    tub__mat dq, dk, dv;        /* overwritten; the padding columns between them are the caller's */
+    tub__mat dq, dk, dv; /* overwritten; the padding columns between them are the caller's */
 } tub__attention_backward;
 
 /* Softmax cross-entropy of logits [B, K]. */
 typedef struct tub__loss {
-    tub__mat logits;            /* [B, K] */
-    const int32_t *labels;      /* host memory [B] */
-    const float *class_weight;  /* host memory [K], or NULL */
-    double smoothing;           /* label smoothing: (1 - s) one-hot + s / K */
-    double scale;               /* of the gradient: 1 / batch (global) */
-    tub__mat dlogits;           /* [B, K]; data NULL: not wanted */
-    tub__mat probabilities;     /* [B, K]; data NULL: not wanted */
-    void *loss;                 /* [B] losses of the samples, weighted, not scaled */
+    tub__mat logits;           /* [B, K] */
+    const int32_t *labels;     /* host memory [B] */
+    const float *class_weight; /* host memory [K], or NULL */
+    double smoothing;          /* label smoothing: (1 - s) one-hot + s / K */
+    double scale;              /* of the gradient: 1 / batch (global) */
+    tub__mat dlogits;          /* [B, K]; data NULL: not wanted */
+    tub__mat probabilities;    /* [B, K]; data NULL: not wanted */
+    void *loss;                /* [B] losses of the samples, weighted, not scaled */
 } tub__loss;
 
 /* One run of equal settings in the parameter slab. */
 typedef struct tub__segment {
-    size_t begin, end;          /* elements */
-    double decay;               /* w -= lr * decay * w before the update; 0: none */
+    size_t begin, end; /* elements */
+    double decay;      /* w -= lr * decay * w before the update; 0: none */
 } tub__segment;
 
-typedef enum tub__update_kind { TUB__ADAM_KERAS, TUB__ADAM_PYTORCH, TUB__SGD_KERAS, TUB__SGD_PYTORCH } tub__update_kind;
+typedef enum tub__update_kind {
+    TUB__ADAM_KERAS,
+    TUB__ADAM_PYTORCH,
+    TUB__SGD_KERAS,
+    TUB__SGD_PYTORCH
+} tub__update_kind;
 
-/* An optimiser step over slabs. Scalars are computed in double by the trainer and rounded once here.
- * ADAM_KERAS: m += (g-m)(1-b1); v += (g*g-v)(1-b2); w -= m*rate / (sqrt(v)+eps), rate = lr sqrt(1-b2^t)/(1-b1^t).
- * ADAM_PYTORCH: same moments; w -= m*rate / (sqrt(v)*v_scale+eps), rate = lr/(1-b1^t), v_scale = 1/sqrt(1-b2^t).
- * SGD_KERAS: m = momentum*m - rate*g; w += m.  SGD_PYTORCH: m = momentum*m + g; w -= rate*m. */
+/* An optimiser step over slabs. Scalars are computed in double by the trainer and rounded once
+ * here. ADAM_KERAS: m += (g-m)(1-b1); v += (g*g-v)(1-b2); w -= m*rate / (sqrt(v)+eps), rate = lr
+ * sqrt(1-b2^t)/(1-b1^t). ADAM_PYTORCH: same moments; w -= m*rate / (sqrt(v)*v_scale+eps), rate =
+ * lr/(1-b1^t), v_scale = 1/sqrt(1-b2^t). SGD_KERAS: m = momentum*m - rate*g; w += m.  SGD_PYTORCH:
+ * m = momentum*m + g; w -= rate*m. */
 typedef struct tub__update {
     tub__update_kind kind;
     double rate, lr, beta1, beta2, epsilon, v_scale, momentum;
-    double gradient_scale;      /* clipping: g is multiplied by it first; 1: untouched */
+    double gradient_scale; /* clipping: g is multiplied by it first; 1: untouched */
     const tub__segment *segments;
     size_t segment_count;
-    void *w, *g, *m, *v;        /* slabs; v NULL for SGD */
+    void *w, *g, *m, *v; /* slabs; v NULL for SGD */
 } tub__update;
 
 struct tub__backend_ops {
@@ -152,26 +165,36 @@ struct tub__backend_ops {
     void (*slab_destroy)(tub__backend *be, void *slab);
     void (*clear)(tub__backend *be, void *data, size_t elements);
     void (*copy)(tub__backend *be, void *to, const void *from, size_t elements);
-    /* Host (row-major) to and from the backend. float and double hosts; the backend converts. host element (r, c) is at r * row + c * column. */
-    void (*mat_in)(tub__backend *be, tub__mat to, tub_dtype host, const void *from, size_t row, size_t column);
-    void (*mat_out)(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column, tub__mat from);
-    void (*pack)(tub__backend *be, tub__weight to, tub_dtype host, const void *from, size_t row, size_t column);
-    void (*unpack)(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column, tub__weight from);
+    /* Host (row-major) to and from the backend. float and double hosts; the backend converts. host
+     * element (r, c) is at r * row + c * column. */
+    void (*mat_in)(tub__backend *be, tub__mat to, tub_dtype host, const void *from, size_t row,
+                   size_t column);
+    void (*mat_out)(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
+                    tub__mat from);
+    void (*pack)(tub__backend *be, tub__weight to, tub_dtype host, const void *from, size_t row,
+                 size_t column);
+    void (*unpack)(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
+                   tub__weight from);
 
     /* Tokens. x: host memory [samples, T,H,W,C] of uint8 (scaled) or float32/float64. */
-    void (*cut)(tub__backend *be, const tub__geometry *g, size_t samples, tub_dtype dtype, const void *x, bool multiply,
-                tub__mat rows);
-    /* The transpose of cut: drows [samples * N, row] to the input's gradient dx [samples, T,H,W,C] (backend memory, no padding). */
-    void (*cut_backward)(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows, void *dx);
-    /* y[(s, 0)] = class + position 0; y[(s, 1 + t)] = x[(s, t)] + position 1 + t.  x [samples * N, D], y [samples * (N+1), D]. */
-    void (*prepend)(tub__backend *be, size_t samples, tub__mat x, const void *class_token, tub__mat position, tub__mat y);
+    void (*cut)(tub__backend *be, const tub__geometry *g, size_t samples, tub_dtype dtype,
+                const void *x, bool multiply, tub__mat rows);
+    /* The transpose of cut: drows [samples * N, row] to the input's gradient dx [samples, T,H,W,C]
+     * (backend memory, no padding). */
+    void (*cut_backward)(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows,
+                         void *dx);
+    /* y[(s, 0)] = class + position 0; y[(s, 1 + t)] = x[(s, t)] + position 1 + t.  x [samples * N,
+     * D], y [samples * (N+1), D]. */
+    void (*prepend)(tub__backend *be, size_t samples, tub__mat x, const void *class_token,
+                    tub__mat position, tub__mat y);
     /* The rows of prepend's y that came from x. */
     void (*prepend_backward)(tub__backend *be, size_t samples, tub__mat dy, tub__mat dx);
     /* sum[r] = sum over samples s of x[s * sum.rows + r], in groups of 4 samples and the tree. */
     void (*sum_samples)(tub__backend *be, size_t samples, tub__mat x, tub__mat sum);
     /* Mean over the tokens of each sample, or token 0. */
     void (*pool)(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y);
-    void (*pool_backward)(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx);
+    void (*pool_backward)(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
+                          tub__mat dx);
 
     void (*linear)(tub__backend *be, const tub__linear *op);
     void (*linear_dx)(tub__backend *be, const tub__linear_dx *op);
@@ -182,24 +205,26 @@ struct tub__backend_ops {
     void (*attention)(tub__backend *be, const tub__attention *op);
     void (*attention_backward)(tub__backend *be, const tub__attention_backward *op);
     /* dz = dy * activation'(z). */
-    void (*activation_backward)(tub__backend *be, tub__activation kind, tub__mat dy, tub__mat z, tub__mat dz);
+    void (*activation_backward)(tub__backend *be, tub__activation kind, tub__mat dy, tub__mat z,
+                                tub__mat dz);
     void (*softmax)(tub__backend *be, tub__mat logits, tub__mat probabilities);
     void (*loss)(tub__backend *be, const tub__loss *op);
 
     /* Slabs. */
     void (*add)(tub__backend *be, void *to, const void *from, size_t elements); /* to = to + from */
-    /* sums[i] = sum of squares of w[i], in row-major order over sixteen lanes and the tree, in double; host memory. */
+    /* sums[i] = sum of squares of w[i], in row-major order over sixteen lanes and the tree, in
+     * double; host memory. */
     void (*square_sums)(tub__backend *be, const tub__weight *w, size_t count, double *sums);
     void (*update)(tub__backend *be, const tub__update *op);
 };
 
 struct tub__backend {
     const struct tub__backend_ops *ops;
-    const char *name;          /* "portable", "avx2", "avx512" */
-    tub_dtype real;            /* TUB_F32; TUB_F64 in the checking build */
+    const char *name; /* "portable", "avx2", "avx512" */
+    tub_dtype real;   /* TUB_F32; TUB_F64 in the checking build */
     size_t real_size;
     tub_allocator allocator;
-    tub__pool *pool;           /* the context's */
+    tub__pool *pool; /* the context's */
 };
 
 #endif

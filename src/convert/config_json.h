@@ -3,31 +3,38 @@
 #ifndef TUB__CONVERT_CONFIG_JSON_H
 #define TUB__CONVERT_CONFIG_JSON_H
 
-#include <tubelet/model.h>
 #include "base/alloc.h"
 #include "formats/json.h"
+#include <tubelet/model.h>
 
-/* True when transformers' VivitForVideoClassification computes the same as this configuration; only then is the file's
- * model_type "vivit". Otherwise it is "tubelet_vivit", which transformers refuses instead of computing something else. */
+/* True when transformers' VivitForVideoClassification computes the same as this configuration; only
+ * then is the file's model_type "vivit". Otherwise it is "tubelet_vivit", which transformers
+ * refuses instead of computing something else. */
 bool tub__config_is_vivit(const tub_model_config *config);
 
-/* The file's text, zero-terminated, the caller's (tub__free). labels: [classes] or NULL (then LABEL_0, LABEL_1, … are written). */
+/* The file's text, zero-terminated, the caller's (tub__free). labels: [classes] or NULL (then
+ * LABEL_0, LABEL_1, … are written). */
 TUB_MUST_USE tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *config,
-                                            const char *const *labels, char **text, size_t *size, tub_error *err);
-/* Reads a parsed file into a checked configuration. *labels: the caller's (tub__labels_free), NULL when they are only LABEL_0, LABEL_1, ….
- * The sentence of an error names the key, not the file. */
-TUB_MUST_USE tub_status tub__config_from_json(const tub_allocator *a, const tub__json *root, tub_model_config *config,
-                                              char ***labels, tub_error *err);
+                                            const char *const *labels, char **text, size_t *size,
+                                            tub_error *err);
+/* Reads a parsed file into a checked configuration. *labels: the caller's (tub__labels_free), NULL
+ * when they are only LABEL_0, LABEL_1, …. The sentence of an error names the key, not the file. */
+TUB_MUST_USE tub_status tub__config_from_json(const tub_allocator *a, const tub__json *root,
+                                              tub_model_config *config, char ***labels,
+                                              tub_error *err);
 
-/* id2label and label2id. Without id2label num_labels counts, without both there are two classes, as in transformers. */
-TUB_MUST_USE tub_status tub__labels_to_json(const tub_allocator *a, tub__json_writer *w, int64_t classes,
-                                            const char *const *labels, tub_error *err);
-TUB_MUST_USE tub_status tub__labels_from_json(const tub_allocator *a, const tub__json *root, int64_t *classes,
-                                              char ***labels, tub_error *err);
+/* id2label and label2id. Without id2label num_labels counts, without both there are two classes, as
+ * in transformers. */
+TUB_MUST_USE tub_status tub__labels_to_json(const tub_allocator *a, tub__json_writer *w,
+                                            int64_t classes, const char *const *labels,
+                                            tub_error *err);
+TUB_MUST_USE tub_status tub__labels_from_json(const tub_allocator *a, const tub__json *root,
+                                              int64_t *classes, char ***labels, tub_error *err);
 void tub__labels_free(const tub_allocator *a, char **labels, int64_t classes); /* accepts NULL */
 
 /* The names that files use for the choices of a configuration. */
 const char *tub__input_scale_name(tub_input_scale scale);
-TUB_MUST_USE tub_status tub__input_scale_parse(const char *text, tub_input_scale *out, tub_error *err);
+TUB_MUST_USE tub_status tub__input_scale_parse(const char *text, tub_input_scale *out,
+                                               tub_error *err);
 
 #endif

@@ -7,22 +7,28 @@
 
 /* What stands in a model folder beside the arrays; written into config.json and the model card. */
 typedef struct tub__card {
-    const char *data;        /* data set name, or NULL */
-    const char *licence;     /* of the data, or NULL */
-    const char *recipe;      /* command or recipe that made it, or NULL */
-    const tub_scores *val;   /* or NULL */
-    const tub_scores *test;  /* or NULL */
+    const char *data;       /* data set name, or NULL */
+    const char *licence;    /* of the data, or NULL */
+    const char *recipe;     /* command or recipe that made it, or NULL */
+    const tub_scores *val;  /* or NULL */
+    const tub_scores *test; /* or NULL */
 } tub__card;
 
-/* Writes config.json, preprocessor_config.json and README.md (card may be NULL): all but the arrays. */
-TUB_MUST_USE tub_status tub__folder_write_config(const tub_model *model, const char *folder, const tub__card *card,
-                                                 tub_error *err);
+/* Writes config.json, preprocessor_config.json and README.md (card may be NULL): all but the
+ * arrays. */
+TUB_MUST_USE tub_status tub__folder_write_config(const tub_model *model, const char *folder,
+                                                 const tub__card *card, tub_error *err);
 /* Writes model.safetensors atomically. Same parameters, same bytes. */
-TUB_MUST_USE tub_status tub__folder_write_arrays(const tub_model *model, const char *folder, tub_error *err);
-/* Reads config.json into a checked configuration and labels (array of classes strings or NULL; free each and the array with tub__free). */
-TUB_MUST_USE tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_model_config *config,
-                                                char ***labels, tub_error *err);
-/* Fills a model's parameters from model.safetensors; missing, unexpected and misshapen arrays are errors that name them. */
-TUB_MUST_USE tub_status tub__folder_read_arrays(tub_model *model, const char *folder, tub_error *err);
+TUB_MUST_USE tub_status tub__folder_write_arrays(const tub_model *model, const char *folder,
+                                                 tub_error *err);
+/* Reads config.json into a checked configuration and labels (array of classes strings or NULL; free
+ * each and the array with tub__free). */
+TUB_MUST_USE tub_status tub__folder_read_config(tub_context *ctx, const char *folder,
+                                                tub_model_config *config, char ***labels,
+                                                tub_error *err);
+/* Fills a model's parameters from model.safetensors; missing, unexpected and misshapen arrays are
+ * errors that name them. */
+TUB_MUST_USE tub_status tub__folder_read_arrays(tub_model *model, const char *folder,
+                                                tub_error *err);
 
 #endif

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* preprocessor_config.json: how samples become what the model takes, in the words of transformers' VivitImageProcessor. */
+/* preprocessor_config.json: how samples become what the model takes, in the words of transformers'
+ * VivitImageProcessor. */
 #ifndef TUB__CONVERT_PREPROCESSOR_JSON_H
 #define TUB__CONVERT_PREPROCESSOR_JSON_H
 
-#include <tubelet/model.h>
 #include "base/alloc.h"
 #include "formats/json.h"
+#include <tubelet/model.h>
 
 /* The file's text, zero-terminated, the caller's (tub__free). */
-TUB_MUST_USE tub_status tub__preprocessor_to_json(const tub_allocator *a, const tub_model_config *config, char **text,
+TUB_MUST_USE tub_status tub__preprocessor_to_json(const tub_allocator *a,
+                                                  const tub_model_config *config, char **text,
                                                   size_t *size, tub_error *err);
-/* Reads what tubelet can do: the input scale goes into *config. *foreign: the file asks for more than scaling to [0,1] (an offset, a normalisation,
- * another factor), so that uint8 input would be prepared differently there. Unknown keys are fine. */
-TUB_MUST_USE tub_status tub__preprocessor_from_json(const tub__json *root, tub_model_config *config, bool *foreign,
-                                                    tub_error *err);
+/* Reads what tubelet can do: the input scale goes into *config. *foreign: the file asks for more
+ * than scaling to [0,1] (an offset, a normalisation, another factor), so that uint8 input would be
+ * prepared differently there. Unknown keys are fine. */
+TUB_MUST_USE tub_status tub__preprocessor_from_json(const tub__json *root, tub_model_config *config,
+                                                    bool *foreign, tub_error *err);
 
 #endif

@@ -3,8 +3,8 @@
 #ifndef TUB__DATA_ARRAY_H
 #define TUB__DATA_ARRAY_H
 
-#include <tubelet/data.h>
 #include "formats/npy.h"
+#include <tubelet/data.h>
 
 /* Elements that are owned by `block`. */
 typedef struct tub__array {

@@ -4,9 +4,9 @@
 #ifndef TUB__DIST_DIST_H
 #define TUB__DIST_DIST_H
 
-#include <stddef.h>
-#include <stdbool.h>
 #include "base/alloc.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 typedef struct tub__dist tub__dist;
 

@@ -10,16 +10,14 @@
 #error "tubelet reads and writes its files by copying little-endian memory"
 #endif
 
-static inline float tub__float_of_bits(uint32_t bits)
-{
+static inline float tub__float_of_bits(uint32_t bits) {
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
 /* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction. */
-static inline float tub__half_to_float(uint16_t half)
-{
+static inline float tub__half_to_float(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16;
     uint32_t exponent = (half >> 10) & 31, fraction = half & 0x3ff;
     if (exponent == 31) { /* infinity, or NaN with its payload */
@@ -33,8 +31,7 @@ static inline float tub__half_to_float(uint16_t half)
 }
 
 /* bfloat16: the upper half of a float32. */
-static inline float tub__bfloat_to_float(uint16_t bits)
-{
+static inline float tub__bfloat_to_float(uint16_t bits) {
     return tub__float_of_bits((uint32_t)bits << 16);
 }
 

@@ -8,9 +8,9 @@
 #ifndef TUB__FORMATS_JSON_H
 #define TUB__FORMATS_JSON_H
 
+#include "base/alloc.h"
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/alloc.h"
 
 typedef struct tub__json tub__json; /* one value */
 

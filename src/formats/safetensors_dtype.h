@@ -4,8 +4,8 @@
 #ifndef TUB__FORMATS_SAFETENSORS_DTYPE_H
 #define TUB__FORMATS_SAFETENSORS_DTYPE_H
 
-#include <stdbool.h>
 #include "formats/safetensors.h"
+#include <stdbool.h>
 
 typedef struct tub__st_kind {
     const char *name;

@@ -13,20 +13,46 @@ typedef struct preset {
 } preset;
 
 static const preset presets[] = {
-    { "vivit-tiny", /* the Keras example "Video Vision Transformer" */
-      { .size = sizeof(tub_model_config), .frames = 28, .height = 28, .width = 28, .channels = 1,
-        .tubelet = { 8, 8, 8 }, .hidden = 128, .heads = 8, .layers = 8, .mlp = 512, .classes = 11,
-        .gelu = TUB_GELU_TANH, .mlp_output_gelu = 1, .qkv_bias = 1, .pooling = TUB_POOL_MEAN,
-        .norm_epsilon = 1e-6, .attention_dropout = 0.1, .attention_init = TUB_INIT_KERAS2022 } },
-    { "vivit-b", /* ViViT-B/16x2, Arnab et al. 2021, model 1; sizes as google/vivit-b-16x2-kinetics400 */
-      { .size = sizeof(tub_model_config), .frames = 32, .height = 224, .width = 224, .channels = 3,
-        .tubelet = { 2, 16, 16 }, .hidden = 768, .heads = 12, .layers = 12, .mlp = 3072, .classes = 400,
-        .gelu = TUB_GELU_TANH, .qkv_bias = 1, .pooling = TUB_POOL_CLASS_TOKEN,
-        .norm_epsilon = 1e-6, .attention_init = TUB_INIT_GLOROT } },
+    {"vivit-tiny", /* the Keras example "Video Vision Transformer" */
+     {.size = sizeof(tub_model_config),
+      .frames = 28,
+      .height = 28,
+      .width = 28,
+      .channels = 1,
+      .tubelet = {8, 8, 8},
+      .hidden = 128,
+      .heads = 8,
+      .layers = 8,
+      .mlp = 512,
+      .classes = 11,
+      .gelu = TUB_GELU_TANH,
+      .mlp_output_gelu = 1,
+      .qkv_bias = 1,
+      .pooling = TUB_POOL_MEAN,
+      .norm_epsilon = 1e-6,
+      .attention_dropout = 0.1,
+      .attention_init = TUB_INIT_KERAS2022}},
+    {"vivit-b", /* ViViT-B/16x2, Arnab et al. 2021, model 1; sizes as
+                   google/vivit-b-16x2-kinetics400 */
+     {.size = sizeof(tub_model_config),
+      .frames = 32,
+      .height = 224,
+      .width = 224,
+      .channels = 3,
+      .tubelet = {2, 16, 16},
+      .hidden = 768,
+      .heads = 12,
+      .layers = 12,
+      .mlp = 3072,
+      .classes = 400,
+      .gelu = TUB_GELU_TANH,
+      .qkv_bias = 1,
+      .pooling = TUB_POOL_CLASS_TOKEN,
+      .norm_epsilon = 1e-6,
+      .attention_init = TUB_INIT_GLOROT}},
 };
 
-tub_status tub_model_preset(const char *name, tub_model_config *out, tub_error *err)
-{
+tub_status tub_model_preset(const char *name, tub_model_config *out, tub_error *err) {
     const size_t n = sizeof presets / sizeof *presets;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(name, presets[i].name) == 0) {
@@ -34,35 +60,38 @@ tub_status tub_model_preset(const char *name, tub_model_config *out, tub_error *
             return TUB_OK;
         }
     }
-    return tub__fail(err, TUB_E_NOT_FOUND, "no preset is named '%s'; there are vivit-tiny and vivit-b", name);
+    return tub__fail(err, TUB_E_NOT_FOUND,
+                     "no preset is named '%s'; there are vivit-tiny and vivit-b", name);
 }
 
-static tub_status in_range(const char *name, int64_t value, int64_t low, int64_t high, tub_error *err)
-{
+static tub_status in_range(const char *name, int64_t value, int64_t low, int64_t high,
+                           tub_error *err) {
     if (value < low || value > high) {
-        return tub__fail(err, TUB_E_RANGE, "%s is %lld; it must be from %lld to %lld", name, (long long)value,
-                         (long long)low, (long long)high);
+        return tub__fail(err, TUB_E_RANGE, "%s is %lld; it must be from %lld to %lld", name,
+                         (long long)value, (long long)low, (long long)high);
     }
     return TUB_OK;
 }
 
-static tub_status check_axis(const char *name, int64_t size, int64_t kernel, int64_t stride, tub_error *err)
-{
+static tub_status check_axis(const char *name, int64_t size, int64_t kernel, int64_t stride,
+                             tub_error *err) {
     if (kernel < 1 || kernel > size) {
-        return tub__fail(err, TUB_E_RANGE, "tubelet %s is %lld; it must be from 1 to the clip's %lld", name,
+        return tub__fail(err, TUB_E_RANGE,
+                         "tubelet %s is %lld; it must be from 1 to the clip's %lld", name,
                          (long long)kernel, (long long)size);
     }
     if (stride < 0 || stride > size) {
-        return tub__fail(err, TUB_E_RANGE, "tubelet stride %s is %lld; it must be from 1 to the clip's %lld (0: the "
-                         "tubelet's size)", name, (long long)stride, (long long)size);
+        return tub__fail(err, TUB_E_RANGE,
+                         "tubelet stride %s is %lld; it must be from 1 to the clip's %lld (0: the "
+                         "tubelet's size)",
+                         name, (long long)stride, (long long)size);
     }
     return TUB_OK;
 }
 
-static tub_status check_sizes(const tub_model_config *c, tub_error *err)
-{
-    static const char *const axis[3] = { "time", "height", "width" };
-    const int64_t size[3] = { c->frames, c->height, c->width };
+static tub_status check_sizes(const tub_model_config *c, tub_error *err) {
+    static const char *const axis[3] = {"time", "height", "width"};
+    const int64_t size[3] = {c->frames, c->height, c->width};
     TUB__TRY(in_range("frames", c->frames, 1, 65536, err));
     TUB__TRY(in_range("height", c->height, 1, 65536, err));
     TUB__TRY(in_range("width", c->width, 1, 65536, err));
@@ -76,61 +105,69 @@ static tub_status check_sizes(const tub_model_config *c, tub_error *err)
     TUB__TRY(in_range("mlp", c->mlp, 1, 1 << 20, err));
     TUB__TRY(in_range("classes", c->classes, 2, TUB_LABEL_LIMIT, err));
     if (c->hidden % c->heads != 0) {
-        return tub__fail(err, TUB_E_RANGE, "heads %lld does not divide hidden %lld", (long long)c->heads,
-                         (long long)c->hidden);
+        return tub__fail(err, TUB_E_RANGE, "heads %lld does not divide hidden %lld",
+                         (long long)c->heads, (long long)c->hidden);
     }
     if (c->hidden / c->heads > HEAD_WIDTH_LIMIT) {
-        return tub__fail(err, TUB_E_RANGE, "a head is %lld wide (hidden %lld / heads %lld); at most %d is supported",
-                         (long long)(c->hidden / c->heads), (long long)c->hidden, (long long)c->heads,
-                         HEAD_WIDTH_LIMIT);
+        return tub__fail(err, TUB_E_RANGE,
+                         "a head is %lld wide (hidden %lld / heads %lld); at most %d is supported",
+                         (long long)(c->hidden / c->heads), (long long)c->hidden,
+                         (long long)c->heads, HEAD_WIDTH_LIMIT);
     }
     return TUB_OK;
 }
 
 /* The element counts that later code multiplies without checks fit comfortably. */
-static tub_status check_totals(const tub_model_config *c, tub_error *err)
-{
+static tub_status check_totals(const tub_model_config *c, tub_error *err) {
     const tub__geometry g = tub__model_geometry(c);
     const double tokens = (double)g.grid[0] * (double)g.grid[1] * (double)g.grid[2];
-    const double row = (double)c->tubelet[0] * (double)c->tubelet[1] * (double)c->tubelet[2] * (double)c->channels;
-    const double voxels = (double)c->frames * (double)c->height * (double)c->width * (double)c->channels;
+    const double row =
+        (double)c->tubelet[0] * (double)c->tubelet[1] * (double)c->tubelet[2] * (double)c->channels;
+    const double voxels =
+        (double)c->frames * (double)c->height * (double)c->width * (double)c->channels;
     if (tokens > 1e6) {
-        return tub__fail(err, TUB_E_RANGE, "the clip makes %.0f tokens; at most a million are supported (a larger "
-                         "tubelet or stride makes fewer)", tokens);
+        return tub__fail(err, TUB_E_RANGE,
+                         "the clip makes %.0f tokens; at most a million are supported (a larger "
+                         "tubelet or stride makes fewer)",
+                         tokens);
     }
     if (row > 1e7 || voxels > 1e10) {
-        return tub__fail(err, TUB_E_RANGE, "a %s has %.0f values; that is too large", row > 1e7 ? "tubelet" : "clip",
-                         row > 1e7 ? row : voxels);
+        return tub__fail(err, TUB_E_RANGE, "a %s has %.0f values; that is too large",
+                         row > 1e7 ? "tubelet" : "clip", row > 1e7 ? row : voxels);
     }
     return TUB_OK;
 }
 
-tub_status tub_model_config_check(const tub_model_config *c, tub_error *err)
-{
+tub_status tub_model_config_check(const tub_model_config *c, tub_error *err) {
     if (c->size != sizeof *c) {
-        return tub__fail(err, TUB_E_ARGUMENT, "the model configuration has size %zu; this library's is %zu", c->size,
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "the model configuration has size %zu; this library's is %zu", c->size,
                          sizeof *c);
     }
     TUB__TRY(check_sizes(c, err));
     TUB__TRY(in_range("gelu", c->gelu, TUB_GELU_TANH, TUB_GELU_ERF, err));
     TUB__TRY(in_range("pooling", c->pooling, TUB_POOL_MEAN, TUB_POOL_CLASS_TOKEN, err));
-    TUB__TRY(in_range("attention_init", c->attention_init, TUB_INIT_KERAS2022, TUB_INIT_GLOROT, err));
+    TUB__TRY(
+        in_range("attention_init", c->attention_init, TUB_INIT_KERAS2022, TUB_INIT_GLOROT, err));
     TUB__TRY(in_range("input_scale", c->input_scale, TUB_SCALE_DIVIDE, TUB_SCALE_MULTIPLY, err));
     if (!(c->norm_epsilon > 0 && c->norm_epsilon < 1)) {
-        return tub__fail(err, TUB_E_RANGE, "norm_epsilon is %g; it must be above 0 and below 1", c->norm_epsilon);
+        return tub__fail(err, TUB_E_RANGE, "norm_epsilon is %g; it must be above 0 and below 1",
+                         c->norm_epsilon);
     }
     if (!(c->attention_dropout >= 0 && c->attention_dropout < 1)) {
-        return tub__fail(err, TUB_E_RANGE, "attention_dropout is %g; it must be at least 0 and below 1",
+        return tub__fail(err, TUB_E_RANGE,
+                         "attention_dropout is %g; it must be at least 0 and below 1",
                          c->attention_dropout);
     }
     return check_totals(c, err);
 }
 
-tub__geometry tub__model_geometry(const tub_model_config *c)
-{
-    tub__geometry g = { .frames = (size_t)c->frames, .height = (size_t)c->height, .width = (size_t)c->width,
-                        .channels = (size_t)c->channels };
-    const size_t size[3] = { g.frames, g.height, g.width };
+tub__geometry tub__model_geometry(const tub_model_config *c) {
+    tub__geometry g = {.frames = (size_t)c->frames,
+                       .height = (size_t)c->height,
+                       .width = (size_t)c->width,
+                       .channels = (size_t)c->channels};
+    const size_t size[3] = {g.frames, g.height, g.width};
     for (int i = 0; i < 3; i++) {
         g.kernel[i] = (size_t)c->tubelet[i];
         g.stride[i] = c->stride[i] ? (size_t)c->stride[i] : g.kernel[i];

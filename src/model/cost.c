@@ -1,34 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a configuration costs: counts by formula, memory by the same set-up code that a real run uses. */
+/* What a configuration costs: counts by formula, memory by the same set-up code that a real run
+ * uses. */
 #include "base/error.h"
 #include "model/pass.h"
 
-/* Multiply-adds of one clip: the products of the embedding, of every block and of the head, and attention's two. */
-static double multiply_adds(const tub_model_config *c, const tub__geometry *g, double tokens)
-{
+/* Multiply-adds of one clip: the products of the embedding, of every block and of the head, and
+ * attention's two. */
+static double multiply_adds(const tub_model_config *c, const tub__geometry *g, double tokens) {
     const double d = (double)c->hidden, f = (double)c->mlp, bare = (double)tub__geometry_tokens(g);
     const double block = tokens * (4 * d * d + 2 * d * f) + 2 * tokens * tokens * d;
-    return bare * (double)tub__geometry_row(g) * d + (double)c->layers * block + d * (double)c->classes;
+    return bare * (double)tub__geometry_row(g) * d + (double)c->layers * block +
+           d * (double)c->classes;
 }
 
-static tub_status predict_memory(const tub_model_config *config, const tub__params *params, int64_t batch,
-                                 tub_model_cost *out, tub_error *err)
-{
-    tub__backend measured = { .real = TUB_F32, .real_size = sizeof(float), .allocator = tub__default_allocator };
-    tub_model model = { .backend = &measured, .config = *config, .geometry = tub__model_geometry(config),
-                        .params = *params };
+static tub_status predict_memory(const tub_model_config *config, const tub__params *params,
+                                 int64_t batch, tub_model_cost *out, tub_error *err) {
+    tub__backend measured = {
+        .real = TUB_F32, .real_size = sizeof(float), .allocator = tub__default_allocator};
+    tub_model model = {.backend = &measured,
+                       .config = *config,
+                       .geometry = tub__model_geometry(config),
+                       .params = *params};
     const size_t weights = params->elements * sizeof(float);
-    tub__pass_config one = { .batch = 1 }, training = { .batch = (size_t)batch, .training = true };
+    tub__pass_config one = {.batch = 1}, training = {.batch = (size_t)batch, .training = true};
     size_t bytes;
     TUB__TRY(tub__pass_measure(&model, &one, &bytes, err));
     out->forward_bytes = weights + bytes;
     TUB__TRY(tub__pass_measure(&model, &training, &bytes, err));
-    out->training_bytes = 3 * weights + bytes; /* parameters and two moments; the pass counts the gradients */
+    out->training_bytes =
+        3 * weights + bytes; /* parameters and two moments; the pass counts the gradients */
     return TUB_OK;
 }
 
-tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch, tub_model_cost *out, tub_error *err)
-{
+tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch, tub_model_cost *out,
+                             tub_error *err) {
     tub__params params;
     TUB__TRY(tub_model_config_check(config, err));
     if (batch < 1) {
@@ -37,7 +42,8 @@ tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch, tub_
     tub_status status = tub__params_create(&tub__default_allocator, config, &params, err);
     if (status == TUB_OK) {
         const tub__geometry g = tub__model_geometry(config);
-        *out = (tub_model_cost){ .parameters = (int64_t)params.numbers, .arrays = (int64_t)params.count };
+        *out = (tub_model_cost){.parameters = (int64_t)params.numbers,
+                                .arrays = (int64_t)params.count};
         for (int i = 0; i < 3; i++) {
             out->grid[i] = (int64_t)g.grid[i];
         }

@@ -1,78 +1,76 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Laying out a pass: which memory each layer's parameters, gradients and activations are.
  *
- * The same code measures and places: with a measuring arena all addresses are NULL and only the sizes count. In training every
- * block keeps its own activations; in inference all blocks share one set, and what is dead is written over. */
+ * The same code measures and places: with a measuring arena all addresses are NULL and only the
+ * sizes count. In training every block keeps its own activations; in inference all blocks share one
+ * set, and what is dead is written over. */
 #include "model/pass.h"
 
 typedef struct plan {
     tub__pass *pass;
     tub__arena *arena, *transposed;
-    size_t rows;      /* M = batch * tokens */
+    size_t rows; /* M = batch * tokens */
     bool training;
 } plan;
 
-static tub__mat take_mat(const plan *p, size_t rows, size_t cols)
-{
+static tub__mat take_mat(const plan *p, size_t rows, size_t cols) {
     const size_t ld = tub__padded(cols);
-    return (tub__mat){ tub__arena_take(p->arena, rows * ld, p->pass->be->real_size), rows, cols, ld };
+    return (tub__mat){tub__arena_take(p->arena, rows * ld, p->pass->be->real_size), rows, cols, ld};
 }
 
-static void *take_vector(const plan *p, size_t n)
-{
+static void *take_vector(const plan *p, size_t n) {
     return tub__arena_take(p->arena, n, p->pass->be->real_size);
 }
 
-static tub__mat take_training(const plan *p, size_t rows, size_t cols)
-{
+static tub__mat take_training(const plan *p, size_t rows, size_t cols) {
     return p->training ? take_mat(p, rows, cols) : TUB__NO_MAT;
 }
 
 /* ---- parameters ---- */
 
-static const tub__param *find(const plan *p, tub__role role, int layer)
-{
+static const tub__param *find(const plan *p, tub__role role, int layer) {
     return tub__params_find(&p->pass->model->params, role, layer);
 }
 
-static void *value_of(const plan *p, const tub__param *param)
-{
+static void *value_of(const plan *p, const tub__param *param) {
     return tub__param_mat(p->pass->be, param, p->pass->model->weights).data;
 }
 
-static void *gradient_of(const plan *p, const tub__param *param)
-{
+static void *gradient_of(const plan *p, const tub__param *param) {
     return p->training ? tub__param_mat(p->pass->be, param, p->pass->gradients).data : NULL;
 }
 
-static tub__weight take_transposed(const plan *p, const tub__weight *w)
-{
-    void *data = tub__arena_take(p->transposed, tub__weight_elements(w->cols, w->rows), p->pass->be->real_size);
-    return (tub__weight){ data, w->cols, w->rows };
+static tub__weight take_transposed(const plan *p, const tub__weight *w) {
+    void *data = tub__arena_take(p->transposed, tub__weight_elements(w->cols, w->rows),
+                                 p->pass->be->real_size);
+    return (tub__weight){data, w->cols, w->rows};
 }
 
 /* cols: of the fused weight when several arrays lie side by side; backward: dx is wanted. */
-static tub__dense dense(const plan *p, tub__role kernel, tub__role bias, int layer, size_t cols, bool backward)
-{
+static tub__dense dense(const plan *p, tub__role kernel, tub__role bias, int layer, size_t cols,
+                        bool backward) {
     const tub__param *w = find(p, kernel, layer), *b = find(p, bias, layer);
-    tub__dense d = { .w = { value_of(p, w), w->rows, cols ? cols : w->cols } };
+    tub__dense d = {.w = {value_of(p, w), w->rows, cols ? cols : w->cols}};
     if (b) {
         d.bias = value_of(p, b);
         d.dbias = gradient_of(p, b);
     }
-    d.dw = (tub__weight){ gradient_of(p, w), d.w.rows, d.w.cols };
+    d.dw = (tub__weight){gradient_of(p, w), d.w.rows, d.w.cols};
     if (p->training && backward) {
         d.wt = take_transposed(p, &d.w);
     }
     return d;
 }
 
-static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int layer, void *workspace)
-{
+static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int layer,
+                            void *workspace) {
     const tub__param *g = find(p, gamma, layer), *b = find(p, beta, layer);
-    tub__layer_norm n = { .gamma = value_of(p, g), .beta = value_of(p, b), .dgamma = gradient_of(p, g),
-                          .dbeta = gradient_of(p, b), .epsilon = p->pass->model->config.norm_epsilon,
-                          .workspace = workspace };
+    tub__layer_norm n = {.gamma = value_of(p, g),
+                         .beta = value_of(p, b),
+                         .dgamma = gradient_of(p, g),
+                         .dbeta = gradient_of(p, b),
+                         .epsilon = p->pass->model->config.norm_epsilon,
+                         .workspace = workspace};
     if (p->training) {
         n.mean = take_vector(p, p->rows);
         n.inverse = take_vector(p, p->rows);
@@ -88,12 +86,11 @@ typedef struct shared {
     tub__mat dqkv, d_o, dhidden, dout;
 } shared;
 
-static shared take_shared(const plan *p)
-{
+static shared take_shared(const plan *p) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden;
     const size_t groups = (p->pass->config.batch + TUB__GROUP - 1) / TUB__GROUP;
-    shared s = { 0 };
+    shared s = {0};
     if (p->training) {
         s.workspace = take_vector(p, groups * 2 * tub__padded(width));
         s.dqkv = take_mat(p, p->rows, 3 * tub__padded(width));
@@ -104,8 +101,7 @@ static shared take_shared(const plan *p)
     return s;
 }
 
-static void block_activations(const plan *p, tub__block *b, const tub__block *before)
-{
+static void block_activations(const plan *p, tub__block *b, const tub__block *before) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden, m = p->rows;
     if (before && !p->training) {
@@ -127,8 +123,7 @@ static void block_activations(const plan *p, tub__block *b, const tub__block *be
     b->attention.stats = p->training ? take_vector(p, p->rows * (size_t)c->heads * 2) : NULL;
 }
 
-static void block(const plan *p, int layer, const shared *s)
-{
+static void block(const plan *p, int layer, const shared *s) {
     const tub_model_config *c = &p->pass->model->config;
     tub__block *b = &p->pass->blocks[layer];
     const size_t fused = 3 * tub__padded((size_t)c->hidden);
@@ -137,34 +132,37 @@ static void block(const plan *p, int layer, const shared *s)
     b->attention = (tub__attention_layer){
         .qkv = dense(p, TUB__QUERY_KERNEL, TUB__QUERY_BIAS, layer, fused, true),
         .out = dense(p, TUB__OUT_KERNEL, TUB__OUT_BIAS, layer, 0, true),
-        .width = (size_t)c->hidden, .heads = (size_t)c->heads, .number = (uint32_t)layer,
-        .dqkv = s->dqkv, .d_o = s->d_o,
+        .width = (size_t)c->hidden,
+        .heads = (size_t)c->heads,
+        .number = (uint32_t)layer,
+        .dqkv = s->dqkv,
+        .d_o = s->d_o,
     };
     b->mlp = (tub__mlp){
         .first = dense(p, TUB__MLP1_KERNEL, TUB__MLP1_BIAS, layer, 0, true),
         .second = dense(p, TUB__MLP2_KERNEL, TUB__MLP2_BIAS, layer, 0, true),
         .activation = c->gelu == TUB_GELU_ERF ? TUB__GELU_ERF : TUB__GELU_TANH,
         .output_activation = c->mlp_output_gelu != 0,
-        .dhidden = s->dhidden, .dout = s->dout,
+        .dhidden = s->dhidden,
+        .dout = s->dout,
     };
     block_activations(p, b, layer ? &p->pass->blocks[layer - 1] : NULL);
 }
 
 /* ---- ends ---- */
 
-static void embedding(const plan *p)
-{
+static void embedding(const plan *p) {
     tub__pass *pass = p->pass;
     const tub_model_config *c = &pass->model->config;
     const tub__param *token = find(p, TUB__CLASS_TOKEN, -1), *position = find(p, TUB__POSITION, -1);
     const size_t count = pass->config.batch * tub__geometry_tokens(&pass->model->geometry);
     const size_t row = tub__geometry_row(&pass->model->geometry), width = (size_t)c->hidden;
     tub__embedding *e = &pass->embedding;
-    *e = (tub__embedding){ .geometry = pass->model->geometry,
-                           .multiply = c->input_scale == TUB_SCALE_MULTIPLY,
-                           .projection = dense(p, TUB__EMBED_KERNEL, TUB__EMBED_BIAS, -1, 0,
-                                               pass->config.input_gradient),
-                           .position = tub__param_mat(pass->be, position, pass->model->weights) };
+    *e = (tub__embedding){.geometry = pass->model->geometry,
+                          .multiply = c->input_scale == TUB_SCALE_MULTIPLY,
+                          .projection = dense(p, TUB__EMBED_KERNEL, TUB__EMBED_BIAS, -1, 0,
+                                              pass->config.input_gradient),
+                          .position = tub__param_mat(pass->be, position, pass->model->weights)};
     e->dposition = e->position;
     e->dposition.data = gradient_of(p, position);
     e->rows = take_mat(p, count, row);
@@ -176,19 +174,20 @@ static void embedding(const plan *p)
     }
     if (p->training && pass->config.input_gradient) {
         e->drows = take_mat(p, count, row);
-        e->dinput = take_vector(p, pass->config.batch * tub__geometry_voxels(&pass->model->geometry));
+        e->dinput =
+            take_vector(p, pass->config.batch * tub__geometry_voxels(&pass->model->geometry));
     }
 }
 
-static void head(const plan *p, const shared *s)
-{
+static void head(const plan *p, const shared *s) {
     tub__pass *pass = p->pass;
     const tub_model_config *c = &pass->model->config;
-    const size_t batch = pass->config.batch, width = (size_t)c->hidden, classes = (size_t)c->classes;
+    const size_t batch = pass->config.batch, width = (size_t)c->hidden,
+                 classes = (size_t)c->classes;
     tub__head *h = &pass->head;
-    *h = (tub__head){ .norm = norm(p, TUB__NORM_GAMMA, TUB__NORM_BETA, -1, s->workspace),
-                      .pooling = c->pooling,
-                      .classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1, 0, true) };
+    *h = (tub__head){.norm = norm(p, TUB__NORM_GAMMA, TUB__NORM_BETA, -1, s->workspace),
+                     .pooling = c->pooling,
+                     .classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1, 0, true)};
     pass->end = p->training ? take_mat(p, p->rows, width) : pass->blocks[0].x;
     h->normed = p->training ? take_mat(p, p->rows, width) : pass->blocks[0].normed1;
     h->pooled = take_mat(p, batch, width);
@@ -204,10 +203,12 @@ static void head(const plan *p, const shared *s)
     }
 }
 
-void tub__pass_layout(tub__pass *pass, tub__arena *arena, tub__arena *transposed)
-{
-    const plan p = { .pass = pass, .arena = arena, .transposed = transposed,
-                     .rows = pass->config.batch * pass->tokens, .training = pass->config.training };
+void tub__pass_layout(tub__pass *pass, tub__arena *arena, tub__arena *transposed) {
+    const plan p = {.pass = pass,
+                    .arena = arena,
+                    .transposed = transposed,
+                    .rows = pass->config.batch * pass->tokens,
+                    .training = pass->config.training};
     const shared s = take_shared(&p);
     embedding(&p);
     for (int l = 0; l < (int)pass->model->config.layers; l++) {

@@ -7,9 +7,9 @@
 #include "base/fpenv.h"
 #include "model/model.h"
 
-tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be, const tub_model_config *config, tub_model **out,
-                                   tub_error *err)
-{
+tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be,
+                                   const tub_model_config *config, tub_model **out,
+                                   tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
     tub_model *m;
     size_t bytes;
@@ -34,8 +34,7 @@ tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be, const tub
     return TUB_OK;
 }
 
-static void free_labels(tub_model *m)
-{
+static void free_labels(tub_model *m) {
     for (int64_t i = 0; m->labels && i < m->config.classes; i++) {
         tub__free(&m->context->allocator, m->labels[i]);
     }
@@ -43,8 +42,7 @@ static void free_labels(tub_model *m)
     m->labels = NULL;
 }
 
-void tub_model_close(tub_model *m)
-{
+void tub_model_close(tub_model *m) {
     if (!m) {
         return;
     }
@@ -55,11 +53,11 @@ void tub_model_close(tub_model *m)
     tub__free(&m->context->allocator, m);
 }
 
-/* The values of array number `index`, row-major in the layers' matrix: four per counter, so any part can be drawn alone. */
-static void draw(const tub__param *p, tub__key key, uint32_t index, float *out)
-{
+/* The values of array number `index`, row-major in the layers' matrix: four per counter, so any
+ * part can be drawn alone. */
+static void draw(const tub__param *p, tub__key key, uint32_t index, float *out) {
     for (size_t i = 0; i < p->rows * p->cols; i += 4) {
-        const uint32_t counter[4] = { (uint32_t)(i / 4), index, 0, 0 };
+        const uint32_t counter[4] = {(uint32_t)(i / 4), index, 0, 0};
         uint32_t word[4];
         tub__philox(key, counter, word);
         for (size_t j = 0; j < 4 && i + j < p->rows * p->cols; j++) {
@@ -68,8 +66,7 @@ static void draw(const tub__param *p, tub__key key, uint32_t index, float *out)
     }
 }
 
-static void initialise_array(tub_model *m, size_t index, tub__key key, float *values)
-{
+static void initialise_array(tub_model *m, size_t index, tub__key key, float *values) {
     const tub__param *p = &m->params.list[index];
     tub__backend *be = m->backend;
     if (p->initial == TUB__INIT_UNIFORM) {
@@ -86,8 +83,7 @@ static void initialise_array(tub_model *m, size_t index, tub__key key, float *va
     }
 }
 
-tub_status tub__model_initialise(tub_model *m, uint64_t seed, tub_error *err)
-{
+tub_status tub__model_initialise(tub_model *m, uint64_t seed, tub_error *err) {
     const tub__key key = tub__random_key(seed, TUB__RANDOM_INIT);
     size_t largest = 0;
     for (size_t i = 0; i < m->params.count; i++) {
@@ -95,7 +91,8 @@ tub_status tub__model_initialise(tub_model *m, uint64_t seed, tub_error *err)
         largest = n > largest ? n : largest;
     }
     float *values;
-    TUB__TRY(tub__alloc_array(&m->context->allocator, largest, sizeof *values, (void **)&values, err));
+    TUB__TRY(
+        tub__alloc_array(&m->context->allocator, largest, sizeof *values, (void **)&values, err));
     for (size_t i = 0; i < m->params.count; i++) {
         initialise_array(m, i, key, values);
     }
@@ -103,9 +100,8 @@ tub_status tub__model_initialise(tub_model *m, uint64_t seed, tub_error *err)
     return TUB_OK;
 }
 
-tub_status tub_model_create(tub_context *ctx, const tub_model_config *config, uint64_t seed, tub_model **out,
-                            tub_error *err)
-{
+tub_status tub_model_create(tub_context *ctx, const tub_model_config *config, uint64_t seed,
+                            tub_model **out, tub_error *err) {
     tub_model *m;
     TUB__TRY(tub__model_create_empty(ctx, ctx->backend, config, &m, err));
     const tub__fpenv saved = tub__fpenv_enter();
@@ -119,17 +115,21 @@ tub_status tub_model_create(tub_context *ctx, const tub_model_config *config, ui
     return TUB_OK;
 }
 
-const tub_model_config *tub_model_describe(const tub_model *m) { return &m->config; }
+const tub_model_config *tub_model_describe(const tub_model *m) {
+    return &m->config;
+}
 
-const char *const *tub_model_labels(const tub_model *m) { return (const char *const *)m->labels; }
+const char *const *tub_model_labels(const tub_model *m) {
+    return (const char *const *)m->labels;
+}
 
-tub_status tub_model_set_labels(tub_model *m, const char *const *labels, int64_t count, tub_error *err)
-{
+tub_status tub_model_set_labels(tub_model *m, const char *const *labels, int64_t count,
+                                tub_error *err) {
     const tub_allocator *a = &m->context->allocator;
     char **copy;
     if (count != m->config.classes) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%lld labels for a model of %lld classes", (long long)count,
-                         (long long)m->config.classes);
+        return tub__fail(err, TUB_E_ARGUMENT, "%lld labels for a model of %lld classes",
+                         (long long)count, (long long)m->config.classes);
     }
     TUB__TRY(tub__alloc_array(a, (size_t)count, sizeof *copy, (void **)&copy, err));
     for (int64_t i = 0; i < count; i++) {
@@ -147,23 +147,29 @@ tub_status tub_model_set_labels(tub_model *m, const char *const *labels, int64_t
     return TUB_OK;
 }
 
-int64_t tub_model_parameters(const tub_model *m) { return (int64_t)m->params.count; }
+int64_t tub_model_parameters(const tub_model *m) {
+    return (int64_t)m->params.count;
+}
 
-static tub_status entry(const tub_model *m, int64_t index, const tub__param **out, tub_error *err)
-{
+static tub_status entry(const tub_model *m, int64_t index, const tub__param **out, tub_error *err) {
     if (index < 0 || (size_t)index >= m->params.count) {
-        return tub__fail(err, TUB_E_ARGUMENT, "array %lld of a model that has %zu", (long long)index, m->params.count);
+        return tub__fail(err, TUB_E_ARGUMENT, "array %lld of a model that has %zu",
+                         (long long)index, m->params.count);
     }
     *out = &m->params.list[index];
     return TUB_OK;
 }
 
-tub_status tub_model_parameter(const tub_model *m, int64_t index, tub_parameter *out, tub_error *err)
-{
+tub_status tub_model_parameter(const tub_model *m, int64_t index, tub_parameter *out,
+                               tub_error *err) {
     const tub__param *p = NULL;
     TUB__TRY(entry(m, index, &p, err));
-    *out = (tub_parameter){ .name = p->name, .role = p->title, .layer = p->layer, .rank = p->rank,
-                            .count = (int64_t)(p->rows * p->cols), .decay = p->decay };
+    *out = (tub_parameter){.name = p->name,
+                           .role = p->title,
+                           .layer = p->layer,
+                           .rank = p->rank,
+                           .count = (int64_t)(p->rows * p->cols),
+                           .decay = p->decay};
     for (int i = 0; i < p->rank; i++) {
         out->shape[i] = (int64_t)p->shape[i];
     }
@@ -171,8 +177,8 @@ tub_status tub_model_parameter(const tub_model *m, int64_t index, tub_parameter 
 }
 
 /* Memory to reorder a convolution kernel in; others need none. */
-static tub_status reorder_scratch(const tub_model *m, const tub__param *p, void **out, tub_error *err)
-{
+static tub_status reorder_scratch(const tub_model *m, const tub__param *p, void **out,
+                                  tub_error *err) {
     *out = NULL;
     if (p->file != TUB__FILE_CONV3D) {
         return TUB_OK;
@@ -180,8 +186,7 @@ static tub_status reorder_scratch(const tub_model *m, const tub__param *p, void 
     return tub__alloc_array(&m->context->allocator, p->rows * p->cols, sizeof(double), out, err);
 }
 
-tub_status tub_model_get(const tub_model *m, int64_t index, float *out, tub_error *err)
-{
+tub_status tub_model_get(const tub_model *m, int64_t index, float *out, tub_error *err) {
     const tub__param *p = NULL;
     void *scratch = NULL;
     TUB__TRY(entry(m, index, &p, err));
@@ -191,8 +196,7 @@ tub_status tub_model_get(const tub_model *m, int64_t index, float *out, tub_erro
     return TUB_OK;
 }
 
-tub_status tub_model_set(tub_model *m, int64_t index, const float *values, tub_error *err)
-{
+tub_status tub_model_set(tub_model *m, int64_t index, const float *values, tub_error *err) {
     const tub__param *p = NULL;
     void *scratch = NULL;
     TUB__TRY(entry(m, index, &p, err));
@@ -203,13 +207,12 @@ tub_status tub_model_set(tub_model *m, int64_t index, const float *values, tub_e
 }
 
 /* The inference pass for up to `batch` samples, made or enlarged when needed. */
-static tub_status inference_pass(tub_model *m, size_t batch, tub_error *err)
-{
+static tub_status inference_pass(tub_model *m, size_t batch, tub_error *err) {
     if (m->inference && m->inference_batch >= batch) {
         return TUB_OK;
     }
     tub__pass *pass;
-    const tub__pass_config config = { .batch = batch };
+    const tub__pass_config config = {.batch = batch};
     TUB__TRY(tub__pass_create(m, &config, &pass, err));
     tub__pass_destroy(m->inference);
     m->inference = pass;
@@ -217,9 +220,8 @@ static tub_status inference_pass(tub_model *m, size_t batch, tub_error *err)
     return TUB_OK;
 }
 
-tub_status tub_model_forward(tub_model *m, int64_t batch, tub_dtype dtype, const void *x, float *logits,
-                             float *probabilities, tub_error *err)
-{
+tub_status tub_model_forward(tub_model *m, int64_t batch, tub_dtype dtype, const void *x,
+                             float *logits, float *probabilities, tub_error *err) {
     if (batch < 1) {
         return tub__fail(err, TUB_E_ARGUMENT, "a batch of %lld samples", (long long)batch);
     }

@@ -10,66 +10,73 @@ typedef struct tub__pass tub__pass;
 
 struct tub_model {
     tub_context *context;
-    tub__backend *backend;    /* the context's, or a test's */
+    tub__backend *backend; /* the context's, or a test's */
     tub_model_config config;
     tub__geometry geometry;
     tub__params params;
-    void *weights;            /* slab of parameters */
-    char **labels;            /* [classes], or NULL */
-    tub__pass *inference;     /* made on first use by tub_model_forward */
+    void *weights;        /* slab of parameters */
+    char **labels;        /* [classes], or NULL */
+    tub__pass *inference; /* made on first use by tub_model_forward */
     size_t inference_batch;
 };
 
 /* The geometry that a checked configuration means. */
 tub__geometry tub__model_geometry(const tub_model_config *config);
 
-/* A model whose parameters are all zero, on a backend. tub_model_create is this plus the initial values. */
-TUB_MUST_USE tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be, const tub_model_config *config,
-                                                tub_model **out, tub_error *err);
+/* A model whose parameters are all zero, on a backend. tub_model_create is this plus the initial
+ * values. */
+TUB_MUST_USE tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be,
+                                                const tub_model_config *config, tub_model **out,
+                                                tub_error *err);
 /* Draws the initial values of every array from (seed, array). */
 TUB_MUST_USE tub_status tub__model_initialise(tub_model *model, uint64_t seed, tub_error *err);
 
 /* ---- One forward and backward pass, with the memory it needs. ---- */
 
 typedef struct tub__pass_config {
-    size_t batch;             /* most samples at once */
-    bool training;            /* keep what backward needs, and hold gradients */
-    bool input_gradient;      /* backward also computes the gradient of the input */
+    size_t batch;        /* most samples at once */
+    bool training;       /* keep what backward needs, and hold gradients */
+    bool input_gradient; /* backward also computes the gradient of the input */
 } tub__pass_config;
 
 /* Bytes that tub__pass_create would take (slab and arena), by a measuring pass. */
-TUB_MUST_USE tub_status tub__pass_measure(const tub_model *model, const tub__pass_config *config, size_t *bytes,
-                                          tub_error *err);
-TUB_MUST_USE tub_status tub__pass_create(tub_model *model, const tub__pass_config *config, tub__pass **out,
-                                         tub_error *err);
+TUB_MUST_USE tub_status tub__pass_measure(const tub_model *model, const tub__pass_config *config,
+                                          size_t *bytes, tub_error *err);
+TUB_MUST_USE tub_status tub__pass_create(tub_model *model, const tub__pass_config *config,
+                                         tub__pass **out, tub_error *err);
 void tub__pass_destroy(tub__pass *pass); /* accepts NULL */
 
 /* After the weights changed: refreshes the transposed copies that backward uses. */
 void tub__pass_weights_changed(tub__pass *pass);
 
-/* Forward: x is host memory [samples,T,H,W,C] uint8, float32 or float64 (checking build). dropout: NULL in evaluation; its layer is filled in here. */
-void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const void *x, const tub__dropout *dropout);
+/* Forward: x is host memory [samples,T,H,W,C] uint8, float32 or float64 (checking build). dropout:
+ * NULL in evaluation; its layer is filled in here. */
+void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const void *x,
+                       const tub__dropout *dropout);
 
 typedef struct tub__targets {
-    const int32_t *labels;      /* [samples] */
-    const float *class_weight;  /* [K] or NULL */
+    const int32_t *labels;     /* [samples] */
+    const float *class_weight; /* [K] or NULL */
     double smoothing;
-    size_t global_batch;        /* the loss is a mean over this many samples */
+    size_t global_batch; /* the loss is a mean over this many samples */
 } tub__targets;
 
-/* Loss after forward: per-sample losses into losses (host [samples], may be NULL); prepares the gradient of the logits when training. */
+/* Loss after forward: per-sample losses into losses (host [samples], may be NULL); prepares the
+ * gradient of the logits when training. */
 void tub__pass_loss(tub__pass *pass, const tub__targets *targets, double *losses);
-/* Backward after loss: the gradients of the mean loss overwrite the gradient slab. The samples are whole groups of 4 of the global batch, except perhaps the last. */
+/* Backward after loss: the gradients of the mean loss overwrite the gradient slab. The samples are
+ * whole groups of 4 of the global batch, except perhaps the last. */
 void tub__pass_backward(tub__pass *pass);
 
 /* Results, host memory, float32 or float64, row-major without padding. */
-void tub__pass_logits(tub__pass *pass, tub_dtype host, void *out);         /* [samples, K] */
-void tub__pass_probabilities(tub__pass *pass, tub_dtype host, void *out);  /* [samples, K] */
-void *tub__pass_gradients(tub__pass *pass);                                /* slab; layout of model->params */
+void tub__pass_logits(tub__pass *pass, tub_dtype host, void *out);        /* [samples, K] */
+void tub__pass_probabilities(tub__pass *pass, tub_dtype host, void *out); /* [samples, K] */
+void *tub__pass_gradients(tub__pass *pass); /* slab; layout of model->params */
 void tub__pass_input_gradient(tub__pass *pass, tub_dtype host, void *out); /* [samples,T,H,W,C] */
 /* Tokens entering layer l (l = layers: leaving the last), [samples, N, D]; training passes only. */
 void tub__pass_tokens(tub__pass *pass, size_t layer, tub_dtype host, void *out);
 /* Attention probabilities of one layer, recomputed, [samples, A, N, N]; training passes only. */
-TUB_MUST_USE tub_status tub__pass_attention(tub__pass *pass, size_t layer, tub_dtype host, void *out, tub_error *err);
+TUB_MUST_USE tub_status tub__pass_attention(tub__pass *pass, size_t layer, tub_dtype host,
+                                            void *out, tub_error *err);
 
 #endif

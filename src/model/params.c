@@ -18,16 +18,14 @@ typedef struct maker {
     tub__params *out;
 } maker;
 
-static tub__param *add(maker *m, tub__role role, int layer, const char *title, size_t rows, size_t cols)
-{
+static tub__param *add(maker *m, tub__role role, int layer, const char *title, size_t rows,
+                       size_t cols) {
     tub__param *p = &m->out->list[m->out->count++];
-    *p = (tub__param){ .title = title, .role = role, .layer = layer, .rows = rows, .cols = cols };
+    *p = (tub__param){.title = title, .role = role, .layer = layer, .rows = rows, .cols = cols};
     return p;
 }
 
-__attribute__((format(printf, 2, 3)))
-static void hf_name(tub__param *p, const char *format, ...)
-{
+__attribute__((format(printf, 2, 3))) static void hf_name(tub__param *p, const char *format, ...) {
     va_list args;
     va_start(args, format);
     vsnprintf(p->name, sizeof p->name, format, args);
@@ -35,8 +33,7 @@ static void hf_name(tub__param *p, const char *format, ...)
 }
 
 /* Keras numbers layers of a kind: "dense", "dense_1", … */
-static void keras_name(tub__param *p, const char *stem, int number, const char *rest)
-{
+static void keras_name(tub__param *p, const char *stem, int number, const char *rest) {
     if (number) {
         snprintf(p->keras, sizeof p->keras, "layers/%s_%d/%s", stem, number, rest);
     } else {
@@ -44,14 +41,12 @@ static void keras_name(tub__param *p, const char *stem, int number, const char *
     }
 }
 
-static void vector_shape(tub__param *p)
-{
+static void vector_shape(tub__param *p) {
     p->rank = 1;
     p->shape[0] = p->cols;
 }
 
-static void kernel_shape(tub__param *p)
-{
+static void kernel_shape(tub__param *p) {
     p->packed = true;
     p->decay = true;
     p->file = TUB__FILE_TRANSPOSED;
@@ -61,14 +56,12 @@ static void kernel_shape(tub__param *p)
 }
 
 /* Glorot uniform (Glorot and Bengio 2010). */
-static void glorot(tub__param *p, double fan_in, double fan_out)
-{
+static void glorot(tub__param *p, double fan_in, double fan_out) {
     p->initial = TUB__INIT_UNIFORM;
     p->limit = sqrt(6 / (fan_in + fan_out));
 }
 
-static void make_embedding(maker *m)
-{
+static void make_embedding(maker *m) {
     const tub_model_config *c = m->c;
     const size_t row = tub__geometry_row(&m->g), width = (size_t)c->hidden;
     tub__param *p;
@@ -109,11 +102,11 @@ static void make_embedding(maker *m)
 }
 
 /* Gamma and beta; number: Keras' of this layer norm. */
-static void make_norm(maker *m, tub__role gamma, int layer, int number, const char *hf, const char *title_gamma,
-                      const char *title_beta)
-{
+static void make_norm(maker *m, tub__role gamma, int layer, int number, const char *hf,
+                      const char *title_gamma, const char *title_beta) {
     for (int i = 0; i < 2; i++) {
-        tub__param *p = add(m, (tub__role)(gamma + i), layer, i ? title_beta : title_gamma, 1, (size_t)m->c->hidden);
+        tub__param *p = add(m, (tub__role)(gamma + i), layer, i ? title_beta : title_gamma, 1,
+                            (size_t)m->c->hidden);
         hf_name(p, "%s.%s", hf, i ? "bias" : "weight");
         keras_name(p, "layer_normalization", number, i ? "vars/1" : "vars/0");
         p->initial = i ? TUB__INIT_ZEROS : TUB__INIT_ONES;
@@ -121,10 +114,11 @@ static void make_norm(maker *m, tub__role gamma, int layer, int number, const ch
     }
 }
 
-/* Kernel and bias of a dense layer; the caller sets names and limits of the two entries that this returns the first of. */
-static tub__param *make_dense(maker *m, tub__role kernel, int layer, const char *title_kernel, const char *title_bias,
-                              size_t in, size_t out, bool bias, const char *hf)
-{
+/* Kernel and bias of a dense layer; the caller sets names and limits of the two entries that this
+ * returns the first of. */
+static tub__param *make_dense(maker *m, tub__role kernel, int layer, const char *title_kernel,
+                              const char *title_bias, size_t in, size_t out, bool bias,
+                              const char *hf) {
     const size_t first = m->out->count;
     tub__param *p = add(m, kernel, layer, title_kernel, in, out);
     hf_name(p, "%s.weight", hf);
@@ -138,8 +132,8 @@ static tub__param *make_dense(maker *m, tub__role kernel, int layer, const char 
     return &m->out->list[first];
 }
 
-static void keras_pair(tub__param *first, bool bias, const char *stem, int number, const char *layer)
-{
+static void keras_pair(tub__param *first, bool bias, const char *stem, int number,
+                       const char *layer) {
     char rest[64];
     snprintf(rest, sizeof rest, "%s/vars/0", layer);
     keras_name(first, stem, number, rest);
@@ -149,9 +143,9 @@ static void keras_pair(tub__param *first, bool bias, const char *stem, int numbe
     }
 }
 
-/* Keras up to 3.14 took the 3-D einsum kernels [D, A, D/A] and [A, D/A, D] for convolutions: receptive field times channels. */
-static void attention_limits(const tub_model_config *c, tub__param *p, bool output)
-{
+/* Keras up to 3.14 took the 3-D einsum kernels [D, A, D/A] and [A, D/A, D] for convolutions:
+ * receptive field times channels. */
+static void attention_limits(const tub_model_config *c, tub__param *p, bool output) {
     const double width = (double)c->hidden, heads = (double)c->heads, head = width / heads;
     if (c->attention_init == TUB_INIT_KERAS2022) {
         if (output) {
@@ -162,66 +156,70 @@ static void attention_limits(const tub_model_config *c, tub__param *p, bool outp
     }
 }
 
-static void make_attention(maker *m, int layer)
-{
-    static const struct { tub__role role; const char *hf, *keras, *kernel, *bias; } part[3] = {
-        { TUB__QUERY_KERNEL, "query", "query_dense", "query kernel", "query bias" },
-        { TUB__KEY_KERNEL, "key", "key_dense", "key kernel", "key bias" },
-        { TUB__VALUE_KERNEL, "value", "value_dense", "value kernel", "value bias" },
+static void make_attention(maker *m, int layer) {
+    static const struct {
+        tub__role role;
+        const char *hf, *keras, *kernel, *bias;
+    } part[3] = {
+        {TUB__QUERY_KERNEL, "query", "query_dense", "query kernel", "query bias"},
+        {TUB__KEY_KERNEL, "key", "key_dense", "key kernel", "key bias"},
+        {TUB__VALUE_KERNEL, "value", "value_dense", "value kernel", "value bias"},
     };
     const size_t width = (size_t)m->c->hidden;
     char hf[96];
     for (int i = 0; i < 3; i++) {
         snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.attention.attention.%s", layer, part[i].hf);
-        tub__param *p = make_dense(m, part[i].role, layer, part[i].kernel, part[i].bias, width, width,
-                                   m->c->qkv_bias != 0, hf);
+        tub__param *p = make_dense(m, part[i].role, layer, part[i].kernel, part[i].bias, width,
+                                   width, m->c->qkv_bias != 0, hf);
         keras_pair(p, m->c->qkv_bias != 0, "multi_head_attention", layer, part[i].keras);
         attention_limits(m->c, p, false);
     }
     snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.attention.output.dense", layer);
-    tub__param *p = make_dense(m, TUB__OUT_KERNEL, layer, "attention output kernel", "attention output bias", width,
-                               width, true, hf);
+    tub__param *p = make_dense(m, TUB__OUT_KERNEL, layer, "attention output kernel",
+                               "attention output bias", width, width, true, hf);
     keras_pair(p, true, "multi_head_attention", layer, "output_dense");
     attention_limits(m->c, p, true);
 }
 
-static void make_layer(maker *m, int layer)
-{
+static void make_layer(maker *m, int layer) {
     const size_t width = (size_t)m->c->hidden, mlp = (size_t)m->c->mlp;
     char hf[96];
     make_attention(m, layer);
     snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.intermediate.dense", layer);
-    keras_pair(make_dense(m, TUB__MLP1_KERNEL, layer, "MLP kernel 1", "MLP bias 1", width, mlp, true, hf), true,
-               "sequential", layer, "layers/dense");
+    keras_pair(
+        make_dense(m, TUB__MLP1_KERNEL, layer, "MLP kernel 1", "MLP bias 1", width, mlp, true, hf),
+        true, "sequential", layer, "layers/dense");
     snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.output.dense", layer);
-    keras_pair(make_dense(m, TUB__MLP2_KERNEL, layer, "MLP kernel 2", "MLP bias 2", mlp, width, true, hf), true,
-               "sequential", layer, "layers/dense_1");
+    keras_pair(
+        make_dense(m, TUB__MLP2_KERNEL, layer, "MLP kernel 2", "MLP bias 2", mlp, width, true, hf),
+        true, "sequential", layer, "layers/dense_1");
     snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.layernorm_before", layer);
     make_norm(m, TUB__NORM1_GAMMA, layer, 2 * layer, hf, "norm 1 gamma", "norm 1 beta");
     snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.layernorm_after", layer);
     make_norm(m, TUB__NORM2_GAMMA, layer, 2 * layer + 1, hf, "norm 2 gamma", "norm 2 beta");
 }
 
-static void make_head(maker *m)
-{
+static void make_head(maker *m) {
     const tub_model_config *c = m->c;
-    make_norm(m, TUB__NORM_GAMMA, -1, 2 * (int)c->layers, "vivit.layernorm", "final norm gamma", "final norm beta");
-    tub__param *p = make_dense(m, TUB__HEAD_KERNEL, -1, "classifier kernel", "classifier bias", (size_t)c->hidden,
-                               (size_t)c->classes, true, "classifier");
+    make_norm(m, TUB__NORM_GAMMA, -1, 2 * (int)c->layers, "vivit.layernorm", "final norm gamma",
+              "final norm beta");
+    tub__param *p = make_dense(m, TUB__HEAD_KERNEL, -1, "classifier kernel", "classifier bias",
+                               (size_t)c->hidden, (size_t)c->classes, true, "classifier");
     keras_name(&p[0], "dense", 0, "vars/0");
     keras_name(&p[1], "dense", 0, "vars/1");
 }
 
-/* Query, key and value kernels lie side by side in the slab, so that one product computes all three; so do their biases. */
+/* Query, key and value kernels lie side by side in the slab, so that one product computes all
+ * three; so do their biases. */
 static const tub__role slab_order[] = {
-    TUB__EMBED_KERNEL, TUB__EMBED_BIAS, TUB__CLASS_TOKEN, TUB__POSITION, TUB__NORM1_GAMMA, TUB__NORM1_BETA,
-    TUB__QUERY_KERNEL, TUB__KEY_KERNEL, TUB__VALUE_KERNEL, TUB__QUERY_BIAS, TUB__KEY_BIAS, TUB__VALUE_BIAS,
-    TUB__OUT_KERNEL, TUB__OUT_BIAS, TUB__NORM2_GAMMA, TUB__NORM2_BETA, TUB__MLP1_KERNEL, TUB__MLP1_BIAS,
-    TUB__MLP2_KERNEL, TUB__MLP2_BIAS, TUB__NORM_GAMMA, TUB__NORM_BETA, TUB__HEAD_KERNEL, TUB__HEAD_BIAS,
+    TUB__EMBED_KERNEL, TUB__EMBED_BIAS,   TUB__CLASS_TOKEN, TUB__POSITION,     TUB__NORM1_GAMMA,
+    TUB__NORM1_BETA,   TUB__QUERY_KERNEL, TUB__KEY_KERNEL,  TUB__VALUE_KERNEL, TUB__QUERY_BIAS,
+    TUB__KEY_BIAS,     TUB__VALUE_BIAS,   TUB__OUT_KERNEL,  TUB__OUT_BIAS,     TUB__NORM2_GAMMA,
+    TUB__NORM2_BETA,   TUB__MLP1_KERNEL,  TUB__MLP1_BIAS,   TUB__MLP2_KERNEL,  TUB__MLP2_BIAS,
+    TUB__NORM_GAMMA,   TUB__NORM_BETA,    TUB__HEAD_KERNEL, TUB__HEAD_BIAS,
 };
 
-static void place(tub__params *out, int layer)
-{
+static void place(tub__params *out, int layer) {
     for (size_t o = 0; o < sizeof slab_order / sizeof *slab_order; o++) {
         for (size_t i = 0; i < out->count; i++) {
             tub__param *p = &out->list[i];
@@ -235,14 +233,14 @@ static void place(tub__params *out, int layer)
     }
 }
 
-tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config, tub__params *out, tub_error *err)
-{
+tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config,
+                              tub__params *out, tub_error *err) {
     enum { PER_LAYER = 16, REST = 8 };
-    maker m = { .c = config, .g = tub__model_geometry(config), .out = out };
+    maker m = {.c = config, .g = tub__model_geometry(config), .out = out};
     m.tokens = tub__geometry_tokens(&m.g) + (config->pooling == TUB_POOL_CLASS_TOKEN);
-    *out = (tub__params){ .allocator = a };
-    TUB__TRY(tub__alloc_array(a, PER_LAYER * (size_t)config->layers + REST, sizeof *out->list, (void **)&out->list,
-                              err));
+    *out = (tub__params){.allocator = a};
+    TUB__TRY(tub__alloc_array(a, PER_LAYER * (size_t)config->layers + REST, sizeof *out->list,
+                              (void **)&out->list, err));
     make_embedding(&m);
     for (int l = 0; l < (int)config->layers; l++) {
         make_layer(&m, l);
@@ -254,14 +252,12 @@ tub_status tub__params_create(const tub_allocator *a, const tub_model_config *co
     return TUB_OK;
 }
 
-void tub__params_destroy(tub__params *p)
-{
+void tub__params_destroy(tub__params *p) {
     tub__free(p->allocator, p->list);
-    *p = (tub__params){ 0 };
+    *p = (tub__params){0};
 }
 
-const tub__param *tub__params_find(const tub__params *p, tub__role role, int layer)
-{
+const tub__param *tub__params_find(const tub__params *p, tub__role role, int layer) {
     for (size_t i = 0; i < p->count; i++) {
         if (p->list[i].role == role && p->list[i].layer == layer) {
             return &p->list[i];
@@ -270,8 +266,7 @@ const tub__param *tub__params_find(const tub__params *p, tub__role role, int lay
     return NULL;
 }
 
-const tub__param *tub__params_named(const tub__params *p, const char *name)
-{
+const tub__param *tub__params_named(const tub__params *p, const char *name) {
     for (size_t i = 0; i < p->count; i++) {
         if (strcmp(p->list[i].name, name) == 0) {
             return &p->list[i];
@@ -280,17 +275,14 @@ const tub__param *tub__params_named(const tub__params *p, const char *name)
     return NULL;
 }
 
-static void *address(const tub__backend *be, const tub__param *p, void *slab)
-{
+static void *address(const tub__backend *be, const tub__param *p, void *slab) {
     return slab ? (char *)slab + p->offset * be->real_size : NULL; /* NULL: only measuring */
 }
 
-tub__weight tub__param_weight(const tub__backend *be, const tub__param *p, void *slab)
-{
-    return (tub__weight){ address(be, p, slab), p->rows, p->cols };
+tub__weight tub__param_weight(const tub__backend *be, const tub__param *p, void *slab) {
+    return (tub__weight){address(be, p, slab), p->rows, p->cols};
 }
 
-tub__mat tub__param_mat(const tub__backend *be, const tub__param *p, void *slab)
-{
-    return (tub__mat){ address(be, p, slab), p->rows, p->cols, tub__padded(p->cols) };
+tub__mat tub__param_mat(const tub__backend *be, const tub__param *p, void *slab) {
+    return (tub__mat){address(be, p, slab), p->rows, p->cols, tub__padded(p->cols)};
 }

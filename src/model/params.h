@@ -1,18 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parameter table: the one list of a model's arrays. Allocation, initial values, optimiser groups, file names, counts and tests read it. */
+/* The parameter table: the one list of a model's arrays. Allocation, initial values, optimiser
+ * groups, file names, counts and tests read it. */
 #ifndef TUB__MODEL_PARAMS_H
 #define TUB__MODEL_PARAMS_H
 
 #include "backend/backend.h"
 
 typedef enum tub__role {
-    TUB__EMBED_KERNEL, TUB__EMBED_BIAS, TUB__CLASS_TOKEN, TUB__POSITION,
-    TUB__NORM1_GAMMA, TUB__NORM1_BETA,
-    TUB__QUERY_KERNEL, TUB__QUERY_BIAS, TUB__KEY_KERNEL, TUB__KEY_BIAS, TUB__VALUE_KERNEL, TUB__VALUE_BIAS,
-    TUB__OUT_KERNEL, TUB__OUT_BIAS,
-    TUB__NORM2_GAMMA, TUB__NORM2_BETA,
-    TUB__MLP1_KERNEL, TUB__MLP1_BIAS, TUB__MLP2_KERNEL, TUB__MLP2_BIAS,
-    TUB__NORM_GAMMA, TUB__NORM_BETA, TUB__HEAD_KERNEL, TUB__HEAD_BIAS,
+    TUB__EMBED_KERNEL,
+    TUB__EMBED_BIAS,
+    TUB__CLASS_TOKEN,
+    TUB__POSITION,
+    TUB__NORM1_GAMMA,
+    TUB__NORM1_BETA,
+    TUB__QUERY_KERNEL,
+    TUB__QUERY_BIAS,
+    TUB__KEY_KERNEL,
+    TUB__KEY_BIAS,
+    TUB__VALUE_KERNEL,
+    TUB__VALUE_BIAS,
+    TUB__OUT_KERNEL,
+    TUB__OUT_BIAS,
+    TUB__NORM2_GAMMA,
+    TUB__NORM2_BETA,
+    TUB__MLP1_KERNEL,
+    TUB__MLP1_BIAS,
+    TUB__MLP2_KERNEL,
+    TUB__MLP2_BIAS,
+    TUB__NORM_GAMMA,
+    TUB__NORM_BETA,
+    TUB__HEAD_KERNEL,
+    TUB__HEAD_BIAS,
     TUB__ROLES
 } tub__role;
 
@@ -26,34 +44,34 @@ typedef enum tub__file_layout {
 } tub__file_layout;
 
 typedef struct tub__param {
-    char name[96];           /* Hugging Face's, as in model.safetensors */
-    char keras[96];          /* path in the Keras example's weight file; "" where it has no such array */
-    const char *title;       /* "query kernel" */
+    char name[96];     /* Hugging Face's, as in model.safetensors */
+    char keras[96];    /* path in the Keras example's weight file; "" where it has no such array */
+    const char *title; /* "query kernel" */
     tub__role role;
-    int layer;               /* -1: none */
-    bool packed;             /* true: a tub__weight; false: [rows, padded cols] */
+    int layer;   /* -1: none */
+    bool packed; /* true: a tub__weight; false: [rows, padded cols] */
     size_t rows, cols;
     size_t offset, elements; /* in each slab, padding included */
     tub__file_layout file;
     int rank;
-    size_t shape[5];         /* in the file */
+    size_t shape[5]; /* in the file */
     tub__initial initial;
-    double limit;            /* uniform in [-limit, limit) */
-    bool decay;              /* a kernel: weight decay applies by default */
+    double limit; /* uniform in [-limit, limit) */
+    bool decay;   /* a kernel: weight decay applies by default */
 } tub__param;
 
 /* Offsets of the arrays that one layer of the stack needs, found once. */
 typedef struct tub__params {
     tub__param *list;
     size_t count;
-    size_t elements;         /* of a slab */
-    size_t numbers;          /* true parameter count */
+    size_t elements; /* of a slab */
+    size_t numbers;  /* true parameter count */
     const tub_allocator *allocator;
 } tub__params;
 
 /* Fills the table for a checked configuration. */
-TUB_MUST_USE tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config, tub__params *out,
-                                           tub_error *err);
+TUB_MUST_USE tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config,
+                                           tub__params *out, tub_error *err);
 void tub__params_destroy(tub__params *p);
 /* The entry of a role in a layer (-1 for those without); NULL when the model has none. */
 const tub__param *tub__params_find(const tub__params *p, tub__role role, int layer);
@@ -62,10 +80,12 @@ const tub__param *tub__params_named(const tub__params *p, const char *name);
 tub__weight tub__param_weight(const tub__backend *be, const tub__param *p, void *slab);
 tub__mat tub__param_mat(const tub__backend *be, const tub__param *p, void *slab);
 
-/* Copies one array between a slab and host memory in the file's layout (row-major, shape as in the file), host float32 or float64. scratch: elements of the same
- * size for a convolution kernel's reordering. */
-void tub__param_read(tub__backend *be, const tub__param *p, void *slab, tub_dtype host, void *out, void *scratch);
-void tub__param_write(tub__backend *be, const tub__param *p, void *slab, tub_dtype host, const void *values,
-                      void *scratch);
+/* Copies one array between a slab and host memory in the file's layout (row-major, shape as in the
+ * file), host float32 or float64. scratch: elements of the same size for a convolution kernel's
+ * reordering. */
+void tub__param_read(tub__backend *be, const tub__param *p, void *slab, tub_dtype host, void *out,
+                     void *scratch);
+void tub__param_write(tub__backend *be, const tub__param *p, void *slab, tub_dtype host,
+                      const void *values, void *scratch);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The insides of a pass: the layers of one model with their memory, between the driver and the variant's wiring. */
+/* The insides of a pass: the layers of one model with their memory, between the driver and the
+ * variant's wiring. */
 #ifndef TUB__MODEL_PASS_H
 #define TUB__MODEL_PASS_H
 
@@ -11,7 +12,7 @@ typedef struct tub__block {
     tub__layer_norm norm1, norm2;
     tub__attention_layer attention;
     tub__mlp mlp;
-    tub__mat x;      /* [M, D] tokens entering the block; kept in training, else shared by all blocks */
+    tub__mat x; /* [M, D] tokens entering the block; kept in training, else shared by all blocks */
     tub__mat normed1, middle, normed2; /* norm 1 of x; x + attention; norm 2 of that */
 } tub__block;
 
@@ -20,26 +21,26 @@ struct tub__pass {
     tub__backend *be;
     tub__pass_config config;
     tub_allocator allocator;
-    size_t tokens;           /* N, class token included */
+    size_t tokens; /* N, class token included */
     tub__embedding embedding;
-    tub__block *blocks;      /* [layers] */
+    tub__block *blocks; /* [layers] */
     tub__head head;
-    tub__mat end;            /* [M, D] tokens leaving the last block */
-    tub__mat probabilities;  /* [B, K] */
-    tub__mat dtokens, dnormed; /* [M, D]: gradient of the tokens; of a norm's output */
-    void *losses;            /* [B] */
-    void *slab;              /* activations */
+    tub__mat end;                 /* [M, D] tokens leaving the last block */
+    tub__mat probabilities;       /* [B, K] */
+    tub__mat dtokens, dnormed;    /* [M, D]: gradient of the tokens; of a norm's output */
+    void *losses;                 /* [B] */
+    void *slab;                   /* activations */
     void *gradients, *transposed; /* slabs; training only */
-    size_t samples;          /* of the last forward pass */
-    tub__dropout dropout;    /* of the last forward pass; rate 0: none */
+    size_t samples;               /* of the last forward pass */
+    tub__dropout dropout;         /* of the last forward pass; rate 0: none */
 };
 
 /* Variant 1, joint space-time attention: wiring over the layers. */
 void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype, const void *x);
 void tub__joint_backward(tub__pass *pass, const tub__call *call);
 
-/* Gives every layer of the pass its views: of the parameters, and of activations taken from the arena. A measuring arena
- * only counts. transposed: offset counter of the transposed weights. */
+/* Gives every layer of the pass its views: of the parameters, and of activations taken from the
+ * arena. A measuring arena only counts. transposed: offset counter of the transposed weights. */
 void tub__pass_layout(tub__pass *pass, tub__arena *arena, tub__arena *transposed);
 
 #endif

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Multi-head attention: query, key and value projection, softmax attention over a pattern of tokens, output projection.
+/* Multi-head attention: query, key and value projection, softmax attention over a pattern of
+ * tokens, output projection.
  *
  * The three projections are one product: their weights lie side by side in the parameter slab. */
 #include "nn/nn.h"
 
 #include <math.h>
 
-static tub__attention operation(const tub__call *call, const tub__attention_layer *layer, const tub__pattern *pattern,
-                                size_t rows)
-{
+static tub__attention operation(const tub__call *call, const tub__attention_layer *layer,
+                                const tub__pattern *pattern, size_t rows) {
     const tub__mat all = tub__first_rows(layer->qkv_rows, rows);
     const size_t step = tub__padded(layer->width), head_width = layer->width / layer->heads;
-    tub__attention op = { .samples = call->samples,
-                          .groups = pattern->groups,
-                          .length = pattern->length,
-                          .sample_stride = rows / call->samples,
-                          .group_stride = pattern->group_stride,
-                          .token_stride = pattern->token_stride,
-                          .heads = layer->heads,
-                          .head_width = head_width,
-                          .scale = 1 / sqrt((double)head_width),
-                          .q = tub__columns(call->be, all, 0, layer->width),
-                          .k = tub__columns(call->be, all, step, layer->width),
-                          .v = tub__columns(call->be, all, 2 * step, layer->width),
-                          .o = tub__first_rows(layer->o, rows),
-                          .stats = call->training ? layer->stats : NULL };
+    tub__attention op = {.samples = call->samples,
+                         .groups = pattern->groups,
+                         .length = pattern->length,
+                         .sample_stride = rows / call->samples,
+                         .group_stride = pattern->group_stride,
+                         .token_stride = pattern->token_stride,
+                         .heads = layer->heads,
+                         .head_width = head_width,
+                         .scale = 1 / sqrt((double)head_width),
+                         .q = tub__columns(call->be, all, 0, layer->width),
+                         .k = tub__columns(call->be, all, step, layer->width),
+                         .v = tub__columns(call->be, all, 2 * step, layer->width),
+                         .o = tub__first_rows(layer->o, rows),
+                         .stats = call->training ? layer->stats : NULL};
     if (call->dropout) {
         op.dropout = *call->dropout;
         op.dropout.layer = layer->number;
@@ -32,9 +32,9 @@ static tub__attention operation(const tub__call *call, const tub__attention_laye
     return op;
 }
 
-void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer, const tub__pattern *pattern,
-                                  tub__mat x, tub__mat residual, tub__mat y)
-{
+void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer,
+                                  const tub__pattern *pattern, tub__mat x, tub__mat residual,
+                                  tub__mat y) {
     const tub__attention op = operation(call, layer, pattern, x.rows);
     tub__dense_forward(call, &layer->qkv, x, TUB__LINEAR, TUB__NO_MAT, TUB__NO_MAT,
                        tub__first_rows(layer->qkv_rows, x.rows));
@@ -43,15 +43,15 @@ void tub__attention_layer_forward(const tub__call *call, const tub__attention_la
 }
 
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,
-                                   const tub__pattern *pattern, tub__mat x, tub__mat dy, tub__mat dx)
-{
+                                   const tub__pattern *pattern, tub__mat x, tub__mat dy,
+                                   tub__mat dx) {
     const size_t step = tub__padded(layer->width);
     const tub__mat dqkv = tub__first_rows(layer->dqkv, x.rows);
-    const tub__attention_backward op = { .forward = operation(call, layer, pattern, x.rows),
-                                         .d_o = tub__first_rows(layer->d_o, x.rows),
-                                         .dq = tub__columns(call->be, dqkv, 0, layer->width),
-                                         .dk = tub__columns(call->be, dqkv, step, layer->width),
-                                         .dv = tub__columns(call->be, dqkv, 2 * step, layer->width) };
+    const tub__attention_backward op = {.forward = operation(call, layer, pattern, x.rows),
+                                        .d_o = tub__first_rows(layer->d_o, x.rows),
+                                        .dq = tub__columns(call->be, dqkv, 0, layer->width),
+                                        .dk = tub__columns(call->be, dqkv, step, layer->width),
+                                        .dv = tub__columns(call->be, dqkv, 2 * step, layer->width)};
     tub__dense_gradients(call, &layer->out, op.forward.o, dy);
     tub__dense_backward(call, &layer->out, dy, TUB__LINEAR, TUB__NO_MAT, op.d_o);
     call->be->ops->attention_backward(call->be, &op);
@@ -60,8 +60,8 @@ void tub__attention_layer_backward(const tub__call *call, const tub__attention_l
 }
 
 void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,
-                                        const tub__pattern *pattern, tub__mat scratch_o, void *probabilities)
-{
+                                        const tub__pattern *pattern, tub__mat scratch_o,
+                                        void *probabilities) {
     tub__attention op = operation(call, layer, pattern, scratch_o.rows);
     op.o = scratch_o;
     op.stats = NULL;

@@ -2,29 +2,34 @@
 /* Dense layer: y = activation(x W + b) + residual, and its gradients. */
 #include "nn/nn.h"
 
-void tub__dense_forward(const tub__call *call, const tub__dense *layer, tub__mat x, tub__activation activation,
-                        tub__mat pre, tub__mat residual, tub__mat y)
-{
-    const tub__linear op = { .x = x, .w = layer->w, .bias = layer->bias, .activation = activation,
-                             .pre = pre, .residual = residual, .y = y };
+void tub__dense_forward(const tub__call *call, const tub__dense *layer, tub__mat x,
+                        tub__activation activation, tub__mat pre, tub__mat residual, tub__mat y) {
+    const tub__linear op = {.x = x,
+                            .w = layer->w,
+                            .bias = layer->bias,
+                            .activation = activation,
+                            .pre = pre,
+                            .residual = residual,
+                            .y = y};
     call->be->ops->linear(call->be, &op);
 }
 
-void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__mat x, tub__mat dy)
-{
-    const tub__linear_dw op = { .x = x, .dy = dy, .group_rows = x.rows / call->samples * TUB__GROUP,
-                                .dw = layer->dw, .dbias = layer->dbias };
+void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__mat x, tub__mat dy) {
+    const tub__linear_dw op = {.x = x,
+                               .dy = dy,
+                               .group_rows = x.rows / call->samples * TUB__GROUP,
+                               .dw = layer->dw,
+                               .dbias = layer->dbias};
     call->be->ops->linear_dw(call->be, &op);
 }
 
-void tub__dense_backward(const tub__call *call, const tub__dense *layer, tub__mat dy, tub__activation activation,
-                         tub__mat pre, tub__mat dx)
-{
-    const tub__linear_dx op = { .dy = dy, .wt = layer->wt, .activation = activation, .pre = pre, .dx = dx };
+void tub__dense_backward(const tub__call *call, const tub__dense *layer, tub__mat dy,
+                         tub__activation activation, tub__mat pre, tub__mat dx) {
+    const tub__linear_dx op = {
+        .dy = dy, .wt = layer->wt, .activation = activation, .pre = pre, .dx = dx};
     call->be->ops->linear_dx(call->be, &op);
 }
 
-void tub__dense_transpose(tub__backend *be, const tub__dense *layer)
-{
+void tub__dense_transpose(tub__backend *be, const tub__dense *layer) {
     be->ops->transpose(be, layer->w, layer->wt);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tubelet embedding (Arnab et al. 2021, section 3.2): each tubelet of the clip times one matrix, plus its position. */
+/* Tubelet embedding (Arnab et al. 2021, section 3.2): each tubelet of the clip times one matrix,
+ * plus its position. */
 #include "nn/nn.h"
 
-void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, tub_dtype dtype, const void *x,
-                            tub__mat y)
-{
+void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, tub_dtype dtype,
+                            const void *x, tub__mat y) {
     const size_t count = call->samples * tub__geometry_tokens(&layer->geometry);
     const tub__mat rows = tub__first_rows(layer->rows, count);
     call->be->ops->cut(call->be, &layer->geometry, call->samples, dtype, x, layer->multiply, rows);
     if (!layer->class_token) {
-        tub__dense_forward(call, &layer->projection, rows, TUB__LINEAR, TUB__NO_MAT, layer->position, y);
+        tub__dense_forward(call, &layer->projection, rows, TUB__LINEAR, TUB__NO_MAT,
+                           layer->position, y);
         return;
     }
     const tub__mat bare = tub__first_rows(layer->bare, count);
@@ -17,8 +18,7 @@ void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, 
     call->be->ops->prepend(call->be, call->samples, bare, layer->class_token, layer->position, y);
 }
 
-void tub__embedding_backward(const tub__call *call, const tub__embedding *layer, tub__mat dy)
-{
+void tub__embedding_backward(const tub__call *call, const tub__embedding *layer, tub__mat dy) {
     const struct tub__backend_ops *ops = call->be->ops;
     const size_t count = call->samples * tub__geometry_tokens(&layer->geometry);
     tub__mat dbare = dy;

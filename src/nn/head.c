@@ -2,8 +2,7 @@
 /* Head: layer norm, pooling over the tokens, classifier. */
 #include "nn/nn.h"
 
-void tub__head_forward(const tub__call *call, const tub__head *layer, tub__mat x)
-{
+void tub__head_forward(const tub__call *call, const tub__head *layer, tub__mat x) {
     const tub__mat normed = tub__first_rows(layer->normed, x.rows);
     const tub__mat pooled = tub__first_rows(layer->pooled, call->samples);
     tub__layer_norm_forward(call, &layer->norm, x, normed);
@@ -12,8 +11,7 @@ void tub__head_forward(const tub__call *call, const tub__head *layer, tub__mat x
                        tub__first_rows(layer->logits, call->samples));
 }
 
-void tub__head_backward(const tub__call *call, const tub__head *layer, tub__mat x, tub__mat dx)
-{
+void tub__head_backward(const tub__call *call, const tub__head *layer, tub__mat x, tub__mat dx) {
     const tub__mat dlogits = tub__first_rows(layer->dlogits, call->samples);
     const tub__mat pooled = tub__first_rows(layer->pooled, call->samples);
     const tub__mat dpooled = tub__first_rows(layer->dpooled, call->samples);

@@ -2,21 +2,30 @@
 /* Layer norm over the columns, biased variance (Ba et al. 2016). */
 #include "nn/nn.h"
 
-void tub__layer_norm_forward(const tub__call *call, const tub__layer_norm *layer, tub__mat x, tub__mat y)
-{
-    const tub__norm op = { .x = x, .gamma = layer->gamma, .beta = layer->beta, .epsilon = layer->epsilon,
-                           .mean = call->training ? layer->mean : NULL,
-                           .inverse = call->training ? layer->inverse : NULL,
-                           .y = y };
+void tub__layer_norm_forward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
+                             tub__mat y) {
+    const tub__norm op = {.x = x,
+                          .gamma = layer->gamma,
+                          .beta = layer->beta,
+                          .epsilon = layer->epsilon,
+                          .mean = call->training ? layer->mean : NULL,
+                          .inverse = call->training ? layer->inverse : NULL,
+                          .y = y};
     call->be->ops->norm(call->be, &op);
 }
 
-void tub__layer_norm_backward(const tub__call *call, const tub__layer_norm *layer, tub__mat x, tub__mat dy, bool add,
-                              tub__mat dx)
-{
-    const tub__norm_backward op = { .dy = dy, .x = x, .gamma = layer->gamma, .mean = layer->mean,
-                                    .inverse = layer->inverse, .group_rows = x.rows / call->samples * TUB__GROUP,
-                                    .add = add, .dx = dx, .dgamma = layer->dgamma, .dbeta = layer->dbeta,
-                                    .workspace = layer->workspace };
+void tub__layer_norm_backward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
+                              tub__mat dy, bool add, tub__mat dx) {
+    const tub__norm_backward op = {.dy = dy,
+                                   .x = x,
+                                   .gamma = layer->gamma,
+                                   .mean = layer->mean,
+                                   .inverse = layer->inverse,
+                                   .group_rows = x.rows / call->samples * TUB__GROUP,
+                                   .add = add,
+                                   .dx = dx,
+                                   .dgamma = layer->dgamma,
+                                   .dbeta = layer->dbeta,
+                                   .workspace = layer->workspace};
     call->be->ops->norm_backward(call->be, &op);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layers that every ViViT variant is wired from: forward and backward beside each other, one file each.
+/* The layers that every ViViT variant is wired from: forward and backward beside each other, one
+ * file each.
  *
- * A layer is a plain struct of views: parameters, their gradients, and what the forward pass keeps for the backward pass. It owns
- * nothing and never looks at a number. Matrices are made for the largest batch; a call uses the first rows. */
+ * A layer is a plain struct of views: parameters, their gradients, and what the forward pass keeps
+ * for the backward pass. It owns nothing and never looks at a number. Matrices are made for the
+ * largest batch; a call uses the first rows. */
 #ifndef TUB__NN_NN_H
 #define TUB__NN_NN_H
 
@@ -12,41 +14,39 @@
 typedef struct tub__call {
     tub__backend *be;
     size_t samples;
-    bool training;                 /* keep what backward needs */
-    const tub__dropout *dropout;   /* NULL: none */
+    bool training;               /* keep what backward needs */
+    const tub__dropout *dropout; /* NULL: none */
 } tub__call;
 
 /* Sums over samples are chained inside groups of this many. */
 enum { TUB__GROUP = 4 };
 
 /* The first `rows` rows of a view. */
-static inline tub__mat tub__first_rows(tub__mat m, size_t rows)
-{
+static inline tub__mat tub__first_rows(tub__mat m, size_t rows) {
     m.rows = rows;
     return m;
 }
 /* Columns [from, from + cols) of a view; from is a multiple of TUB__PANEL. */
-static inline tub__mat tub__columns(const tub__backend *be, tub__mat m, size_t from, size_t cols)
-{
-    return (tub__mat){ (char *)m.data + from * be->real_size, m.rows, cols, m.ld };
+static inline tub__mat tub__columns(const tub__backend *be, tub__mat m, size_t from, size_t cols) {
+    return (tub__mat){(char *)m.data + from * be->real_size, m.rows, cols, m.ld};
 }
-static const tub__mat TUB__NO_MAT = { NULL, 0, 0, 0 };
+static const tub__mat TUB__NO_MAT = {NULL, 0, 0, 0};
 
 /* ---- dense: y = x W + b ---- */
 
 typedef struct tub__dense {
-    tub__weight w, wt, dw;         /* wt and dw: training only */
-    const void *bias;              /* NULL: none */
+    tub__weight w, wt, dw; /* wt and dw: training only */
+    const void *bias;      /* NULL: none */
     void *dbias;
 } tub__dense;
 
-void tub__dense_forward(const tub__call *call, const tub__dense *layer, tub__mat x, tub__activation activation,
-                        tub__mat pre, tub__mat residual, tub__mat y);
+void tub__dense_forward(const tub__call *call, const tub__dense *layer, tub__mat x,
+                        tub__activation activation, tub__mat pre, tub__mat residual, tub__mat y);
 /* Gradients of W and b from x and dy. */
 void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__mat x, tub__mat dy);
 /* dx = dy W^T, times the slope of the activation that made x from pre. */
-void tub__dense_backward(const tub__call *call, const tub__dense *layer, tub__mat dy, tub__activation activation,
-                         tub__mat pre, tub__mat dx);
+void tub__dense_backward(const tub__call *call, const tub__dense *layer, tub__mat dy,
+                         tub__activation activation, tub__mat pre, tub__mat dx);
 /* Refreshes wt from w. */
 void tub__dense_transpose(tub__backend *be, const tub__dense *layer);
 
@@ -56,13 +56,14 @@ typedef struct tub__layer_norm {
     const void *gamma, *beta;
     void *dgamma, *dbeta;
     double epsilon;
-    void *mean, *inverse;          /* kept rows */
-    void *workspace;               /* for backward */
+    void *mean, *inverse; /* kept rows */
+    void *workspace;      /* for backward */
 } tub__layer_norm;
 
-void tub__layer_norm_forward(const tub__call *call, const tub__layer_norm *layer, tub__mat x, tub__mat y);
-void tub__layer_norm_backward(const tub__call *call, const tub__layer_norm *layer, tub__mat x, tub__mat dy, bool add,
-                              tub__mat dx);
+void tub__layer_norm_forward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
+                             tub__mat y);
+void tub__layer_norm_backward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
+                              tub__mat dy, bool add, tub__mat dx);
 
 /* ---- multi-head attention ---- */
 
@@ -72,24 +73,27 @@ typedef struct tub__pattern {
 } tub__pattern;
 
 typedef struct tub__attention_layer {
-    tub__dense qkv;                /* [D, 3 padded D]: query, key and value side by side */
+    tub__dense qkv; /* [D, 3 padded D]: query, key and value side by side */
     tub__dense out;
     size_t width, heads;
-    uint32_t number;               /* of the layer: counts dropout */
-    tub__mat qkv_rows;             /* [M, 3 padded D], kept */
-    tub__mat o;                    /* [M, D], kept */
+    uint32_t number;   /* of the layer: counts dropout */
+    tub__mat qkv_rows; /* [M, 3 padded D], kept */
+    tub__mat o;        /* [M, D], kept */
     void *stats;
-    tub__mat dqkv, d_o;            /* scratch of backward; the padding of dqkv is zero */
+    tub__mat dqkv, d_o; /* scratch of backward; the padding of dqkv is zero */
 } tub__attention_layer;
 
 /* y = attention(x) W + b + residual. */
-void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer, const tub__pattern *pattern,
-                                  tub__mat x, tub__mat residual, tub__mat y);
+void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer,
+                                  const tub__pattern *pattern, tub__mat x, tub__mat residual,
+                                  tub__mat y);
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,
-                                   const tub__pattern *pattern, tub__mat x, tub__mat dy, tub__mat dx);
+                                   const tub__pattern *pattern, tub__mat x, tub__mat dy,
+                                   tub__mat dx);
 /* The attention probabilities of the rows kept by the last forward pass, into backend memory. */
 void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,
-                                        const tub__pattern *pattern, tub__mat scratch_o, void *probabilities);
+                                        const tub__pattern *pattern, tub__mat scratch_o,
+                                        void *probabilities);
 
 /* ---- MLP: y = gelu?(gelu(x W1 + b1) W2 + b2) + residual ---- */
 
@@ -97,30 +101,32 @@ typedef struct tub__mlp {
     tub__dense first, second;
     tub__activation activation;
     bool output_activation;
-    tub__mat pre, hidden, out;     /* [M, F] x 2, [M, D]: kept; out only with output_activation */
-    tub__mat dhidden, dout;        /* scratch of backward */
+    tub__mat pre, hidden, out; /* [M, F] x 2, [M, D]: kept; out only with output_activation */
+    tub__mat dhidden, dout;    /* scratch of backward */
 } tub__mlp;
 
-void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat residual, tub__mat y);
-void tub__mlp_backward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat dy, tub__mat dx);
+void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat residual,
+                      tub__mat y);
+void tub__mlp_backward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat dy,
+                       tub__mat dx);
 
 /* ---- tubelet embedding: tokens from clips ---- */
 
 typedef struct tub__embedding {
     tub__geometry geometry;
-    bool multiply;                 /* uint8 scaling by float32(1/255) instead of division */
+    bool multiply; /* uint8 scaling by float32(1/255) instead of division */
     tub__dense projection;
-    tub__mat position, dposition;  /* [N, D] */
-    const void *class_token;       /* NULL: none */
+    tub__mat position, dposition; /* [N, D] */
+    const void *class_token;      /* NULL: none */
     void *dclass_token;
-    tub__mat rows;                 /* [samples * grid, tubelet], kept */
-    tub__mat bare, dbare;          /* [samples * grid, D]: with a class token only */
-    tub__mat drows;                /* scratch, for the input's gradient only */
-    void *dinput;                  /* [samples, T,H,W,C], or NULL */
+    tub__mat rows;        /* [samples * grid, tubelet], kept */
+    tub__mat bare, dbare; /* [samples * grid, D]: with a class token only */
+    tub__mat drows;       /* scratch, for the input's gradient only */
+    void *dinput;         /* [samples, T,H,W,C], or NULL */
 } tub__embedding;
 
-void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, tub_dtype dtype, const void *x,
-                            tub__mat y);
+void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, tub_dtype dtype,
+                            const void *x, tub__mat y);
 void tub__embedding_backward(const tub__call *call, const tub__embedding *layer, tub__mat dy);
 
 /* ---- head: norm, pool, classify; and the loss ---- */

@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Views of a backend's memory: an address, a type and a layout. They own nothing, and only a backend reads through them. */
+/* Views of a backend's memory: an address, a type and a layout. They own nothing, and only a
+ * backend reads through them. */
 #ifndef TUB__TENSOR_MAT_H
 #define TUB__TENSOR_MAT_H
 
 #include <stddef.h>
 #include <tubelet/data.h>
 
-/* Columns are padded to whole panels, so that no kernel needs a column tail. The padding of every activation, weight,
- * gradient and moment is zero, always. */
+/* Columns are padded to whole panels, so that no kernel needs a column tail. The padding of every
+ * activation, weight, gradient and moment is zero, always. */
 enum { TUB__PANEL = 32 };
 
-static inline size_t tub__padded(size_t columns) { return (columns + TUB__PANEL - 1) / TUB__PANEL * TUB__PANEL; }
+static inline size_t tub__padded(size_t columns) {
+    return (columns + TUB__PANEL - 1) / TUB__PANEL * TUB__PANEL;
+}
 
-/* A row-major matrix of the backend's real type: element (r, c) at r * ld + c. ld is a multiple of TUB__PANEL. */
+/* A row-major matrix of the backend's real type: element (r, c) at r * ld + c. ld is a multiple of
+ * TUB__PANEL. */
 typedef struct tub__mat {
     void *data;
     size_t rows, cols, ld;
 } tub__mat;
 
-/* A weight matrix y = x W, [K = rows, N = cols] in packed panels: element (k, n) at (n / 32 * rows + k) * 32 + n % 32. */
+/* A weight matrix y = x W, [K = rows, N = cols] in packed panels: element (k, n) at (n / 32 * rows
+ * + k) * 32 + n % 32. */
 typedef struct tub__weight {
     void *data;
     size_t rows, cols;
 } tub__weight;
 
-static inline size_t tub__weight_elements(size_t rows, size_t cols) { return rows * tub__padded(cols); }
+static inline size_t tub__weight_elements(size_t rows, size_t cols) {
+    return rows * tub__padded(cols);
+}
 
 #endif

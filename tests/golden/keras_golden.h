@@ -14,10 +14,9 @@
 #include "support/cmocka_all.h"
 
 /* An npz file of the goldens; fails the test when it can't be read. */
-static tub__npz *golden_open(const char *folder, const char *name)
-{
+static tub__npz *golden_open(const char *folder, const char *name) {
     char path[1024];
-    tub_error err = { 0 };
+    tub_error err = {0};
     tub__npz *z = NULL;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     assert_ok(tub__npz_open(&tub__default_allocator, path, &z, &err), err);
@@ -25,9 +24,8 @@ static tub__npz *golden_open(const char *folder, const char *name)
 }
 
 /* A member as doubles; the caller frees it. *n (may be NULL) gets the number of elements. */
-static double *golden_array(tub__npz *z, const char *name, size_t *n)
-{
-    tub_error err = { 0 };
+static double *golden_array(tub__npz *z, const char *name, size_t *n) {
+    tub_error err = {0};
     tub__npy npy;
     void *bytes = NULL;
     assert_ok(tub__npz_read(z, name, 1 << 28, &bytes, &npy, &err), err);
@@ -41,10 +39,9 @@ static double *golden_array(tub__npz *z, const char *name, size_t *n)
 }
 
 /* The model "mini" or "seed" of the goldens, dropout off. */
-static tub_model_config golden_config(bool mini, tub_gelu gelu)
-{
+static tub_model_config golden_config(bool mini, tub_gelu gelu) {
     tub_model_config c;
-    tub_error err = { 0 };
+    tub_error err = {0};
     assert_ok(tub_model_preset("vivit-tiny", &c, &err), err);
     c.attention_dropout = 0;
     c.gelu = gelu;
@@ -56,9 +53,9 @@ static tub_model_config golden_config(bool mini, tub_gelu gelu)
     return c;
 }
 
-/* Keras' arrays are the layers' matrices in row-major order: they go in without the file's reordering. */
-static void golden_set_param(tub_model *m, const tub__param *p, const double *values)
-{
+/* Keras' arrays are the layers' matrices in row-major order: they go in without the file's
+ * reordering. */
+static void golden_set_param(tub_model *m, const tub__param *p, const double *values) {
     tub__backend *be = m->backend;
     if (p->packed) {
         be->ops->pack(be, tub__param_weight(be, p, m->weights), TUB_F64, values, p->cols, 1);
@@ -67,8 +64,7 @@ static void golden_set_param(tub_model *m, const tub__param *p, const double *va
     }
 }
 
-static void golden_get_param(tub_model *m, const tub__param *p, void *slab, double *values)
-{
+static void golden_get_param(tub_model *m, const tub__param *p, void *slab, double *values) {
     tub__backend *be = m->backend;
     if (p->packed) {
         be->ops->unpack(be, TUB_F64, values, p->cols, 1, tub__param_weight(be, p, slab));
@@ -77,9 +73,9 @@ static void golden_get_param(tub_model *m, const tub__param *p, void *slab, doub
     }
 }
 
-static tub_model *golden_model(tub_context *ctx, tub__backend *be, const tub_model_config *c, const char *folder)
-{
-    tub_error err = { 0 };
+static tub_model *golden_model(tub_context *ctx, tub__backend *be, const tub_model_config *c,
+                               const char *folder) {
+    tub_error err = {0};
     tub_model *m = NULL;
     tub__npz *z = golden_open(folder, "params.npz");
     assert_ok(tub__model_create_empty(ctx, be, c, &m, &err), err);
@@ -96,8 +92,8 @@ static tub_model *golden_model(tub_context *ctx, tub__backend *be, const tub_mod
 }
 
 /* Largest difference, and the largest value of the truth. */
-static double largest_difference(const double *got, const double *truth, size_t n, double *largest)
-{
+static double largest_difference(const double *got, const double *truth, size_t n,
+                                 double *largest) {
     double worst = 0;
     *largest = 0;
     for (size_t i = 0; i < n; i++) {

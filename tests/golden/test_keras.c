@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reference model against real Keras: logits, loss, tokens, attention, every gradient (docs/numerics.md section 1).
+/* The reference model against real Keras: logits, loss, tokens, attention, every gradient
+ * (docs/numerics.md section 1).
  *
- * Runs in float32 on every instruction set of this processor and in float64 on the checking build. The limits are those of the golden
- * folder's manifest; controls prove that they tell the two GELU kinds and two layer-norm epsilons apart. */
+ * Runs in float32 on every instruction set of this processor and in float64 on the checking build.
+ * The limits are those of the golden folder's manifest; controls prove that they tell the two GELU
+ * kinds and two layer-norm epsilons apart. */
 #include <unistd.h>
 
 #include "keras_golden.h"
 
-/* Relative to the largest entry of an array, from the manifest (float32 against float64 truth), doubled as agreed. */
+/* Relative to the largest entry of an array, from the manifest (float32 against float64 truth),
+ * doubled as agreed. */
 static const double LOGITS_LIMIT = 2e-6, TRUTH_LIMIT = 1e-9;
 static const double INPUT_LIMIT = 2 * 7.1e-7;
 
@@ -17,8 +20,7 @@ typedef struct bench {
     int count;
 } bench;
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     bench *b = calloc(1, sizeof *b);
     tub_context_config config = tub_context_config_default();
     config.threads = 2;
@@ -27,19 +29,20 @@ static int set_up(void **state)
     }
     for (int cpu = TUB_CPU_PORTABLE; cpu <= TUB_CPU_AVX512; cpu++) {
         if (tub__cpu_has((tub_cpu)cpu) &&
-            tub__cpu_backend_create(&b->ctx->allocator, b->ctx->pool, (tub_cpu)cpu, &b->backends[b->count++], NULL)) {
+            tub__cpu_backend_create(&b->ctx->allocator, b->ctx->pool, (tub_cpu)cpu,
+                                    &b->backends[b->count++], NULL)) {
             return -1;
         }
     }
-    if (tub__cpu_backend_create_f64(&b->ctx->allocator, b->ctx->pool, &b->backends[b->count++], NULL)) {
+    if (tub__cpu_backend_create_f64(&b->ctx->allocator, b->ctx->pool, &b->backends[b->count++],
+                                    NULL)) {
         return -1;
     }
     *state = b;
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     bench *b = *state;
     for (int i = 0; i < b->count; i++) {
         tub__cpu_backend_destroy(b->backends[i]);
@@ -49,7 +52,9 @@ static int tear_down(void **state)
     return 0;
 }
 
-static bool is_f64(const tub__backend *be) { return be->real == TUB_F64; }
+static bool is_f64(const tub__backend *be) {
+    return be->real == TUB_F64;
+}
 
 /* A model run forward and backward on a golden input. */
 typedef struct run {
@@ -59,13 +64,12 @@ typedef struct run {
     double loss;
 } run;
 
-static run start(const bench *b, tub__backend *be, const char *folder, const tub_model_config *c, const void *x,
-                 tub_dtype dtype, const int32_t *labels, size_t samples)
-{
-    tub_error err = { 0 };
-    run r = { .model = golden_model(b->ctx, be, c, folder), .samples = samples };
-    const tub__pass_config config = { .batch = samples, .training = true, .input_gradient = true };
-    const tub__targets targets = { .labels = labels, .global_batch = samples };
+static run start(const bench *b, tub__backend *be, const char *folder, const tub_model_config *c,
+                 const void *x, tub_dtype dtype, const int32_t *labels, size_t samples) {
+    tub_error err = {0};
+    run r = {.model = golden_model(b->ctx, be, c, folder), .samples = samples};
+    const tub__pass_config config = {.batch = samples, .training = true, .input_gradient = true};
+    const tub__targets targets = {.labels = labels, .global_batch = samples};
     double losses[16];
     assert_ok(tub__pass_create(r.model, &config, &r.pass, &err), err);
     tub__pass_forward(r.pass, samples, dtype, x, NULL);
@@ -77,26 +81,25 @@ static run start(const bench *b, tub__backend *be, const char *folder, const tub
     return r;
 }
 
-static void stop(run *r)
-{
+static void stop(run *r) {
     tub__pass_destroy(r->pass);
     tub_model_close(r->model);
 }
 
-static double compare(tub__npz *z, const char *name, const double *got, double limit, const char *where)
-{
+static double compare(tub__npz *z, const char *name, const double *got, double limit,
+                      const char *where) {
     size_t n;
     double largest, *truth = golden_array(z, name, &n);
     const double worst = largest_difference(got, truth, n, &largest);
     if (!(worst <= limit * largest)) {
-        fail_msg("%s %s: differs by %.3g of its largest entry, allowed %.3g", where, name, worst / largest, limit);
+        fail_msg("%s %s: differs by %.3g of its largest entry, allowed %.3g", where, name,
+                 worst / largest, limit);
     }
     free(truth);
     return worst / largest;
 }
 
-static void read_labels(tub__npz *z, int32_t *out)
-{
+static void read_labels(tub__npz *z, int32_t *out) {
     size_t n;
     double *v = golden_array(z, "labels", &n);
     for (size_t i = 0; i < n; i++) {
@@ -105,7 +108,9 @@ static void read_labels(tub__npz *z, int32_t *out)
     free(v);
 }
 
-static const char *kind_name(tub_gelu gelu) { return gelu == TUB_GELU_TANH ? "tanh" : "erf"; }
+static const char *kind_name(tub_gelu gelu) {
+    return gelu == TUB_GELU_TANH ? "tanh" : "erf";
+}
 
 /* ---- mini ---- */
 
@@ -115,8 +120,7 @@ typedef struct mini_input {
     int32_t labels[2];
 } mini_input;
 
-static mini_input read_mini_input(void)
-{
+static mini_input read_mini_input(void) {
     mini_input in;
     size_t n;
     tub__npz *z = golden_open(GOLDEN "/keras/mini", "input.npz");
@@ -130,15 +134,14 @@ static mini_input read_mini_input(void)
     return in;
 }
 
-static run start_mini(const bench *b, tub__backend *be, const mini_input *in, const tub_model_config *c)
-{
+static run start_mini(const bench *b, tub__backend *be, const mini_input *in,
+                      const tub_model_config *c) {
     const bool f64 = is_f64(be);
-    return start(b, be, GOLDEN "/keras/mini", c, f64 ? (const void *)in->x64 : in->x32, f64 ? TUB_F64 : TUB_F32,
-                 in->labels, 2);
+    return start(b, be, GOLDEN "/keras/mini", c, f64 ? (const void *)in->x64 : in->x32,
+                 f64 ? TUB_F64 : TUB_F32, in->labels, 2);
 }
 
-static void check_mini_forward(run *r, tub_gelu gelu)
-{
+static void check_mini_forward(run *r, tub_gelu gelu) {
     const bool f64 = is_f64(r->model->backend);
     tub__npz *z = golden_open(GOLDEN "/keras/mini", "forward_f64.npz");
     const char *where = r->model->backend->name;
@@ -152,7 +155,8 @@ static void check_mini_forward(run *r, tub_gelu gelu)
     compare(z, name, out, f64 ? TRUTH_LIMIT : LOGITS_LIMIT, where);
     snprintf(name, sizeof name, "loss_%s", kind_name(gelu));
     compare(z, name, &r->loss, f64 ? TRUTH_LIMIT : LOGITS_LIMIT, where);
-    for (size_t l = 0; l <= 2; l++) { /* tokens of sample 0 after the embedding and after each block */
+    for (size_t l = 0; l <= 2;
+         l++) { /* tokens of sample 0 after the embedding and after each block */
         double all[2 * 12 * 24];
         tub__pass_tokens(r->pass, l, TUB_F64, all);
         memcpy(out + l * 12 * 24, all, 12 * 24 * sizeof *out);
@@ -160,7 +164,7 @@ static void check_mini_forward(run *r, tub_gelu gelu)
     snprintf(name, sizeof name, "tokens_%s", kind_name(gelu));
     compare(z, name, out, f64 ? TRUTH_LIMIT : LOGITS_LIMIT, where);
     double attention[2 * 3 * 12 * 12], both[2 * 3 * 12 * 12];
-    tub_error err = { 0 };
+    tub_error err = {0};
     for (size_t l = 0; l < 2; l++) {
         assert_ok(tub__pass_attention(r->pass, l, TUB_F64, both, &err), err);
         memcpy(attention + l * 3 * 12 * 12, both, 3 * 12 * 12 * sizeof *both);
@@ -170,18 +174,19 @@ static void check_mini_forward(run *r, tub_gelu gelu)
     tub__npz_close(z);
 }
 
-/* Limits of a gradient check: most arrays, query and key arrays (which nearly cancel), and key biases, absolute. */
+/* Limits of a gradient check: most arrays, query and key arrays (which nearly cancel), and key
+ * biases, absolute. */
 typedef struct limits {
     double most, query_key, zero;
 } limits;
 
-static const limits TRUTH = { 1e-9, 1e-9, 1e-15 };
-static const limits MINI = { 2 * 7.4e-7, 2 * 7.4e-7, 2 * 1.73e-8 };
-static const limits SEED = { 2 * 1.4e-6, 2 * 1.17e-5, 2 * 4.7e-9 };
-static const limits SEED_STORED = { 1.4e-6, 1.17e-5, 1e-15 }; /* how far the stored float32 is from the truth */
+static const limits TRUTH = {1e-9, 1e-9, 1e-15};
+static const limits MINI = {2 * 7.4e-7, 2 * 7.4e-7, 2 * 1.73e-8};
+static const limits SEED = {2 * 1.4e-6, 2 * 1.17e-5, 2 * 4.7e-9};
+static const limits SEED_STORED = {1.4e-6, 1.17e-5,
+                                   1e-15}; /* how far the stored float32 is from the truth */
 
-static void check_zero(const run *r, const tub__param *p, const double *g, double limit)
-{
+static void check_zero(const run *r, const tub__param *p, const double *g, double limit) {
     for (size_t j = 0; j < p->cols; j++) {
         if (!(g[j] <= limit && g[j] >= -limit)) {
             fail_msg("%s %s: %.3g, allowed %.3g", r->model->backend->name, p->name, g[j], limit);
@@ -189,15 +194,17 @@ static void check_zero(const run *r, const tub__param *p, const double *g, doubl
     }
 }
 
-/* Every gradient against the file `truth`, or against those of another run; returns the worst share. */
-static double check_gradients(run *r, tub__npz *truth, run *other, limits limit)
-{
+/* Every gradient against the file `truth`, or against those of another run; returns the worst
+ * share. */
+static double check_gradients(run *r, tub__npz *truth, run *other, limits limit) {
     double worst = 0;
     for (size_t i = 0; i < r->model->params.count; i++) {
         const tub__param *p = &r->model->params.list[i];
-        const bool qk = p->role == TUB__QUERY_KERNEL || p->role == TUB__QUERY_BIAS || p->role == TUB__KEY_KERNEL;
+        const bool qk = p->role == TUB__QUERY_KERNEL || p->role == TUB__QUERY_BIAS ||
+                        p->role == TUB__KEY_KERNEL;
         const size_t n = p->rows * p->cols;
-        double *g = malloc(n * sizeof *g), *t = truth ? golden_array(truth, p->keras, NULL) : malloc(n * sizeof *t);
+        double *g = malloc(n * sizeof *g),
+               *t = truth ? golden_array(truth, p->keras, NULL) : malloc(n * sizeof *t);
         golden_get_param(r->model, p, tub__pass_gradients(r->pass), g);
         if (other) {
             golden_get_param(other->model, p, tub__pass_gradients(other->pass), t);
@@ -206,10 +213,11 @@ static double check_gradients(run *r, tub__npz *truth, run *other, limits limit)
             check_zero(r, p, g, limit.zero);
         } else {
             double largest;
-            const double d = largest_difference(g, t, n, &largest) / largest, allowed = qk ? limit.query_key : limit.most;
+            const double d = largest_difference(g, t, n, &largest) / largest,
+                         allowed = qk ? limit.query_key : limit.most;
             if (!(d <= allowed)) {
-                fail_msg("%s %s: differs by %.3g of its largest entry, allowed %.3g", r->model->backend->name, p->name,
-                         d, allowed);
+                fail_msg("%s %s: differs by %.3g of its largest entry, allowed %.3g",
+                         r->model->backend->name, p->name, d, allowed);
             }
             worst = d > worst ? d : worst;
         }
@@ -219,8 +227,7 @@ static double check_gradients(run *r, tub__npz *truth, run *other, limits limit)
     return worst;
 }
 
-static void test_mini(void **state)
-{
+static void test_mini(void **state) {
     const bench *b = *state;
     const mini_input in = read_mini_input();
     for (int i = 0; i < b->count; i++) {
@@ -232,11 +239,13 @@ static void test_mini(void **state)
             tub__npz *z = golden_open(GOLDEN "/keras/mini", name);
             double dx[2 * 10 * 13 * 9 * 2];
             check_mini_forward(&r, gelu);
-            const double worst = check_gradients(&r, z, NULL, is_f64(b->backends[i]) ? TRUTH : MINI);
+            const double worst =
+                check_gradients(&r, z, NULL, is_f64(b->backends[i]) ? TRUTH : MINI);
             tub__pass_input_gradient(r.pass, TUB_F64, dx);
-            compare(z, "input_grad", dx, is_f64(b->backends[i]) ? TRUTH_LIMIT : INPUT_LIMIT, "input");
-            print_message("mini %s %s: gradients within %.2g of each array's largest\n", b->backends[i]->name,
-                          kind_name(gelu), worst);
+            compare(z, "input_grad", dx, is_f64(b->backends[i]) ? TRUTH_LIMIT : INPUT_LIMIT,
+                    "input");
+            print_message("mini %s %s: gradients within %.2g of each array's largest\n",
+                          b->backends[i]->name, kind_name(gelu), worst);
             tub__npz_close(z);
             stop(&r);
         }
@@ -244,13 +253,15 @@ static void test_mini(void **state)
     free(in.x64);
 }
 
-/* Logits of mini under a changed configuration, as a share of the largest logit away from the golden ones. */
-static double mini_distance(const bench *b, tub__backend *be, const tub_model_config *c, tub_gelu truth)
-{
+/* Logits of mini under a changed configuration, as a share of the largest logit away from the
+ * golden ones. */
+static double mini_distance(const bench *b, tub__backend *be, const tub_model_config *c,
+                            tub_gelu truth) {
     mini_input in = read_mini_input();
     run r = start_mini(b, be, &in, c);
     tub__npz *z = golden_open(GOLDEN "/keras/mini", "forward_f64.npz");
-    double out[10], largest, *t = golden_array(z, truth == TUB_GELU_TANH ? "logits_tanh" : "logits_erf", NULL);
+    double out[10], largest,
+        *t = golden_array(z, truth == TUB_GELU_TANH ? "logits_tanh" : "logits_erf", NULL);
     tub__pass_logits(r.pass, TUB_F64, out);
     const double d = largest_difference(out, t, 10, &largest) / largest;
     free(t);
@@ -261,8 +272,7 @@ static double mini_distance(const bench *b, tub__backend *be, const tub_model_co
 }
 
 /* The limits mean something: each of these mistakes is over them. */
-static void test_controls(void **state)
-{
+static void test_controls(void **state) {
     const bench *b = *state;
     for (int i = 0; i < b->count; i++) {
         tub__backend *be = b->backends[i];
@@ -290,9 +300,8 @@ typedef struct seed_input {
     int32_t labels[SEED_SAMPLES];
 } seed_input;
 
-static seed_input *read_seed_input(void)
-{
-    tub_error err = { 0 };
+static seed_input *read_seed_input(void) {
+    tub_error err = {0};
     tub__npz *z = golden_open(SEED_FOLDER, "input.npz");
     seed_input *in = malloc(sizeof *in);
     tub__npy npy;
@@ -309,27 +318,25 @@ static seed_input *read_seed_input(void)
 }
 
 /* float32 backends take the bytes, the checking build the same numbers as float32. */
-static run start_seed(const bench *b, tub__backend *be, const seed_input *in, tub_gelu gelu)
-{
+static run start_seed(const bench *b, tub__backend *be, const seed_input *in, tub_gelu gelu) {
     const tub_model_config c = golden_config(false, gelu);
     return is_f64(be) ? start(b, be, SEED_FOLDER, &c, in->x, TUB_F32, in->labels, SEED_SAMPLES)
                       : start(b, be, SEED_FOLDER, &c, in->bytes, TUB_U8, in->labels, SEED_SAMPLES);
 }
 
-static double check_seed_logits(run *r, tub_gelu gelu)
-{
+static double check_seed_logits(run *r, tub_gelu gelu) {
     tub__npz *z = golden_open(SEED_FOLDER, "forward_f64.npz");
     double logits[SEED_SAMPLES * 11];
     tub__pass_logits(r->pass, TUB_F64, logits);
-    const double d = compare(z, gelu == TUB_GELU_TANH ? "logits_tanh" : "logits_erf", logits,
-                             is_f64(r->model->backend) ? TRUTH_LIMIT : LOGITS_LIMIT, r->model->backend->name);
+    const double d =
+        compare(z, gelu == TUB_GELU_TANH ? "logits_tanh" : "logits_erf", logits,
+                is_f64(r->model->backend) ? TRUTH_LIMIT : LOGITS_LIMIT, r->model->backend->name);
     tub__npz_close(z);
     return d;
 }
 
 /* The truth itself, against what real Keras' float32 gave. */
-static void check_seed_truth(run *truth)
-{
+static void check_seed_truth(run *truth) {
     double *dx = malloc(SEED_VOXELS * sizeof *dx);
     tub__npz *z = golden_open(SEED_FOLDER, "grads.npz");
     check_gradients(truth, z, NULL, SEED_STORED);
@@ -341,11 +348,11 @@ static void check_seed_truth(run *truth)
     free(dx);
 }
 
-static void test_seed(void **state)
-{
+static void test_seed(void **state) {
     const bench *b = *state;
     if (access(SEED_FOLDER "/params.npz", R_OK) != 0) {
-        print_message("skipped: the full-size goldens are not here (../shared/golden/keras/seed)\n");
+        print_message(
+            "skipped: the full-size goldens are not here (../shared/golden/keras/seed)\n");
         skip();
     }
     seed_input *in = read_seed_input();
@@ -357,9 +364,10 @@ static void test_seed(void **state)
         }
         for (int i = 0; i < b->count - 1; i++) {
             run r = start_seed(b, b->backends[i], in, gelu);
-            const double d = check_seed_logits(&r, gelu), g = check_gradients(&r, NULL, &truth, SEED);
-            print_message("seed %s %s: logits within %.2g, gradients %.2g\n", b->backends[i]->name, kind_name(gelu), d,
-                          g);
+            const double d = check_seed_logits(&r, gelu),
+                         g = check_gradients(&r, NULL, &truth, SEED);
+            print_message("seed %s %s: logits within %.2g, gradients %.2g\n", b->backends[i]->name,
+                          kind_name(gelu), d, g);
             stop(&r);
         }
         stop(&truth);
@@ -367,8 +375,7 @@ static void test_seed(void **state)
     free(in);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mini),
         cmocka_unit_test(test_controls),

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention forward and backward: against a plain double computation with its own dropout mask, for any grouping, length and head
- * width; equal bits on every instruction set and for every split of the work. */
+/* Attention forward and backward: against a plain double computation with its own dropout mask, for
+ * any grouping, length and head width; equal bits on every instruction set and for every split of
+ * the work. */
 #include "kernel_sets.h"
 
 /* A case: the pattern, and everything that the operation reads and writes. */
 typedef struct shape {
     size_t samples, groups, length, heads, width;
-    bool interleaved; /* groups' tokens alternate (attention over time) instead of lying side by side */
+    bool interleaved; /* groups' tokens alternate (attention over time) instead of lying side by
+                         side */
     double dropout;
 } shape;
 
@@ -15,48 +17,59 @@ typedef struct buffers {
     float *stats, *probabilities;
 } buffers;
 
-static tub__attention operation(const shape *s, const buffers *b)
-{
-    return (tub__attention){ .samples = s->samples, .groups = s->groups, .length = s->length,
-                             .sample_stride = s->groups * s->length,
-                             .group_stride = s->interleaved ? 1 : s->length,
-                             .token_stride = s->interleaved ? s->groups : 1,
-                             .heads = s->heads, .head_width = s->width, .scale = 1 / sqrt((double)s->width),
-                             .q = b->q, .k = b->k, .v = b->v, .o = b->o, .stats = b->stats,
-                             .dropout = { .rate = s->dropout, .key = { { 11, 22 } }, .epoch = 5, .layer = 2, .position = 9 },
-                             .probabilities = b->probabilities };
+static tub__attention operation(const shape *s, const buffers *b) {
+    return (tub__attention){
+        .samples = s->samples,
+        .groups = s->groups,
+        .length = s->length,
+        .sample_stride = s->groups * s->length,
+        .group_stride = s->interleaved ? 1 : s->length,
+        .token_stride = s->interleaved ? s->groups : 1,
+        .heads = s->heads,
+        .head_width = s->width,
+        .scale = 1 / sqrt((double)s->width),
+        .q = b->q,
+        .k = b->k,
+        .v = b->v,
+        .o = b->o,
+        .stats = b->stats,
+        .dropout = {.rate = s->dropout, .key = {{11, 22}}, .epoch = 5, .layer = 2, .position = 9},
+        .probabilities = b->probabilities};
 }
 
-static size_t row_of(const tub__attention *a, size_t sample, size_t group, size_t t)
-{
+static size_t row_of(const tub__attention *a, size_t sample, size_t group, size_t t) {
     return sample * a->sample_stride + group * a->group_stride + t * a->token_stride;
 }
 
 /* ---- the truth ---- */
 
-/* 0, or 1 / (1 - rate): the factor of one probability, counted as numerics.md and attention.h say. */
-static double mask_of(const tub__attention *a, size_t sample, size_t rest, size_t query, size_t key)
-{
+/* 0, or 1 / (1 - rate): the factor of one probability, counted as numerics.md and attention.h say.
+ */
+static double mask_of(const tub__attention *a, size_t sample, size_t rest, size_t query,
+                      size_t key) {
     if (a->dropout.rate == 0) {
         return 1;
     }
     const size_t row = rest * a->length + query, element = row * tub__round_up(a->length, 16) + key;
     const size_t vector = element / 16;
-    const uint32_t counter[4] = { (uint32_t)(vector / 4 * 16 + element % 16), (uint32_t)(a->dropout.position + sample),
-                                  a->dropout.layer, a->dropout.epoch };
+    const uint32_t counter[4] = {(uint32_t)(vector / 4 * 16 + element % 16),
+                                 (uint32_t)(a->dropout.position + sample), a->dropout.layer,
+                                 a->dropout.epoch};
     uint32_t word[4];
     tub__philox(a->dropout.key, counter, word);
-    return word[vector % 4] < (uint32_t)(a->dropout.rate * 4294967296.0) ? 0 : 1 / (1 - a->dropout.rate);
+    return word[vector % 4] < (uint32_t)(a->dropout.rate * 4294967296.0)
+               ? 0
+               : 1 / (1 - a->dropout.rate);
 }
 
 typedef struct truth {
-    double *p, *mask;      /* [length][length] of one unit */
+    double *p, *mask;         /* [length][length] of one unit */
     double *o, *dq, *dk, *dv; /* [rows][heads * width] */
-    double *all;           /* probabilities of all units */
+    double *all;              /* probabilities of all units */
 } truth;
 
-static void unit_forward(const tub__attention *a, size_t sample, size_t group, size_t head, truth *t)
-{
+static void unit_forward(const tub__attention *a, size_t sample, size_t group, size_t head,
+                         truth *t) {
     const size_t n = a->length, c0 = head * a->head_width, rest = group * a->heads + head;
     for (size_t i = 0; i < n; i++) {
         const size_t qr = row_of(a, sample, group, i);
@@ -81,8 +94,8 @@ static void unit_forward(const tub__attention *a, size_t sample, size_t group, s
 }
 
 /* Adds up the outputs and gradients of one unit from its probabilities. */
-static void unit_rest(const tub__attention *a, const tub__mat *d_o, size_t sample, size_t group, size_t head, truth *t)
-{
+static void unit_rest(const tub__attention *a, const tub__mat *d_o, size_t sample, size_t group,
+                      size_t head, truth *t) {
     const size_t n = a->length, w = a->heads * a->head_width, c0 = head * a->head_width;
     for (size_t i = 0; i < n; i++) {
         const size_t r = row_of(a, sample, group, i);
@@ -113,13 +126,15 @@ static void unit_rest(const tub__attention *a, const tub__mat *d_o, size_t sampl
     }
 }
 
-static truth new_truth(const tub__attention *a, const tub__mat *d_o)
-{
+static truth new_truth(const tub__attention *a, const tub__mat *d_o) {
     const size_t n = a->length, size = a->samples * a->groups * n * a->heads * a->head_width;
-    truth t = { .p = calloc(n * n, sizeof(double)), .mask = calloc(n * n, sizeof(double)),
-                .o = calloc(size, sizeof(double)), .dq = calloc(size, sizeof(double)),
-                .dk = calloc(size, sizeof(double)), .dv = calloc(size, sizeof(double)),
-                .all = calloc(a->samples * a->groups * a->heads * n * n, sizeof(double)) };
+    truth t = {.p = calloc(n * n, sizeof(double)),
+               .mask = calloc(n * n, sizeof(double)),
+               .o = calloc(size, sizeof(double)),
+               .dq = calloc(size, sizeof(double)),
+               .dk = calloc(size, sizeof(double)),
+               .dv = calloc(size, sizeof(double)),
+               .all = calloc(a->samples * a->groups * a->heads * n * n, sizeof(double))};
     for (size_t unit = 0; unit < a->samples * a->groups * a->heads; unit++) {
         const size_t sample = unit / (a->groups * a->heads), group = unit / a->heads % a->groups;
         unit_forward(a, sample, group, unit % a->heads, &t);
@@ -128,42 +143,42 @@ static truth new_truth(const tub__attention *a, const tub__mat *d_o)
     return t;
 }
 
-static void free_truth(truth *t)
-{
+static void free_truth(truth *t) {
     free(t->p), free(t->mask), free(t->o), free(t->dq), free(t->dk), free(t->dv), free(t->all);
 }
 
 /* ---- the kernels ---- */
 
-static buffers new_buffers(const shape *s)
-{
+static buffers new_buffers(const shape *s) {
     const size_t rows = s->samples * s->groups * s->length, cols = s->heads * s->width;
-    buffers b = { .q = new_mat(rows, cols, 32, 2), .k = new_mat(rows, cols, 0, 2), .v = new_mat(rows, cols, 64, 1),
-                  .d_o = new_mat(rows, cols, 0, 1) };
+    buffers b = {.q = new_mat(rows, cols, 32, 2),
+                 .k = new_mat(rows, cols, 0, 2),
+                 .v = new_mat(rows, cols, 64, 1),
+                 .d_o = new_mat(rows, cols, 0, 1)};
     return b;
 }
 
 /* Fresh outputs; those of the padding must come out zero even when they were not. */
-static void new_outputs(const shape *s, buffers *b)
-{
-    const size_t rows = s->samples * s->groups * s->length, cols = s->heads * s->width, n = s->length;
+static void new_outputs(const shape *s, buffers *b) {
+    const size_t rows = s->samples * s->groups * s->length, cols = s->heads * s->width,
+                 n = s->length;
     b->o = new_mat(rows, cols, 0, 0);
     fill(b->o.data, rows * b->o.ld, 1);
-    b->dq = new_mat(rows, cols, 0, 0), b->dk = new_mat(rows, cols, 32, 0), b->dv = new_mat(rows, cols, 0, 0);
+    b->dq = new_mat(rows, cols, 0, 0), b->dk = new_mat(rows, cols, 32, 0),
+    b->dv = new_mat(rows, cols, 0, 0);
     b->stats = new_floats(s->samples * s->groups * s->heads * n * 2);
     b->probabilities = new_floats(s->samples * s->groups * s->heads * n * n);
 }
 
-static void free_outputs(buffers *b)
-{
-    free(b->o.data), free(b->dq.data), free(b->dk.data), free(b->dv.data), free(b->stats), free(b->probabilities);
+static void free_outputs(buffers *b) {
+    free(b->o.data), free(b->dq.data), free(b->dk.data), free(b->dv.data), free(b->stats),
+        free(b->probabilities);
 }
 
-static void run(const struct tub__kernels *k, const shape *s, const buffers *b, size_t split)
-{
+static void run(const struct tub__kernels *k, const shape *s, const buffers *b, size_t split) {
     float *scratch = new_floats(TUB__K_SCRATCH);
-    const tub__attention_backward op = { .forward = operation(s, b), .d_o = b->d_o, .dq = b->dq, .dk = b->dk,
-                                         .dv = b->dv };
+    const tub__attention_backward op = {
+        .forward = operation(s, b), .d_o = b->d_o, .dq = b->dq, .dk = b->dk, .dv = b->dv};
     const size_t units = s->samples * s->groups * s->heads;
     memset(scratch, 0xff, TUB__K_SCRATCH * sizeof *scratch);
     k->attention(&op.forward, split % (units + 1), units, scratch);
@@ -174,8 +189,8 @@ static void run(const struct tub__kernels *k, const shape *s, const buffers *b, 
     free(scratch);
 }
 
-static void assert_near(const char *what, const shape *s, const tub__mat *got, const double *expected, double limit)
-{
+static void assert_near(const char *what, const shape *s, const tub__mat *got,
+                        const double *expected, double limit) {
     double worst = 0, largest = 0;
     for (size_t r = 0; r < got->rows; r++) {
         for (size_t c = 0; c < got->cols; c++) {
@@ -185,16 +200,15 @@ static void assert_near(const char *what, const shape *s, const tub__mat *got, c
         }
     }
     if (!(worst <= limit * largest + 1e-7)) {
-        fail_msg("%s, length %zu, width %zu: %.3g of its largest entry away, allowed %.3g", what, s->length, s->width,
-                 worst / largest, limit);
+        fail_msg("%s, length %zu, width %zu: %.3g of its largest entry away, allowed %.3g", what,
+                 s->length, s->width, worst / largest, limit);
     }
 }
 
-static void check(const shape *s)
-{
+static void check(const shape *s) {
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
-    buffers b = new_buffers(s), first = { 0 };
+    buffers b = new_buffers(s), first = {0};
     for (int i = 0; i < count; i++) {
         new_outputs(s, &b);
         run(sets[i], s, &b, (size_t)i * 7);
@@ -218,37 +232,39 @@ static void check(const shape *s)
     assert_near("dq", s, &first.dq, t.dq, 5e-6);
     assert_near("dk", s, &first.dk, t.dk, 5e-6);
     const size_t all = s->samples * s->groups * s->heads * s->length;
-    const tub__mat flat = { first.probabilities, all, s->length, s->length };
+    const tub__mat flat = {first.probabilities, all, s->length, s->length};
     assert_near("probabilities", s, &flat, t.all, 2e-6);
     free_truth(&t);
     free_outputs(&first);
     free(b.q.data), free(b.k.data), free(b.v.data), free(b.d_o.data);
 }
 
-static void test_shapes(void **state)
-{
+static void test_shapes(void **state) {
     (void)state;
     static const shape shapes[] = {
-        { 2, 1, 27, 8, 16, false, 0 }, { 2, 1, 27, 8, 16, false, 0.1 }, { 1, 1, 1, 1, 1, false, 0.5 },
-        { 3, 1, 12, 3, 8, false, 0.3 }, { 1, 1, 64, 2, 5, false, 0 }, { 1, 1, 65, 2, 24, false, 0.2 },
-        { 1, 1, 130, 1, 64, false, 0.1 }, { 1, 1, 300, 1, 80, false, 0 }, { 1, 1, 33, 1, 256, false, 0 },
-        { 2, 5, 7, 2, 12, true, 0.25 }, { 2, 5, 7, 2, 12, false, 0.25 }, { 1, 3, 70, 2, 16, true, 0.1 },
-        { 1, 1, 16, 4, 17, false, 0 }, { 1, 1, 15, 1, 31, false, 0 }, { 1, 1, 128, 1, 16, false, 0.9 },
+        {2, 1, 27, 8, 16, false, 0},    {2, 1, 27, 8, 16, false, 0.1},
+        {1, 1, 1, 1, 1, false, 0.5},    {3, 1, 12, 3, 8, false, 0.3},
+        {1, 1, 64, 2, 5, false, 0},     {1, 1, 65, 2, 24, false, 0.2},
+        {1, 1, 130, 1, 64, false, 0.1}, {1, 1, 300, 1, 80, false, 0},
+        {1, 1, 33, 1, 256, false, 0},   {2, 5, 7, 2, 12, true, 0.25},
+        {2, 5, 7, 2, 12, false, 0.25},  {1, 3, 70, 2, 16, true, 0.1},
+        {1, 1, 16, 4, 17, false, 0},    {1, 1, 15, 1, 31, false, 0},
+        {1, 1, 128, 1, 16, false, 0.9},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         check(&shapes[i]);
     }
 }
 
-/* Scores that overflow a naive softmax, all-equal rows, infinities and NaN: the same on every instruction set. */
-static void test_extremes(void **state)
-{
+/* Scores that overflow a naive softmax, all-equal rows, infinities and NaN: the same on every
+ * instruction set. */
+static void test_extremes(void **state) {
     (void)state;
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
-    const shape s = { 1, 1, 70, 1, 8, false, 0 };
+    const shape s = {1, 1, 70, 1, 8, false, 0};
     for (int kind = 0; kind < 3; kind++) {
-        buffers b = new_buffers(&s), first = { 0 };
+        buffers b = new_buffers(&s), first = {0};
         float *q = b.q.data;
         for (size_t r = 0; r < b.q.rows; r++) {
             for (size_t c = 0; c < 8; c++) {
@@ -277,8 +293,7 @@ static void test_extremes(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_extremes),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products and weight gradients: the stated chain of multiply-adds, equal bits on every instruction set, whatever the split. */
+/* Products and weight gradients: the stated chain of multiply-adds, equal bits on every instruction
+ * set, whatever the split. */
 #include "kernel_sets.h"
 
-static tub__weight new_weight(size_t rows, size_t cols)
-{
-    tub__weight w = { new_floats(tub__weight_elements(rows, cols)), rows, cols };
+static tub__weight new_weight(size_t rows, size_t cols) {
+    tub__weight w = {new_floats(tub__weight_elements(rows, cols)), rows, cols};
     for (size_t k = 0; k < rows; k++) {
         for (size_t n = 0; n < cols; n++) {
             fill((float *)w.data + (n / TUB__PANEL * rows + k) * TUB__PANEL + n % TUB__PANEL, 1, 1);
@@ -13,8 +13,7 @@ static tub__weight new_weight(size_t rows, size_t cols)
     return w;
 }
 
-static float weight_at(const tub__weight *w, size_t k, size_t n)
-{
+static float weight_at(const tub__weight *w, size_t k, size_t n) {
     return ((const float *)w->data)[(n / TUB__PANEL * w->rows + k) * TUB__PANEL + n % TUB__PANEL];
 }
 
@@ -25,10 +24,10 @@ typedef struct ending {
 } ending;
 
 static const ending endings[] = {
-    { TUB__LINEAR, false, false, false, false }, { TUB__LINEAR, false, true, false, true },
-    { TUB__GELU_TANH, false, true, true, false }, { TUB__GELU_ERF, false, true, true, true },
-    { TUB__GELU_TANH, false, true, false, true }, { TUB__GELU_TANH, true, false, true, false },
-    { TUB__GELU_ERF, true, false, true, false },
+    {TUB__LINEAR, false, false, false, false},  {TUB__LINEAR, false, true, false, true},
+    {TUB__GELU_TANH, false, true, true, false}, {TUB__GELU_ERF, false, true, true, true},
+    {TUB__GELU_TANH, false, true, false, true}, {TUB__GELU_TANH, true, false, true, false},
+    {TUB__GELU_ERF, true, false, true, false},
 };
 
 typedef struct operands {
@@ -37,15 +36,22 @@ typedef struct operands {
     float *bias;
 } operands;
 
-static void run_product(const struct tub__kernels *k, const operands *o, const ending *e, size_t split, tub__mat *pre,
-                        tub__mat *y)
-{
-    const tub__k_product p = { .a = o->x.data, .lda = o->x.ld, .k = o->w.rows, .w = o->w.data,
-                               .bias = e->bias ? o->bias : NULL, .c = y->data, .ldc = y->ld,
-                               .activation = e->activation, .derivative = e->derivative,
-                               .pre = e->pre ? pre->data : NULL, .ldpre = pre->ld,
-                               .residual = e->residual ? o->residual.data : NULL, .ldres = o->residual.ld,
-                               .residual_rows = o->residual.rows };
+static void run_product(const struct tub__kernels *k, const operands *o, const ending *e,
+                        size_t split, tub__mat *pre, tub__mat *y) {
+    const tub__k_product p = {.a = o->x.data,
+                              .lda = o->x.ld,
+                              .k = o->w.rows,
+                              .w = o->w.data,
+                              .bias = e->bias ? o->bias : NULL,
+                              .c = y->data,
+                              .ldc = y->ld,
+                              .activation = e->activation,
+                              .derivative = e->derivative,
+                              .pre = e->pre ? pre->data : NULL,
+                              .ldpre = pre->ld,
+                              .residual = e->residual ? o->residual.data : NULL,
+                              .ldres = o->residual.ld,
+                              .residual_rows = o->residual.rows};
     const size_t panels = tub__padded(o->w.cols) / TUB__PANEL;
     k->product(&p, 0, split, 0, panels);
     for (size_t j = 0; j < panels; j++) {
@@ -54,8 +60,7 @@ static void run_product(const struct tub__kernels *k, const operands *o, const e
 }
 
 /* A plain linear product is the chain that the C library's fmaf gives. */
-static void check_chain(const operands *o, const tub__mat *y)
-{
+static void check_chain(const operands *o, const tub__mat *y) {
     for (int t = 0; t < 100; t++) {
         const size_t r = random_bits() % o->x.rows, n = random_bits() % o->w.cols;
         float s = 0;
@@ -66,15 +71,17 @@ static void check_chain(const operands *o, const tub__mat *y)
     }
 }
 
-static void check_product(size_t m, size_t k, size_t n)
-{
+static void check_product(size_t m, size_t k, size_t n) {
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
-    operands o = { .x = new_mat(m, k, 0, 1), .residual = new_mat(m > 3 ? 3 : 1, n, 32, 1), .start = new_mat(m, n, 0, 3),
-                   .w = new_weight(k, n), .bias = new_floats(tub__padded(n)) };
+    operands o = {.x = new_mat(m, k, 0, 1),
+                  .residual = new_mat(m > 3 ? 3 : 1, n, 32, 1),
+                  .start = new_mat(m, n, 0, 3),
+                  .w = new_weight(k, n),
+                  .bias = new_floats(tub__padded(n))};
     fill(o.bias, n, 1);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        tub__mat first = { 0 }, first_pre = { 0 };
+        tub__mat first = {0}, first_pre = {0};
         for (int s = 0; s < count; s++) {
             tub__mat y = new_mat(m, n, 32, 0), pre = new_mat(m, n, 0, 0);
             memcpy(pre.data, o.start.data, m * pre.ld * sizeof(float));
@@ -96,11 +103,11 @@ static void check_product(size_t m, size_t k, size_t n)
     free(o.x.data), free(o.residual.data), free(o.start.data), free(o.w.data), free(o.bias);
 }
 
-static void test_product(void **state)
-{
+static void test_product(void **state) {
     (void)state;
-    static const size_t shape[][3] = { { 1, 1, 1 }, { 5, 3, 7 }, { 14, 64, 32 }, { 15, 65, 33 }, { 27, 128, 96 },
-                                       { 29, 300, 50 }, { 97, 131, 40 }, { 230, 60, 17 }, { 3, 1025, 100 } };
+    static const size_t shape[][3] = {{1, 1, 1},     {5, 3, 7},     {14, 64, 32},
+                                      {15, 65, 33},  {27, 128, 96}, {29, 300, 50},
+                                      {97, 131, 40}, {230, 60, 17}, {3, 1025, 100}};
     for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) {
         check_product(shape[i][0], shape[i][1], shape[i][2]);
     }
@@ -109,18 +116,19 @@ static void test_product(void **state)
     }
 }
 
-/* The sum as docs/numerics.md defines it: chains inside groups, a tree over groups padded with absent leaves. */
-static float tree_sum(const float *group, size_t n, size_t size)
-{
+/* The sum as docs/numerics.md defines it: chains inside groups, a tree over groups padded with
+ * absent leaves. */
+static float tree_sum(const float *group, size_t n, size_t size) {
     if (size == 1) {
         return group[0];
     }
     const size_t half = size / 2;
-    return n <= half ? tree_sum(group, n, half) : tree_sum(group, half, half) + tree_sum(group + half, n - half, half);
+    return n <= half ? tree_sum(group, n, half)
+                     : tree_sum(group, half, half) + tree_sum(group + half, n - half, half);
 }
 
-static float gradient_at(const tub__mat *x, const tub__mat *dy, size_t group_rows, size_t k, size_t n)
-{
+static float gradient_at(const tub__mat *x, const tub__mat *dy, size_t group_rows, size_t k,
+                         size_t n) {
     float group[64];
     size_t groups = 0, size = 1;
     for (size_t r = 0; r < x->rows; r += group_rows, groups++) {
@@ -135,8 +143,7 @@ static float gradient_at(const tub__mat *x, const tub__mat *dy, size_t group_row
     return tree_sum(group, groups, size);
 }
 
-static float bias_at(const tub__mat *dy, size_t group_rows, size_t n)
-{
+static float bias_at(const tub__mat *dy, size_t group_rows, size_t n) {
     tub__mat ones = new_mat(dy->rows, 1, 0, 0);
     for (size_t r = 0; r < dy->rows; r++) {
         ((float *)ones.data)[r * ones.ld] = 1;
@@ -146,25 +153,34 @@ static float bias_at(const tub__mat *dy, size_t group_rows, size_t n)
     return s;
 }
 
-static void check_gradient(size_t m, size_t k, size_t n, size_t group_rows)
-{
+static void check_gradient(size_t m, size_t k, size_t n, size_t group_rows) {
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
     tub__mat x = new_mat(m, k, 32, 1), dy = new_mat(m, n, 0, 1);
     for (int s = 0; s < count; s++) {
-        tub__weight dw = { new_floats(tub__weight_elements(k, n)), k, n };
+        tub__weight dw = {new_floats(tub__weight_elements(k, n)), k, n};
         float *dbias = new_floats(tub__padded(n)), *scratch = new_floats(TUB__K_SCRATCH);
-        memset(scratch, 0xff, TUB__K_SCRATCH * sizeof *scratch); /* NaN: what is not written must not be read */
-        const tub__k_dw p = { .x = x.data, .dy = dy.data, .ldx = x.ld, .ldy = dy.ld, .rows = m,
-                              .group_rows = group_rows, .k = k, .dw = dw.data, .dbias = dbias };
+        memset(scratch, 0xff,
+               TUB__K_SCRATCH * sizeof *scratch); /* NaN: what is not written must not be read */
+        const tub__k_dw p = {.x = x.data,
+                             .dy = dy.data,
+                             .ldx = x.ld,
+                             .ldy = dy.ld,
+                             .rows = m,
+                             .group_rows = group_rows,
+                             .k = k,
+                             .dw = dw.data,
+                             .dbias = dbias};
         const size_t tasks = sets[s]->dw_chunks(k) * (tub__padded(n) / TUB__PANEL);
         sets[s]->dw(&p, tasks / 2, tasks, scratch);
         sets[s]->dw(&p, 0, tasks / 2, scratch);
         for (size_t i = 0; i < k; i++) {
             for (size_t j = 0; j < n; j++) {
-                if (bits_of(weight_at(&dw, i, j)) != bits_of(gradient_at(&x, &dy, group_rows, i, j))) {
-                    fail_msg("weight gradient on %s: (%zu, %zu) of %zu x %zu, %zu rows in groups of %zu", sets[s]->name,
-                             i, j, k, n, m, group_rows);
+                if (bits_of(weight_at(&dw, i, j)) !=
+                    bits_of(gradient_at(&x, &dy, group_rows, i, j))) {
+                    fail_msg(
+                        "weight gradient on %s: (%zu, %zu) of %zu x %zu, %zu rows in groups of %zu",
+                        sets[s]->name, i, j, k, n, m, group_rows);
                 }
             }
         }
@@ -176,8 +192,7 @@ static void check_gradient(size_t m, size_t k, size_t n, size_t group_rows)
     free(x.data), free(dy.data);
 }
 
-static void test_weight_gradient(void **state)
-{
+static void test_weight_gradient(void **state) {
     (void)state;
     for (size_t groups = 1; groups <= 9; groups++) {
         check_gradient(groups * 12 - groups % 3, 17, 35, 12);
@@ -188,17 +203,17 @@ static void test_weight_gradient(void **state)
     check_gradient(40, 75, 64, 40);
 }
 
-static void test_transpose(void **state)
-{
+static void test_transpose(void **state) {
     (void)state;
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
-    static const size_t shape[][2] = { { 1, 1 }, { 33, 31 }, { 64, 96 }, { 24, 72 }, { 100, 50 } };
+    static const size_t shape[][2] = {{1, 1}, {33, 31}, {64, 96}, {24, 72}, {100, 50}};
     for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) {
         const tub__weight w = new_weight(shape[i][0], shape[i][1]);
         for (int s = 0; s < count; s++) {
-            tub__weight wt = { new_floats(tub__weight_elements(w.cols, w.rows)), w.cols, w.rows };
-            sets[s]->transpose(w.data, w.rows, w.cols, wt.data, 0, tub__padded(w.cols) / TUB__PANEL);
+            tub__weight wt = {new_floats(tub__weight_elements(w.cols, w.rows)), w.cols, w.rows};
+            sets[s]->transpose(w.data, w.rows, w.cols, wt.data, 0,
+                               tub__padded(w.cols) / TUB__PANEL);
             for (size_t k = 0; k < wt.rows; k++) {
                 for (size_t n = 0; n < tub__padded(wt.cols); n++) {
                     assert_true(weight_at(&wt, k, n) == (n < wt.cols ? weight_at(&w, n, k) : 0));
@@ -210,8 +225,7 @@ static void test_transpose(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_product),
         cmocka_unit_test(test_weight_gradient),

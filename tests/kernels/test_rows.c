@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layer norm, softmax, loss, sums over samples, cutting and optimiser updates: against double, and equal bits everywhere. */
+/* Layer norm, softmax, loss, sums over samples, cutting and optimiser updates: against double, and
+ * equal bits everywhere. */
 #include "kernel_sets.h"
 
-/* limit is relative to the row's largest entry, or to scale[r] where that is more: the size of the terms that cancel. */
-static void compare_near(const char *what, const tub__mat *got, const double *truth, const double *scale, double limit)
-{
+/* limit is relative to the row's largest entry, or to scale[r] where that is more: the size of the
+ * terms that cancel. */
+static void compare_near(const char *what, const tub__mat *got, const double *truth,
+                         const double *scale, double limit) {
     for (size_t r = 0; r < got->rows; r++) {
         double largest = scale ? scale[r] : 0;
         for (size_t c = 0; c < got->cols; c++) {
@@ -33,17 +35,32 @@ typedef struct norm_result {
     float *mean, *inverse, *dgamma, *dbeta;
 } norm_result;
 
-static norm_result run_norm(const struct tub__kernels *k, const norm_case *c)
-{
+static norm_result run_norm(const struct tub__kernels *k, const norm_case *c) {
     const size_t rows = c->x.rows, cols = c->x.cols, padded = tub__padded(cols);
     const size_t groups = (rows + c->group_rows - 1) / c->group_rows;
-    norm_result r = { .y = new_mat(rows, cols, 0, 0), .dx = new_mat(rows, cols, 0, 0), .mean = new_floats(rows),
-                      .inverse = new_floats(rows), .dgamma = new_floats(padded), .dbeta = new_floats(padded) };
+    norm_result r = {.y = new_mat(rows, cols, 0, 0),
+                     .dx = new_mat(rows, cols, 0, 0),
+                     .mean = new_floats(rows),
+                     .inverse = new_floats(rows),
+                     .dgamma = new_floats(padded),
+                     .dbeta = new_floats(padded)};
     float *work = new_floats(groups * 2 * padded);
-    const tub__norm f = { .x = c->x, .gamma = c->gamma, .beta = c->beta, .epsilon = 1e-6, .mean = r.mean,
-                          .inverse = r.inverse, .y = r.y };
-    const tub__norm_backward b = { .dy = c->dy, .x = c->x, .gamma = c->gamma, .mean = r.mean, .inverse = r.inverse,
-                                   .group_rows = c->group_rows, .dx = r.dx, .dgamma = r.dgamma, .dbeta = r.dbeta };
+    const tub__norm f = {.x = c->x,
+                         .gamma = c->gamma,
+                         .beta = c->beta,
+                         .epsilon = 1e-6,
+                         .mean = r.mean,
+                         .inverse = r.inverse,
+                         .y = r.y};
+    const tub__norm_backward b = {.dy = c->dy,
+                                  .x = c->x,
+                                  .gamma = c->gamma,
+                                  .mean = r.mean,
+                                  .inverse = r.inverse,
+                                  .group_rows = c->group_rows,
+                                  .dx = r.dx,
+                                  .dgamma = r.dgamma,
+                                  .dbeta = r.dbeta};
     k->norm(&f, rows / 2, rows);
     k->norm(&f, 0, rows / 2);
     k->norm_backward(&b, 0, groups, work);
@@ -53,14 +70,13 @@ static norm_result run_norm(const struct tub__kernels *k, const norm_case *c)
     return r;
 }
 
-static void free_norm(norm_result *r)
-{
-    free(r->y.data), free(r->dx.data), free(r->mean), free(r->inverse), free(r->dgamma), free(r->dbeta);
+static void free_norm(norm_result *r) {
+    free(r->y.data), free(r->dx.data), free(r->mean), free(r->inverse), free(r->dgamma),
+        free(r->dbeta);
 }
 
 /* scale[r]: the largest term of the row's dx before its two means are subtracted. */
-static void norm_truth(const norm_case *c, double *y, double *dx, double *scale)
-{
+static void norm_truth(const norm_case *c, double *y, double *dx, double *scale) {
     const size_t n = c->x.cols;
     for (size_t r = 0; r < c->x.rows; r++) {
         double mean = 0, var = 0, se = 0, seh = 0;
@@ -72,25 +88,29 @@ static void norm_truth(const norm_case *c, double *y, double *dx, double *scale)
         }
         const double inverse = 1 / sqrt(var + 1e-6);
         for (size_t i = 0; i < n; i++) {
-            const double h = (at(&c->x, r, i) - mean) * inverse, e = (double)at(&c->dy, r, i) * c->gamma[i];
+            const double h = (at(&c->x, r, i) - mean) * inverse,
+                         e = (double)at(&c->dy, r, i) * c->gamma[i];
             y[r * n + i] = h * c->gamma[i] + c->beta[i];
             se += e / (double)n;
             seh += e * h / (double)n;
         }
         for (size_t i = 0; i < n; i++) {
-            const double h = (at(&c->x, r, i) - mean) * inverse, e = (double)at(&c->dy, r, i) * c->gamma[i];
+            const double h = (at(&c->x, r, i) - mean) * inverse,
+                         e = (double)at(&c->dy, r, i) * c->gamma[i];
             scale[r] = fmax(scale[r], inverse * fabs(e));
             dx[r * n + i] = inverse * (e - se - h * seh);
         }
     }
 }
 
-static void check_norm(size_t rows, size_t cols)
-{
+static void check_norm(size_t rows, size_t cols) {
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
-    norm_case c = { .x = new_mat(rows, cols, 0, 3), .dy = new_mat(rows, cols, 32, 1), .gamma = new_floats(tub__padded(cols)),
-                    .beta = new_floats(tub__padded(cols)), .group_rows = 3 };
+    norm_case c = {.x = new_mat(rows, cols, 0, 3),
+                   .dy = new_mat(rows, cols, 32, 1),
+                   .gamma = new_floats(tub__padded(cols)),
+                   .beta = new_floats(tub__padded(cols)),
+                   .group_rows = 3};
     fill(c.gamma, cols, 2), fill(c.beta, cols, 1);
     norm_result first = run_norm(sets[0], &c);
     assert_zero_padding("layer norm", &first.y);
@@ -113,8 +133,7 @@ static void check_norm(size_t rows, size_t cols)
     free(c.x.data), free(c.dy.data), free(c.gamma), free(c.beta), free(y), free(dx);
 }
 
-static void test_norm(void **state)
-{
+static void test_norm(void **state) {
     (void)state;
     for (size_t cols = 1; cols < 70; cols++) {
         check_norm(7, cols);
@@ -126,12 +145,11 @@ static void test_norm(void **state)
 
 /* ---- softmax and loss ---- */
 
-static void check_softmax(size_t classes)
-{
+static void check_softmax(size_t classes) {
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
     enum { ROWS = 6 };
-    tub__mat x = new_mat(ROWS, classes, 0, 8), first = { 0 }, first_d = { 0 };
+    tub__mat x = new_mat(ROWS, classes, 0, 8), first = {0}, first_d = {0};
     int32_t labels[ROWS];
     float weight[128], first_loss[ROWS];
     fill(weight, 128, 1);
@@ -145,8 +163,14 @@ static void check_softmax(size_t classes)
         for (int i = 0; i < ROWS; i++) {
             labels[i] = (int32_t)((size_t)i * 5 % classes);
         }
-        const tub__loss op = { .logits = x, .labels = labels, .class_weight = weight, .smoothing = 0.1, .scale = 0.125,
-                               .dlogits = d, .probabilities = p, .loss = loss };
+        const tub__loss op = {.logits = x,
+                              .labels = labels,
+                              .class_weight = weight,
+                              .smoothing = 0.1,
+                              .scale = 0.125,
+                              .dlogits = d,
+                              .probabilities = p,
+                              .loss = loss};
         sets[s]->loss(&op, 0, ROWS);
         tub__mat q = new_mat(ROWS, classes, 0, 0);
         sets[s]->softmax(x, q, 0, ROWS);
@@ -186,10 +210,9 @@ static void check_softmax(size_t classes)
     free(first.data), free(first_d.data), free(x.data);
 }
 
-static void test_softmax(void **state)
-{
+static void test_softmax(void **state) {
     (void)state;
-    static const size_t classes[] = { 2, 3, 11, 15, 16, 17, 31, 32, 33, 100 };
+    static const size_t classes[] = {2, 3, 11, 15, 16, 17, 31, 32, 33, 100};
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
         check_softmax(classes[i]);
     }
@@ -197,20 +220,18 @@ static void test_softmax(void **state)
 
 /* ---- optimiser updates ---- */
 
-static double keras_adam(double w, double g, double *m, double *v, const tub__update *u)
-{
+static double keras_adam(double w, double g, double *m, double *v, const tub__update *u) {
     *m += (g - *m) * (1 - u->beta1);
     *v += (g * g - *v) * (1 - u->beta2);
     return w - *m * u->rate / (sqrt(*v) + u->epsilon);
 }
 
-static void test_update(void **state)
-{
+static void test_update(void **state) {
     (void)state;
     enum { N = 96 };
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
-    const tub__segment segments[] = { { 0, 32, 0.5 }, { 32, 96, 0 } };
+    const tub__segment segments[] = {{0, 32, 0.5}, {32, 96, 0}};
     for (int kind = TUB__ADAM_KERAS; kind <= TUB__SGD_PYTORCH; kind++) {
         float start[4][N], first[3][N];
         for (int i = 0; i < 4; i++) {
@@ -223,17 +244,32 @@ static void test_update(void **state)
             float w[N], g[N], m[N], v[N];
             memcpy(w, start[0], sizeof w), memcpy(g, start[1], sizeof g);
             memcpy(m, start[2], sizeof m), memcpy(v, start[3], sizeof v);
-            const tub__update u = { .kind = (tub__update_kind)kind, .rate = 0.01, .lr = 0.02, .beta1 = 0.9, .beta2 = 0.999,
-                                    .epsilon = 1e-7, .v_scale = 2, .momentum = 0.9, .gradient_scale = 1,
-                                    .segments = segments, .segment_count = 2, .w = w, .g = g, .m = m, .v = v };
+            const tub__update u = {.kind = (tub__update_kind)kind,
+                                   .rate = 0.01,
+                                   .lr = 0.02,
+                                   .beta1 = 0.9,
+                                   .beta2 = 0.999,
+                                   .epsilon = 1e-7,
+                                   .v_scale = 2,
+                                   .momentum = 0.9,
+                                   .gradient_scale = 1,
+                                   .segments = segments,
+                                   .segment_count = 2,
+                                   .w = w,
+                                   .g = g,
+                                   .m = m,
+                                   .v = v};
             sets[s]->update(&u, 64, 96);
             sets[s]->update(&u, 0, 64);
             if (s == 0) {
-                memcpy(first[0], w, sizeof w), memcpy(first[1], m, sizeof m), memcpy(first[2], v, sizeof v);
+                memcpy(first[0], w, sizeof w), memcpy(first[1], m, sizeof m),
+                    memcpy(first[2], v, sizeof v);
                 for (int i = 0; kind == TUB__ADAM_KERAS && i < N; i++) {
-                    double dm = start[2][i], dv = start[3][i], dw = start[0][i] * (i < 32 ? 1 - 0.02 * 0.5 : 1);
+                    double dm = start[2][i], dv = start[3][i],
+                           dw = start[0][i] * (i < 32 ? 1 - 0.02 * 0.5 : 1);
                     dw = keras_adam(dw, start[1][i], &dm, &dv, &u);
-                    assert_true(fabs(dw - w[i]) < 3e-7 && fabs(dm - m[i]) < 1e-7 && fabs(dv - v[i]) < 1e-7);
+                    assert_true(fabs(dw - w[i]) < 3e-7 && fabs(dm - m[i]) < 1e-7 &&
+                                fabs(dv - v[i]) < 1e-7);
                 }
                 continue;
             }
@@ -246,14 +282,13 @@ static void test_update(void **state)
 
 /* ---- sums over samples, cutting, pooling ---- */
 
-static void test_sum_samples(void **state)
-{
+static void test_sum_samples(void **state) {
     (void)state;
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
     for (size_t samples = 1; samples <= 40; samples += 3) {
         const tub__mat x = new_mat(samples * 5, 20, 0, 1);
-        tub__mat first = { 0 };
+        tub__mat first = {0};
         for (int s = 0; s < count; s++) {
             tub__mat sum = new_mat(5, 20, 0, 0);
             sets[s]->sum_samples(samples, x, sum, 2, 5);
@@ -274,14 +309,19 @@ static void test_sum_samples(void **state)
     }
 }
 
-/* cut and cut_backward are each other's transpose: <cut(x), r> equals <x, cut_backward(r)>; strides below the kernel included. */
-static void test_cut(void **state)
-{
+/* cut and cut_backward are each other's transpose: <cut(x), r> equals <x, cut_backward(r)>; strides
+ * below the kernel included. */
+static void test_cut(void **state) {
     (void)state;
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
-    const tub__geometry g = { .frames = 7, .height = 9, .width = 8, .channels = 2, .kernel = { 3, 4, 2 },
-                              .stride = { 2, 3, 2 }, .grid = { 3, 2, 4 } };
+    const tub__geometry g = {.frames = 7,
+                             .height = 9,
+                             .width = 8,
+                             .channels = 2,
+                             .kernel = {3, 4, 2},
+                             .stride = {2, 3, 2},
+                             .grid = {3, 2, 4}};
     const size_t voxels = tub__geometry_voxels(&g), rows = 2 * tub__geometry_tokens(&g);
     float *x = new_floats(2 * voxels);
     fill(x, 2 * voxels, 1);
@@ -310,8 +350,13 @@ static void test_cut(void **state)
     for (int i = 0; i < 256; i++) {
         bytes[i] = (unsigned char)i;
     }
-    const tub__geometry line = { .frames = 1, .height = 1, .width = 256, .channels = 1, .kernel = { 1, 1, 256 },
-                                 .stride = { 1, 1, 256 }, .grid = { 1, 1, 1 } };
+    const tub__geometry line = {.frames = 1,
+                                .height = 1,
+                                .width = 256,
+                                .channels = 1,
+                                .kernel = {1, 1, 256},
+                                .stride = {1, 1, 256},
+                                .grid = {1, 1, 1}};
     tub__mat divided = new_mat(1, 256, 0, 0), multiplied = new_mat(1, 256, 0, 0);
     sets[count - 1]->cut(&line, TUB_U8, bytes, false, divided, 0, 1);
     sets[count - 1]->cut(&line, TUB_U8, bytes, true, multiplied, 0, 1);
@@ -324,13 +369,10 @@ static void test_cut(void **state)
     free(divided.data), free(multiplied.data), free(x), free(r.data);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_norm),
-        cmocka_unit_test(test_softmax),
-        cmocka_unit_test(test_update),
-        cmocka_unit_test(test_sum_samples),
+        cmocka_unit_test(test_norm),   cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_update), cmocka_unit_test(test_sum_samples),
         cmocka_unit_test(test_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gradients of odd configurations against finite differences, in double: class token, overlapping tubelets, no query bias, erf,
- * one GELU only, lengths over one key block, dropout on. Every array and the input are tried. */
+/* Gradients of odd configurations against finite differences, in double: class token, overlapping
+ * tubelets, no query bias, erf, one GELU only, lengths over one key block, dropout on. Every array
+ * and the input are tried. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -15,8 +16,7 @@ typedef struct bench {
     tub__backend *be;
 } bench;
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     static bench b;
     tub_context_config config = tub_context_config_default();
     config.threads = 2;
@@ -25,8 +25,7 @@ static int set_up(void **state)
            tub__cpu_backend_create_f64(&b.ctx->allocator, b.ctx->pool, &b.be, NULL) != TUB_OK;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     bench *b = *state;
     tub__cpu_backend_destroy(b->be);
     tub_context_destroy(b->ctx);
@@ -51,10 +50,10 @@ typedef struct problem {
     bool dropped;
 } problem;
 
-static double loss(problem *p)
-{
+static double loss(problem *p) {
     double losses[SAMPLES], sum = 0;
-    const tub__targets t = { .labels = p->labels, .class_weight = p->weight, .smoothing = 0.1, .global_batch = SAMPLES };
+    const tub__targets t = {
+        .labels = p->labels, .class_weight = p->weight, .smoothing = 0.1, .global_batch = SAMPLES};
     tub__pass_weights_changed(p->pass);
     tub__pass_forward(p->pass, SAMPLES, TUB_F64, p->x, p->dropped ? &p->dropout : NULL);
     tub__pass_loss(p->pass, &t, losses);
@@ -64,9 +63,9 @@ static double loss(problem *p)
     return sum;
 }
 
-/* Every element moves away from its symmetric start: zero biases and unit gammas would hide mistakes. */
-static void disturb(problem *p)
-{
+/* Every element moves away from its symmetric start: zero biases and unit gammas would hide
+ * mistakes. */
+static void disturb(problem *p) {
     tub__backend *be = p->model->backend;
     for (size_t i = 0; i < p->model->params.count; i++) {
         const tub__param *q = &p->model->params.list[i];
@@ -81,11 +80,11 @@ static void disturb(problem *p)
     }
 }
 
-static problem make_problem(const bench *b, const tub_model_config *c, bool dropped)
-{
-    tub_error err = { 0 };
-    problem p = { .dropped = dropped, .dropout = { .rate = 0.3, .key = { { 5, 6 } }, .epoch = 2, .position = 64 } };
-    const tub__pass_config config = { .batch = SAMPLES, .training = true, .input_gradient = true };
+static problem make_problem(const bench *b, const tub_model_config *c, bool dropped) {
+    tub_error err = {0};
+    problem p = {.dropped = dropped,
+                 .dropout = {.rate = 0.3, .key = {{5, 6}}, .epoch = 2, .position = 64}};
+    const tub__pass_config config = {.batch = SAMPLES, .training = true, .input_gradient = true};
     assert_ok(tub__model_create_empty(b->ctx, b->be, c, &p.model, &err), err);
     assert_ok(tub__model_initialise(p.model, 3, &err), err);
     disturb(&p);
@@ -106,9 +105,9 @@ static problem make_problem(const bench *b, const tub_model_config *c, bool drop
 
 /* The slope along `direction` of n numbers at v, against the sum of gradient times direction. */
 static void check_slope(problem *p, const char *what, double *v, size_t n, const double *gradient,
-                        void (*put)(problem *, const void *, const double *), const void *target)
-{
-    double *moved = malloc(n * sizeof *moved), *direction = malloc(n * sizeof *direction), expected = 0, side[4];
+                        void (*put)(problem *, const void *, const double *), const void *target) {
+    double *moved = malloc(n * sizeof *moved), *direction = malloc(n * sizeof *direction),
+           expected = 0, side[4];
     const double h = 1e-4;
     for (size_t i = 0; i < n; i++) {
         direction[i] = random_unit();
@@ -130,29 +129,27 @@ static void check_slope(problem *p, const char *what, double *v, size_t n, const
     free(moved), free(direction);
 }
 
-static void put_param(problem *p, const void *target, const double *v)
-{
+static void put_param(problem *p, const void *target, const double *v) {
     const tub__param *q = target;
     double *scratch = malloc(q->rows * q->cols * sizeof *scratch);
     tub__param_write(p->model->backend, q, p->model->weights, TUB_F64, v, scratch);
     free(scratch);
 }
 
-static void put_input(problem *p, const void *target, const double *v)
-{
+static void put_input(problem *p, const void *target, const double *v) {
     (void)target;
     for (size_t i = 0; i < SAMPLES * p->voxels; i++) {
         p->x[i] = v[i];
     }
 }
 
-static void check(const bench *b, const tub_model_config *c, bool dropped)
-{
+static void check(const bench *b, const tub_model_config *c, bool dropped) {
     problem p = make_problem(b, c, dropped);
     tub__backend *be = b->be;
     loss(&p);
     tub__pass_backward(p.pass);
-    double *dx = malloc(SAMPLES * p.voxels * sizeof *dx), *x = malloc(SAMPLES * p.voxels * sizeof *x);
+    double *dx = malloc(SAMPLES * p.voxels * sizeof *dx),
+           *x = malloc(SAMPLES * p.voxels * sizeof *x);
     tub__pass_input_gradient(p.pass, TUB_F64, dx);
     for (size_t i = 0; i < SAMPLES * p.voxels; i++) {
         x[i] = p.x[i];
@@ -161,7 +158,8 @@ static void check(const bench *b, const tub_model_config *c, bool dropped)
     for (size_t i = 0; i < p.model->params.count; i++) {
         const tub__param *q = &p.model->params.list[i];
         const size_t n = q->rows * q->cols;
-        double *v = malloc(n * sizeof *v), *g = malloc(n * sizeof *g), *scratch = malloc(n * sizeof *v);
+        double *v = malloc(n * sizeof *v), *g = malloc(n * sizeof *g),
+               *scratch = malloc(n * sizeof *v);
         tub__param_read(be, q, p.model->weights, TUB_F64, v, scratch);
         tub__param_read(be, q, tub__pass_gradients(p.pass), TUB_F64, g, scratch);
         check_slope(&p, q->name, v, n, g, put_param, q);
@@ -172,8 +170,7 @@ static void check(const bench *b, const tub_model_config *c, bool dropped)
     tub_model_close(p.model);
 }
 
-static tub_model_config small(void)
-{
+static tub_model_config small(void) {
     tub_model_config c;
     assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
     c.frames = 6, c.height = 7, c.width = 5, c.channels = 2;
@@ -182,15 +179,13 @@ static tub_model_config small(void)
     return c;
 }
 
-static void test_reference(void **state)
-{
+static void test_reference(void **state) {
     const tub_model_config c = small();
     check(*state, &c, false);
     check(*state, &c, true);
 }
 
-static void test_class_token(void **state)
-{
+static void test_class_token(void **state) {
     tub_model_config c = small();
     c.pooling = TUB_POOL_CLASS_TOKEN;
     c.qkv_bias = 0;
@@ -200,8 +195,7 @@ static void test_class_token(void **state)
     check(*state, &c, false);
 }
 
-static void test_overlapping_tubelets(void **state)
-{
+static void test_overlapping_tubelets(void **state) {
     tub_model_config c = small();
     c.stride[0] = 1, c.stride[1] = 2, c.stride[2] = 1;
     c.hidden = 40, c.heads = 5;
@@ -209,8 +203,7 @@ static void test_overlapping_tubelets(void **state)
 }
 
 /* 120 tokens: two key blocks, whose sums are carried. */
-static void test_long(void **state)
-{
+static void test_long(void **state) {
     tub_model_config c = small();
     c.tubelet[0] = c.tubelet[1] = c.tubelet[2] = 1;
     c.frames = 5, c.height = 6, c.width = 4, c.layers = 1;
@@ -219,8 +212,7 @@ static void test_long(void **state)
     check(*state, &c, true);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_class_token),

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layers above the backend never touch numbers: a whole training step runs on a backend whose addresses can't be read.
+/* The layers above the backend never touch numbers: a whole training step runs on a backend whose
+ * addresses can't be read.
  *
- * Every operation checks that the views it is given lie inside a slab; the slabs are mapped PROT_NONE, so that a single read or
- * write by nn/ or model/ ends the test with a fault. The control proves that it would. */
+ * Every operation checks that the views it is given lie inside a slab; the slabs are mapped
+ * PROT_NONE, so that a single read or write by nn/ or model/ ends the test with a fault. The
+ * control proves that it would. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +20,18 @@ enum { SLABS = 16 };
 
 typedef struct shut {
     tub__backend base;
-    struct { char *begin; size_t size; } slab[SLABS];
+    struct {
+        char *begin;
+        size_t size;
+    } slab[SLABS];
     int calls;
 } shut;
 
-static shut *shut_of(tub__backend *be) { return (shut *)be; }
+static shut *shut_of(tub__backend *be) {
+    return (shut *)be;
+}
 
-static tub_status slab_create(tub__backend *be, size_t bytes, void **out, tub_error *err)
-{
+static tub_status slab_create(tub__backend *be, size_t bytes, void **out, tub_error *err) {
     shut *s = shut_of(be);
     (void)err;
     for (int i = 0; i < SLABS; i++) {
@@ -41,8 +47,7 @@ static tub_status slab_create(tub__backend *be, size_t bytes, void **out, tub_er
     return TUB_E_MEMORY;
 }
 
-static void slab_destroy(tub__backend *be, void *slab)
-{
+static void slab_destroy(tub__backend *be, void *slab) {
     shut *s = shut_of(be);
     for (int i = 0; slab && i < SLABS; i++) {
         if (s->slab[i].begin == slab) {
@@ -53,155 +58,176 @@ static void slab_destroy(tub__backend *be, void *slab)
 }
 
 /* [p, p + elements) lies in one slab. */
-static void inside(tub__backend *be, const void *p, size_t elements)
-{
+static void inside(tub__backend *be, const void *p, size_t elements) {
     shut *s = shut_of(be);
     s->calls++;
     for (int i = 0; i < SLABS; i++) {
         const char *b = s->slab[i].begin;
-        if (b && (const char *)p >= b && (const char *)p + elements * be->real_size <= b + s->slab[i].size) {
+        if (b && (const char *)p >= b &&
+            (const char *)p + elements * be->real_size <= b + s->slab[i].size) {
             return;
         }
     }
     fail_msg("an operation was given %zu elements at an address outside every slab", elements);
 }
 
-static void inside_mat(tub__backend *be, tub__mat m)
-{
+static void inside_mat(tub__backend *be, tub__mat m) {
     if (m.data) {
         inside(be, m.data, (m.rows - 1) * m.ld + m.cols);
     }
 }
 
-static void inside_weight(tub__backend *be, tub__weight w) { inside(be, w.data, tub__weight_elements(w.rows, w.cols)); }
+static void inside_weight(tub__backend *be, tub__weight w) {
+    inside(be, w.data, tub__weight_elements(w.rows, w.cols));
+}
 
-static void clear(tub__backend *be, void *data, size_t n) { inside(be, data, n); }
-static void copy(tub__backend *be, void *to, const void *from, size_t n) { inside(be, to, n), inside(be, from, n); }
-static void mat_in(tub__backend *be, tub__mat to, tub_dtype host, const void *from, size_t row, size_t column)
-{
+static void clear(tub__backend *be, void *data, size_t n) {
+    inside(be, data, n);
+}
+static void copy(tub__backend *be, void *to, const void *from, size_t n) {
+    inside(be, to, n), inside(be, from, n);
+}
+static void mat_in(tub__backend *be, tub__mat to, tub_dtype host, const void *from, size_t row,
+                   size_t column) {
     (void)host, (void)from, (void)row, (void)column;
     inside_mat(be, to);
 }
-static void mat_out(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column, tub__mat from)
-{
+static void mat_out(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
+                    tub__mat from) {
     (void)host, (void)to, (void)row, (void)column;
     inside_mat(be, from);
 }
-static void pack(tub__backend *be, tub__weight to, tub_dtype host, const void *from, size_t row, size_t column)
-{
+static void pack(tub__backend *be, tub__weight to, tub_dtype host, const void *from, size_t row,
+                 size_t column) {
     (void)host, (void)from, (void)row, (void)column;
     inside_weight(be, to);
 }
-static void unpack(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column, tub__weight from)
-{
+static void unpack(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
+                   tub__weight from) {
     (void)host, (void)to, (void)row, (void)column;
     inside_weight(be, from);
 }
-static void cut(tub__backend *be, const tub__geometry *g, size_t samples, tub_dtype dtype, const void *x, bool multiply,
-                tub__mat rows)
-{
+static void cut(tub__backend *be, const tub__geometry *g, size_t samples, tub_dtype dtype,
+                const void *x, bool multiply, tub__mat rows) {
     (void)dtype, (void)x, (void)multiply;
     assert_int_equal(rows.rows, samples * tub__geometry_tokens(g));
     inside_mat(be, rows);
 }
-static void cut_backward(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows, void *dx)
-{
+static void cut_backward(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows,
+                         void *dx) {
     inside_mat(be, drows);
     inside(be, dx, samples * tub__geometry_voxels(g));
 }
-static void prepend(tub__backend *be, size_t samples, tub__mat x, const void *token, tub__mat position, tub__mat y)
-{
+static void prepend(tub__backend *be, size_t samples, tub__mat x, const void *token,
+                    tub__mat position, tub__mat y) {
     assert_int_equal(y.rows, x.rows + samples);
     inside_mat(be, x), inside_mat(be, position), inside_mat(be, y), inside(be, token, x.cols);
 }
-static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub__mat dx)
-{
+static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub__mat dx) {
     assert_int_equal(dy.rows, dx.rows + samples);
     inside_mat(be, dy), inside_mat(be, dx);
 }
-static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum)
-{
+static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum) {
     assert_int_equal(x.rows, samples * sum.rows);
     inside_mat(be, x), inside_mat(be, sum);
 }
-static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y)
-{
+static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y) {
     (void)kind;
     assert_int_equal(y.rows, samples);
     inside_mat(be, x), inside_mat(be, y);
 }
-static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx)
-{
+static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
+                          tub__mat dx) {
     (void)kind;
     assert_int_equal(dy.rows, samples);
     inside_mat(be, dy), inside_mat(be, dx);
 }
-static void linear(tub__backend *be, const tub__linear *op)
-{
+static void linear(tub__backend *be, const tub__linear *op) {
     assert_int_equal(op->x.cols, op->w.rows);
     assert_int_equal(op->x.rows, op->y.rows);
-    inside_mat(be, op->x), inside_mat(be, op->pre), inside_mat(be, op->residual), inside_mat(be, op->y);
+    inside_mat(be, op->x), inside_mat(be, op->pre), inside_mat(be, op->residual),
+        inside_mat(be, op->y);
     inside_weight(be, op->w);
 }
-static void linear_dx(tub__backend *be, const tub__linear_dx *op)
-{
+static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
     assert_int_equal(op->dy.rows, op->dx.rows);
-    inside_mat(be, op->dy), inside_mat(be, op->pre), inside_mat(be, op->dx), inside_weight(be, op->wt);
+    inside_mat(be, op->dy), inside_mat(be, op->pre), inside_mat(be, op->dx),
+        inside_weight(be, op->wt);
 }
-static void linear_dw(tub__backend *be, const tub__linear_dw *op)
-{
+static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
     assert_int_equal(op->x.rows, op->dy.rows);
     inside_mat(be, op->x), inside_mat(be, op->dy), inside_weight(be, op->dw);
 }
-static void transpose(tub__backend *be, tub__weight w, tub__weight wt) { inside_weight(be, w), inside_weight(be, wt); }
-static void norm(tub__backend *be, const tub__norm *op) { inside_mat(be, op->x), inside_mat(be, op->y); }
-static void norm_backward(tub__backend *be, const tub__norm_backward *op)
-{
+static void transpose(tub__backend *be, tub__weight w, tub__weight wt) {
+    inside_weight(be, w), inside_weight(be, wt);
+}
+static void norm(tub__backend *be, const tub__norm *op) {
+    inside_mat(be, op->x), inside_mat(be, op->y);
+}
+static void norm_backward(tub__backend *be, const tub__norm_backward *op) {
     const size_t groups = (op->x.rows + op->group_rows - 1) / op->group_rows;
     inside_mat(be, op->x), inside_mat(be, op->dy), inside_mat(be, op->dx);
     inside(be, op->workspace, groups * 2 * tub__padded(op->x.cols));
 }
-static void attention(tub__backend *be, const tub__attention *op)
-{
+static void attention(tub__backend *be, const tub__attention *op) {
     inside_mat(be, op->q), inside_mat(be, op->k), inside_mat(be, op->v), inside_mat(be, op->o);
     if (op->stats) {
         inside(be, op->stats, op->samples * op->groups * op->heads * op->length * 2);
     }
 }
-static void attention_backward(tub__backend *be, const tub__attention_backward *op)
-{
+static void attention_backward(tub__backend *be, const tub__attention_backward *op) {
     attention(be, &op->forward);
     inside_mat(be, op->d_o), inside_mat(be, op->dq), inside_mat(be, op->dk), inside_mat(be, op->dv);
 }
-static void activation_backward(tub__backend *be, tub__activation kind, tub__mat dy, tub__mat z, tub__mat dz)
-{
+static void activation_backward(tub__backend *be, tub__activation kind, tub__mat dy, tub__mat z,
+                                tub__mat dz) {
     (void)kind;
     inside_mat(be, dy), inside_mat(be, z), inside_mat(be, dz);
 }
-static void softmax(tub__backend *be, tub__mat logits, tub__mat p) { inside_mat(be, logits), inside_mat(be, p); }
-static void loss(tub__backend *be, const tub__loss *op)
-{
+static void softmax(tub__backend *be, tub__mat logits, tub__mat p) {
+    inside_mat(be, logits), inside_mat(be, p);
+}
+static void loss(tub__backend *be, const tub__loss *op) {
     inside_mat(be, op->logits), inside_mat(be, op->dlogits), inside(be, op->loss, op->logits.rows);
 }
 
 static const struct tub__backend_ops shut_ops = {
-    .slab_create = slab_create, .slab_destroy = slab_destroy, .clear = clear, .copy = copy, .mat_in = mat_in,
-    .mat_out = mat_out, .pack = pack, .unpack = unpack, .cut = cut, .cut_backward = cut_backward, .prepend = prepend,
-    .prepend_backward = prepend_backward, .sum_samples = sum_samples, .pool = pool, .pool_backward = pool_backward,
-    .linear = linear, .linear_dx = linear_dx, .linear_dw = linear_dw, .transpose = transpose, .norm = norm,
-    .norm_backward = norm_backward, .attention = attention, .attention_backward = attention_backward,
-    .activation_backward = activation_backward, .softmax = softmax, .loss = loss,
+    .slab_create = slab_create,
+    .slab_destroy = slab_destroy,
+    .clear = clear,
+    .copy = copy,
+    .mat_in = mat_in,
+    .mat_out = mat_out,
+    .pack = pack,
+    .unpack = unpack,
+    .cut = cut,
+    .cut_backward = cut_backward,
+    .prepend = prepend,
+    .prepend_backward = prepend_backward,
+    .sum_samples = sum_samples,
+    .pool = pool,
+    .pool_backward = pool_backward,
+    .linear = linear,
+    .linear_dx = linear_dx,
+    .linear_dw = linear_dw,
+    .transpose = transpose,
+    .norm = norm,
+    .norm_backward = norm_backward,
+    .attention = attention,
+    .attention_backward = attention_backward,
+    .activation_backward = activation_backward,
+    .softmax = softmax,
+    .loss = loss,
 };
 
-static void train_step(tub_context *ctx, shut *s, const tub_model_config *c)
-{
-    tub_error err = { 0 };
+static void train_step(tub_context *ctx, shut *s, const tub_model_config *c) {
+    tub_error err = {0};
     tub_model *m = NULL;
     tub__pass *pass = NULL;
-    const tub__pass_config config = { .batch = 6, .training = true, .input_gradient = true };
-    const int32_t labels[6] = { 0, 1, 0, 1, 0, 1 };
-    const tub__targets targets = { .labels = labels, .global_batch = 6 };
-    const tub__dropout dropout = { .rate = 0.1 };
+    const tub__pass_config config = {.batch = 6, .training = true, .input_gradient = true};
+    const int32_t labels[6] = {0, 1, 0, 1, 0, 1};
+    const tub__targets targets = {.labels = labels, .global_batch = 6};
+    const tub__dropout dropout = {.rate = 0.1};
     double losses[6];
     float *x = calloc(6 * 28 * 28 * 28 * 3, sizeof *x);
     assert_ok(tub__model_create_empty(ctx, &s->base, c, &m, &err), err);
@@ -220,14 +246,16 @@ static void train_step(tub_context *ctx, shut *s, const tub_model_config *c)
     free(x);
 }
 
-static shut make_backend(tub_context *ctx)
-{
-    return (shut){ .base = { .ops = &shut_ops, .name = "shut", .real = TUB_F32, .real_size = 4,
-                             .allocator = ctx->allocator, .pool = ctx->pool } };
+static shut make_backend(tub_context *ctx) {
+    return (shut){.base = {.ops = &shut_ops,
+                           .name = "shut",
+                           .real = TUB_F32,
+                           .real_size = 4,
+                           .allocator = ctx->allocator,
+                           .pool = ctx->pool}};
 }
 
-static void test_step(void **state)
-{
+static void test_step(void **state) {
     tub_context *ctx = *state;
     shut s = make_backend(ctx);
     tub_model_config c;
@@ -244,8 +272,7 @@ static void test_step(void **state)
 }
 
 /* The control: one look at a number, and the process is gone. */
-static void test_control(void **state)
-{
+static void test_control(void **state) {
     const pid_t child = fork();
     if (child == 0) {
         shut s = make_backend(*state);
@@ -261,21 +288,18 @@ static void test_control(void **state)
     assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     tub_context_config config = tub_context_config_default();
     config.threads = 1;
     return tub_context_create(&config, (tub_context **)state, NULL);
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     tub_context_destroy(*state);
     return 0;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_step),
         cmocka_unit_test(test_control),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the forward and the backward attention kernels share: gathering heads into packed blocks, and the dropout mask. */
+/* What the forward and the backward attention kernels share: gathering heads into packed blocks,
+ * and the dropout mask. */
 #ifndef TUB__CPU_ATTENTION_H
 #define TUB__CPU_ATTENTION_H
 
@@ -15,45 +16,46 @@ typedef struct unit {
     size_t index, head, row0; /* row0: of token 0 */
     size_t width, padded;     /* head width, and rounded up to vectors */
     size_t length;
-    size_t base;              /* number of this unit's first row among the sample's attention rows: counts dropout */
-    uint32_t position;        /* of the sample in the epoch's order */
+    size_t base;       /* number of this unit's first row among the sample's attention rows: counts
+                          dropout */
+    uint32_t position; /* of the sample in the epoch's order */
 } unit;
 
-INLINE unit unit_of(const tub__attention *op, size_t index)
-{
-    const size_t of_sample = op->groups * op->heads, sample = index / of_sample, rest = index % of_sample;
-    return (unit){ .op = op,
-                   .index = index,
-                   .head = rest % op->heads,
-                   .row0 = sample * op->sample_stride + rest / op->heads * op->group_stride,
-                   .width = op->head_width,
-                   .padded = (op->head_width + 15) & ~(size_t)15,
-                   .length = op->length,
-                   .base = rest * op->length,
-                   .position = op->dropout.position + (uint32_t)sample };
+INLINE unit unit_of(const tub__attention *op, size_t index) {
+    const size_t of_sample = op->groups * op->heads, sample = index / of_sample,
+                 rest = index % of_sample;
+    return (unit){.op = op,
+                  .index = index,
+                  .head = rest % op->heads,
+                  .row0 = sample * op->sample_stride + rest / op->heads * op->group_stride,
+                  .width = op->head_width,
+                  .padded = (op->head_width + 15) & ~(size_t)15,
+                  .length = op->length,
+                  .base = rest * op->length,
+                  .position = op->dropout.position + (uint32_t)sample};
 }
 
-INLINE real *token(const unit *u, const tub__mat *m, size_t t)
-{
+INLINE real *token(const unit *u, const tub__mat *m, size_t t) {
     return (real *)m->data + (u->row0 + t * u->op->token_stride) * m->ld + u->head * u->width;
 }
 
-/* out[rows][padded] = the head's columns of tokens first … first + rows - 1, times scale, zero padded. */
-INLINE void gather_rows(const unit *u, const tub__mat *m, size_t first, size_t rows, real scale, real *out)
-{
+/* out[rows][padded] = the head's columns of tokens first … first + rows - 1, times scale, zero
+ * padded. */
+INLINE void gather_rows(const unit *u, const tub__mat *m, size_t first, size_t rows, real scale,
+                        real *out) {
     const vf s = vset1(scale);
     for (size_t t = 0; t < rows; t++, out += u->padded) {
         const real *from = token(u, m, first + t);
         for (size_t i = 0; i < u->padded; i += 16) {
-            vf v = u->width - i >= 16 ? vload(from + i) : vloadn(from + i, (int)(u->width - i), vzero());
+            vf v = u->width - i >= 16 ? vload(from + i)
+                                      : vloadn(from + i, (int)(u->width - i), vzero());
             vstore(out + i, vmul(v, s));
         }
     }
 }
 
 /* out[width][KEYS] = the head's columns of up to KEYS tokens, transposed, zero padded. */
-INLINE void gather_columns(const unit *u, const tub__mat *m, size_t first, size_t rows, real *out)
-{
+INLINE void gather_columns(const unit *u, const tub__mat *m, size_t first, size_t rows, real *out) {
     for (size_t t = 0; t < KEYS; t++) {
         if (t < rows) {
             const real *from = token(u, m, first + t);
@@ -68,36 +70,36 @@ INLINE void gather_columns(const unit *u, const tub__mat *m, size_t first, size_
     }
 }
 
-/* c[rows][cols] = start + a[rows][k] b[k][cols] over row-major buffers; cols in whole vectors. start is c or NULL. */
-INLINE void small_product(tile_fn *const tiles[VEC_NV][VEC_MR], size_t rows, size_t cols, size_t k, const real *a,
-                          size_t lda, size_t step, const real *b, size_t ldb, real *c, size_t ldc, bool load)
-{
+/* c[rows][cols] = start + a[rows][k] b[k][cols] over row-major buffers; cols in whole vectors.
+ * start is c or NULL. */
+INLINE void small_product(tile_fn *const tiles[VEC_NV][VEC_MR], size_t rows, size_t cols, size_t k,
+                          const real *a, size_t lda, size_t step, const real *b, size_t ldb,
+                          real *c, size_t ldc, bool load) {
     for (size_t t = 0; t < tile_count(rows); t++) {
         const size_t r = tile_begin(rows, t), n = tile_begin(rows, t + 1) - r;
         for (size_t j = 0, w; j < cols; j += 16 * w) {
             w = cols - j < WIDTH ? 1 : VEC_NV;
-            tiles[w - 1][n - 1](k, a + r * step, lda, b + j, ldb, load ? c + r * ldc + j : NULL, ldc,
-                                c + r * ldc + j, ldc);
+            tiles[w - 1][n - 1](k, a + r * step, lda, b + j, ldb, load ? c + r * ldc + j : NULL,
+                                ldc, c + r * ldc + j, ldc);
         }
     }
 }
 
-/* Dropout: element (row, key) of a sample is word number row * length rounded up to 16 + key of its stream; sixteen counters at
- * once give 64 words, kept until another block is asked for. */
+/* Dropout: element (row, key) of a sample is word number row * length rounded up to 16 + key of its
+ * stream; sixteen counters at once give 64 words, kept until another block is asked for. */
 typedef struct mask {
     bool on;
     uint32_t threshold;
-    real kept;      /* 1 / (1 - rate) */
+    real kept; /* 1 / (1 - rate) */
     uint32_t rest[3];
     const uint32_t *key;
     size_t block;
     vu word[4];
 } mask;
 
-INLINE mask mask_of(const unit *u)
-{
+INLINE mask mask_of(const unit *u) {
     const tub__dropout *d = &u->op->dropout;
-    mask m = { .on = d->rate > 0 };
+    mask m = {.on = d->rate > 0};
     if (m.on) {
         m.threshold = (uint32_t)(d->rate * 4294967296.0);
         m.kept = (real)(1 / (1 - d->rate));
@@ -108,9 +110,9 @@ INLINE mask mask_of(const unit *u)
     return m;
 }
 
-/* x with the dropped lanes zero and the kept ones scaled: the sixteen keys from `key` of attention row `row`. */
-INLINE vf mask_apply(mask *m, const unit *u, size_t row, size_t key, vf x)
-{
+/* x with the dropped lanes zero and the kept ones scaled: the sixteen keys from `key` of attention
+ * row `row`. */
+INLINE vf mask_apply(mask *m, const unit *u, size_t row, size_t key, vf x) {
     const size_t vector = (u->base + row) * ((u->length + 15) / 16) + key / 16, block = vector / 4;
     if (block != m->block) {
         vphilox(m->key, (uint32_t)(block * 16), m->rest, m->word);
@@ -120,8 +122,7 @@ INLINE vf mask_apply(mask *m, const unit *u, size_t row, size_t key, vf x)
 }
 
 /* Where u's statistics of row t lie: maximum, then 1 / sum. */
-INLINE real *stats_of(const unit *u, size_t t)
-{
+INLINE real *stats_of(const unit *u, size_t t) {
     return (real *)u->op->stats + (u->index * u->length + t) * 2;
 }
 

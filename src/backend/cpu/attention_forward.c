@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention forward: keys in blocks of 64, row maximum and sum carried, rescaled once per block; no N x N matrix. */
+/* Attention forward: keys in blocks of 64, row maximum and sum carried, rescaled once per block; no
+ * N x N matrix. */
 #include "backend/cpu/attention.h"
 
 DEFINE_TILES(0)
 
 typedef struct buffers {
-    real *q;      /* [QUERIES][padded], scaled */
-    real *k;      /* [width][KEYS], transposed */
-    real *v;      /* [KEYS][padded] */
-    real *o;      /* [QUERIES][padded] */
-    real *scores; /* [VEC_MR][KEYS] */
+    real *q;         /* [QUERIES][padded], scaled */
+    real *k;         /* [width][KEYS], transposed */
+    real *v;         /* [KEYS][padded] */
+    real *o;         /* [QUERIES][padded] */
+    real *scores;    /* [VEC_MR][KEYS] */
     real *max, *sum; /* [QUERIES] */
 } buffers;
 
-static buffers carve(real *scratch, size_t padded)
-{
-    buffers b = { .q = scratch };
+static buffers carve(real *scratch, size_t padded) {
+    buffers b = {.q = scratch};
     b.k = b.q + QUERIES * padded;
     b.v = b.k + KEYS * padded;
     b.o = b.v + KEYS * padded;
@@ -26,8 +26,7 @@ static buffers carve(real *scratch, size_t padded)
 }
 
 /* The largest of a row of scores. */
-INLINE real row_max(const real *s, size_t keys)
-{
+INLINE real row_max(const real *s, size_t keys) {
     const vf low = vset1(-(real)INFINITY);
     vf m = low;
     for (size_t j = 0; j < keys; j += 16) {
@@ -37,10 +36,10 @@ INLINE real row_max(const real *s, size_t keys)
     return vhmax(m);
 }
 
-/* One row against one block of keys: scores to weights of v; carries the row's maximum and sum, rescales o when the maximum grew. */
-static void weigh_row(const unit *u, const buffers *b, mask *drop, size_t row, size_t in_block, size_t key0,
-                      size_t keys, real *s)
-{
+/* One row against one block of keys: scores to weights of v; carries the row's maximum and sum,
+ * rescales o when the maximum grew. */
+static void weigh_row(const unit *u, const buffers *b, mask *drop, size_t row, size_t in_block,
+                      size_t key0, size_t keys, real *s) {
     const real old = b->max[in_block], new = row_max(s, keys), top = old > new ? old : new;
     const vf m = vset1(top);
     b->max[in_block] = top;
@@ -61,26 +60,25 @@ static void weigh_row(const unit *u, const buffers *b, mask *drop, size_t row, s
     b->sum[in_block] += vhsum(z);
 }
 
-static void key_block(const unit *u, const buffers *b, mask *drop, size_t query0, size_t queries, size_t key0)
-{
+static void key_block(const unit *u, const buffers *b, mask *drop, size_t query0, size_t queries,
+                      size_t key0) {
     const size_t keys = u->length - key0 < KEYS ? u->length - key0 : KEYS;
     gather_columns(u, &u->op->k, key0, keys, b->k);
     gather_rows(u, &u->op->v, key0, keys, 1, b->v);
     for (size_t t = 0; t < tile_count(queries); t++) {
         const size_t r = tile_begin(queries, t), n = tile_begin(queries, t + 1) - r;
-        small_product(tiles_0, n, (keys + 15) & ~(size_t)15, u->width, b->q + r * u->padded, u->padded, u->padded,
-                      b->k, KEYS, b->scores, KEYS, false);
+        small_product(tiles_0, n, (keys + 15) & ~(size_t)15, u->width, b->q + r * u->padded,
+                      u->padded, u->padded, b->k, KEYS, b->scores, KEYS, false);
         for (size_t i = 0; i < n; i++) {
             weigh_row(u, b, drop, query0 + r + i, r + i, key0, keys, b->scores + i * KEYS);
         }
-        small_product(tiles_0, n, u->padded, keys, b->scores, KEYS, KEYS, b->v, u->padded, b->o + r * u->padded,
-                      u->padded, true);
+        small_product(tiles_0, n, u->padded, keys, b->scores, KEYS, KEYS, b->v, u->padded,
+                      b->o + r * u->padded, u->padded, true);
     }
 }
 
 /* o / sum into the output; the output's padding columns are zeroed by the last head. */
-static void finish_rows(const unit *u, const buffers *b, size_t query0, size_t queries)
-{
+static void finish_rows(const unit *u, const buffers *b, size_t query0, size_t queries) {
     const tub__mat *o = &u->op->o;
     for (size_t i = 0; i < queries; i++) {
         const real inverse = 1 / b->sum[i];
@@ -107,16 +105,16 @@ static void finish_rows(const unit *u, const buffers *b, size_t query0, size_t q
     }
 }
 
-/* The probabilities themselves, for explanations: the scores once more, now that each row's maximum and sum are known. */
-static void write_probabilities(const unit *u, const buffers *b, size_t query0, size_t queries)
-{
+/* The probabilities themselves, for explanations: the scores once more, now that each row's maximum
+ * and sum are known. */
+static void write_probabilities(const unit *u, const buffers *b, size_t query0, size_t queries) {
     real *out = (real *)u->op->probabilities + u->index * u->length * u->length;
     for (size_t key0 = 0; key0 < u->length; key0 += KEYS) {
         const size_t keys = u->length - key0 < KEYS ? u->length - key0 : KEYS;
         gather_columns(u, &u->op->k, key0, keys, b->k);
         for (size_t i = 0; i < queries; i++) {
-            small_product(tiles_0, 1, (keys + 15) & ~(size_t)15, u->width, b->q + i * u->padded, u->padded, u->padded,
-                          b->k, KEYS, b->scores, KEYS, false);
+            small_product(tiles_0, 1, (keys + 15) & ~(size_t)15, u->width, b->q + i * u->padded,
+                          u->padded, u->padded, b->k, KEYS, b->scores, KEYS, false);
             const vf m = vset1(b->max[i]), inverse = vset1(1 / b->sum[i]);
             real *to = out + (query0 + i) * u->length + key0;
             for (size_t j = 0; j < keys; j += 16) {
@@ -127,8 +125,7 @@ static void write_probabilities(const unit *u, const buffers *b, size_t query0, 
     }
 }
 
-void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch)
-{
+void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch) {
     for (size_t index = unit0; index < unit1; index++) {
         const unit u = unit_of(op, index);
         const buffers b = carve(scratch, u.padded);

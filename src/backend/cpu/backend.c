@@ -4,8 +4,7 @@
 
 #include "base/error.h"
 
-void tub__cpu_backend_destroy(tub__backend *be)
-{
+void tub__cpu_backend_destroy(tub__backend *be) {
     if (!be) {
         return;
     }
@@ -18,25 +17,25 @@ void tub__cpu_backend_destroy(tub__backend *be)
     tub__free(&a, cpu);
 }
 
-tub_status tub__cpu_backend_make(const tub_allocator *a, tub__pool *pool, const struct tub__kernels *k,
-                                 tub__backend **out, tub_error *err)
-{
+tub_status tub__cpu_backend_make(const tub_allocator *a, tub__pool *pool,
+                                 const struct tub__kernels *k, tub__backend **out, tub_error *err) {
     tub__cpu *cpu;
     tub_status status = tub__alloc_array(a, 1, sizeof *cpu, (void **)&cpu, err);
     if (status != TUB_OK) {
         return status;
     }
-    cpu->base = (tub__backend){ .ops = &cpu->ops,
-                                .name = k->name,
-                                .real = k->real_size == sizeof(double) ? TUB_F64 : TUB_F32,
-                                .real_size = k->real_size,
-                                .allocator = *a,
-                                .pool = pool };
+    cpu->base = (tub__backend){.ops = &cpu->ops,
+                               .name = k->name,
+                               .real = k->real_size == sizeof(double) ? TUB_F64 : TUB_F32,
+                               .real_size = k->real_size,
+                               .allocator = *a,
+                               .pool = pool};
     cpu->kernels = k;
     cpu->workers = tub__pool_threads(pool);
     tub__cpu_memory_ops(&cpu->ops);
     tub__cpu_model_ops(&cpu->ops);
-    status = tub__alloc_array(a, (size_t)cpu->workers, sizeof *cpu->scratch, (void **)&cpu->scratch, err);
+    status = tub__alloc_array(a, (size_t)cpu->workers, sizeof *cpu->scratch, (void **)&cpu->scratch,
+                              err);
     for (int i = 0; status == TUB_OK && i < cpu->workers; i++) {
         status = tub__alloc(a, TUB__K_SCRATCH * k->real_size, &cpu->scratch[i], err);
     }
@@ -48,11 +47,11 @@ tub_status tub__cpu_backend_make(const tub_allocator *a, tub__pool *pool, const 
     return TUB_OK;
 }
 
-tub_status tub__cpu_backend_create(const tub_allocator *a, tub__pool *pool, tub_cpu cpu, tub__backend **out,
-                                   tub_error *err)
-{
+tub_status tub__cpu_backend_create(const tub_allocator *a, tub__pool *pool, tub_cpu cpu,
+                                   tub__backend **out, tub_error *err) {
     if (!tub__cpu_has(cpu)) {
-        return tub__fail(err, TUB_E_UNSUPPORTED, "this processor can't run the %s kernels; the best it has are %s",
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "this processor can't run the %s kernels; the best it has are %s",
                          tub__cpu_name(cpu), tub__cpu_name(tub__cpu_best()));
     }
     const struct tub__kernels *k = &tub__kernels_portable;

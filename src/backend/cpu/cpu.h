@@ -10,11 +10,13 @@ typedef struct tub__cpu {
     tub__backend base; /* first: a tub__backend * is one of these */
     struct tub__backend_ops ops;
     const struct tub__kernels *kernels;
-    void **scratch;    /* one block per worker */
+    void **scratch; /* one block per worker */
     int workers;
 } tub__cpu;
 
-static inline tub__cpu *tub__cpu_of(tub__backend *be) { return (tub__cpu *)be; }
+static inline tub__cpu *tub__cpu_of(tub__backend *be) {
+    return (tub__cpu *)be;
+}
 
 /* memory.c: slabs, and moving numbers in and out. */
 void tub__cpu_memory_ops(struct tub__backend_ops *ops);

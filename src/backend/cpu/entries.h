@@ -1,29 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernels' entry points under the names of the instruction set being compiled: declared once, for the files and for the table. */
+/* The kernels' entry points under the names of the instruction set being compiled: declared once,
+ * for the files and for the table. */
 #ifndef TUB__CPU_ENTRIES_H
 #define TUB__CPU_ENTRIES_H
 
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/vec.h"
 
-void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0, size_t panel1);
+void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
+                     size_t panel1);
 size_t KERNEL(dw_chunks)(size_t k);
 void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
 void KERNEL(transpose)(const void *w, size_t k, size_t n, void *wt, size_t panel0, size_t panel1);
 void KERNEL(norm)(const tub__norm *op, size_t row0, size_t row1);
-void KERNEL(norm_backward)(const tub__norm_backward *op, size_t group0, size_t group1, void *partial);
+void KERNEL(norm_backward)(const tub__norm_backward *op, size_t group0, size_t group1,
+                           void *partial);
 void KERNEL(tree)(void *partial, size_t groups, size_t stride, size_t width, void *out);
 void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch);
-void KERNEL(attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1, void *scratch);
-void KERNEL(cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply, tub__mat rows, size_t sample0,
-                 size_t sample1);
-void KERNEL(cut_backward)(const tub__geometry *g, tub__mat drows, void *dx, size_t sample0, size_t sample1);
-void KERNEL(prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0, size_t sample1);
-void KERNEL(prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t sample1, size_t samples);
+void KERNEL(attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
+                                void *scratch);
+void KERNEL(cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply,
+                 tub__mat rows, size_t sample0, size_t sample1);
+void KERNEL(cut_backward)(const tub__geometry *g, tub__mat drows, void *dx, size_t sample0,
+                          size_t sample1);
+void KERNEL(prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0,
+                     size_t sample1);
+void KERNEL(prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t sample1,
+                              size_t samples);
 void KERNEL(sum_samples)(size_t samples, tub__mat x, tub__mat sum, size_t row0, size_t row1);
-void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0, size_t sample1);
-void KERNEL(pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx, size_t sample0, size_t sample1);
-void KERNEL(activation_backward)(tub__activation kind, tub__mat dy, tub__mat z, tub__mat dz, size_t row0, size_t row1);
+void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0,
+                  size_t sample1);
+void KERNEL(pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx,
+                           size_t sample0, size_t sample1);
+void KERNEL(activation_backward)(tub__activation kind, tub__mat dy, tub__mat z, tub__mat dz,
+                                 size_t row0, size_t row1);
 void KERNEL(softmax)(tub__mat logits, tub__mat probabilities, size_t row0, size_t row1);
 void KERNEL(loss)(const tub__loss *op, size_t row0, size_t row1);
 void KERNEL(add)(void *to, const void *from, size_t begin, size_t end);
@@ -31,6 +41,8 @@ double KERNEL(square_sum)(const void *w, size_t rows, size_t cols);
 void KERNEL(update)(const tub__update *u, size_t begin, size_t end);
 
 /* Row `row` of a matrix view. */
-INLINE real *row_of(tub__mat m, size_t row) { return (real *)m.data + row * m.ld; }
+INLINE real *row_of(tub__mat m, size_t row) {
+    return (real *)m.data + row * m.ld;
+}
 
 #endif

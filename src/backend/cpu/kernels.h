@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel table: what one instruction set offers. Every function does one worker's part; cpu.c decides the parts.
+/* The kernel table: what one instruction set offers. Every function does one worker's part; cpu.c
+ * decides the parts.
  *
- * Pointers are to the build's real type (float; double in the checking build). Sizes are in elements. */
+ * Pointers are to the build's real type (float; double in the checking build). Sizes are in
+ * elements. */
 #ifndef TUB__CPU_KERNELS_H
 #define TUB__CPU_KERNELS_H
 
@@ -12,14 +14,14 @@ typedef struct tub__k_product {
     const void *a;
     size_t lda, k;
     const void *w;
-    const void *bias;            /* NULL: chains start at 0 */
+    const void *bias; /* NULL: chains start at 0 */
     void *c;
     size_t ldc;
     tub__activation activation;
-    bool derivative;             /* c = product * activation'(pre) instead of activation(product) */
-    void *pre;                   /* derivative: read; else written with the product when not NULL */
+    bool derivative; /* c = product * activation'(pre) instead of activation(product) */
+    void *pre;       /* derivative: read; else written with the product when not NULL */
     size_t ldpre;
-    const void *residual;        /* added last; row r takes row r % residual_rows */
+    const void *residual; /* added last; row r takes row r % residual_rows */
     size_t ldres, residual_rows;
 } tub__k_product;
 
@@ -31,44 +33,55 @@ typedef struct tub__k_dw {
 
 /* Scratch memory that one worker needs, in bytes of reals times this. */
 enum {
-    TUB__K_KEYS = 64,            /* keys in a block of attention: part of the definition of the result */
-    TUB__K_QUERIES = 256,        /* queries in a block: not */
-    TUB__K_HEAD_LIMIT = 256,     /* widest head */
-    TUB__K_GROUP_BLOCK = 256,    /* rows of dy packed at once */
-    TUB__K_DW_TILES = 5,         /* tiles that share a packed dy */
-    TUB__K_SCRATCH = 262144      /* reals of scratch for one worker */
+    TUB__K_KEYS = 64,     /* keys in a block of attention: part of the definition of the result */
+    TUB__K_QUERIES = 256, /* queries in a block: not */
+    TUB__K_HEAD_LIMIT = 256,  /* widest head */
+    TUB__K_GROUP_BLOCK = 256, /* rows of dy packed at once */
+    TUB__K_DW_TILES = 5,      /* tiles that share a packed dy */
+    TUB__K_SCRATCH = 262144   /* reals of scratch for one worker */
 };
 
 struct tub__kernels {
     const char *name;
     size_t real_size;
-    size_t tile_rows;            /* rows of the micro-kernel */
+    size_t tile_rows; /* rows of the micro-kernel */
 
-    void (*product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0, size_t panel1);
+    void (*product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
+                    size_t panel1);
     /* Tasks of a weight gradient: chunk + chunks * panel. */
     size_t (*dw_chunks)(size_t k);
     void (*dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
     void (*transpose)(const void *w, size_t k, size_t n, void *wt, size_t panel0, size_t panel1);
 
     void (*norm)(const tub__norm *op, size_t row0, size_t row1);
-    /* Groups [group0, group1): partial sums of gamma and beta go to partial[group][2][padded cols]. */
-    void (*norm_backward)(const tub__norm_backward *op, size_t group0, size_t group1, void *partial);
+    /* Groups [group0, group1): partial sums of gamma and beta go to partial[group][2][padded cols].
+     */
+    void (*norm_backward)(const tub__norm_backward *op, size_t group0, size_t group1,
+                          void *partial);
     /* out[0 … width) = tree sum of partial[group * stride …]; destroys partial. */
     void (*tree)(void *partial, size_t groups, size_t stride, size_t width, void *out);
 
-    void (*attention)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch); /* unit: (sample * groups + group) * heads + head */
-    void (*attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1, void *scratch);
+    void (*attention)(const tub__attention *op, size_t unit0, size_t unit1,
+                      void *scratch); /* unit: (sample * groups + group) * heads + head */
+    void (*attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
+                               void *scratch);
 
-    void (*cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply, tub__mat rows, size_t sample0,
-                size_t sample1);
-    void (*cut_backward)(const tub__geometry *g, tub__mat drows, void *dx, size_t sample0, size_t sample1);
-    void (*prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0, size_t sample1);
-    void (*prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t sample1, size_t samples);
+    void (*cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply,
+                tub__mat rows, size_t sample0, size_t sample1);
+    void (*cut_backward)(const tub__geometry *g, tub__mat drows, void *dx, size_t sample0,
+                         size_t sample1);
+    void (*prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0,
+                    size_t sample1);
+    void (*prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t sample1,
+                             size_t samples);
     void (*sum_samples)(size_t samples, tub__mat x, tub__mat sum, size_t row0, size_t row1);
-    void (*pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0, size_t sample1);
-    void (*pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx, size_t sample0, size_t sample1);
+    void (*pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0,
+                 size_t sample1);
+    void (*pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx,
+                          size_t sample0, size_t sample1);
 
-    void (*activation_backward)(tub__activation kind, tub__mat dy, tub__mat z, tub__mat dz, size_t row0, size_t row1);
+    void (*activation_backward)(tub__activation kind, tub__mat dy, tub__mat z, tub__mat dz,
+                                size_t row0, size_t row1);
     void (*softmax)(tub__mat logits, tub__mat probabilities, size_t row0, size_t row1);
     void (*loss)(const tub__loss *op, size_t row0, size_t row1);
     void (*add)(void *to, const void *from, size_t begin, size_t end);
@@ -78,10 +91,20 @@ struct tub__kernels {
 
     /* Element functions on rows, for tests: which is the index in TUB__K_MATH. */
     void (*math)(int which, size_t n, const void *x, void *y);
-    void (*random)(const uint32_t key[2], const uint32_t counter[4], uint32_t *out); /* 64 words, as attention draws them */
+    void (*random)(const uint32_t key[2], const uint32_t counter[4],
+                   uint32_t *out); /* 64 words, as attention draws them */
 };
 
-enum { TUB__K_EXP, TUB__K_TANH, TUB__K_ERF, TUB__K_GELU_TANH, TUB__K_GELU_ERF, TUB__K_GELU_TANH_GRAD, TUB__K_GELU_ERF_GRAD, TUB__K_MATH };
+enum {
+    TUB__K_EXP,
+    TUB__K_TANH,
+    TUB__K_ERF,
+    TUB__K_GELU_TANH,
+    TUB__K_GELU_ERF,
+    TUB__K_GELU_TANH_GRAD,
+    TUB__K_GELU_ERF_GRAD,
+    TUB__K_MATH
+};
 
 extern const struct tub__kernels tub__kernels_portable;
 #if defined __x86_64__
@@ -91,7 +114,8 @@ extern const struct tub__kernels tub__kernels_avx512;
 extern const struct tub__kernels tub__kernels_f64; /* in the checking library only */
 
 /* A backend over a given kernel table. */
-TUB_MUST_USE tub_status tub__cpu_backend_make(const tub_allocator *a, tub__pool *pool, const struct tub__kernels *k,
-                                              tub__backend **out, tub_error *err);
+TUB_MUST_USE tub_status tub__cpu_backend_make(const tub_allocator *a, tub__pool *pool,
+                                              const struct tub__kernels *k, tub__backend **out,
+                                              tub_error *err);
 
 #endif

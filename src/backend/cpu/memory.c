@@ -4,34 +4,28 @@
 
 #include "backend/cpu/cpu.h"
 
-static tub_status slab_create(tub__backend *be, size_t bytes, void **out, tub_error *err)
-{
+static tub_status slab_create(tub__backend *be, size_t bytes, void **out, tub_error *err) {
     return tub__alloc_array(&be->allocator, 1, bytes, out, err);
 }
 
-static void slab_destroy(tub__backend *be, void *slab)
-{
+static void slab_destroy(tub__backend *be, void *slab) {
     tub__free(&be->allocator, slab);
 }
 
-static void clear(tub__backend *be, void *data, size_t elements)
-{
+static void clear(tub__backend *be, void *data, size_t elements) {
     memset(data, 0, elements * be->real_size);
 }
 
-static void copy(tub__backend *be, void *to, const void *from, size_t elements)
-{
+static void copy(tub__backend *be, void *to, const void *from, size_t elements) {
     memcpy(to, from, elements * be->real_size);
 }
 
 /* Element number i of an array of float32 or float64. */
-static double get(tub_dtype type, const void *p, size_t i)
-{
+static double get(tub_dtype type, const void *p, size_t i) {
     return type == TUB_F64 ? ((const double *)p)[i] : (double)((const float *)p)[i];
 }
 
-static void put(tub_dtype type, void *p, size_t i, double value)
-{
+static void put(tub_dtype type, void *p, size_t i, double value) {
     if (type == TUB_F64) {
         ((double *)p)[i] = value;
     } else {
@@ -39,13 +33,12 @@ static void put(tub_dtype type, void *p, size_t i, double value)
     }
 }
 
-static size_t packed_at(const tub__weight *w, size_t k, size_t n)
-{
+static size_t packed_at(const tub__weight *w, size_t k, size_t n) {
     return (n / TUB__PANEL * w->rows + k) * TUB__PANEL + n % TUB__PANEL;
 }
 
-static void mat_in(tub__backend *be, tub__mat to, tub_dtype host, const void *from, size_t row, size_t column)
-{
+static void mat_in(tub__backend *be, tub__mat to, tub_dtype host, const void *from, size_t row,
+                   size_t column) {
     for (size_t r = 0; r < to.rows; r++) {
         for (size_t c = 0; c < to.cols; c++) {
             put(be->real, to.data, r * to.ld + c, get(host, from, r * row + c * column));
@@ -53,8 +46,8 @@ static void mat_in(tub__backend *be, tub__mat to, tub_dtype host, const void *fr
     }
 }
 
-static void mat_out(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column, tub__mat from)
-{
+static void mat_out(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
+                    tub__mat from) {
     for (size_t r = 0; r < from.rows; r++) {
         for (size_t c = 0; c < from.cols; c++) {
             put(host, to, r * row + c * column, get(be->real, from.data, r * from.ld + c));
@@ -62,8 +55,8 @@ static void mat_out(tub__backend *be, tub_dtype host, void *to, size_t row, size
     }
 }
 
-static void pack(tub__backend *be, tub__weight to, tub_dtype host, const void *from, size_t row, size_t column)
-{
+static void pack(tub__backend *be, tub__weight to, tub_dtype host, const void *from, size_t row,
+                 size_t column) {
     for (size_t k = 0; k < to.rows; k++) {
         for (size_t n = 0; n < to.cols; n++) {
             put(be->real, to.data, packed_at(&to, k, n), get(host, from, k * row + n * column));
@@ -71,8 +64,8 @@ static void pack(tub__backend *be, tub__weight to, tub_dtype host, const void *f
     }
 }
 
-static void unpack(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column, tub__weight from)
-{
+static void unpack(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
+                   tub__weight from) {
     for (size_t k = 0; k < from.rows; k++) {
         for (size_t n = 0; n < from.cols; n++) {
             put(host, to, k * row + n * column, get(be->real, from.data, packed_at(&from, k, n)));
@@ -80,8 +73,7 @@ static void unpack(tub__backend *be, tub_dtype host, void *to, size_t row, size_
     }
 }
 
-void tub__cpu_memory_ops(struct tub__backend_ops *ops)
-{
+void tub__cpu_memory_ops(struct tub__backend_ops *ops) {
     ops->slab_create = slab_create;
     ops->slab_destroy = slab_destroy;
     ops->clear = clear;

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layer norm, forward and backward. Lane l sums elements l, l + 16, …; the lanes meet in the tree of vhsum. */
+/* Layer norm, forward and backward. Lane l sums elements l, l + 16, …; the lanes meet in the tree
+ * of vhsum. */
 #include "backend/cpu/entries.h"
 #include "backend/cpu/vec.h"
 
-/* Rows of `cols` elements, the last vector perhaps partial. Columns of the padding are zero on entry and stay so. */
+/* Rows of `cols` elements, the last vector perhaps partial. Columns of the padding are zero on
+ * entry and stay so. */
 typedef struct span {
     size_t whole; /* columns in whole vectors */
     int rest;     /* columns in the last, partial one */
     size_t padded;
 } span;
 
-static span span_of(size_t cols)
-{
-    return (span){ cols & ~(size_t)15, (int)(cols & 15), tub__padded(cols) };
+static span span_of(size_t cols) {
+    return (span){cols & ~(size_t)15, (int)(cols & 15), tub__padded(cols)};
 }
 
 /* x - mean, zero in the lanes past the end. */
-INLINE vf centred(const real *x, size_t i, const span *s, vf mean)
-{
+INLINE vf centred(const real *x, size_t i, const span *s, vf mean) {
     vf d = vsub(vload(x + i), mean);
     return i < s->whole ? d : vsel(vfirst(s->rest), d, vzero());
 }
-INLINE size_t vectors_end(const span *s) { return s->whole + (s->rest ? 16 : 0); }
+INLINE size_t vectors_end(const span *s) {
+    return s->whole + (s->rest ? 16 : 0);
+}
 
-static void norm_row(const tub__norm *op, const span *s, const real *x, real *y, size_t row)
-{
+static void norm_row(const tub__norm *op, const span *s, const real *x, real *y, size_t row) {
     const size_t end = vectors_end(s);
     const real *gamma = op->gamma, *beta = op->beta;
     vf sum = vzero(), squares = vzero();
@@ -51,22 +52,25 @@ static void norm_row(const tub__norm *op, const span *s, const real *x, real *y,
     }
 }
 
-void KERNEL(norm)(const tub__norm *op, size_t row0, size_t row1)
-{
+void KERNEL(norm)(const tub__norm *op, size_t row0, size_t row1) {
     const span s = span_of(op->x.cols);
     for (size_t r = row0; r < row1; r++) {
-        norm_row(op, &s, (const real *)op->x.data + r * op->x.ld, (real *)op->y.data + r * op->y.ld, r);
+        norm_row(op, &s, (const real *)op->x.data + r * op->x.ld, (real *)op->y.data + r * op->y.ld,
+                 r);
     }
 }
 
-/* dx = inv (e - mean(e) - h mean(e h)) with h = (x - mean) inv and e = dy gamma; dgamma += dy h; dbeta += dy. */
-static void backward_row(const tub__norm_backward *op, const span *s, size_t row, real *dgamma, real *dbeta)
-{
-    const real *x = (const real *)op->x.data + row * op->x.ld, *dy = (const real *)op->dy.data + row * op->dy.ld;
+/* dx = inv (e - mean(e) - h mean(e h)) with h = (x - mean) inv and e = dy gamma; dgamma += dy h;
+ * dbeta += dy. */
+static void backward_row(const tub__norm_backward *op, const span *s, size_t row, real *dgamma,
+                         real *dbeta) {
+    const real *x = (const real *)op->x.data + row * op->x.ld,
+               *dy = (const real *)op->dy.data + row * op->dy.ld;
     const real *gamma = op->gamma;
     real *dx = (real *)op->dx.data + row * op->dx.ld;
     const size_t end = vectors_end(s);
-    const vf mean = vset1(((const real *)op->mean)[row]), inv = vset1(((const real *)op->inverse)[row]);
+    const vf mean = vset1(((const real *)op->mean)[row]),
+             inv = vset1(((const real *)op->inverse)[row]);
     vf se = vzero(), seh = vzero();
     for (size_t i = 0; i < end; i += 16) {
         vf h = vmul(centred(x, i, s, mean), inv), d = vload(dy + i), e = vmul(d, vload(gamma + i));
@@ -87,15 +91,16 @@ static void backward_row(const tub__norm_backward *op, const span *s, size_t row
     }
 }
 
-void KERNEL(norm_backward)(const tub__norm_backward *op, size_t group0, size_t group1, void *partial)
-{
+void KERNEL(norm_backward)(const tub__norm_backward *op, size_t group0, size_t group1,
+                           void *partial) {
     const span s = span_of(op->x.cols);
     for (size_t g = group0; g < group1; g++) {
         real *dgamma = (real *)partial + g * 2 * s.padded, *dbeta = dgamma + s.padded;
         for (size_t i = 0; i < 2 * s.padded; i += 16) {
             vstore(dgamma + i, vzero());
         }
-        const size_t end = (g + 1) * op->group_rows < op->x.rows ? (g + 1) * op->group_rows : op->x.rows;
+        const size_t end =
+            (g + 1) * op->group_rows < op->x.rows ? (g + 1) * op->group_rows : op->x.rows;
         for (size_t r = g * op->group_rows; r < end; r++) {
             backward_row(op, &s, r, dgamma, dbeta);
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The model's operations on the CPU: each is one region of the pool, split so that a worker meets the same rows again and again.
+/* The model's operations on the CPU: each is one region of the pool, split so that a worker meets
+ * the same rows again and again.
  *
- * How the work is split changes no bit: every output element is computed whole by one worker, and sums over samples follow
- * the groups and the tree of docs/numerics.md. */
+ * How the work is split changes no bit: every output element is computed whole by one worker, and
+ * sums over samples follow the groups and the tree of docs/numerics.md. */
 #include "backend/cpu/cpu.h"
 
 /* One region: the backend and the operation's own arguments. */
@@ -13,19 +14,18 @@ typedef struct region {
     size_t count; /* items to share out */
 } region;
 
-static void run(tub__backend *be, tub__pool_fn *fn, const void *op, size_t count)
-{
+static void run(tub__backend *be, tub__pool_fn *fn, const void *op, size_t count) {
     tub__cpu *cpu = tub__cpu_of(be);
-    region r = { .k = cpu->kernels, .scratch = cpu->scratch, .op = op, .count = count };
+    region r = {.k = cpu->kernels, .scratch = cpu->scratch, .op = op, .count = count};
     tub__pool_run(be->pool, fn, &r);
 }
 
 /* Begins a worker's part: [begin, end) of the region's items; the operation is `op`. */
-#define SHARE(type)                                             \
-    const region *r = argument;                                 \
-    const type *op = r->op;                                     \
-    size_t begin, end;                                          \
-    tub__share(r->count, worker, workers, &begin, &end);        \
+#define SHARE(type)                                                                                \
+    const region *r = argument;                                                                    \
+    const type *op = r->op;                                                                        \
+    size_t begin, end;                                                                             \
+    tub__share(r->count, worker, workers, &begin, &end);                                           \
     (void)op
 
 /* ---- products ---- */
@@ -36,8 +36,7 @@ typedef struct product_op {
     bool by_panel; /* few rows: every worker takes all of them for its panels */
 } product_op;
 
-static void product_part(void *argument, int worker, int workers)
-{
+static void product_part(void *argument, int worker, int workers) {
     SHARE(product_op);
     if (op->by_panel) {
         r->k->product(&op->p, 0, op->rows, begin, end);
@@ -46,113 +45,124 @@ static void product_part(void *argument, int worker, int workers)
     }
 }
 
-static void product(tub__backend *be, product_op *op)
-{
+static void product(tub__backend *be, product_op *op) {
     const tub__cpu *cpu = tub__cpu_of(be);
     op->by_panel = op->rows < (size_t)cpu->workers * cpu->kernels->tile_rows && op->panels > 1;
     run(be, product_part, op, op->by_panel ? op->panels : op->rows);
 }
 
-static void linear(tub__backend *be, const tub__linear *op)
-{
-    product_op p = { .p = { .a = op->x.data, .lda = op->x.ld, .k = op->w.rows, .w = op->w.data, .bias = op->bias,
-                            .c = op->y.data, .ldc = op->y.ld, .activation = op->activation,
-                            .pre = op->pre.data, .ldpre = op->pre.ld,
-                            .residual = op->residual.data, .ldres = op->residual.ld,
-                            .residual_rows = op->residual.rows },
-                     .rows = op->x.rows,
-                     .panels = tub__padded(op->w.cols) / TUB__PANEL };
+static void linear(tub__backend *be, const tub__linear *op) {
+    product_op p = {.p = {.a = op->x.data,
+                          .lda = op->x.ld,
+                          .k = op->w.rows,
+                          .w = op->w.data,
+                          .bias = op->bias,
+                          .c = op->y.data,
+                          .ldc = op->y.ld,
+                          .activation = op->activation,
+                          .pre = op->pre.data,
+                          .ldpre = op->pre.ld,
+                          .residual = op->residual.data,
+                          .ldres = op->residual.ld,
+                          .residual_rows = op->residual.rows},
+                    .rows = op->x.rows,
+                    .panels = tub__padded(op->w.cols) / TUB__PANEL};
     product(be, &p);
 }
 
-static void linear_dx(tub__backend *be, const tub__linear_dx *op)
-{
-    product_op p = { .p = { .a = op->dy.data, .lda = op->dy.ld, .k = op->wt.rows, .w = op->wt.data,
-                            .c = op->dx.data, .ldc = op->dx.ld, .activation = op->activation, .derivative = true,
-                            .pre = op->activation == TUB__LINEAR ? NULL : op->pre.data, .ldpre = op->pre.ld },
-                     .rows = op->dy.rows,
-                     .panels = tub__padded(op->wt.cols) / TUB__PANEL };
+static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
+    product_op p = {.p = {.a = op->dy.data,
+                          .lda = op->dy.ld,
+                          .k = op->wt.rows,
+                          .w = op->wt.data,
+                          .c = op->dx.data,
+                          .ldc = op->dx.ld,
+                          .activation = op->activation,
+                          .derivative = true,
+                          .pre = op->activation == TUB__LINEAR ? NULL : op->pre.data,
+                          .ldpre = op->pre.ld},
+                    .rows = op->dy.rows,
+                    .panels = tub__padded(op->wt.cols) / TUB__PANEL};
     product(be, &p);
 }
 
-static void dw_part(void *argument, int worker, int workers)
-{
+static void dw_part(void *argument, int worker, int workers) {
     SHARE(tub__k_dw);
     r->k->dw(op, begin, end, r->scratch[worker]);
 }
 
-static void linear_dw(tub__backend *be, const tub__linear_dw *op)
-{
-    const tub__k_dw p = { .x = op->x.data, .dy = op->dy.data, .ldx = op->x.ld, .ldy = op->dy.ld, .rows = op->x.rows,
-                          .group_rows = op->group_rows, .k = op->dw.rows, .dw = op->dw.data, .dbias = op->dbias };
-    run(be, dw_part, &p, tub__cpu_of(be)->kernels->dw_chunks(p.k) * (tub__padded(op->dw.cols) / TUB__PANEL));
+static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
+    const tub__k_dw p = {.x = op->x.data,
+                         .dy = op->dy.data,
+                         .ldx = op->x.ld,
+                         .ldy = op->dy.ld,
+                         .rows = op->x.rows,
+                         .group_rows = op->group_rows,
+                         .k = op->dw.rows,
+                         .dw = op->dw.data,
+                         .dbias = op->dbias};
+    run(be, dw_part, &p,
+        tub__cpu_of(be)->kernels->dw_chunks(p.k) * (tub__padded(op->dw.cols) / TUB__PANEL));
 }
 
 typedef struct transpose_op {
     tub__weight w, wt;
 } transpose_op;
 
-static void transpose_part(void *argument, int worker, int workers)
-{
+static void transpose_part(void *argument, int worker, int workers) {
     SHARE(transpose_op);
     r->k->transpose(op->w.data, op->w.rows, op->w.cols, op->wt.data, begin, end);
 }
 
-static void transpose(tub__backend *be, tub__weight w, tub__weight wt)
-{
-    const transpose_op op = { w, wt };
+static void transpose(tub__backend *be, tub__weight w, tub__weight wt) {
+    const transpose_op op = {w, wt};
     run(be, transpose_part, &op, tub__padded(w.cols) / TUB__PANEL);
 }
 
 /* ---- rows ---- */
 
-static void norm_part(void *argument, int worker, int workers)
-{
+static void norm_part(void *argument, int worker, int workers) {
     SHARE(tub__norm);
     r->k->norm(op, begin, end);
 }
 
-static void norm(tub__backend *be, const tub__norm *op)
-{
+static void norm(tub__backend *be, const tub__norm *op) {
     run(be, norm_part, op, op->x.rows);
 }
 
-static void norm_backward_part(void *argument, int worker, int workers)
-{
+static void norm_backward_part(void *argument, int worker, int workers) {
     SHARE(tub__norm_backward);
     r->k->norm_backward(op, begin, end, op->workspace);
 }
 
-static void norm_backward(tub__backend *be, const tub__norm_backward *op)
-{
+static void norm_backward(tub__backend *be, const tub__norm_backward *op) {
     const struct tub__kernels *k = tub__cpu_of(be)->kernels;
-    const size_t groups = (op->x.rows + op->group_rows - 1) / op->group_rows, padded = tub__padded(op->x.cols);
+    const size_t groups = (op->x.rows + op->group_rows - 1) / op->group_rows,
+                 padded = tub__padded(op->x.cols);
     run(be, norm_backward_part, op, groups);
     k->tree(op->workspace, groups, 2 * padded, padded, op->dgamma);
     k->tree((char *)op->workspace + padded * be->real_size, groups, 2 * padded, padded, op->dbeta);
 }
 
-static void attention_part(void *argument, int worker, int workers)
-{
+static void attention_part(void *argument, int worker, int workers) {
     SHARE(tub__attention);
     r->k->attention(op, begin, end, r->scratch[worker]);
 }
 
-static size_t units(const tub__attention *op) { return op->samples * op->groups * op->heads; }
+static size_t units(const tub__attention *op) {
+    return op->samples * op->groups * op->heads;
+}
 
-static void attention(tub__backend *be, const tub__attention *op)
-{
+static void attention(tub__backend *be, const tub__attention *op) {
     run(be, attention_part, op, units(op));
 }
 
-static void attention_backward_part(void *argument, int worker, int workers)
-{
+static void attention_backward_part(void *argument, int worker, int workers) {
     SHARE(tub__attention_backward);
     r->k->attention_backward(op, begin, end, r->scratch[worker]);
 }
 
-static void attention_backward(tub__backend *be, const tub__attention_backward *op)
-{
+static void attention_backward(tub__backend *be, const tub__attention_backward *op) {
     run(be, attention_backward_part, op, units(&op->forward));
 }
 
@@ -161,15 +171,14 @@ typedef struct activation_op {
     tub__mat dy, z, dz;
 } activation_op;
 
-static void activation_backward_part(void *argument, int worker, int workers)
-{
+static void activation_backward_part(void *argument, int worker, int workers) {
     SHARE(activation_op);
     r->k->activation_backward(op->kind, op->dy, op->z, op->dz, begin, end);
 }
 
-static void activation_backward(tub__backend *be, tub__activation kind, tub__mat dy, tub__mat z, tub__mat dz)
-{
-    const activation_op op = { kind, dy, z, dz };
+static void activation_backward(tub__backend *be, tub__activation kind, tub__mat dy, tub__mat z,
+                                tub__mat dz) {
+    const activation_op op = {kind, dy, z, dz};
     run(be, activation_backward_part, &op, dy.rows);
 }
 
@@ -187,101 +196,87 @@ typedef struct tokens_op {
     void *data;
 } tokens_op;
 
-static void cut_part(void *argument, int worker, int workers)
-{
+static void cut_part(void *argument, int worker, int workers) {
     SHARE(tokens_op);
     r->k->cut(op->g, op->dtype, op->host, op->multiply, op->y, begin, end);
 }
 
-static void cut(tub__backend *be, const tub__geometry *g, size_t samples, tub_dtype dtype, const void *x, bool multiply,
-                tub__mat rows)
-{
-    const tokens_op op = { .g = g, .dtype = dtype, .host = x, .multiply = multiply, .y = rows };
+static void cut(tub__backend *be, const tub__geometry *g, size_t samples, tub_dtype dtype,
+                const void *x, bool multiply, tub__mat rows) {
+    const tokens_op op = {.g = g, .dtype = dtype, .host = x, .multiply = multiply, .y = rows};
     run(be, cut_part, &op, samples);
 }
 
-static void cut_backward_part(void *argument, int worker, int workers)
-{
+static void cut_backward_part(void *argument, int worker, int workers) {
     SHARE(tokens_op);
     r->k->cut_backward(op->g, op->x, op->data, begin, end);
 }
 
-static void cut_backward(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows, void *dx)
-{
-    const tokens_op op = { .g = g, .x = drows, .data = dx };
+static void cut_backward(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows,
+                         void *dx) {
+    const tokens_op op = {.g = g, .x = drows, .data = dx};
     run(be, cut_backward_part, &op, samples);
 }
 
-static void prepend_part(void *argument, int worker, int workers)
-{
+static void prepend_part(void *argument, int worker, int workers) {
     SHARE(tokens_op);
     r->k->prepend(op->x, op->host, op->position, op->y, begin, end);
 }
 
-static void prepend(tub__backend *be, size_t samples, tub__mat x, const void *class_token, tub__mat position,
-                    tub__mat y)
-{
-    const tokens_op op = { .x = x, .host = class_token, .position = position, .y = y };
+static void prepend(tub__backend *be, size_t samples, tub__mat x, const void *class_token,
+                    tub__mat position, tub__mat y) {
+    const tokens_op op = {.x = x, .host = class_token, .position = position, .y = y};
     run(be, prepend_part, &op, samples);
 }
 
-static void prepend_backward_part(void *argument, int worker, int workers)
-{
+static void prepend_backward_part(void *argument, int worker, int workers) {
     SHARE(tokens_op);
     r->k->prepend_backward(op->x, op->y, begin, end, op->samples);
 }
 
-static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub__mat dx)
-{
-    const tokens_op op = { .samples = samples, .x = dy, .y = dx };
+static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub__mat dx) {
+    const tokens_op op = {.samples = samples, .x = dy, .y = dx};
     run(be, prepend_backward_part, &op, samples);
 }
 
-static void sum_samples_part(void *argument, int worker, int workers)
-{
+static void sum_samples_part(void *argument, int worker, int workers) {
     SHARE(tokens_op);
     r->k->sum_samples(op->samples, op->x, op->y, begin, end);
 }
 
-static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum)
-{
-    const tokens_op op = { .samples = samples, .x = x, .y = sum };
+static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum) {
+    const tokens_op op = {.samples = samples, .x = x, .y = sum};
     run(be, sum_samples_part, &op, sum.rows);
 }
 
-static void pool_part(void *argument, int worker, int workers)
-{
+static void pool_part(void *argument, int worker, int workers) {
     SHARE(tokens_op);
     r->k->pool(op->pooling, op->samples, op->x, op->y, begin, end);
 }
 
-static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y)
-{
-    const tokens_op op = { .samples = samples, .pooling = kind, .x = x, .y = y };
+static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y) {
+    const tokens_op op = {.samples = samples, .pooling = kind, .x = x, .y = y};
     run(be, pool_part, &op, samples);
 }
 
-static void pool_backward_part(void *argument, int worker, int workers)
-{
+static void pool_backward_part(void *argument, int worker, int workers) {
     SHARE(tokens_op);
     r->k->pool_backward(op->pooling, op->samples, op->x, op->y, begin, end);
 }
 
-static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx)
-{
-    const tokens_op op = { .samples = samples, .pooling = kind, .x = dy, .y = dx };
+static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
+                          tub__mat dx) {
+    const tokens_op op = {.samples = samples, .pooling = kind, .x = dy, .y = dx};
     run(be, pool_backward_part, &op, samples);
 }
 
 /* ---- loss: a few rows, not worth a region ---- */
 
-static void softmax(tub__backend *be, tub__mat logits, tub__mat probabilities)
-{
+static void softmax(tub__backend *be, tub__mat logits, tub__mat probabilities) {
     tub__cpu_of(be)->kernels->softmax(logits, probabilities, 0, logits.rows);
 }
 
-static void loss(tub__backend *be, const tub__loss *op)
-{
+static void loss(tub__backend *be, const tub__loss *op) {
     tub__cpu_of(be)->kernels->loss(op, 0, op->logits.rows);
 }
 
@@ -292,15 +287,13 @@ typedef struct add_op {
     const void *from;
 } add_op;
 
-static void add_part(void *argument, int worker, int workers)
-{
+static void add_part(void *argument, int worker, int workers) {
     SHARE(add_op);
     r->k->add(op->to, op->from, begin * TUB__PANEL, end * TUB__PANEL);
 }
 
-static void add(tub__backend *be, void *to, const void *from, size_t elements)
-{
-    const add_op op = { to, from };
+static void add(tub__backend *be, void *to, const void *from, size_t elements) {
+    const add_op op = {to, from};
     run(be, add_part, &op, elements / TUB__PANEL);
 }
 
@@ -309,33 +302,29 @@ typedef struct square_op {
     double *sums;
 } square_op;
 
-static void square_part(void *argument, int worker, int workers)
-{
+static void square_part(void *argument, int worker, int workers) {
     SHARE(square_op);
     for (size_t i = begin; i < end; i++) {
         op->sums[i] = r->k->square_sum(op->w[i].data, op->w[i].rows, op->w[i].cols);
     }
 }
 
-static void square_sums(tub__backend *be, const tub__weight *w, size_t count, double *sums)
-{
-    const square_op op = { w, sums };
+static void square_sums(tub__backend *be, const tub__weight *w, size_t count, double *sums) {
+    const square_op op = {w, sums};
     run(be, square_part, &op, count);
 }
 
-static void update_part(void *argument, int worker, int workers)
-{
+static void update_part(void *argument, int worker, int workers) {
     SHARE(tub__update);
     r->k->update(op, begin * TUB__PANEL, end * TUB__PANEL);
 }
 
-static void update(tub__backend *be, const tub__update *op)
-{
-    run(be, update_part, op, op->segment_count ? op->segments[op->segment_count - 1].end / TUB__PANEL : 0);
+static void update(tub__backend *be, const tub__update *op) {
+    run(be, update_part, op,
+        op->segment_count ? op->segments[op->segment_count - 1].end / TUB__PANEL : 0);
 }
 
-void tub__cpu_model_ops(struct tub__backend_ops *ops)
-{
+void tub__cpu_model_ops(struct tub__backend_ops *ops) {
     ops->cut = cut;
     ops->cut_backward = cut_backward;
     ops->prepend = prepend;
@@ -365,18 +354,17 @@ typedef struct peak_op {
     long iterations;
 } peak_op;
 
-static void peak_part(void *argument, int worker, int workers)
-{
+static void peak_part(void *argument, int worker, int workers) {
     const region *r = argument;
     (void)worker;
     (void)workers;
     r->k->peak(((const peak_op *)r->op)->iterations);
 }
 
-double tub__cpu_peak_run(tub__backend *be, long iterations)
-{
-    const peak_op op = { iterations };
+double tub__cpu_peak_run(tub__backend *be, long iterations) {
+    const peak_op op = {iterations};
     tub__cpu *cpu = tub__cpu_of(be);
     run(be, peak_part, &op, 0);
-    return cpu->kernels->peak(0) + (double)iterations * (double)cpu->workers * cpu->kernels->peak(1);
+    return cpu->kernels->peak(0) +
+           (double)iterations * (double)cpu->workers * cpu->kernels->peak(1);
 }

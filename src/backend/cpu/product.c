@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrix product with a packed weight, and what is fused to its end: bias, GELU or its derivative, residual. */
+/* Matrix product with a packed weight, and what is fused to its end: bias, GELU or its derivative,
+ * residual. */
 #include "backend/cpu/entries.h"
 #include "backend/cpu/tile.h"
 #include "backend/cpu/vmath.h"
@@ -11,22 +12,24 @@ enum {
     ROW_BLOCK = 224 /* rows of a that stay in L2 while the panels of w pass by */
 };
 
-INLINE vf activate(tub__activation kind, vf x)
-{
+INLINE vf activate(tub__activation kind, vf x) {
     return kind == TUB__GELU_TANH ? vgelu_tanh(x) : kind == TUB__GELU_ERF ? vgelu_erf(x) : x;
 }
-INLINE vf slope(tub__activation kind, vf x)
-{
-    return kind == TUB__GELU_TANH ? vgelu_tanh_grad(x) : kind == TUB__GELU_ERF ? vgelu_erf_grad(x) : vset1(1);
+INLINE vf slope(tub__activation kind, vf x) {
+    return kind == TUB__GELU_TANH  ? vgelu_tanh_grad(x)
+           : kind == TUB__GELU_ERF ? vgelu_erf_grad(x)
+                                   : vset1(1);
 }
 
-/* From the tile's sums in t (rows WIDTH apart) to rows of c at row, column col. One function per activation: no branch in the loop. */
-INLINE void finish_body(tub__activation kind, int derivative, const tub__k_product *p, size_t row, size_t rows,
-                        size_t col, const real *t)
-{
+/* From the tile's sums in t (rows WIDTH apart) to rows of c at row, column col. One function per
+ * activation: no branch in the loop. */
+INLINE void finish_body(tub__activation kind, int derivative, const tub__k_product *p, size_t row,
+                        size_t rows, size_t col, const real *t) {
     for (size_t r = row; r < row + rows; r++, t += WIDTH) {
-        real *c = (real *)p->c + r * p->ldc + col, *pre = p->pre ? (real *)p->pre + r * p->ldpre + col : NULL;
-        const real *add = p->residual ? (const real *)p->residual + r % p->residual_rows * p->ldres + col : NULL;
+        real *c = (real *)p->c + r * p->ldc + col,
+             *pre = p->pre ? (real *)p->pre + r * p->ldpre + col : NULL;
+        const real *add =
+            p->residual ? (const real *)p->residual + r % p->residual_rows * p->ldres + col : NULL;
         UNROLL for (int j = 0; j < WIDTH; j += 16) {
             vf v = vload(t + j);
             if (derivative) {
@@ -45,11 +48,10 @@ INLINE void finish_body(tub__activation kind, int derivative, const tub__k_produ
     }
 }
 
-#define FINISH_(name, kind, derivative) \
-    static __attribute__((noinline)) void name(const tub__k_product *p, size_t row, size_t rows, size_t col, \
-                                               const real *t) \
-    { \
-        finish_body(kind, derivative, p, row, rows, col, t); \
+#define FINISH_(name, kind, derivative)                                                            \
+    static __attribute__((noinline)) void name(const tub__k_product *p, size_t row, size_t rows,   \
+                                               size_t col, const real *t) {                        \
+        finish_body(kind, derivative, p, row, rows, col, t);                                       \
     }
 FINISH_(finish_plain, TUB__LINEAR, 0)
 FINISH_(finish_tanh, TUB__GELU_TANH, 0)
@@ -59,8 +61,7 @@ FINISH_(finish_erf_slope, TUB__GELU_ERF, 1)
 
 typedef void finish_fn(const tub__k_product *p, size_t row, size_t rows, size_t col, const real *t);
 
-static finish_fn *choose_finish(const tub__k_product *p)
-{
+static finish_fn *choose_finish(const tub__k_product *p) {
     if (p->activation == TUB__LINEAR) {
         return p->pre || p->residual ? finish_plain : NULL;
     }
@@ -70,8 +71,7 @@ static finish_fn *choose_finish(const tub__k_product *p)
     return p->derivative ? finish_erf_slope : finish_erf;
 }
 
-static void block(const tub__k_product *p, finish_fn *finish, size_t row, size_t rows, size_t col)
-{
+static void block(const tub__k_product *p, finish_fn *finish, size_t row, size_t rows, size_t col) {
     ALIGNED real sums[VEC_MR * WIDTH];
     const real *w = (const real *)p->w + col / TUB__PANEL * TUB__PANEL * p->k + col % TUB__PANEL;
     const real *bias = p->bias ? (const real *)p->bias + col : NULL;
@@ -83,14 +83,14 @@ static void block(const tub__k_product *p, finish_fn *finish, size_t row, size_t
             tiles_0[VEC_NV - 1][n - 1](p->k, a, p->lda, w, TUB__PANEL, bias, 0, sums, WIDTH);
             finish(p, r, n, col, sums);
         } else {
-            tiles_0[VEC_NV - 1][n - 1](p->k, a, p->lda, w, TUB__PANEL, bias, 0, (real *)p->c + r * p->ldc + col,
-                                       p->ldc);
+            tiles_0[VEC_NV - 1][n - 1](p->k, a, p->lda, w, TUB__PANEL, bias, 0,
+                                       (real *)p->c + r * p->ldc + col, p->ldc);
         }
     }
 }
 
-void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0, size_t panel1)
-{
+void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
+                     size_t panel1) {
     finish_fn *finish = choose_finish(p);
     for (size_t row = row0; row < row1; row += ROW_BLOCK) {
         const size_t rows = row1 - row < ROW_BLOCK ? row1 - row : ROW_BLOCK;
@@ -100,17 +100,20 @@ void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t p
     }
 }
 
-/* wt[n][k] = w[k][n], both packed: panels [panel0, panel1) of w become the rows of wt with those numbers. */
-void KERNEL(transpose)(const void *w_, size_t k, size_t n, void *wt_, size_t panel0, size_t panel1)
-{
+/* wt[n][k] = w[k][n], both packed: panels [panel0, panel1) of w become the rows of wt with those
+ * numbers. */
+void KERNEL(transpose)(const void *w_, size_t k, size_t n, void *wt_, size_t panel0,
+                       size_t panel1) {
     const real *w = w_;
     real *wt = wt_;
     for (size_t panel = panel0; panel < panel1; panel++) {
         const real *from = w + panel * TUB__PANEL * k;
-        const size_t cols = n - panel * TUB__PANEL < TUB__PANEL ? n - panel * TUB__PANEL : TUB__PANEL;
+        const size_t cols =
+            n - panel * TUB__PANEL < TUB__PANEL ? n - panel * TUB__PANEL : TUB__PANEL;
         for (size_t p = 0; p < k; p += TUB__PANEL) {
             const size_t rows = k - p < TUB__PANEL ? k - p : TUB__PANEL;
-            real *to = wt + p * n + panel * TUB__PANEL * TUB__PANEL; /* panel p / 32 of wt has n rows */
+            real *to =
+                wt + p * n + panel * TUB__PANEL * TUB__PANEL; /* panel p / 32 of wt has n rows */
             for (size_t c = 0; c < cols; c++) {
                 for (size_t r = 0; r < TUB__PANEL; r++) {
                     to[c * TUB__PANEL + r] = r < rows ? from[(p + r) * TUB__PANEL + c] : 0;

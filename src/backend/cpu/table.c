@@ -3,40 +3,48 @@
 #include "backend/cpu/entries.h"
 #include "backend/cpu/vmath.h"
 
-#define ROWS_(f)                                                                              \
-    {                                                                                         \
-        size_t i = 0;                                                                         \
-        for (; i + 16 <= n; i += 16) vstore(y + i, f(vload(x + i)));                          \
-        if (i < n) vstoren(y + i, (int)(n - i), f(vloadn(x + i, (int)(n - i), vzero())));     \
-        break;                                                                                \
+#define ROWS_(f)                                                                                   \
+    {                                                                                              \
+        size_t i = 0;                                                                              \
+        for (; i + 16 <= n; i += 16)                                                               \
+            vstore(y + i, f(vload(x + i)));                                                        \
+        if (i < n)                                                                                 \
+            vstoren(y + i, (int)(n - i), f(vloadn(x + i, (int)(n - i), vzero())));                 \
+        break;                                                                                     \
     }
 
-static void math(int which, size_t n, const void *x_, void *y_)
-{
+static void math(int which, size_t n, const void *x_, void *y_) {
     const real *x = x_;
     real *y = y_;
     switch (which) {
-    case TUB__K_EXP: ROWS_(vexp)
-    case TUB__K_TANH: ROWS_(vtanh)
-    case TUB__K_ERF: ROWS_(verf)
-    case TUB__K_GELU_TANH: ROWS_(vgelu_tanh)
-    case TUB__K_GELU_ERF: ROWS_(vgelu_erf)
-    case TUB__K_GELU_TANH_GRAD: ROWS_(vgelu_tanh_grad)
-    case TUB__K_GELU_ERF_GRAD: ROWS_(vgelu_erf_grad)
-    default: break;
+    case TUB__K_EXP:
+        ROWS_(vexp)
+    case TUB__K_TANH:
+        ROWS_(vtanh)
+    case TUB__K_ERF:
+        ROWS_(verf)
+    case TUB__K_GELU_TANH:
+        ROWS_(vgelu_tanh)
+    case TUB__K_GELU_ERF:
+        ROWS_(vgelu_erf)
+    case TUB__K_GELU_TANH_GRAD:
+        ROWS_(vgelu_tanh_grad)
+    case TUB__K_GELU_ERF_GRAD:
+        ROWS_(vgelu_erf_grad)
+    default:
+        break;
     }
 }
 
-static void random_words(const uint32_t key[2], const uint32_t counter[4], uint32_t *out)
-{
+static void random_words(const uint32_t key[2], const uint32_t counter[4], uint32_t *out) {
     vu word[4];
     vphilox(key, counter[0], counter + 1, word);
     memcpy(out, word, sizeof word);
 }
 
-/* Twelve independent chains of multiply-adds per round: enough to hide the latency of any processor so far. */
-static double peak(long iterations)
-{
+/* Twelve independent chains of multiply-adds per round: enough to hide the latency of any processor
+ * so far. */
+static double peak(long iterations) {
     enum { CHAINS = VEC_NV == 2 ? 12 : 6 };
     vf r[CHAINS];
     const vf a = vset1((real)0.999), b = vset1((real)1e-3);
@@ -52,7 +60,7 @@ static double peak(long iterations)
 }
 
 #define STRING2_(x) #x
-#define STRING_(x) STRING2_(x)
+#define STRING_(x)  STRING2_(x)
 
 const struct tub__kernels CAT3(tub__kernels_, VEC_NAME, ) = {
     .name = STRING_(VEC_NAME),

@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The register tile: c[rows][16 nv] = start + a b, every output one chain of fused multiply-adds in increasing k.
+/* The register tile: c[rows][16 nv] = start + a b, every output one chain of fused multiply-adds in
+ * increasing k.
  *
- * One function for each tile height, so that all accumulators stay in registers; heights, widths and the orientation of a are
- * constants wherever the body is inlined. Without the unrolling pragmas the compilers leave the accumulators in memory. */
+ * One function for each tile height, so that all accumulators stay in registers; heights, widths
+ * and the orientation of a are constants wherever the body is inlined. Without the unrolling
+ * pragmas the compilers leave the accumulators in memory. */
 #ifndef TUB__CPU_TILE_H
 #define TUB__CPU_TILE_H
 
 #include "backend/cpu/vec.h"
 
-/* a: element (i, p) at i * lda + p, or p * lda + i in the transposed tiles. b: row p at p * ldb. start: c's first values, rows
- * lds apart (0: the same row for all, a bias); NULL: zero. */
-typedef void tile_fn(size_t k, const real *a, size_t lda, const real *b, size_t ldb, const real *start, size_t lds,
-                     real *c, size_t ldc);
+/* a: element (i, p) at i * lda + p, or p * lda + i in the transposed tiles. b: row p at p * ldb.
+ * start: c's first values, rows lds apart (0: the same row for all, a bias); NULL: zero. */
+typedef void tile_fn(size_t k, const real *a, size_t lda, const real *b, size_t ldb,
+                     const real *start, size_t lds, real *c, size_t ldc);
 
-INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, size_t lda, const real *b, size_t ldb,
-                      const real *start, size_t lds, real *c, size_t ldc)
-{
+INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, size_t lda,
+                      const real *b, size_t ldb, const real *start, size_t lds, real *c,
+                      size_t ldc) {
     vf acc[VEC_MR][VEC_NV], bv[VEC_NV];
-    const real *q[(VEC_MR + 3) / 4]; /* one pointer for four rows: the rest of the address is an index register */
+    /* One pointer for four rows: the rest of the address is an index register. */
+    const real *q[(VEC_MR + 3) / 4];
     UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vzero();
     if (start) {
-        UNROLL for (int i = 0; i < mr; i++, start += lds)
-            UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vload(start + 16 * j);
+        UNROLL for (int i = 0; i < mr; i++, start += lds) UNROLL for (int j = 0; j < nv; j++)
+            acc[i][j] = vload(start + 16 * j);
     }
     if (transposed) {
         for (size_t p = 0; p < k; p++, b += ldb, a += lda) {
@@ -42,39 +45,55 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
             UNROLL for (int i = 0; i < mr; i += 4) q[i / 4]++;
         }
     }
-    /* The pointer moves from row to row: indexing it by row made gcc spill some twenty addresses around the loop. */
-    UNROLL for (int i = 0; i < mr; i++, c += ldc) UNROLL for (int j = 0; j < nv; j++) vstore(c + 16 * j, acc[i][j]);
+    /* The pointer moves from row to row: indexing it by row made gcc spill some twenty addresses
+     * around the loop. */
+    UNROLL for (int i = 0; i < mr; i++, c += ldc) UNROLL for (int j = 0; j < nv; j++)
+        vstore(c + 16 * j, acc[i][j]);
 }
 
-#define TILE_(mr, nv, tr) \
-    static void tile_##mr##_##nv##_##tr(size_t k, const real *a, size_t lda, const real *b, size_t ldb, \
-                                        const real *start, size_t lds, real *c, size_t ldc) \
-    { \
-        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc); \
+#define TILE_(mr, nv, tr)                                                                          \
+    static void tile_##mr##_##nv##_##tr(size_t k, const real *a, size_t lda, const real *b,        \
+                                        size_t ldb, const real *start, size_t lds, real *c,        \
+                                        size_t ldc) {                                              \
+        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc);                              \
     }
 #define TILE_NAME_(mr, nv, tr) tile_##mr##_##nv##_##tr,
 #if VEC_MR == 14
-#define TILE_ROWS_(F, nv, tr) F(1, nv, tr) F(2, nv, tr) F(3, nv, tr) F(4, nv, tr) F(5, nv, tr) F(6, nv, tr) \
-    F(7, nv, tr) F(8, nv, tr) F(9, nv, tr) F(10, nv, tr) F(11, nv, tr) F(12, nv, tr) F(13, nv, tr) F(14, nv, tr)
+#define TILE_ROWS_(F, nv, tr)                                                                      \
+    F(1, nv, tr)                                                                                   \
+    F(2, nv, tr)                                                                                   \
+    F(3, nv, tr)                                                                                   \
+    F(4, nv, tr)                                                                                   \
+    F(5, nv, tr) F(6, nv, tr) F(7, nv, tr) F(8, nv, tr) F(9, nv, tr) F(10, nv, tr) F(11, nv, tr)   \
+        F(12, nv, tr) F(13, nv, tr) F(14, nv, tr)
 #elif VEC_MR == 6
-#define TILE_ROWS_(F, nv, tr) F(1, nv, tr) F(2, nv, tr) F(3, nv, tr) F(4, nv, tr) F(5, nv, tr) F(6, nv, tr)
+#define TILE_ROWS_(F, nv, tr)                                                                      \
+    F(1, nv, tr) F(2, nv, tr) F(3, nv, tr) F(4, nv, tr) F(5, nv, tr) F(6, nv, tr)
 #else
 #define TILE_ROWS_(F, nv, tr) F(1, nv, tr) F(2, nv, tr)
 #endif
 
-/* DEFINE_TILES(0) makes the tiles for row-major a, DEFINE_TILES(1) those for transposed a: tiles_0[nv - 1][rows - 1]. */
+/* DEFINE_TILES(0) makes the tiles for row-major a, DEFINE_TILES(1) those for transposed a:
+ * tiles_0[nv - 1][rows - 1]. */
 #if VEC_NV == 2
-#define DEFINE_TILES(tr) \
-    TILE_ROWS_(TILE_, 1, tr) TILE_ROWS_(TILE_, 2, tr) \
-    static tile_fn *const tiles_##tr[2][VEC_MR] = { { TILE_ROWS_(TILE_NAME_, 1, tr) }, { TILE_ROWS_(TILE_NAME_, 2, tr) } };
+#define DEFINE_TILES(tr)                                                                           \
+    TILE_ROWS_(TILE_, 1, tr)                                                                       \
+    TILE_ROWS_(TILE_, 2, tr)                                                                       \
+    static tile_fn *const tiles_##tr[2][VEC_MR] = {{TILE_ROWS_(TILE_NAME_, 1, tr)},                \
+                                                   {TILE_ROWS_(TILE_NAME_, 2, tr)}};
 #else
-#define DEFINE_TILES(tr) \
-    TILE_ROWS_(TILE_, 1, tr) \
-    static tile_fn *const tiles_##tr[1][VEC_MR] = { { TILE_ROWS_(TILE_NAME_, 1, tr) } };
+#define DEFINE_TILES(tr)                                                                           \
+    TILE_ROWS_(TILE_, 1, tr)                                                                       \
+    static tile_fn *const tiles_##tr[1][VEC_MR] = {{TILE_ROWS_(TILE_NAME_, 1, tr)}};
 #endif
 
-/* Rows are shared out evenly among tiles: 27 is 14 + 13. Tile t of n rows begins at tile_begin(n, t). */
-INLINE size_t tile_count(size_t n) { return (n + VEC_MR - 1) / VEC_MR; }
-INLINE size_t tile_begin(size_t n, size_t t) { return n * t / tile_count(n); }
+/* Rows are shared out evenly among tiles: 27 is 14 + 13. Tile t of n rows begins at tile_begin(n,
+ * t). */
+INLINE size_t tile_count(size_t n) {
+    return (n + VEC_MR - 1) / VEC_MR;
+}
+INLINE size_t tile_begin(size_t n, size_t t) {
+    return n * t / tile_count(n);
+}
 
 #endif

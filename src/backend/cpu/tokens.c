@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From clips to token rows and from token rows to one row per sample: cutting, class token, positions, pooling. */
+/* From clips to token rows and from token rows to one row per sample: cutting, class token,
+ * positions, pooling. */
 #include "backend/cpu/entries.h"
 #include "backend/cpu/vec.h"
 
-/* The samples' element type to real. A table for the 256 values of a byte: the rounding of x / 255 is part of the definition. */
+/* The samples' element type to real. A table for the 256 values of a byte: the rounding of x / 255
+ * is part of the definition. */
 typedef struct source {
     tub_dtype dtype;
     const void *data;
     real scale[256];
 } source;
 
-static void source_open(source *s, tub_dtype dtype, const void *data, bool multiply)
-{
+static void source_open(source *s, tub_dtype dtype, const void *data, bool multiply) {
     s->dtype = dtype;
     s->data = data;
     for (int i = 0; i < 256; i++) {
@@ -19,8 +20,7 @@ static void source_open(source *s, tub_dtype dtype, const void *data, bool multi
     }
 }
 
-static void source_read(const source *s, size_t at, size_t n, real *out)
-{
+static void source_read(const source *s, size_t at, size_t n, real *out) {
     if (s->dtype == TUB_U8) {
         const unsigned char *p = (const unsigned char *)s->data + at;
         for (size_t i = 0; i < n; i++) {
@@ -39,27 +39,27 @@ static void source_read(const source *s, size_t at, size_t n, real *out)
     }
 }
 
-/* Calls with every line of voxels that lies side by side in a tubelet: its place in the clip and in the tubelet's row. */
+/* Calls with every line of voxels that lies side by side in a tubelet: its place in the clip and in
+ * the tubelet's row. */
 typedef struct place {
     size_t t, y, x; /* tubelet's position in the grid */
 } place;
 
-static size_t line_voxel(const tub__geometry *g, const place *p, size_t dt, size_t dy)
-{
-    const size_t t = p->t * g->stride[0] + dt, y = p->y * g->stride[1] + dy, x = p->x * g->stride[2];
+static size_t line_voxel(const tub__geometry *g, const place *p, size_t dt, size_t dy) {
+    const size_t t = p->t * g->stride[0] + dt, y = p->y * g->stride[1] + dy,
+                 x = p->x * g->stride[2];
     return ((t * g->height + y) * g->width + x) * g->channels;
 }
 
-static place place_of(const tub__geometry *g, size_t token)
-{
+static place place_of(const tub__geometry *g, size_t token) {
     const size_t plane = g->grid[1] * g->grid[2];
-    return (place){ token / plane, token % plane / g->grid[2], token % g->grid[2] };
+    return (place){token / plane, token % plane / g->grid[2], token % g->grid[2]};
 }
 
-void KERNEL(cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply, tub__mat rows, size_t sample0,
-                 size_t sample1)
-{
-    const size_t tokens = tub__geometry_tokens(g), line = g->kernel[2] * g->channels, voxels = tub__geometry_voxels(g);
+void KERNEL(cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply,
+                 tub__mat rows, size_t sample0, size_t sample1) {
+    const size_t tokens = tub__geometry_tokens(g), line = g->kernel[2] * g->channels,
+                 voxels = tub__geometry_voxels(g);
     source s;
     source_open(&s, dtype, x, multiply);
     for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
@@ -75,9 +75,10 @@ void KERNEL(cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool mu
 }
 
 /* Tubelets may overlap: a voxel's sum runs over them in token order. */
-void KERNEL(cut_backward)(const tub__geometry *g, tub__mat drows, void *dx_, size_t sample0, size_t sample1)
-{
-    const size_t tokens = tub__geometry_tokens(g), line = g->kernel[2] * g->channels, voxels = tub__geometry_voxels(g);
+void KERNEL(cut_backward)(const tub__geometry *g, tub__mat drows, void *dx_, size_t sample0,
+                          size_t sample1) {
+    const size_t tokens = tub__geometry_tokens(g), line = g->kernel[2] * g->channels,
+                 voxels = tub__geometry_voxels(g);
     real *dx = dx_;
     memset(dx + sample0 * voxels, 0, (sample1 - sample0) * voxels * sizeof *dx);
     for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
@@ -94,8 +95,8 @@ void KERNEL(cut_backward)(const tub__geometry *g, tub__mat drows, void *dx_, siz
     }
 }
 
-void KERNEL(prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0, size_t sample1)
-{
+void KERNEL(prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0,
+                     size_t sample1) {
     const size_t tokens = position.rows;
     for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
         const size_t t = n % tokens;
@@ -108,8 +109,8 @@ void KERNEL(prepend)(tub__mat x, const void *token, tub__mat position, tub__mat 
     }
 }
 
-void KERNEL(prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t sample1, size_t samples)
-{
+void KERNEL(prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t sample1,
+                              size_t samples) {
     const size_t tokens = dx.rows / samples;
     for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
         const real *from = row_of(dy, n / tokens * (tokens + 1) + n % tokens + 1);
@@ -121,8 +122,8 @@ void KERNEL(prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t s
 }
 
 /* Sixteen columns of one row, summed over samples: chains of four, then the balanced tree. */
-static void sum_column(size_t samples, const tub__mat *x, size_t step, size_t row, size_t col, real *out)
-{
+static void sum_column(size_t samples, const tub__mat *x, size_t step, size_t row, size_t col,
+                       real *out) {
     vf level[TREE_LEVELS], total = vzero();
     size_t group = 0;
     for (size_t s = 0; s < samples; s += 4, group++) {
@@ -146,8 +147,7 @@ static void sum_column(size_t samples, const tub__mat *x, size_t step, size_t ro
     vstore(out + col, total);
 }
 
-void KERNEL(sum_samples)(size_t samples, tub__mat x, tub__mat sum, size_t row0, size_t row1)
-{
+void KERNEL(sum_samples)(size_t samples, tub__mat x, tub__mat sum, size_t row0, size_t row1) {
     for (size_t r = row0; r < row1; r++) {
         for (size_t c = 0; c < tub__padded(sum.cols); c += 16) {
             sum_column(samples, &x, sum.rows, r, c, row_of(sum, r));
@@ -155,8 +155,8 @@ void KERNEL(sum_samples)(size_t samples, tub__mat x, tub__mat sum, size_t row0, 
     }
 }
 
-void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0, size_t sample1)
-{
+void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0,
+                  size_t sample1) {
     const size_t tokens = x.rows / samples, used = kind == TUB_POOL_MEAN ? tokens : 1;
     const vf divisor = vset1((real)used);
     for (size_t s = sample0; s < sample1; s++) {
@@ -170,8 +170,8 @@ void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size
     }
 }
 
-void KERNEL(pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx, size_t sample0, size_t sample1)
-{
+void KERNEL(pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx,
+                           size_t sample0, size_t sample1) {
     const size_t tokens = dx.rows / samples;
     const vf divisor = vset1(kind == TUB_POOL_MEAN ? (real)tokens : 1);
     for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Optimiser steps over slabs. The formulas are in backend.h; scalars arrive in double and are rounded once. */
+/* Optimiser steps over slabs. The formulas are in backend.h; scalars arrive in double and are
+ * rounded once. */
 #include "backend/cpu/entries.h"
 #include "backend/cpu/vec.h"
 
@@ -7,20 +8,18 @@ typedef struct scalars {
     vf rate, c1, c2, epsilon, v_scale, momentum, gradient_scale, decay;
 } scalars;
 
-static scalars scalars_of(const tub__update *u)
-{
-    return (scalars){ .rate = vset1((real)u->rate),
-                      .c1 = vset1((real)(1 - u->beta1)),
-                      .c2 = vset1((real)(1 - u->beta2)),
-                      .epsilon = vset1((real)u->epsilon),
-                      .v_scale = vset1((real)u->v_scale),
-                      .momentum = vset1((real)u->momentum),
-                      .gradient_scale = vset1((real)u->gradient_scale) };
+static scalars scalars_of(const tub__update *u) {
+    return (scalars){.rate = vset1((real)u->rate),
+                     .c1 = vset1((real)(1 - u->beta1)),
+                     .c2 = vset1((real)(1 - u->beta2)),
+                     .epsilon = vset1((real)u->epsilon),
+                     .v_scale = vset1((real)u->v_scale),
+                     .momentum = vset1((real)u->momentum),
+                     .gradient_scale = vset1((real)u->gradient_scale)};
 }
 
 /* The weight after m and v have taken the gradient in; kind is a constant where this is inlined. */
-INLINE vf adam(tub__update_kind kind, const scalars *s, vf w, vf g, real *m, real *v)
-{
+INLINE vf adam(tub__update_kind kind, const scalars *s, vf w, vf g, real *m, real *v) {
     vf m1 = vload(m), v1 = vload(v);
     m1 = vadd(m1, vmul(vsub(g, m1), s->c1));
     v1 = vadd(v1, vmul(vsub(vmul(g, g), v1), s->c2));
@@ -33,8 +32,7 @@ INLINE vf adam(tub__update_kind kind, const scalars *s, vf w, vf g, real *m, rea
     return vsub(w, vdiv(vmul(m1, s->rate), vadd(root, s->epsilon)));
 }
 
-INLINE vf sgd(tub__update_kind kind, const scalars *s, vf w, vf g, real *m)
-{
+INLINE vf sgd(tub__update_kind kind, const scalars *s, vf w, vf g, real *m) {
     vf m1 = vmul(s->momentum, vload(m));
     if (kind == TUB__SGD_KERAS) {
         m1 = vsub(m1, vmul(s->rate, g));
@@ -46,8 +44,8 @@ INLINE vf sgd(tub__update_kind kind, const scalars *s, vf w, vf g, real *m)
     return vsub(w, vmul(s->rate, m1));
 }
 
-INLINE void run(tub__update_kind kind, const tub__update *u, const scalars *s, bool decay, size_t begin, size_t end)
-{
+INLINE void run(tub__update_kind kind, const tub__update *u, const scalars *s, bool decay,
+                size_t begin, size_t end) {
     real *w = u->w, *m = u->m, *v = u->v;
     const real *g = u->g;
     const bool scaled = u->gradient_scale != 1;
@@ -64,18 +62,24 @@ INLINE void run(tub__update_kind kind, const tub__update *u, const scalars *s, b
     }
 }
 
-static void segment(const tub__update *u, const scalars *s, bool decay, size_t begin, size_t end)
-{
+static void segment(const tub__update *u, const scalars *s, bool decay, size_t begin, size_t end) {
     switch (u->kind) {
-    case TUB__ADAM_KERAS: run(TUB__ADAM_KERAS, u, s, decay, begin, end); break;
-    case TUB__ADAM_PYTORCH: run(TUB__ADAM_PYTORCH, u, s, decay, begin, end); break;
-    case TUB__SGD_KERAS: run(TUB__SGD_KERAS, u, s, decay, begin, end); break;
-    case TUB__SGD_PYTORCH: run(TUB__SGD_PYTORCH, u, s, decay, begin, end); break;
+    case TUB__ADAM_KERAS:
+        run(TUB__ADAM_KERAS, u, s, decay, begin, end);
+        break;
+    case TUB__ADAM_PYTORCH:
+        run(TUB__ADAM_PYTORCH, u, s, decay, begin, end);
+        break;
+    case TUB__SGD_KERAS:
+        run(TUB__SGD_KERAS, u, s, decay, begin, end);
+        break;
+    case TUB__SGD_PYTORCH:
+        run(TUB__SGD_PYTORCH, u, s, decay, begin, end);
+        break;
     }
 }
 
-void KERNEL(update)(const tub__update *u, size_t begin, size_t end)
-{
+void KERNEL(update)(const tub__update *u, size_t begin, size_t end) {
     scalars s = scalars_of(u);
     for (size_t i = 0; i < u->segment_count; i++) {
         const tub__segment *g = &u->segments[i];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sixteen float lanes in two 256-bit registers. Needs -mavx2 -mfma. The meaning of each function is in vec_portable.h. */
+/* Sixteen float lanes in two 256-bit registers. Needs -mavx2 -mfma. The meaning of each function is
+ * in vec_portable.h. */
 #ifndef TUB__CPU_VEC_AVX2_H
 #define TUB__CPU_VEC_AVX2_H
 
@@ -10,6 +11,8 @@
 
 #include "backend/cpu/inline.h"
 
+/* One line a function, to be read side by side with the other headers. */
+/* clang-format off */
 #define VEC_NAME avx2
 #define VEC_MR 6 /* 6 x 2 accumulators, 2 for B and 1-2 broadcasts: 16 registers */
 #define VEC_NV 1
@@ -114,5 +117,7 @@ INLINE vm vuge(vu a, uint32_t b)
     return (vm){ _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.l, t), a.l)),
                  _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.h, t), a.h)) };
 }
+
+/* clang-format on */
 
 #endif

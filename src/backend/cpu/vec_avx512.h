@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sixteen float lanes in one 512-bit register. Needs -mavx512f -mavx512dq -mfma. The meaning of each function is in vec_portable.h. */
+/* Sixteen float lanes in one 512-bit register. Needs -mavx512f -mavx512dq -mfma. The meaning of
+ * each function is in vec_portable.h. */
 #ifndef TUB__CPU_VEC_AVX512_H
 #define TUB__CPU_VEC_AVX512_H
 
@@ -10,6 +11,8 @@
 
 #include "backend/cpu/inline.h"
 
+/* One line a function, to be read side by side with the other headers. */
+/* clang-format off */
 #define VEC_NAME avx512
 #define VEC_MR 14 /* 14 x 2 accumulators, 2 for B and 1-2 broadcasts: 32 registers */
 #define VEC_NV 2
@@ -74,5 +77,7 @@ INLINE void vumul(uint32_t a, vu b, vu *high, vu *low)
     *low = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
 }
 INLINE vm vuge(vu a, uint32_t b) { return _mm512_cmpge_epu32_mask(a, _mm512_set1_epi32((int)b)); }
+
+/* clang-format on */
 
 #endif

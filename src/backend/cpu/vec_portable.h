@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sixteen lanes as a plain array: the definition that the other vector headers must match bit for bit.
+/* Sixteen lanes as a plain array: the definition that the other vector headers must match bit for
+ * bit.
  *
- * Needs IEEE 754 float and double, round to nearest, and -ffp-contract=off. With VEC_REAL_IS_DOUBLE the lanes are doubles: the checking build. */
+ * Needs IEEE 754 float and double, round to nearest, and -ffp-contract=off. With VEC_REAL_IS_DOUBLE
+ * the lanes are doubles: the checking build. */
 #ifndef TUB__CPU_VEC_PORTABLE_H
 #define TUB__CPU_VEC_PORTABLE_H
 
@@ -21,6 +23,8 @@ typedef float real;
 #define VEC_MR 2
 #define VEC_NV 1
 
+/* One line a function, to be read side by side with the other headers. */
+/* clang-format off */
 #define LANES_ for (int i = 0; i < 16; i++)
 typedef struct { real x[16]; } vf;
 typedef struct { int32_t x[16]; } vm;  /* 0 or -1 */
@@ -95,5 +99,7 @@ INLINE void vumul(uint32_t a, vu b, vu *high, vu *low)
     }
 }
 INLINE vm vuge(vu a, uint32_t b) { vm r; LANES_ r.x[i] = -(a.x[i] >= b); return r; }
+
+/* clang-format on */
 
 #endif

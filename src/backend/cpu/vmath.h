@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Elementary functions over sixteen lanes: one polynomial each, the same operations in the same order in every build.
+/* Elementary functions over sixteen lanes: one polynomial each, the same operations in the same
+ * order in every build.
  *
- * Coefficients are minimax fits in float; tests/kernels/test_math.c measures the errors (exp 1.0 ulp, tanh 1.3, erf 1.1). In the
- * double checking build the C library stands in, because the polynomials are made for float. */
+ * Coefficients are minimax fits in float; tests/kernels/test_math.c measures the errors (exp 1.0
+ * ulp, tanh 1.3, erf 1.1). In the double checking build the C library stands in, because the
+ * polynomials are made for float. */
 #ifndef TUB__CPU_VMATH_H
 #define TUB__CPU_VMATH_H
 
@@ -10,17 +12,26 @@
 
 #ifdef VEC_REAL_IS_DOUBLE
 
-#define LIBM1_(name, expression) \
-    INLINE vf name(vf a) { vf r; LANES_ { double x = a.x[i]; r.x[i] = (expression); } return r; }
+#define LIBM1_(name, expression)                                                                   \
+    INLINE vf name(vf a) {                                                                         \
+        vf r;                                                                                      \
+        LANES_ {                                                                                   \
+            double x = a.x[i];                                                                     \
+            r.x[i] = (expression);                                                                 \
+        }                                                                                          \
+        return r;                                                                                  \
+    }
 LIBM1_(vexp, exp(x))
 LIBM1_(vtanh, tanh(x))
 LIBM1_(verf, erf(x))
 LIBM1_(vgelu_erf, x * 0.5 * erfc(-x * 0.70710678118654752440))
-LIBM1_(vgelu_erf_grad, 0.5 * erfc(-x * 0.70710678118654752440) + x * 0.39894228040143267794 * exp(-0.5 * x * x))
+LIBM1_(vgelu_erf_grad,
+       0.5 * erfc(-x * 0.70710678118654752440) + x * 0.39894228040143267794 * exp(-0.5 * x * x))
 #define GELU_U_ (0.79788456080286535588 * (x + 0.044715 * x * x * x))
 LIBM1_(vgelu_tanh, 0.5 * x * (1 + tanh(GELU_U_)))
-LIBM1_(vgelu_tanh_grad, 0.5 * (1 + tanh(GELU_U_))
-       + 0.5 * x * (1 - tanh(GELU_U_) * tanh(GELU_U_)) * 0.79788456080286535588 * (1 + 3 * 0.044715 * x * x))
+LIBM1_(vgelu_tanh_grad, 0.5 * (1 + tanh(GELU_U_)) + 0.5 * x * (1 - tanh(GELU_U_) * tanh(GELU_U_)) *
+                                                        0.79788456080286535588 *
+                                                        (1 + 3 * 0.044715 * x * x))
 
 #else
 
@@ -30,12 +41,13 @@ INLINE vf poly_(vf x, int n, const float *c) /* c[0] + c[1] x + … by Horner */
     UNROLL for (int i = n - 2; i >= 0; i--) r = vfma(r, x, vset1(c[i]));
     return r;
 }
-#define POLY(x, ...) poly_(x, sizeof((float[]){ __VA_ARGS__ }) / sizeof(float), (const float[]){ __VA_ARGS__ })
+#define POLY(x, ...)                                                                               \
+    poly_(x, sizeof((float[]){__VA_ARGS__}) / sizeof(float), (const float[]){__VA_ARGS__})
 
 /* The variable is the second operand of vmax and vmin: a NaN passes through. */
-INLINE vf vexp(vf x)
-{
-    const vf magic = vset1(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number, half to even */
+INLINE vf vexp(vf x) {
+    const vf magic =
+        vset1(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number, half to even */
     x = vmin(vset1(90.0f), vmax(vset1(-105.0f), x));
     vf n = vsub(vfma(x, vset1(1.44269504f), magic), magic);
     vf r = vfma(n, vset1(-0.693359375f), x);
@@ -44,8 +56,7 @@ INLINE vf vexp(vf x)
     return vscale(vadd(vfma(q, vmul(r, r), r), vset1(1.0f)), n);
 }
 
-INLINE vf vtanh(vf x)
-{
+INLINE vf vtanh(vf x) {
     vf a = vabs(x), z = vmul(x, x);
     vf q = POLY(z, -0.333332807f, 0.133314416f, -0.0537397154f, 0.020639088f, -0.00570498733f);
     vf small = vfma(vmul(x, z), q, x);
@@ -54,37 +65,36 @@ INLINE vf vtanh(vf x)
     return vsign(vsel(vlt(a, vset1(0.625f)), small, big), x); /* also tanh(-0) = -0 */
 }
 
-INLINE vf verf(vf x)
-{
+INLINE vf verf(vf x) {
     vf a = vabs(x), z = vmul(x, x), t = vmin(vset1(4.0f), a);
-    vf q = POLY(z, 0.128379166f, -0.376126319f, 0.112836875f, -0.0268589426f, 0.00519990688f, -0.00081300165f,
-                8.31678772e-05f);
-    vf l = POLY(t, -1.12863708f, -0.635198057f, -0.106159039f, 0.0236945562f, -0.00361033669f, 0.000314856763f,
-                -1.04329711e-05f);
+    vf q = POLY(z, 0.128379166f, -0.376126319f, 0.112836875f, -0.0268589426f, 0.00519990688f,
+                -0.00081300165f, 8.31678772e-05f);
+    vf l = POLY(t, -1.12863708f, -0.635198057f, -0.106159039f, 0.0236945562f, -0.00361033669f,
+                0.000314856763f, -1.04329711e-05f);
     vf big = vsub(vset1(1.0f), vexp(vmul(t, l)));
     return vsel(vlt(a, vset1(0.921875f)), vfma(q, x, x), vsign(big, x));
 }
 
-/* Half the complementary error function of |x| / sqrt 2: the normal distribution's tail; 0 beyond 6. */
-INLINE vf tail_(vf x)
-{
+/* Half the complementary error function of |x| / sqrt 2: the normal distribution's tail; 0
+ * beyond 6. */
+INLINE vf tail_(vf x) {
     vf a = vabs(x), t = vmin(vset1(6.0f), a);
-    vf l = POLY(t, -0.797885001f, -0.318304271f, -0.0363598578f, 0.00483207311f, -1.78500468e-05f, -0.000180698727f,
-                4.65598532e-05f, -5.68775886e-06f, 2.89136779e-07f);
+    vf l = POLY(t, -0.797885001f, -0.318304271f, -0.0363598578f, 0.00483207311f, -1.78500468e-05f,
+                -0.000180698727f, 4.65598532e-05f, -5.68775886e-06f, 2.89136779e-07f);
     vf e = vmul(vset1(0.5f), vexp(vmul(t, l)));
     return vsel(vlt(vset1(6.0f), a), vset1(0.0f), e);
 }
 
-INLINE vf clamp20_(vf x) { return vmin(vset1(20.0f), vmax(vset1(-20.0f), x)); }
+INLINE vf clamp20_(vf x) {
+    return vmin(vset1(20.0f), vmax(vset1(-20.0f), x));
+}
 
-INLINE vf vgelu_erf(vf x)
-{
+INLINE vf vgelu_erf(vf x) {
     vf y = vmul(clamp20_(x), tail_(x)); /* clamp: not infinity times zero */
     return vsel(vlt(x, vset1(0.0f)), y, vsub(x, y));
 }
 
-INLINE vf vgelu_erf_grad(vf x)
-{
+INLINE vf vgelu_erf_grad(vf x) {
     x = clamp20_(x);
     vf t = tail_(x), p = vsel(vlt(x, vset1(0.0f)), t, vsub(vset1(1.0f), t));
     vf d = vexp(vmul(vmul(x, x), vset1(-0.5f)));
@@ -100,21 +110,22 @@ INLINE vf vgelu_tanh(vf x) /* x / (1 + exp(-2u)) is x (1 + tanh u) / 2 */
     return vdiv(vmax(vset1(-20.0f), x), vadd(vset1(1.0f), vexp(z)));
 }
 
-INLINE vf vgelu_tanh_grad(vf x)
-{
+INLINE vf vgelu_tanh_grad(vf x) {
     x = clamp20_(x);
     vf x2 = vmul(x, x);
     vf z = vmul(x, vfma(x2, vset1(-GELU_B), vset1(-GELU_A)));
     vf d = vmul(x, vfma(x2, vset1(3 * GELU_B), vset1(GELU_A)));
-    vf e = vexp(vsub(vset1(0.0f), vabs(z))), s = vdiv(vset1(1.0f), vadd(vset1(1.0f), e)), t = vmul(e, s);
-    return vfma(vmul(d, s), t, vsel(vlt(x, vset1(0.0f)), t, s)); /* s t: no cancellation where either is near 1 */
+    vf e = vexp(vsub(vset1(0.0f), vabs(z))), s = vdiv(vset1(1.0f), vadd(vset1(1.0f), e)),
+       t = vmul(e, s);
+    return vfma(vmul(d, s), t,
+                vsel(vlt(x, vset1(0.0f)), t, s)); /* s t: no cancellation where either is near 1 */
 }
 
 #endif
 
-/* exp of the first n lanes, zero in the others. Not exp(-infinity) there: results that underflow cost a microcode assist each. */
-INLINE vf vexp_first(vf x, size_t n)
-{
+/* exp of the first n lanes, zero in the others. Not exp(-infinity) there: results that underflow
+ * cost a microcode assist each. */
+INLINE vf vexp_first(vf x, size_t n) {
     if (n >= 16) {
         return vexp(x);
     }
@@ -122,9 +133,9 @@ INLINE vf vexp_first(vf x, size_t n)
     return vsel(first, vexp(vsel(first, x, vzero())), vzero());
 }
 
-/* Philox 4x32-10 on sixteen counters at once: counter word 0 is first + lane, the others are equal. */
-INLINE void vphilox(const uint32_t key[2], uint32_t first, const uint32_t rest[3], vu out[4])
-{
+/* Philox 4x32-10 on sixteen counters at once: counter word 0 is first + lane, the others are equal.
+ */
+INLINE void vphilox(const uint32_t key[2], uint32_t first, const uint32_t rest[3], vu out[4]) {
     vu a = vulanes(first), b = vuset1(rest[0]), c = vuset1(rest[1]), d = vuset1(rest[2]);
     uint32_t k0 = key[0], k1 = key[1];
     UNROLL for (int round = 0; round < 10; round++) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The gradient of a weight and its bias: x^T dy, chained within groups of rows, groups added in the balanced tree.
+/* The gradient of a weight and its bias: x^T dy, chained within groups of rows, groups added in the
+ * balanced tree.
  *
- * A task is one panel of 32 columns times a chunk of a few tiles of k. Its part of dy is packed once per group into scratch (rows of dy
- * lie far apart, which costs cache conflicts), the tiles' partial sums of the tree wait in scratch too, so they stay in L1. */
+ * A task is one panel of 32 columns times a chunk of a few tiles of k. Its part of dy is packed
+ * once per group into scratch (rows of dy lie far apart, which costs cache conflicts), the tiles'
+ * partial sums of the tree wait in scratch too, so they stay in L1. */
 #include "backend/cpu/entries.h"
 #include "backend/cpu/tile.h"
 
@@ -10,13 +12,16 @@ DEFINE_TILES(1)
 
 enum { WIDTH = 16 * VEC_NV, TILE_SIZE = VEC_MR * TUB__PANEL };
 
-static size_t chunk_begin(size_t k, size_t chunk, size_t chunks) { return tile_count(k) * chunk / chunks; }
+static size_t chunk_begin(size_t k, size_t chunk, size_t chunks) {
+    return tile_count(k) * chunk / chunks;
+}
 
-size_t KERNEL(dw_chunks)(size_t k) { return (tile_count(k) + TUB__K_DW_TILES - 1) / TUB__K_DW_TILES; }
+size_t KERNEL(dw_chunks)(size_t k) {
+    return (tile_count(k) + TUB__K_DW_TILES - 1) / TUB__K_DW_TILES;
+}
 
 /* Adds a finished group's sums into the tree kept in levels[level][size]; sums is destroyed. */
-static void tree_push(real *levels, size_t stride, size_t size, size_t group, real *sums)
-{
+static void tree_push(real *levels, size_t stride, size_t size, size_t group, real *sums) {
     const int rise = tree_rise(group);
     for (int level = 0; level < rise; level++) {
         for (size_t i = 0; i < size; i += 16) {
@@ -28,9 +33,9 @@ static void tree_push(real *levels, size_t stride, size_t size, size_t group, re
     }
 }
 
-/* The tree's total after `groups` groups: the waiting sums, smallest first, each as the right operand. */
-static void tree_total(const real *levels, size_t stride, size_t size, size_t groups, real *out)
-{
+/* The tree's total after `groups` groups: the waiting sums, smallest first, each as the right
+ * operand. */
+static void tree_total(const real *levels, size_t stride, size_t size, size_t groups, real *out) {
     int level = __builtin_ctzll(groups);
     for (size_t i = 0; i < size; i += 16) {
         vf t = vload(levels + (size_t)level * stride + i);
@@ -44,8 +49,7 @@ static void tree_total(const real *levels, size_t stride, size_t size, size_t gr
 }
 
 /* Copies rows of one panel of dy together; sums them into bias where given. */
-static void pack_rows(const real *dy, size_t ldy, size_t rows, real *packed, real *bias)
-{
+static void pack_rows(const real *dy, size_t ldy, size_t rows, real *packed, real *bias) {
     vf b0 = vzero(), b1 = vzero();
     if (bias) {
         b0 = vload(bias), b1 = vload(bias + 16);
@@ -66,15 +70,15 @@ typedef struct task {
 } task;
 
 typedef struct work {
-    real *packed;  /* [TUB__K_GROUP_BLOCK][32] */
-    real *sums;    /* [TUB__K_DW_TILES][VEC_MR][32]: the group's sums */
-    real *levels;  /* [TREE_LEVELS][TUB__K_DW_TILES][VEC_MR][32] */
-    real *bias;    /* [1 + TREE_LEVELS][32] */
+    real *packed; /* [TUB__K_GROUP_BLOCK][32] */
+    real *sums;   /* [TUB__K_DW_TILES][VEC_MR][32]: the group's sums */
+    real *levels; /* [TREE_LEVELS][TUB__K_DW_TILES][VEC_MR][32] */
+    real *bias;   /* [1 + TREE_LEVELS][32] */
 } work;
 
-/* One group: its rows in blocks that fit the packed buffer, the chains continued from block to block. */
-static void group_sums(const tub__k_dw *p, const task *t, const work *w, size_t row, size_t end)
-{
+/* One group: its rows in blocks that fit the packed buffer, the chains continued from block to
+ * block. */
+static void group_sums(const tub__k_dw *p, const task *t, const work *w, size_t row, size_t end) {
     for (size_t r = row; r < end; r += TUB__K_GROUP_BLOCK) {
         const size_t rows = end - r < TUB__K_GROUP_BLOCK ? end - r : TUB__K_GROUP_BLOCK;
         const real *dy = (const real *)p->dy + r * p->ldy + t->panel * TUB__PANEL;
@@ -84,15 +88,14 @@ static void group_sums(const tub__k_dw *p, const task *t, const work *w, size_t 
             const real *x = (const real *)p->x + r * p->ldx + k0;
             for (size_t j = 0; j < TUB__PANEL; j += WIDTH) {
                 real *c = w->sums + (i - t->tile0) * TILE_SIZE + j;
-                tiles_1[VEC_NV - 1][n - 1](rows, x, p->ldx, w->packed + j, TUB__PANEL, r > row ? c : NULL, TUB__PANEL,
-                                           c, TUB__PANEL);
+                tiles_1[VEC_NV - 1][n - 1](rows, x, p->ldx, w->packed + j, TUB__PANEL,
+                                           r > row ? c : NULL, TUB__PANEL, c, TUB__PANEL);
             }
         }
     }
 }
 
-static void run_task(const tub__k_dw *p, const task *t, const work *w)
-{
+static void run_task(const tub__k_dw *p, const task *t, const work *w) {
     const size_t tiles = t->tile1 - t->tile0, stride = TUB__K_DW_TILES * TILE_SIZE;
     size_t group = 0;
     for (size_t row = 0; row < p->rows; row += p->group_rows, group++) {
@@ -101,41 +104,42 @@ static void run_task(const tub__k_dw *p, const task *t, const work *w)
         group_sums(p, t, w, row, end);
         for (size_t i = 0; i < tiles; i++) {
             const size_t n = tile_begin(p->k, t->tile0 + i + 1) - tile_begin(p->k, t->tile0 + i);
-            tree_push(w->levels + i * TILE_SIZE, stride, n * TUB__PANEL, group, w->sums + i * TILE_SIZE);
+            tree_push(w->levels + i * TILE_SIZE, stride, n * TUB__PANEL, group,
+                      w->sums + i * TILE_SIZE);
         }
         if (t->bias) {
             tree_push(w->bias + TUB__PANEL, TUB__PANEL, TUB__PANEL, group, w->bias);
         }
     }
     for (size_t i = 0; i < tiles; i++) {
-        const size_t k0 = tile_begin(p->k, t->tile0 + i), n = tile_begin(p->k, t->tile0 + i + 1) - k0;
+        const size_t k0 = tile_begin(p->k, t->tile0 + i),
+                     n = tile_begin(p->k, t->tile0 + i + 1) - k0;
         tree_total(w->levels + i * TILE_SIZE, stride, n * TUB__PANEL, group,
                    (real *)p->dw + (t->panel * p->k + k0) * TUB__PANEL);
     }
     if (t->bias) {
-        tree_total(w->bias + TUB__PANEL, TUB__PANEL, TUB__PANEL, group, (real *)p->dbias + t->panel * TUB__PANEL);
+        tree_total(w->bias + TUB__PANEL, TUB__PANEL, TUB__PANEL, group,
+                   (real *)p->dbias + t->panel * TUB__PANEL);
     }
 }
 
-void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch)
-{
-    work w = { .packed = scratch };
+void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch) {
+    work w = {.packed = scratch};
     w.sums = w.packed + TUB__K_GROUP_BLOCK * TUB__PANEL;
     w.bias = w.sums + TUB__K_DW_TILES * TILE_SIZE;
     w.levels = w.bias + (1 + TREE_LEVELS) * TUB__PANEL;
     const size_t chunks = KERNEL(dw_chunks)(p->k);
     for (size_t i = task0; i < task1; i++) {
         const size_t chunk = i % chunks;
-        const task t = { .panel = i / chunks,
-                         .tile0 = chunk_begin(p->k, chunk, chunks),
-                         .tile1 = chunk_begin(p->k, chunk + 1, chunks),
-                         .bias = p->dbias && chunk == 0 };
+        const task t = {.panel = i / chunks,
+                        .tile0 = chunk_begin(p->k, chunk, chunks),
+                        .tile1 = chunk_begin(p->k, chunk + 1, chunks),
+                        .bias = p->dbias && chunk == 0};
         run_task(p, &t, &w);
     }
 }
 
-void KERNEL(tree)(void *partial_, size_t groups, size_t stride, size_t width, void *out_)
-{
+void KERNEL(tree)(void *partial_, size_t groups, size_t stride, size_t width, void *out_) {
     real *partial = partial_, *out = out_;
     for (size_t step = 1; step < groups; step *= 2) {
         for (size_t g = 0; g + step < groups; g += 2 * step) {
