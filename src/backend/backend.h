@@ -44,19 +44,19 @@ typedef struct tub__linear {
     tub__weight w;    /* [K, N] */
     const void *bias; /* [padded N], or NULL */
     tub__activation activation;
-    tub__mat pre;      /* [M, N]: x W + b kept for the backward pass; data NULL: not kept */
+    tub__mat slope;    /* [M, N]: activation'(x W + b), kept for the backward pass; data NULL: not
+                          kept. The one buffer whose padding is not zero: it meets zeros only */
     tub__mat residual; /* data NULL: none; row r of y gets row r % residual.rows; may be y itself
                           when rows are equal */
-    tub__mat y;        /* [M, N]; may be pre when activation is TUB__LINEAR */
+    tub__mat y;        /* [M, N]; not x */
 } tub__linear;
 
-/* dx = (dy W^T) * activation'(pre). */
+/* dx = (dy W^T) * slope. */
 typedef struct tub__linear_dx {
-    tub__mat dy;                /* [M, N] */
-    tub__weight wt;             /* W^T as a weight: rows N, cols K */
-    tub__activation activation; /* of the layer before, applied to pre; TUB__LINEAR: none */
-    tub__mat pre;               /* [M, K], with an activation only */
-    tub__mat dx;                /* [M, K] */
+    tub__mat dy;    /* [M, N] */
+    tub__weight wt; /* W^T as a weight: rows N, cols K */
+    tub__mat slope; /* [M, K] of the activation that made x; data NULL: none */
+    tub__mat dx;    /* [M, K] */
 } tub__linear_dx;
 
 /* dW = x^T dy and db = column sums of dy. Rows are chained within groups of group_rows (the last
@@ -204,9 +204,8 @@ struct tub__backend_ops {
     void (*norm_backward)(tub__backend *be, const tub__norm_backward *op);
     void (*attention)(tub__backend *be, const tub__attention *op);
     void (*attention_backward)(tub__backend *be, const tub__attention_backward *op);
-    /* dz = dy * activation'(z). */
-    void (*activation_backward)(tub__backend *be, tub__activation kind, tub__mat dy, tub__mat z,
-                                tub__mat dz);
+    /* z = x * y, element by element. */
+    void (*multiply)(tub__backend *be, tub__mat x, tub__mat y, tub__mat z);
     void (*softmax)(tub__backend *be, tub__mat logits, tub__mat probabilities);
     void (*loss)(tub__backend *be, const tub__loss *op);
 

@@ -117,9 +117,9 @@ static void block_activations(const plan *p, tub__block *b, const tub__block *be
     b->attention.o = p->training ? take_mat(p, m, width) : b->normed1;
     b->middle = p->training ? take_mat(p, m, width) : b->x;
     b->normed2 = p->training ? take_mat(p, m, width) : b->normed1;
-    b->mlp.pre = take_training(p, m, (size_t)c->mlp);
+    b->mlp.hidden_slope = take_training(p, m, (size_t)c->mlp);
     b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
-    b->mlp.out = c->mlp_output_gelu ? take_training(p, m, width) : TUB__NO_MAT;
+    b->mlp.output_slope = c->mlp_output_gelu ? take_training(p, m, width) : TUB__NO_MAT;
     b->attention.stats = p->training ? take_vector(p, p->rows * (size_t)c->heads * 2) : NULL;
 }
 

@@ -53,10 +53,10 @@ void tub__attention_layer_backward(const tub__call *call, const tub__attention_l
                                         .dk = tub__columns(call->be, dqkv, step, layer->width),
                                         .dv = tub__columns(call->be, dqkv, 2 * step, layer->width)};
     tub__dense_gradients(call, &layer->out, op.forward.o, dy);
-    tub__dense_backward(call, &layer->out, dy, TUB__LINEAR, TUB__NO_MAT, op.d_o);
+    tub__dense_backward(call, &layer->out, dy, TUB__NO_MAT, op.d_o);
     call->be->ops->attention_backward(call->be, &op);
     tub__dense_gradients(call, &layer->qkv, x, dqkv);
-    tub__dense_backward(call, &layer->qkv, dqkv, TUB__LINEAR, TUB__NO_MAT, dx);
+    tub__dense_backward(call, &layer->qkv, dqkv, TUB__NO_MAT, dx);
 }
 
 void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,

@@ -3,12 +3,12 @@
 #include "nn/nn.h"
 
 void tub__dense_forward(const tub__call *call, const tub__dense *layer, tub__mat x,
-                        tub__activation activation, tub__mat pre, tub__mat residual, tub__mat y) {
+                        tub__activation activation, tub__mat slope, tub__mat residual, tub__mat y) {
     const tub__linear op = {.x = x,
                             .w = layer->w,
                             .bias = layer->bias,
                             .activation = activation,
-                            .pre = pre,
+                            .slope = slope,
                             .residual = residual,
                             .y = y};
     call->be->ops->linear(call->be, &op);
@@ -24,9 +24,8 @@ void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__m
 }
 
 void tub__dense_backward(const tub__call *call, const tub__dense *layer, tub__mat dy,
-                         tub__activation activation, tub__mat pre, tub__mat dx) {
-    const tub__linear_dx op = {
-        .dy = dy, .wt = layer->wt, .activation = activation, .pre = pre, .dx = dx};
+                         tub__mat slope, tub__mat dx) {
+    const tub__linear_dx op = {.dy = dy, .wt = layer->wt, .slope = slope, .dx = dx};
     call->be->ops->linear_dx(call->be, &op);
 }
 

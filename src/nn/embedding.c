@@ -31,7 +31,7 @@ void tub__embedding_backward(const tub__call *call, const tub__embedding *layer,
     tub__dense_gradients(call, &layer->projection, tub__first_rows(layer->rows, count), dbare);
     if (layer->dinput) {
         const tub__mat drows = tub__first_rows(layer->drows, count);
-        tub__dense_backward(call, &layer->projection, dbare, TUB__LINEAR, TUB__NO_MAT, drows);
+        tub__dense_backward(call, &layer->projection, dbare, TUB__NO_MAT, drows);
         ops->cut_backward(call->be, &layer->geometry, call->samples, drows, layer->dinput);
     }
 }

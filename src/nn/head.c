@@ -17,7 +17,7 @@ void tub__head_backward(const tub__call *call, const tub__head *layer, tub__mat 
     const tub__mat dpooled = tub__first_rows(layer->dpooled, call->samples);
     const tub__mat dnormed = tub__first_rows(layer->dnormed, x.rows);
     tub__dense_gradients(call, &layer->classifier, pooled, dlogits);
-    tub__dense_backward(call, &layer->classifier, dlogits, TUB__LINEAR, TUB__NO_MAT, dpooled);
+    tub__dense_backward(call, &layer->classifier, dlogits, TUB__NO_MAT, dpooled);
     call->be->ops->pool_backward(call->be, layer->pooling, call->samples, dpooled, dnormed);
     tub__layer_norm_backward(call, &layer->norm, x, dnormed, false, dx);
 }

@@ -5,29 +5,30 @@
 void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat residual,
                       tub__mat y) {
     const tub__mat hidden = tub__first_rows(layer->hidden, x.rows);
-    const tub__mat pre = call->training ? tub__first_rows(layer->pre, x.rows) : TUB__NO_MAT;
-    const tub__mat out = call->training && layer->output_activation
-                             ? tub__first_rows(layer->out, x.rows)
-                             : TUB__NO_MAT;
-    tub__dense_forward(call, &layer->first, x, layer->activation, pre, TUB__NO_MAT, hidden);
+    tub__mat hidden_slope = TUB__NO_MAT, output_slope = TUB__NO_MAT;
+    if (call->training) {
+        hidden_slope = tub__first_rows(layer->hidden_slope, x.rows);
+        output_slope = tub__first_rows(layer->output_slope, x.rows);
+    }
+    tub__dense_forward(call, &layer->first, x, layer->activation, hidden_slope, TUB__NO_MAT,
+                       hidden);
     tub__dense_forward(call, &layer->second, hidden,
-                       layer->output_activation ? layer->activation : TUB__LINEAR, out, residual,
-                       y);
+                       layer->output_activation ? layer->activation : TUB__LINEAR, output_slope,
+                       residual, y);
 }
 
 void tub__mlp_backward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat dy,
                        tub__mat dx) {
-    const tub__mat hidden = tub__first_rows(layer->hidden, x.rows),
-                   dhidden = tub__first_rows(layer->dhidden, x.rows);
+    const tub__mat hidden = tub__first_rows(layer->hidden, x.rows);
+    const tub__mat dhidden = tub__first_rows(layer->dhidden, x.rows);
     tub__mat dout = dy;
     if (layer->output_activation) {
         dout = tub__first_rows(layer->dout, x.rows);
-        call->be->ops->activation_backward(call->be, layer->activation, dy,
-                                           tub__first_rows(layer->out, x.rows), dout);
+        call->be->ops->multiply(call->be, dy, tub__first_rows(layer->output_slope, x.rows), dout);
     }
     tub__dense_gradients(call, &layer->second, hidden, dout);
-    tub__dense_backward(call, &layer->second, dout, layer->activation,
-                        tub__first_rows(layer->pre, x.rows), dhidden);
+    tub__dense_backward(call, &layer->second, dout, tub__first_rows(layer->hidden_slope, x.rows),
+                        dhidden);
     tub__dense_gradients(call, &layer->first, x, dhidden);
-    tub__dense_backward(call, &layer->first, dhidden, TUB__LINEAR, TUB__NO_MAT, dx);
+    tub__dense_backward(call, &layer->first, dhidden, TUB__NO_MAT, dx);
 }

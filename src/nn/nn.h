@@ -41,12 +41,12 @@ typedef struct tub__dense {
 } tub__dense;
 
 void tub__dense_forward(const tub__call *call, const tub__dense *layer, tub__mat x,
-                        tub__activation activation, tub__mat pre, tub__mat residual, tub__mat y);
+                        tub__activation activation, tub__mat slope, tub__mat residual, tub__mat y);
 /* Gradients of W and b from x and dy. */
 void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__mat x, tub__mat dy);
-/* dx = dy W^T, times the slope of the activation that made x from pre. */
+/* dx = dy W^T, times the slope of the activation that made x (TUB__NO_MAT: none). */
 void tub__dense_backward(const tub__call *call, const tub__dense *layer, tub__mat dy,
-                         tub__activation activation, tub__mat pre, tub__mat dx);
+                         tub__mat slope, tub__mat dx);
 /* Refreshes wt from w. */
 void tub__dense_transpose(tub__backend *be, const tub__dense *layer);
 
@@ -101,8 +101,10 @@ typedef struct tub__mlp {
     tub__dense first, second;
     tub__activation activation;
     bool output_activation;
-    tub__mat pre, hidden, out; /* [M, F] x 2, [M, D]: kept; out only with output_activation */
-    tub__mat dhidden, dout;    /* scratch of backward */
+    tub__mat hidden;                     /* [M, F], kept */
+    tub__mat hidden_slope, output_slope; /* [M, F], [M, D]: kept; the second only with
+                                            output_activation */
+    tub__mat dhidden, dout;              /* scratch of backward */
 } tub__mlp;
 
 void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat residual,

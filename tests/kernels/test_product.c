@@ -20,24 +20,26 @@ static float weight_at(const tub__weight *w, size_t k, size_t n) {
 /* All the ways that a product can end. */
 typedef struct ending {
     tub__activation activation;
-    bool derivative, bias, pre, residual;
+    bool multiply, bias, slope, residual;
 } ending;
 
 static const ending endings[] = {
     {TUB__LINEAR, false, false, false, false},  {TUB__LINEAR, false, true, false, true},
-    {TUB__GELU_TANH, false, true, true, false}, {TUB__GELU_ERF, false, true, true, true},
-    {TUB__GELU_TANH, false, true, false, true}, {TUB__GELU_TANH, true, false, true, false},
-    {TUB__GELU_ERF, true, false, true, false},
+    {TUB__LINEAR, true, false, true, false},    {TUB__GELU_TANH, false, true, false, false},
+    {TUB__GELU_TANH, false, true, true, false}, {TUB__GELU_TANH, false, true, false, true},
+    {TUB__GELU_TANH, false, false, true, true}, {TUB__GELU_ERF, false, true, false, false},
+    {TUB__GELU_ERF, false, true, true, false},  {TUB__GELU_ERF, false, false, false, true},
+    {TUB__GELU_ERF, false, true, true, true},
 };
 
 typedef struct operands {
-    tub__mat x, residual, start;
+    tub__mat x, residual, factor;
     tub__weight w;
     float *bias;
 } operands;
 
 static void run_product(const struct tub__kernels *k, const operands *o, const ending *e,
-                        size_t split, tub__mat *pre, tub__mat *y) {
+                        size_t split, tub__mat *slope, tub__mat *y) {
     const tub__k_product p = {.a = o->x.data,
                               .lda = o->x.ld,
                               .k = o->w.rows,
@@ -46,9 +48,9 @@ static void run_product(const struct tub__kernels *k, const operands *o, const e
                               .c = y->data,
                               .ldc = y->ld,
                               .activation = e->activation,
-                              .derivative = e->derivative,
-                              .pre = e->pre ? pre->data : NULL,
-                              .ldpre = pre->ld,
+                              .multiply = e->multiply,
+                              .slope = e->slope ? slope->data : NULL,
+                              .ldslope = slope->ld,
                               .residual = e->residual ? o->residual.data : NULL,
                               .ldres = o->residual.ld,
                               .residual_rows = o->residual.rows};
@@ -59,15 +61,31 @@ static void run_product(const struct tub__kernels *k, const operands *o, const e
     }
 }
 
-/* A plain linear product is the chain that the C library's fmaf gives. */
-static void check_chain(const operands *o, const tub__mat *y) {
-    for (int t = 0; t < 100; t++) {
-        const size_t r = random_bits() % o->x.rows, n = random_bits() % o->w.cols;
-        float s = 0;
-        for (size_t k = 0; k < o->w.rows; k++) {
-            s = fmaf(at(&o->x, r, k), weight_at(&o->w, k, n), s);
-        }
-        assert_int_equal(bits_of(s), bits_of(at(y, r, n)));
+static float chain(const operands *o, size_t r, size_t n, bool bias) {
+    float s = bias ? o->bias[n] : 0;
+    for (size_t k = 0; k < o->w.rows; k++) {
+        s = fmaf(at(&o->x, r, k), weight_at(&o->w, k, n), s);
+    }
+    return s;
+}
+
+/* What the element functions themselves give for the chain that the C library's fmaf gives. */
+static void check_element(const struct tub__kernels *k, const operands *o, const ending *e,
+                          const tub__mat *slope, const tub__mat *y, size_t r, size_t n) {
+    const bool erf = e->activation == TUB__GELU_ERF;
+    float v = chain(o, r, n, e->bias), d = 1;
+    if (e->multiply) {
+        v *= at(&o->factor, r, n);
+    } else if (e->activation != TUB__LINEAR) {
+        k->math(erf ? TUB__K_GELU_ERF_GRAD : TUB__K_GELU_TANH_GRAD, 1, &v, &d);
+        k->math(erf ? TUB__K_GELU_ERF : TUB__K_GELU_TANH, 1, &v, &v);
+    }
+    if (e->residual) {
+        v += at(&o->residual, r % o->residual.rows, n);
+    }
+    assert_int_equal(bits_of(v), bits_of(at(y, r, n)));
+    if (e->slope && !e->multiply) {
+        assert_int_equal(bits_of(d), bits_of(at(slope, r, n)));
     }
 }
 
@@ -76,31 +94,32 @@ static void check_product(size_t m, size_t k, size_t n) {
     const int count = kernel_sets(sets);
     operands o = {.x = new_mat(m, k, 0, 1),
                   .residual = new_mat(m > 3 ? 3 : 1, n, 32, 1),
-                  .start = new_mat(m, n, 0, 3),
+                  .factor = new_mat(m, n, 0, 3),
                   .w = new_weight(k, n),
                   .bias = new_floats(tub__padded(n))};
     fill(o.bias, n, 1);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        tub__mat first = {0}, first_pre = {0};
+        tub__mat first = {0}, first_slope = {0};
         for (int s = 0; s < count; s++) {
-            tub__mat y = new_mat(m, n, 32, 0), pre = new_mat(m, n, 0, 0);
-            memcpy(pre.data, o.start.data, m * pre.ld * sizeof(float));
-            run_product(sets[s], &o, &endings[i], (size_t)s * m / 3, &pre, &y);
+            tub__mat y = new_mat(m, n, 32, 0), slope = new_mat(m, n, 0, 0);
+            memcpy(slope.data, o.factor.data, m * slope.ld * sizeof(float));
+            run_product(sets[s], &o, &endings[i], (size_t)s * m / 3, &slope, &y);
             assert_zero_padding("product", &y);
+            for (int t = 0; t < 60; t++) {
+                check_element(sets[s], &o, &endings[i], &slope, &y, random_bits() % m,
+                              random_bits() % n);
+            }
             if (s == 0) {
-                first = y, first_pre = pre;
-                if (i == 0) {
-                    check_chain(&o, &y);
-                }
+                first = y, first_slope = slope;
                 continue;
             }
             assert_same_mat("product", sets[s]->name, &first, &y);
-            assert_same_mat("product's pre", sets[s]->name, &first_pre, &pre);
-            free(y.data), free(pre.data);
+            assert_same_mat("slope", sets[s]->name, &first_slope, &slope);
+            free(y.data), free(slope.data);
         }
-        free(first.data), free(first_pre.data);
+        free(first.data), free(first_slope.data);
     }
-    free(o.x.data), free(o.residual.data), free(o.start.data), free(o.w.data), free(o.bias);
+    free(o.x.data), free(o.residual.data), free(o.factor.data), free(o.w.data), free(o.bias);
 }
 
 static void test_product(void **state) {

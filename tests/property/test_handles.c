@@ -145,13 +145,13 @@ static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tu
 static void linear(tub__backend *be, const tub__linear *op) {
     assert_int_equal(op->x.cols, op->w.rows);
     assert_int_equal(op->x.rows, op->y.rows);
-    inside_mat(be, op->x), inside_mat(be, op->pre), inside_mat(be, op->residual),
+    inside_mat(be, op->x), inside_mat(be, op->slope), inside_mat(be, op->residual),
         inside_mat(be, op->y);
     inside_weight(be, op->w);
 }
 static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
     assert_int_equal(op->dy.rows, op->dx.rows);
-    inside_mat(be, op->dy), inside_mat(be, op->pre), inside_mat(be, op->dx),
+    inside_mat(be, op->dy), inside_mat(be, op->slope), inside_mat(be, op->dx),
         inside_weight(be, op->wt);
 }
 static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
@@ -179,10 +179,8 @@ static void attention_backward(tub__backend *be, const tub__attention_backward *
     attention(be, &op->forward);
     inside_mat(be, op->d_o), inside_mat(be, op->dq), inside_mat(be, op->dk), inside_mat(be, op->dv);
 }
-static void activation_backward(tub__backend *be, tub__activation kind, tub__mat dy, tub__mat z,
-                                tub__mat dz) {
-    (void)kind;
-    inside_mat(be, dy), inside_mat(be, z), inside_mat(be, dz);
+static void multiply(tub__backend *be, tub__mat x, tub__mat y, tub__mat z) {
+    inside_mat(be, x), inside_mat(be, y), inside_mat(be, z);
 }
 static void softmax(tub__backend *be, tub__mat logits, tub__mat p) {
     inside_mat(be, logits), inside_mat(be, p);
@@ -215,7 +213,7 @@ static const struct tub__backend_ops shut_ops = {
     .norm_backward = norm_backward,
     .attention = attention,
     .attention_backward = attention_backward,
-    .activation_backward = activation_backward,
+    .multiply = multiply,
     .softmax = softmax,
     .loss = loss,
 };

@@ -18,9 +18,10 @@ typedef struct tub__k_product {
     void *c;
     size_t ldc;
     tub__activation activation;
-    bool derivative; /* c = product * activation'(pre) instead of activation(product) */
-    void *pre;       /* derivative: read; else written with the product when not NULL */
-    size_t ldpre;
+    void *slope; /* NULL, or where activation'(a w + bias) goes; with multiply: what the product is
+                    multiplied by */
+    size_t ldslope;
+    bool multiply;
     const void *residual; /* added last; row r takes row r % residual_rows */
     size_t ldres, residual_rows;
 } tub__k_product;
@@ -80,8 +81,7 @@ struct tub__kernels {
     void (*pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx,
                           size_t sample0, size_t sample1);
 
-    void (*activation_backward)(tub__activation kind, tub__mat dy, tub__mat z, tub__mat dz,
-                                size_t row0, size_t row1);
+    void (*multiply)(tub__mat x, tub__mat y, tub__mat z, size_t row0, size_t row1);
     void (*softmax)(tub__mat logits, tub__mat probabilities, size_t row0, size_t row1);
     void (*loss)(const tub__loss *op, size_t row0, size_t row1);
     void (*add)(void *to, const void *from, size_t begin, size_t end);

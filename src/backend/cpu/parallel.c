@@ -60,8 +60,8 @@ static void linear(tub__backend *be, const tub__linear *op) {
                           .c = op->y.data,
                           .ldc = op->y.ld,
                           .activation = op->activation,
-                          .pre = op->pre.data,
-                          .ldpre = op->pre.ld,
+                          .slope = op->slope.data,
+                          .ldslope = op->slope.ld,
                           .residual = op->residual.data,
                           .ldres = op->residual.ld,
                           .residual_rows = op->residual.rows},
@@ -77,10 +77,9 @@ static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
                           .w = op->wt.data,
                           .c = op->dx.data,
                           .ldc = op->dx.ld,
-                          .activation = op->activation,
-                          .derivative = true,
-                          .pre = op->activation == TUB__LINEAR ? NULL : op->pre.data,
-                          .ldpre = op->pre.ld},
+                          .slope = op->slope.data,
+                          .ldslope = op->slope.ld,
+                          .multiply = op->slope.data != NULL},
                     .rows = op->dy.rows,
                     .panels = tub__padded(op->wt.cols) / TUB__PANEL};
     product(be, &p);
@@ -166,20 +165,18 @@ static void attention_backward(tub__backend *be, const tub__attention_backward *
     run(be, attention_backward_part, op, units(&op->forward));
 }
 
-typedef struct activation_op {
-    tub__activation kind;
-    tub__mat dy, z, dz;
-} activation_op;
+typedef struct multiply_op {
+    tub__mat x, y, z;
+} multiply_op;
 
-static void activation_backward_part(void *argument, int worker, int workers) {
-    SHARE(activation_op);
-    r->k->activation_backward(op->kind, op->dy, op->z, op->dz, begin, end);
+static void multiply_part(void *argument, int worker, int workers) {
+    SHARE(multiply_op);
+    r->k->multiply(op->x, op->y, op->z, begin, end);
 }
 
-static void activation_backward(tub__backend *be, tub__activation kind, tub__mat dy, tub__mat z,
-                                tub__mat dz) {
-    const activation_op op = {kind, dy, z, dz};
-    run(be, activation_backward_part, &op, dy.rows);
+static void multiply(tub__backend *be, tub__mat x, tub__mat y, tub__mat z) {
+    const multiply_op op = {x, y, z};
+    run(be, multiply_part, &op, x.rows);
 }
 
 /* ---- tokens ---- */
@@ -340,7 +337,7 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops) {
     ops->norm_backward = norm_backward;
     ops->attention = attention;
     ops->attention_backward = attention_backward;
-    ops->activation_backward = activation_backward;
+    ops->multiply = multiply;
     ops->softmax = softmax;
     ops->loss = loss;
     ops->add = add;

@@ -12,63 +12,74 @@ enum {
     ROW_BLOCK = 224 /* rows of a that stay in L2 while the panels of w pass by */
 };
 
-INLINE vf activate(tub__activation kind, vf x) {
-    return kind == TUB__GELU_TANH ? vgelu_tanh(x) : kind == TUB__GELU_ERF ? vgelu_erf(x) : x;
-}
-INLINE vf slope(tub__activation kind, vf x) {
-    return kind == TUB__GELU_TANH  ? vgelu_tanh_grad(x)
-           : kind == TUB__GELU_ERF ? vgelu_erf_grad(x)
-                                   : vset1(1);
+INLINE vf activate(tub__activation kind, vf x, vf *slope) {
+    return kind == TUB__GELU_TANH ? vgelu_tanh(x, slope) : vgelu_erf(x, slope);
 }
 
-/* From the tile's sums in t (rows WIDTH apart) to rows of c at row, column col. One function per
- * activation: no branch in the loop. */
-INLINE void finish_body(tub__activation kind, int derivative, const tub__k_product *p, size_t row,
-                        size_t rows, size_t col, const real *t) {
+/* What is done to the tile's sums: constants where finish_body is inlined, so no branch is in the
+ * loop. */
+typedef struct ending {
+    tub__activation kind;
+    bool multiply, slope, residual;
+} ending;
+
+/* From the tile's sums in t (rows WIDTH apart) to rows of c at row, column col. */
+INLINE void finish_body(ending e, const tub__k_product *p, size_t row, size_t rows, size_t col,
+                        const real *t) {
     for (size_t r = row; r < row + rows; r++, t += WIDTH) {
-        real *c = (real *)p->c + r * p->ldc + col,
-             *pre = p->pre ? (real *)p->pre + r * p->ldpre + col : NULL;
-        const real *add =
-            p->residual ? (const real *)p->residual + r % p->residual_rows * p->ldres + col : NULL;
+        real *c = (real *)p->c + r * p->ldc + col;
+        real *slope = e.multiply || e.slope ? (real *)p->slope + r * p->ldslope + col : NULL;
+        const real *add = NULL;
+        if (e.residual) {
+            add = (const real *)p->residual + r % p->residual_rows * p->ldres + col;
+        }
         UNROLL for (int j = 0; j < WIDTH; j += 16) {
             vf v = vload(t + j);
-            if (derivative) {
-                v = vmul(v, slope(kind, vload(pre + j)));
-            } else {
-                if (pre) {
-                    vstore(pre + j, v);
+            if (e.multiply) {
+                v = vmul(v, vload(slope + j));
+            } else if (e.kind != TUB__LINEAR) {
+                vf d;
+                v = activate(e.kind, v, e.slope ? &d : NULL);
+                if (e.slope) {
+                    vstore(slope + j, d);
                 }
-                v = activate(kind, v);
             }
-            if (add) {
-                v = vadd(v, vload(add + j));
-            }
-            vstore(c + j, v);
+            vstore(c + j, e.residual ? vadd(v, vload(add + j)) : v);
         }
     }
 }
 
-#define FINISH_(name, kind, derivative)                                                            \
-    static __attribute__((noinline)) void name(const tub__k_product *p, size_t row, size_t rows,   \
-                                               size_t col, const real *t) {                        \
-        finish_body(kind, derivative, p, row, rows, col, t);                                       \
-    }
-FINISH_(finish_plain, TUB__LINEAR, 0)
-FINISH_(finish_tanh, TUB__GELU_TANH, 0)
-FINISH_(finish_erf, TUB__GELU_ERF, 0)
-FINISH_(finish_tanh_slope, TUB__GELU_TANH, 1)
-FINISH_(finish_erf_slope, TUB__GELU_ERF, 1)
-
 typedef void finish_fn(const tub__k_product *p, size_t row, size_t rows, size_t col, const real *t);
 
+#define FINISH_(name, ...)                                                                         \
+    static __attribute__((noinline)) void name(const tub__k_product *p, size_t row, size_t rows,   \
+                                               size_t col, const real *t) {                        \
+        finish_body((ending){__VA_ARGS__}, p, row, rows, col, t);                                  \
+    }
+FINISH_(finish_residual, TUB__LINEAR, false, false, true)
+FINISH_(finish_multiply, TUB__LINEAR, true, false, false)
+FINISH_(finish_tanh, TUB__GELU_TANH, false, false, false)
+FINISH_(finish_tanh_residual, TUB__GELU_TANH, false, false, true)
+FINISH_(finish_tanh_slope, TUB__GELU_TANH, false, true, false)
+FINISH_(finish_tanh_slope_residual, TUB__GELU_TANH, false, true, true)
+FINISH_(finish_erf, TUB__GELU_ERF, false, false, false)
+FINISH_(finish_erf_residual, TUB__GELU_ERF, false, false, true)
+FINISH_(finish_erf_slope, TUB__GELU_ERF, false, true, false)
+FINISH_(finish_erf_slope_residual, TUB__GELU_ERF, false, true, true)
+
+/* NULL: the tile can write its sums straight to c. */
 static finish_fn *choose_finish(const tub__k_product *p) {
+    static finish_fn *const activations[2][2][2] = {
+        {{finish_tanh, finish_tanh_residual}, {finish_tanh_slope, finish_tanh_slope_residual}},
+        {{finish_erf, finish_erf_residual}, {finish_erf_slope, finish_erf_slope_residual}},
+    };
+    if (p->multiply) {
+        return finish_multiply;
+    }
     if (p->activation == TUB__LINEAR) {
-        return p->pre || p->residual ? finish_plain : NULL;
+        return p->residual ? finish_residual : NULL;
     }
-    if (p->activation == TUB__GELU_TANH) {
-        return p->derivative ? finish_tanh_slope : finish_tanh;
-    }
-    return p->derivative ? finish_erf_slope : finish_erf;
+    return activations[p->activation == TUB__GELU_ERF][p->slope != NULL][p->residual != NULL];
 }
 
 static void block(const tub__k_product *p, finish_fn *finish, size_t row, size_t rows, size_t col) {

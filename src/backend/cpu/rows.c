@@ -4,21 +4,13 @@
 #include "backend/cpu/vmath.h"
 #include "base/scalar.h"
 
-#define SLOPE_ROWS_(function)                                                                      \
-    for (size_t r = row0; r < row1; r++) {                                                         \
-        const real *d = row_of(dy, r), *x = row_of(z, r);                                          \
-        real *out = row_of(dz, r);                                                                 \
-        for (size_t c = 0; c < tub__padded(dz.cols); c += 16) {                                    \
-            vstore(out + c, vmul(vload(d + c), function(vload(x + c))));                           \
-        }                                                                                          \
-    }
-
-void KERNEL(activation_backward)(tub__activation kind, tub__mat dy, tub__mat z, tub__mat dz,
-                                 size_t row0, size_t row1) {
-    if (kind == TUB__GELU_TANH) {
-        SLOPE_ROWS_(vgelu_tanh_grad)
-    } else {
-        SLOPE_ROWS_(vgelu_erf_grad)
+void KERNEL(multiply)(tub__mat x, tub__mat y, tub__mat z, size_t row0, size_t row1) {
+    for (size_t r = row0; r < row1; r++) {
+        const real *a = row_of(x, r), *b = row_of(y, r);
+        real *out = row_of(z, r);
+        for (size_t c = 0; c < tub__padded(z.cols); c += 16) {
+            vstore(out + c, vmul(vload(a + c), vload(b + c)));
+        }
     }
 }
 

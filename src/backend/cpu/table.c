@@ -3,6 +3,26 @@
 #include "backend/cpu/entries.h"
 #include "backend/cpu/vmath.h"
 
+static vf tanh_slope(vf x) {
+    vf slope;
+    (void)vgelu_tanh(x, &slope);
+    return slope;
+}
+
+static vf erf_slope(vf x) {
+    vf slope;
+    (void)vgelu_erf(x, &slope);
+    return slope;
+}
+
+static vf tanh_alone(vf x) {
+    return vgelu_tanh(x, NULL);
+}
+
+static vf erf_alone(vf x) {
+    return vgelu_erf(x, NULL);
+}
+
 #define ROWS_(f)                                                                                   \
     {                                                                                              \
         size_t i = 0;                                                                              \
@@ -24,13 +44,13 @@ static void math(int which, size_t n, const void *x_, void *y_) {
     case TUB__K_ERF:
         ROWS_(verf)
     case TUB__K_GELU_TANH:
-        ROWS_(vgelu_tanh)
+        ROWS_(tanh_alone)
     case TUB__K_GELU_ERF:
-        ROWS_(vgelu_erf)
+        ROWS_(erf_alone)
     case TUB__K_GELU_TANH_GRAD:
-        ROWS_(vgelu_tanh_grad)
+        ROWS_(tanh_slope)
     case TUB__K_GELU_ERF_GRAD:
-        ROWS_(vgelu_erf_grad)
+        ROWS_(erf_slope)
     default:
         break;
     }
@@ -82,7 +102,7 @@ const struct tub__kernels CAT3(tub__kernels_, VEC_NAME, ) = {
     .sum_samples = KERNEL(sum_samples),
     .pool = KERNEL(pool),
     .pool_backward = KERNEL(pool_backward),
-    .activation_backward = KERNEL(activation_backward),
+    .multiply = KERNEL(multiply),
     .softmax = KERNEL(softmax),
     .loss = KERNEL(loss),
     .add = KERNEL(add),

@@ -24,14 +24,30 @@
 LIBM1_(vexp, exp(x))
 LIBM1_(vtanh, tanh(x))
 LIBM1_(verf, erf(x))
-LIBM1_(vgelu_erf, x * 0.5 * erfc(-x * 0.70710678118654752440))
-LIBM1_(vgelu_erf_grad,
-       0.5 * erfc(-x * 0.70710678118654752440) + x * 0.39894228040143267794 * exp(-0.5 * x * x))
-#define GELU_U_ (0.79788456080286535588 * (x + 0.044715 * x * x * x))
-LIBM1_(vgelu_tanh, 0.5 * x * (1 + tanh(GELU_U_)))
-LIBM1_(vgelu_tanh_grad, 0.5 * (1 + tanh(GELU_U_)) + 0.5 * x * (1 - tanh(GELU_U_) * tanh(GELU_U_)) *
-                                                        0.79788456080286535588 *
-                                                        (1 + 3 * 0.044715 * x * x))
+/* gelu(x) = x P(x), and its slope into *slope where that is not NULL. */
+INLINE vf vgelu_erf(vf x, vf *slope) {
+    vf r;
+    LANES_ {
+        const double v = x.x[i], p = 0.5 * erfc(-v * 0.70710678118654752440);
+        r.x[i] = v * p;
+        if (slope) {
+            slope->x[i] = p + v * 0.39894228040143267794 * exp(-0.5 * v * v);
+        }
+    }
+    return r;
+}
+INLINE vf vgelu_tanh(vf x, vf *slope) {
+    const double c = 0.79788456080286535588; /* sqrt(2 / pi) */
+    vf r;
+    LANES_ {
+        const double v = x.x[i], t = tanh(c * (v + 0.044715 * v * v * v));
+        r.x[i] = 0.5 * v * (1 + t);
+        if (slope) {
+            slope->x[i] = 0.5 * (1 + t) + 0.5 * v * (1 - t * t) * c * (1 + 3 * 0.044715 * v * v);
+        }
+    }
+    return r;
+}
 
 #else
 
@@ -89,36 +105,36 @@ INLINE vf clamp20_(vf x) {
     return vmin(vset1(20.0f), vmax(vset1(-20.0f), x));
 }
 
-INLINE vf vgelu_erf(vf x) {
-    vf y = vmul(clamp20_(x), tail_(x)); /* clamp: not infinity times zero */
-    return vsel(vlt(x, vset1(0.0f)), y, vsub(x, y));
-}
-
-INLINE vf vgelu_erf_grad(vf x) {
-    x = clamp20_(x);
-    vf t = tail_(x), p = vsel(vlt(x, vset1(0.0f)), t, vsub(vset1(1.0f), t));
-    vf d = vexp(vmul(vmul(x, x), vset1(-0.5f)));
-    return vfma(vmul(x, vset1(0.398942280f)), d, p);
+/* GELU, and its slope into *slope where that is not NULL: both from one tail, so that a training
+ * step pays for one. */
+INLINE vf vgelu_erf(vf x, vf *slope) {
+    const vf t = tail_(x), c = clamp20_(x); /* clamped: not infinity times zero */
+    const vm negative = vlt(x, vset1(0.0f));
+    if (slope) {
+        const vf d = vexp(vmul(vmul(c, c), vset1(-0.5f)));
+        const vf p = vsel(negative, t, vsub(vset1(1.0f), t));
+        *slope = vfma(vmul(c, vset1(0.398942280f)), d, p);
+    }
+    const vf y = vmul(c, t);
+    return vsel(negative, y, vsub(x, y));
 }
 
 #define GELU_A 1.59576912f   /* 2 sqrt(2 / pi) */
 #define GELU_B 0.0713548163f /* 0.044715 times that */
 
-INLINE vf vgelu_tanh(vf x) /* x / (1 + exp(-2u)) is x (1 + tanh u) / 2 */
-{
-    vf z = vmul(x, vfma(vmul(x, x), vset1(-GELU_B), vset1(-GELU_A)));
-    return vdiv(vmax(vset1(-20.0f), x), vadd(vset1(1.0f), vexp(z)));
-}
-
-INLINE vf vgelu_tanh_grad(vf x) {
-    x = clamp20_(x);
-    vf x2 = vmul(x, x);
-    vf z = vmul(x, vfma(x2, vset1(-GELU_B), vset1(-GELU_A)));
-    vf d = vmul(x, vfma(x2, vset1(3 * GELU_B), vset1(GELU_A)));
-    vf e = vexp(vsub(vset1(0.0f), vabs(z))), s = vdiv(vset1(1.0f), vadd(vset1(1.0f), e)),
-       t = vmul(e, s);
-    return vfma(vmul(d, s), t,
-                vsel(vlt(x, vset1(0.0f)), t, s)); /* s t: no cancellation where either is near 1 */
+/* x s(z) with s(z) = 1 / (1 + exp(-z)), z = 2 sqrt(2 / pi) (x + 0.044715 x^3): the same as x (1 +
+ * tanh(z / 2)) / 2. The slope is s + x z' s (1 - s); s and 1 - s both come from exp(-|z|), so
+ * neither cancels. */
+INLINE vf vgelu_tanh(vf x, vf *slope) {
+    const vf c = clamp20_(x), square = vmul(c, c);
+    const vf z = vmul(c, vfma(square, vset1(GELU_B), vset1(GELU_A)));
+    const vf e = vexp(vsub(vset1(0.0f), vabs(z))), s = vdiv(vset1(1.0f), vadd(vset1(1.0f), e));
+    const vf t = vmul(e, s), share = vsel(vlt(x, vset1(0.0f)), t, s);
+    if (slope) {
+        const vf d = vmul(c, vfma(square, vset1(3 * GELU_B), vset1(GELU_A)));
+        *slope = vfma(vmul(d, s), t, share);
+    }
+    return vmul(vmax(vset1(-20.0f), x), share);
 }
 
 #endif
