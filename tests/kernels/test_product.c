@@ -188,9 +188,10 @@ static void check_gradient(size_t m, size_t k, size_t n, size_t group_rows) {
                              .rows = m,
                              .group_rows = group_rows,
                              .k = k,
+                             .panels = tub__padded(n) / TUB__PANEL,
                              .dw = dw.data,
                              .dbias = dbias};
-        const size_t tasks = sets[s]->dw_chunks(k) * (tub__padded(n) / TUB__PANEL);
+        const size_t tasks = sets[s]->dw_tasks(k, tub__padded(n) / TUB__PANEL);
         sets[s]->dw(&p, tasks / 2, tasks, scratch);
         sets[s]->dw(&p, 0, tasks / 2, scratch);
         for (size_t i = 0; i < k; i++) {

@@ -9,7 +9,7 @@
 
 void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
                      size_t panel1);
-size_t KERNEL(dw_chunks)(size_t k);
+size_t KERNEL(dw_tasks)(size_t k, size_t panels);
 void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
 void KERNEL(transpose)(const void *w, size_t k, size_t n, void *wt, size_t panel0, size_t panel1);
 void KERNEL(norm)(const tub__norm *op, size_t row0, size_t row1);

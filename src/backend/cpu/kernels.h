@@ -28,7 +28,7 @@ typedef struct tub__k_product {
 
 typedef struct tub__k_dw {
     const void *x, *dy;
-    size_t ldx, ldy, rows, group_rows, k;
+    size_t ldx, ldy, rows, group_rows, k, panels;
     void *dw, *dbias;
 } tub__k_dw;
 
@@ -36,10 +36,8 @@ typedef struct tub__k_dw {
 enum {
     TUB__K_KEYS = 64,     /* keys in a block of attention: part of the definition of the result */
     TUB__K_QUERIES = 256, /* queries in a block: not */
-    TUB__K_HEAD_LIMIT = 256,  /* widest head */
-    TUB__K_GROUP_BLOCK = 256, /* rows of dy packed at once */
-    TUB__K_DW_TILES = 5,      /* tiles that share a packed dy */
-    TUB__K_SCRATCH = 262144   /* reals of scratch for one worker */
+    TUB__K_HEAD_LIMIT = 256, /* widest head */
+    TUB__K_SCRATCH = 262144  /* reals of scratch for one worker */
 };
 
 struct tub__kernels {
@@ -49,8 +47,8 @@ struct tub__kernels {
 
     void (*product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
                     size_t panel1);
-    /* Tasks of a weight gradient: chunk + chunks * panel. */
-    size_t (*dw_chunks)(size_t k);
+    /* How many tasks a weight gradient falls into. */
+    size_t (*dw_tasks)(size_t k, size_t panels);
     void (*dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
     void (*transpose)(const void *w, size_t k, size_t n, void *wt, size_t panel0, size_t panel1);
 

@@ -98,10 +98,10 @@ static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
                          .rows = op->x.rows,
                          .group_rows = op->group_rows,
                          .k = op->dw.rows,
+                         .panels = tub__padded(op->dw.cols) / TUB__PANEL,
                          .dw = op->dw.data,
                          .dbias = op->dbias};
-    run(be, dw_part, &p,
-        tub__cpu_of(be)->kernels->dw_chunks(p.k) * (tub__padded(op->dw.cols) / TUB__PANEL));
+    run(be, dw_part, &p, tub__cpu_of(be)->kernels->dw_tasks(p.k, p.panels));
 }
 
 typedef struct transpose_op {

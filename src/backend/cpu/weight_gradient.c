@@ -2,22 +2,36 @@
 /* The gradient of a weight and its bias: x^T dy, chained within groups of rows, groups added in the
  * balanced tree.
  *
- * A task is one panel of 32 columns times a chunk of a few tiles of k. Its part of dy is packed
- * once per group into scratch (rows of dy lie far apart, which costs cache conflicts), the tiles'
- * partial sums of the tree wait in scratch too, so they stay in L1. */
+ * A task is a chunk of a few tiles of k times a few panels of 32 columns. Group by group its
+ * columns of x and, panel by panel, of dy are packed into scratch: in the matrices the rows lie far
+ * apart, which costs cache conflicts; packed, a group's parts stay in L1. The partial sums of the
+ * tree wait in scratch too. */
 #include "backend/cpu/entries.h"
 #include "backend/cpu/tile.h"
 
 DEFINE_TILES(1)
 
-enum { WIDTH = 16 * VEC_NV, TILE_SIZE = VEC_MR * TUB__PANEL };
+enum {
+    WIDTH = 16 * VEC_NV,
+    TILES = 5,  /* in a chunk */
+    PANELS = 4, /* in a task: packing x is shared by so many */
+    ROWS = 256, /* packed at once */
+    X_STRIDE = (TILES * VEC_MR + 15) / 16 * 16,
+    TILE_SIZE = VEC_MR * TUB__PANEL,
+    LEVEL_SIZE = TILES * PANELS * TILE_SIZE
+};
+_Static_assert(ROWS *(X_STRIDE + TUB__PANEL) + TILE_SIZE + (1 + TREE_LEVELS) * PANELS * TUB__PANEL +
+                       TREE_LEVELS * LEVEL_SIZE <=
+                   TUB__K_SCRATCH,
+               "the task's buffers fit the scratch");
 
-static size_t chunk_begin(size_t k, size_t chunk, size_t chunks) {
-    return tile_count(k) * chunk / chunks;
+/* How the work falls into tasks: every task is some neighbouring tiles of k times some panels. */
+static size_t chunks_of(size_t k) {
+    return (tile_count(k) + TILES - 1) / TILES;
 }
 
-size_t KERNEL(dw_chunks)(size_t k) {
-    return (tile_count(k) + TUB__K_DW_TILES - 1) / TUB__K_DW_TILES;
+size_t KERNEL(dw_tasks)(size_t k, size_t panels) {
+    return chunks_of(k) * ((panels + PANELS - 1) / PANELS);
 }
 
 /* Adds a finished group's sums into the tree kept in levels[level][size]; sums is destroyed. */
@@ -64,76 +78,121 @@ static void pack_rows(const real *dy, size_t ldy, size_t rows, real *packed, rea
     }
 }
 
+/* Copies `cols` columns of x together, X_STRIDE apart. */
+static void pack_columns(const real *x, size_t ldx, size_t rows, size_t cols, real *packed) {
+    for (size_t r = 0; r < rows; r++, x += ldx, packed += X_STRIDE) {
+        for (size_t c = 0; c < cols; c += 16) {
+            const bool whole = cols - c >= 16;
+            vstore(packed + c, whole ? vload(x + c) : vloadn(x + c, (int)(cols - c), vzero()));
+        }
+    }
+}
+
 typedef struct task {
-    size_t panel, tile0, tile1; /* tiles of k */
-    bool bias;                  /* this task also sums the bias */
+    size_t tile0, tile1; /* tiles of k */
+    size_t panel0, panel1;
+    bool bias; /* this task also sums the bias */
 } task;
 
 typedef struct work {
-    real *packed; /* [TUB__K_GROUP_BLOCK][32] */
-    real *sums;   /* [TUB__K_DW_TILES][VEC_MR][32]: the group's sums */
-    real *levels; /* [TREE_LEVELS][TUB__K_DW_TILES][VEC_MR][32] */
-    real *bias;   /* [1 + TREE_LEVELS][32] */
+    real *x;      /* [ROWS][X_STRIDE] */
+    real *dy;     /* [ROWS][32] */
+    real *sums;   /* [VEC_MR][32]: a tile's sums over one group */
+    real *bias;   /* [1 + TREE_LEVELS][PANELS][32]: the group's sums, then the tree */
+    real *levels; /* [TREE_LEVELS][PANELS][TILES][VEC_MR][32] */
 } work;
 
-/* One group: its rows in blocks that fit the packed buffer, the chains continued from block to
- * block. */
-static void group_sums(const tub__k_dw *p, const task *t, const work *w, size_t row, size_t end) {
-    for (size_t r = row; r < end; r += TUB__K_GROUP_BLOCK) {
-        const size_t rows = end - r < TUB__K_GROUP_BLOCK ? end - r : TUB__K_GROUP_BLOCK;
-        const real *dy = (const real *)p->dy + r * p->ldy + t->panel * TUB__PANEL;
-        pack_rows(dy, p->ldy, rows, w->packed, t->bias ? w->bias : NULL);
-        for (size_t i = t->tile0; i < t->tile1; i++) {
-            const size_t k0 = tile_begin(p->k, i), n = tile_begin(p->k, i + 1) - k0;
-            const real *x = (const real *)p->x + r * p->ldx + k0;
-            for (size_t j = 0; j < TUB__PANEL; j += WIDTH) {
-                real *c = w->sums + (i - t->tile0) * TILE_SIZE + j;
-                tiles_1[VEC_NV - 1][n - 1](rows, x, p->ldx, w->packed + j, TUB__PANEL,
-                                           r > row ? c : NULL, TUB__PANEL, c, TUB__PANEL);
+static work carve(real *scratch) {
+    work w = {.x = scratch};
+    w.dy = w.x + ROWS * X_STRIDE;
+    w.sums = w.dy + ROWS * TUB__PANEL;
+    w.bias = w.sums + TILE_SIZE;
+    w.levels = w.bias + (1 + TREE_LEVELS) * PANELS * TUB__PANEL;
+    return w;
+}
+
+/* Where the tree of a tile begins; tile and panel count from the task's first. */
+INLINE real *tree_of(const work *w, size_t tile, size_t panel) {
+    return w->levels + (panel * TILES + tile) * TILE_SIZE;
+}
+
+/* One tile over packed rows of one group, then, when the group ends with them, into its tree. A
+ * group of more than ROWS rows goes on from the sums that wait at level 0 of a tree of its own: the
+ * last level. */
+static void tile_sums(const tub__k_dw *p, const task *t, const work *w, size_t tile, size_t panel,
+                      size_t rows, bool first, bool last, size_t group) {
+    const size_t k0 = tile_begin(p->k, t->tile0 + tile),
+                 n = tile_begin(p->k, t->tile0 + tile + 1) - k0;
+    const real *x = w->x + k0 - tile_begin(p->k, t->tile0);
+    real *tree = tree_of(w, tile, panel), *open = tree + (TREE_LEVELS - 1) * LEVEL_SIZE;
+    const bool straight = last && tree_rise(group) == 0; /* nothing to add: the sums are level 0 */
+    real *c = straight ? tree : last ? w->sums : open;
+    for (size_t j = 0; j < TUB__PANEL; j += WIDTH) {
+        tiles_1[VEC_NV - 1][n - 1](rows, x, X_STRIDE, w->dy + j, TUB__PANEL,
+                                   first ? NULL : open + j, TUB__PANEL, c + j, TUB__PANEL);
+    }
+    if (last && !straight) {
+        tree_push(tree, LEVEL_SIZE, n * TUB__PANEL, group, w->sums);
+    }
+}
+
+static void group_sums(const tub__k_dw *p, const task *t, const work *w, size_t row, size_t end,
+                       size_t group) {
+    const size_t k0 = tile_begin(p->k, t->tile0), cols = tile_begin(p->k, t->tile1) - k0;
+    for (size_t r = row; r < end; r += ROWS) {
+        const size_t rows = end - r < ROWS ? end - r : ROWS;
+        pack_columns((const real *)p->x + r * p->ldx + k0, p->ldx, rows, cols, w->x);
+        for (size_t panel = 0; panel < t->panel1 - t->panel0; panel++) {
+            const real *dy = (const real *)p->dy + r * p->ldy + (t->panel0 + panel) * TUB__PANEL;
+            pack_rows(dy, p->ldy, rows, w->dy, t->bias ? w->bias + panel * TUB__PANEL : NULL);
+            for (size_t tile = 0; tile < t->tile1 - t->tile0; tile++) {
+                tile_sums(p, t, w, tile, panel, rows, r == row, r + rows == end, group);
             }
         }
     }
 }
 
-static void run_task(const tub__k_dw *p, const task *t, const work *w) {
-    const size_t tiles = t->tile1 - t->tile0, stride = TUB__K_DW_TILES * TILE_SIZE;
-    size_t group = 0;
-    for (size_t row = 0; row < p->rows; row += p->group_rows, group++) {
-        const size_t end = p->rows - row < p->group_rows ? p->rows : row + p->group_rows;
-        vstore(w->bias, vzero()), vstore(w->bias + 16, vzero());
-        group_sums(p, t, w, row, end);
-        for (size_t i = 0; i < tiles; i++) {
-            const size_t n = tile_begin(p->k, t->tile0 + i + 1) - tile_begin(p->k, t->tile0 + i);
-            tree_push(w->levels + i * TILE_SIZE, stride, n * TUB__PANEL, group,
-                      w->sums + i * TILE_SIZE);
+static void write_totals(const tub__k_dw *p, const task *t, const work *w, size_t groups) {
+    for (size_t panel = t->panel0; panel < t->panel1; panel++) {
+        for (size_t tile = t->tile0; tile < t->tile1; tile++) {
+            const size_t k0 = tile_begin(p->k, tile), n = tile_begin(p->k, tile + 1) - k0;
+            tree_total(tree_of(w, tile - t->tile0, panel - t->panel0), LEVEL_SIZE, n * TUB__PANEL,
+                       groups, (real *)p->dw + (panel * p->k + k0) * TUB__PANEL);
         }
-        if (t->bias) {
-            tree_push(w->bias + TUB__PANEL, TUB__PANEL, TUB__PANEL, group, w->bias);
-        }
-    }
-    for (size_t i = 0; i < tiles; i++) {
-        const size_t k0 = tile_begin(p->k, t->tile0 + i),
-                     n = tile_begin(p->k, t->tile0 + i + 1) - k0;
-        tree_total(w->levels + i * TILE_SIZE, stride, n * TUB__PANEL, group,
-                   (real *)p->dw + (t->panel * p->k + k0) * TUB__PANEL);
     }
     if (t->bias) {
-        tree_total(w->bias + TUB__PANEL, TUB__PANEL, TUB__PANEL, group,
-                   (real *)p->dbias + t->panel * TUB__PANEL);
+        tree_total(w->bias + PANELS * TUB__PANEL, PANELS * TUB__PANEL,
+                   (t->panel1 - t->panel0) * TUB__PANEL, groups,
+                   (real *)p->dbias + t->panel0 * TUB__PANEL);
     }
 }
 
+static void run_task(const tub__k_dw *p, const task *t, const work *w) {
+    const size_t bias_size = (t->panel1 - t->panel0) * TUB__PANEL;
+    size_t group = 0;
+    for (size_t row = 0; row < p->rows; row += p->group_rows, group++) {
+        const size_t end = p->rows - row < p->group_rows ? p->rows : row + p->group_rows;
+        for (size_t i = 0; t->bias && i < bias_size; i += 16) {
+            vstore(w->bias + i, vzero());
+        }
+        group_sums(p, t, w, row, end, group);
+        if (t->bias) {
+            tree_push(w->bias + PANELS * TUB__PANEL, PANELS * TUB__PANEL, bias_size, group,
+                      w->bias);
+        }
+    }
+    write_totals(p, t, w, group);
+}
+
 void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch) {
-    work w = {.packed = scratch};
-    w.sums = w.packed + TUB__K_GROUP_BLOCK * TUB__PANEL;
-    w.bias = w.sums + TUB__K_DW_TILES * TILE_SIZE;
-    w.levels = w.bias + (1 + TREE_LEVELS) * TUB__PANEL;
-    const size_t chunks = KERNEL(dw_chunks)(p->k);
+    const work w = carve(scratch);
+    const size_t chunks = chunks_of(p->k), tiles = tile_count(p->k);
     for (size_t i = task0; i < task1; i++) {
-        const size_t chunk = i % chunks;
-        const task t = {.panel = i / chunks,
-                        .tile0 = chunk_begin(p->k, chunk, chunks),
-                        .tile1 = chunk_begin(p->k, chunk + 1, chunks),
+        const size_t chunk = i % chunks, panel = i / chunks * PANELS;
+        const task t = {.tile0 = tiles * chunk / chunks,
+                        .tile1 = tiles * (chunk + 1) / chunks,
+                        .panel0 = panel,
+                        .panel1 = panel + PANELS < p->panels ? panel + PANELS : p->panels,
                         .bias = p->dbias && chunk == 0};
         run_task(p, &t, &w);
     }
