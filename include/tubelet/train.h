@@ -112,8 +112,9 @@ typedef struct tub_train_result {
 } tub_train_result;
 
 /* Trains into a run folder. data: an open data set, or NULL to open config->data. run: path of
- * the folder to make; TUB_E_EXISTS unless force. result may be NULL. force replaces only what is
- * a run folder. Other errors: those of tub_dataset_open, TUB_E_SHAPE (data and model sizes),
+ * the folder to make; TUB_E_EXISTS unless force, and always while another training is at work on
+ * it. result may be NULL. force replaces only what is a run folder. Other errors: those of
+ * tub_dataset_open, TUB_E_SHAPE (data and model sizes),
  * TUB_E_ARGUMENT, TUB_E_RANGE (settings), TUB_E_IO (a full disk: the last checkpoint stays
  * whole), TUB_E_NUMERIC (loss or gradient not finite), TUB_E_MEMORY. The run folder has
  * config.json, recipe.yaml (every value), preprocessor_config.json, model.safetensors, best/,
@@ -123,8 +124,9 @@ TUB_API TUB_MUST_USE tub_status tub_train(tub_context *ctx, const tub_train_conf
                                           tub_train_result *result, tub_error *err);
 /* Continues a run from its last checkpoint (from the start when there is none), to the bits of
  * an uninterrupted run. epochs: 0 keeps the run's number; another one also continues a finished
- * run. Errors as tub_train; TUB_E_NOT_FOUND (no run folder), TUB_E_FORMAT (damaged checkpoint),
- * TUB_E_ARGUMENT (recipe or data are not those of the checkpoint; fewer epochs than are done). */
+ * run. Errors as tub_train; TUB_E_NOT_FOUND (no run folder), TUB_E_EXISTS (another training is at
+ * work on it), TUB_E_FORMAT (damaged checkpoint), TUB_E_ARGUMENT (recipe or data are not those of
+ * the checkpoint; fewer epochs than are done). */
 TUB_API TUB_MUST_USE tub_status tub_train_resume(tub_context *ctx, const char *run,
                                                  tub_dataset *data, int64_t epochs,
                                                  tub_train_result *result, tub_error *err);

@@ -63,6 +63,11 @@ TUB_MUST_USE tub_status tub__folder_temporary(const tub_allocator *a, const char
 TUB_MUST_USE tub_status tub__folder_commit(const tub_allocator *a, const char *temporary,
                                            const char *path, bool replace, tub_error *err);
 
+/* Keeps everybody else who asks for the same lock away from a folder, for as long as *fd is open.
+ * TUB_E_EXISTS when somebody has it already. Where the file system has no locks there is none, and
+ * *fd is the open folder all the same. */
+TUB_MUST_USE tub_status tub__folder_lock(const char *path, int *fd, tub_error *err);
+
 /* Removes the temporary files and folders ("NAME.tmp-XXXXXX") that a kill left in a folder; a
  * missing folder is fine. Only for folders that nobody else is writing to. */
 TUB_MUST_USE tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder,

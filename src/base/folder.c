@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -138,6 +139,31 @@ tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, con
     TUB__TRY(exchange(a, temporary, path, err));
     TUB__TRY(tub__sync_parent(a, path, err));
     return tub__folder_remove(a, temporary, err);
+}
+
+/* The folder open as fd is still the one of that name. */
+static bool is_current(int fd, const char *path) {
+    struct stat ours, named;
+    return fstat(fd, &ours) == 0 && stat(path, &named) == 0 && ours.st_dev == named.st_dev &&
+           ours.st_ino == named.st_ino;
+}
+
+tub_status tub__folder_lock(const char *path, int *fd, tub_error *err) {
+    for (;;) {
+        int opened = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (opened < 0) {
+            return tub__fail_errno(err, errno, "%s", path);
+        }
+        if (flock(opened, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+            close(opened);
+            return tub__fail(err, TUB_E_EXISTS, "%s: another process is at work on it", path);
+        }
+        if (is_current(opened, path)) {
+            *fd = opened;
+            return TUB_OK;
+        }
+        close(opened); /* another folder took its place between the two calls: try that one */
+    }
 }
 
 /* True for "…tmp-XXXXXX", the names that tub__temporary_name makes. */

@@ -2,6 +2,7 @@
 /* The public entries: training into a new run folder, and going on with an old one. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/fpenv.h"
 #include "train/log.h"
 #include "train/ranks.h"
@@ -9,6 +10,7 @@
 #include "train/run_folder.h"
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct session {
     tub_context *ctx;
@@ -17,7 +19,17 @@ typedef struct session {
     tub__run run;
     tub__ranks ranks;
     double began;
+    int lock; /* of the run folder; -1: none */
 } session;
+
+/* Takes the lock of the run folder as it now is, if there is one, for the one held before. */
+static tub_status session_lock(session *s, const char *run, tub_error *err) {
+    if (s->lock >= 0) {
+        close(s->lock);
+        s->lock = -1;
+    }
+    return tub__is_folder(run) ? tub__folder_lock(run, &s->lock, err) : TUB_OK;
+}
 
 /* A size that the recipe leaves open comes from the data; one that it names must agree. */
 static tub_status resolve_size(const char *key, int64_t *size, int64_t data, const char *name,
@@ -102,6 +114,9 @@ static tub_status session_open(session *s, tub_context *ctx, tub_dataset *data, 
 static void session_close(session *s) {
     tub__ranks_destroy(&s->ranks);
     tub_dataset_close(s->owned);
+    if (s->lock >= 0) {
+        close(s->lock);
+    }
 }
 
 static void tell_end(const session *s, const tub__progress *p) {
@@ -147,11 +162,17 @@ tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_datas
                      const char *run, int force, tub_train_result *result, tub_error *err) {
     TUB__TRY(tub__run_may_create(&ctx->allocator, run, force != 0, err)); /* before any work */
     tub__fpenv saved = tub__fpenv_enter();
-    session s = {.config = *config};
-    tub_status status = session_open(&s, ctx, data, run, err);
+    session s = {.config = *config, .lock = -1};
+    tub_status status = session_lock(&s, run, err); /* of a run that is to be replaced */
+    if (status == TUB_OK) {
+        status = session_open(&s, ctx, data, run, err);
+    }
     if (status == TUB_OK) {
         status = tub__run_create(s.ranks.list[0].trainer.model, &s.config, s.run.info, run,
                                  force != 0, err);
+    }
+    if (status == TUB_OK) {
+        status = session_lock(&s, run, err);
     }
     if (status == TUB_OK) {
         status = session_run(&s, result, err);
@@ -202,8 +223,11 @@ static tub_status change_epochs(session *s, int64_t before, tub_error *err) {
 tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data, int64_t epochs,
                             tub_train_result *result, tub_error *err) {
     tub__fpenv saved = tub__fpenv_enter();
-    session s = {0};
-    tub_status status = tub_run_config(ctx, run, &s.config, err);
+    session s = {.lock = -1};
+    tub_status status = session_lock(&s, run, err);
+    if (status == TUB_OK) {
+        status = tub_run_config(ctx, run, &s.config, err);
+    }
     int64_t before = s.config.epochs;
     if (status == TUB_OK && epochs != 0) {
         s.config.epochs = epochs;

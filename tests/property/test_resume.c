@@ -54,16 +54,18 @@ static void kill_at(void *user, const tub_event *event) {
     }
 }
 
-/* Trains or resumes in a child; true when it ended by itself (and well), false when it was
- * killed. delay >= 0: the parent kills after so many microseconds. */
-static bool child(const char *folder, bool resume, int events, int delay) {
+/* Trains or resumes in a child, with recipe() where c is NULL; true when it ended by itself (and
+ * well), false when it was killed. delay >= 0: the parent kills after so many microseconds. */
+static bool child_of(const tub_train_config *c, const char *folder, bool resume, int events,
+                     int delay) {
     fflush(NULL);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        tub_train_config c = recipe();
+        tub_train_config usual = recipe();
         tub_error err = {0};
-        tub_status status = run(&c, &plainly, folder, resume, kill_at, &events, NULL, &err);
+        tub_status status =
+            run(c != NULL ? c : &usual, &plainly, folder, resume, kill_at, &events, NULL, &err);
         if (status != TUB_OK) {
             fprintf(stderr, "%s\n", err.message);
         }
@@ -82,6 +84,10 @@ static bool child(const char *folder, bool resume, int events, int delay) {
     }
     assert_int_equal(WTERMSIG(status), SIGKILL);
     return false;
+}
+
+static bool child(const char *folder, bool resume, int events, int delay) {
+    return child_of(NULL, folder, resume, events, delay);
 }
 
 static bool is_run(const char *folder) {
@@ -264,6 +270,35 @@ static void max_steps_and_patience(void **state) {
     assert_int_equal(result.best_epoch, 1);
 }
 
+/* At the first step of a run: nobody else may resume or replace it. */
+static void intrude(void *user, const tub_event *event) {
+    int *refused = user;
+    if (event->kind != TUB_EVENT_STEP || event->done != 1) {
+        return;
+    }
+    tub_train_config c = recipe();
+    tub_context *ctx = NULL;
+    tub_error err = {0};
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    *refused += tub_train_resume(ctx, scratch("busy"), NULL, 0, NULL, &err) == TUB_E_EXISTS;
+    assert_non_null(strstr(err.message, "another process is at work"));
+    *refused += tub_train(ctx, &c, NULL, scratch("busy"), 1, NULL, &err) == TUB_E_EXISTS;
+    tub_context_destroy(ctx);
+}
+
+static void one_at_a_time(void **state) {
+    (void)state;
+    tub_train_config c = recipe();
+    tub_error err = {0};
+    int refused = 0;
+    if (run(&c, &plainly, scratch("busy"), false, intrude, &refused, NULL, &err) != TUB_OK) {
+        fail_msg("%s", err.message);
+    }
+    assert_int_equal(refused, 2);
+    assert_same_run(scratch("reference"), scratch("busy"));
+    assert_int_equal(run(&c, &plainly, scratch("busy"), true, NULL, NULL, NULL, &err), TUB_OK);
+}
+
 /* Without a val split there is no best model, and settings that need one are refused. */
 static void no_validation_split(void **state) {
     (void)state;
@@ -274,7 +309,8 @@ static void no_validation_split(void **state) {
     tub_dataset *data = NULL;
     assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
     assert_int_equal(tub_dataset_open(ctx, c.data, NULL, &data, NULL), TUB_OK);
-    ((tub_dataset_info *)tub_dataset_describe(data))->count[TUB_VAL] = 0; /* files always have one */
+    ((tub_dataset_info *)tub_dataset_describe(data))->count[TUB_VAL] =
+        0; /* files always have one */
     assert_int_equal(tub_train(ctx, &c, data, scratch("no-val"), 0, &result, &err), TUB_OK);
     assert_true(result.val.loss != result.val.loss && result.best_epoch == 0);
     assert_false(tub__file_exists(scratch("no-val/best")));
@@ -446,6 +482,7 @@ int main(void) {
         cmocka_unit_test(resumed_with_other_ranks),
         cmocka_unit_test(more_epochs_go_on),
         cmocka_unit_test(max_steps_and_patience),
+        cmocka_unit_test(one_at_a_time),
         cmocka_unit_test(no_validation_split),
         cmocka_unit_test(existing_folders_are_safe),
         cmocka_unit_test(nan_stops_with_a_sentence),
