@@ -213,6 +213,12 @@ static tub_status change_epochs(session *s, int64_t before, tub_error *err) {
         s->ranks.list[i].trainer.progress.waited =
             0; /* whoever asks for more epochs wants to go on */
     }
+    if (p->step > 0) {
+        /* Before the recipe: once that has the new number, a resumed run can't see the wish to go
+         * on any more. */
+        const tub__trainer *first = &s->ranks.list[0].trainer;
+        TUB__TRY(tub__checkpoint_write(s->run.folder, &first->optimizer, p, &s->run.identity, err));
+    }
     tub__log_line(s->ctx, TUB_LOG_INFO,
                   "epochs changed from %" PRId64 " to %" PRId64 ": the learning-rate schedule is "
                   "computed anew from step %" PRIu64,

@@ -268,6 +268,14 @@ static void max_steps_and_patience(void **state) {
                      TUB_OK);
     assert_int_equal(result.epochs, 3);
     assert_int_equal(result.best_epoch, 1);
+
+    /* More epochs give the patience back, and a kill right after that takes nothing away. */
+    c.epochs = 9;
+    assert_false(child_of(&c, scratch("patience"), true, 1, -1));
+    c.epochs = 0;
+    assert_int_equal(run(&c, &plainly, scratch("patience"), true, NULL, NULL, &result, &err),
+                     TUB_OK);
+    assert_int_equal(result.epochs, 5);
 }
 
 /* At the first step of a run: nobody else may resume or replace it. */
