@@ -15,7 +15,7 @@ typedef struct plan {
 
 static tub__mat take_mat(const plan *p, size_t rows, size_t cols) {
     const size_t ld = tub__padded(cols);
-    return (tub__mat){tub__arena_take(p->arena, rows * ld, p->pass->be->real_size), rows, cols, ld};
+    return (tub__mat){tub__arena_take(p->arena, rows, ld * p->pass->be->real_size), rows, cols, ld};
 }
 
 static void *take_vector(const plan *p, size_t n) {
@@ -175,7 +175,8 @@ static void embedding(const plan *p) {
     if (p->training && pass->config.input_gradient) {
         e->drows = take_mat(p, count, row);
         e->dinput =
-            take_vector(p, pass->config.batch * tub__geometry_voxels(&pass->model->geometry));
+            tub__arena_take(p->arena, pass->config.batch,
+                            tub__geometry_voxels(&pass->model->geometry) * pass->be->real_size);
     }
 }
 

@@ -4,6 +4,14 @@
 
 #include "base/error.h"
 
+/* Rows of all samples together: what layout.c multiplies before the arena checks it can't overflow then. */
+static const size_t ROWS_LIMIT = (size_t)1 << 40;
+
+static tub_status too_large(size_t batch, tub_error *err) {
+    return tub__fail(err, TUB_E_MEMORY, "a batch of %zu needs more memory than can be addressed",
+                     batch);
+}
+
 /* Starts a pass whose layers are not yet laid out. */
 static tub_status begin(const tub_model *model, const tub__pass_config *config, tub__pass *pass,
                         tub_error *err) {
@@ -13,6 +21,9 @@ static tub_status begin(const tub_model *model, const tub__pass_config *config, 
                         .allocator = model->backend->allocator};
     pass->tokens =
         tub__geometry_tokens(&model->geometry) + (model->config.pooling == TUB_POOL_CLASS_TOKEN);
+    if (config->batch > ROWS_LIMIT / pass->tokens) {
+        return too_large(config->batch, err);
+    }
     return tub__alloc_array(&pass->allocator, (size_t)model->config.layers, sizeof *pass->blocks,
                             (void **)&pass->blocks, err);
 }
@@ -24,9 +35,7 @@ static tub_status measure(tub__pass *pass, size_t *activations, size_t *transpos
     tub__arena_measure(&t);
     tub__pass_layout(pass, &a, &t);
     if (a.overflow || t.overflow) {
-        return tub__fail(err, TUB_E_MEMORY,
-                         "a batch of %zu needs more memory than can be addressed",
-                         pass->config.batch);
+        return too_large(pass->config.batch, err);
     }
     *activations = a.peak;
     *transposed = t.peak;

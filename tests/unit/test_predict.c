@@ -165,6 +165,27 @@ static tub_status evaluate(const tub_allocator *a, void *user, tub_error *err)
     return status;
 }
 
+/* Batches that no address space holds are refused, not counted modulo 2^64. */
+static void test_huge_batches(void **state)
+{
+    fixture *f = *state;
+    tub_error err = {0};
+    size_t of_one = 0; /* bytes for a sample among 64; with more of them it is not much less */
+    bool refused = false;
+    tub_model_config wide = model_config;
+    wide.mlp = 1 << 18; /* one array so much longer than the others that it alone can overflow */
+    for (int shift = 0; shift < 63; shift++) {
+        tub_model_cost cost;
+        tub_status status = tub_model_cost_of(&wide, INT64_C(1) << shift, &cost, &err);
+        of_one = shift == 6 ? cost.training_bytes >> shift : of_one;
+        assert_true(status == TUB_E_MEMORY || (status == TUB_OK && !refused));
+        assert_true(status != TUB_OK || cost.training_bytes >> shift >= of_one / 2);
+        refused = status != TUB_OK;
+    }
+    assert_true(refused);
+    assert_int_equal(tub_model_forward(f->model, INT64_MAX, TUB_U8, f->samples, NULL, NULL, &err), TUB_E_MEMORY);
+}
+
 static void test_failing_allocations(void **state)
 {
     failing_report report = failing_run(evaluate, *state);
@@ -177,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_batches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_misfits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_huge_batches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failing_allocations, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
