@@ -143,6 +143,13 @@ static tub_status open_locked(tub_context *ctx, const char *name, const void **t
         dlclose(m->handle);
         return status;
     }
+    if (*(const int *)m->table != TUB__MODULE_VERSION) {
+        dlclose(m->handle);
+        return tub__fail(err, TUB_E_MODULE,
+                         "the module mod-%s was built for another version of tubelet; build and "
+                         "install both together",
+                         name);
+    }
     snprintf(m->name, sizeof m->name, "%s", name);
     ctx->module_count++;
     *table = m->table;

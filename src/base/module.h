@@ -17,9 +17,12 @@ TUB_MUST_USE tub_status tub__module_open(tub_context *ctx, const char *name, con
 /* Closes what was opened; the context's destruction calls it. */
 void tub__modules_close(tub_context *ctx);
 
+/* Every table begins with this number; a module of another one is refused. */
+enum { TUB__MODULE_VERSION = 1 };
+
 /* mod-yaml: YAML 1.2 text to JSON text. */
 typedef struct tub__yaml_module {
-    int version; /* 1 */
+    int version;
     /* Plain scalars follow the YAML 1.2 core schema; aliases are limited; duplicate keys are
      * refused. *json is from malloc, released by release(). The error names line and column. */
     tub_status (*to_json)(const char *text, size_t size, char **json, tub_error *err);
@@ -28,7 +31,7 @@ typedef struct tub__yaml_module {
 
 /* mod-net: HTTP(S) and file:// download. */
 typedef struct tub__net_module {
-    int version; /* 1 */
+    int version;
     /* Appends the resource's bytes from `offset` on to the open file descriptor. If the server
      * ignores the range, truncates first. progress (may be NULL) gets bytes so far and in all (0
      * unknown) and returns non-zero to cancel. */

@@ -157,4 +157,4 @@ static tub_status download(const char *url, int fd, unsigned long long offset,
 
 /* Looked up by name when the module is opened. */
 extern __attribute__((visibility("default"))) const tub__net_module tub__module_table;
-const tub__net_module tub__module_table = {.version = 1, .download = download};
+const tub__net_module tub__module_table = {.version = TUB__MODULE_VERSION, .download = download};

@@ -422,4 +422,5 @@ static void release(char *json)
 
 /* Looked up by name when the module is opened. */
 extern __attribute__((visibility("default"))) const tub__yaml_module tub__module_table;
-const tub__yaml_module tub__module_table = {.version = 1, .to_json = to_json, .release = release};
+const tub__yaml_module tub__module_table = {
+    .version = TUB__MODULE_VERSION, .to_json = to_json, .release = release};

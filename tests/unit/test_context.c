@@ -213,6 +213,13 @@ static void test_missing_modules(void **state) {
     assert_non_null(strstr(err.message, "can't be loaded"));
     unsetenv("TUBELET_MODULES");
     tub_context_destroy(ctx);
+    /* There and sound, but of another version. */
+    config.module_folder = TEST_MODULES;
+    ctx = create(&config);
+    assert_int_equal(tub__module_open(ctx, "old", &table, &err), TUB_E_MODULE);
+    assert_non_null(strstr(err.message, "another version of tubelet"));
+    assert_null(table);
+    tub_context_destroy(ctx);
     temp_folder_drop(&t);
 }
 
