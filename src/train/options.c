@@ -4,6 +4,7 @@
 #include "train/options.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "formats/json.h"
 #include "train/text.h"
 #include <inttypes.h>
@@ -202,6 +203,14 @@ static tub_status set_text(const tub_option *o, char *at, size_t size, const cha
     size_t length = strlen(text);
     if (length >= size) {
         return tub__fail(err, TUB_E_RANGE, "%s is longer than %zu bytes", o->key, size - 1);
+    }
+    for (size_t i = 0, n = 0; i < length; i += n) {
+        n = tub__utf8_length((const unsigned char *)text + i, length - i);
+        if (n == 0) {
+            return tub__fail(
+                err, TUB_E_ARGUMENT,
+                "%s is not UTF-8, so no recipe can hold it; give the file a name that is", o->key);
+        }
     }
     memset(at, 0, size); /* equal settings are equal bytes */
     memcpy(at, text, length);

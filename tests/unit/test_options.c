@@ -123,6 +123,7 @@ static void wrong_values_are_refused(void **state) {
     refuse("epochs", "", TUB_E_ARGUMENT, "whole number");
     refuse("epochs", "0", TUB_E_RANGE, "between 1 and");
     refuse("epochs", "99999999999999999999", TUB_E_ARGUMENT, "whole number");
+    refuse("data", "a\xff.npz", TUB_E_ARGUMENT, "not UTF-8");
     refuse("lr", "nan", TUB_E_ARGUMENT, "number");
     refuse("lr", "inf", TUB_E_ARGUMENT, "number");
     refuse("lr", "0x1p-3", TUB_E_ARGUMENT, "number");
