@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static void print_sentence(const char *command, const char *format, va_list arguments) {
@@ -239,27 +238,7 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_common *opt
     return code;
 }
 
-/* In a build folder the modules lie beside the program's folder; an installed one knows its place. */
-static const char *modules_of_build(char *path, size_t size) {
-    if (getenv("TUBELET_MODULES") != NULL) {
-        return NULL;
-    }
-    ssize_t n = readlink("/proc/self/exe", path, size - 1);
-    if (n <= 0) {
-        return NULL;
-    }
-    path[n] = '\0';
-    char *slash = strrchr(path, '/');
-    size_t room = slash != NULL ? size - (size_t)(slash - path) : 0;
-    if (slash == NULL || snprintf(slash, room, "/../src/modules") >= (int)room) {
-        return NULL;
-    }
-    struct stat status;
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? path : NULL;
-}
-
 int cli_work_begin(cli_work *work, const cli_common *options) {
-    char modules[PATH_MAX];
     tub_error err;
     work->command = options->command;
     progress_init(&work->progress, options->command->name, options->quiet, options->json);
@@ -268,7 +247,6 @@ int cli_work_begin(cli_work *work, const cli_common *options) {
     config.cpu = options->cpu;
     config.on_event = progress_event;
     config.event_user = &work->progress;
-    config.module_folder = modules_of_build(modules, sizeof modules);
     work->context = NULL;
     if (tub_context_create(&config, &work->context, &err) != TUB_OK) {
         return cli_fail(options->command, &err);
