@@ -102,8 +102,8 @@ json_t *eval_json(const eval_subject *s) {
                                output_number(c->auc)));
     }
     return json_pack(
-        "{s:s,s:s?,s:s,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "model", s->model,
-        "weights", s->weights, "data", s->data, "split", s->split, "samples",
+        "{s:o,s:s?,s:o,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "model",
+        output_text(s->model), "weights", s->weights, "data", output_text(s->data), "split", s->split, "samples",
         (json_int_t)m->samples, "classes", (json_int_t)m->classes, "top1",
         output_interval(&m->top1), "top5", output_interval(&m->top5), "auc",
         output_interval(&m->auc), "acc", output_interval(&m->acc), "loss",

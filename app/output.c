@@ -38,8 +38,24 @@ json_t *output_integers(const int64_t *values, int64_t n) {
     return array;
 }
 
+json_t *output_text(const char *text) {
+    json_t *value = json_string(text);
+    char *ascii = value == NULL ? strdup(text) : NULL;
+    if (ascii == NULL) {
+        return value;
+    }
+    for (char *c = ascii; *c != '\0'; c++) {
+        if ((unsigned char)*c > 0x7f) {
+            *c = '?';
+        }
+    }
+    value = json_string(ascii);
+    free(ascii);
+    return value;
+}
+
 json_t *output_label(const char *const *labels, int64_t index) {
-    json_t *label = labels != NULL ? json_string(labels[index]) : NULL;
+    json_t *label = labels != NULL ? output_text(labels[index]) : NULL;
     return label != NULL ? label : json_null();
 }
 

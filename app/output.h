@@ -13,6 +13,8 @@ json_t *output_number(double value);
 json_t *output_interval(const tub_interval *interval);
 json_t *output_floats(const float *values, int64_t n);
 json_t *output_integers(const int64_t *values, int64_t n);
+/* Text. JSON has no bytes that are not UTF-8, file names may have: then '?' stands for each that is not ASCII. NULL: no memory. */
+json_t *output_text(const char *text);
 /* A class name, or null. */
 json_t *output_label(const char *const *labels, int64_t index);
 /* Prints an object on a line of its own to stdout and releases it. False: no memory. */

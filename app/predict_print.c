@@ -19,7 +19,7 @@ void predict_printer_init(predict_printer *p, predict_format format, int64_t cla
     *p = (predict_printer){format, classes, labels, isatty(STDOUT_FILENO) != 0, false};
 }
 
-/* The lowest index among equal scores wins (docs/numerics.md section 5). */
+/* The lowest index among equal scores wins (docs/metrics.md). */
 static int64_t best_class(const float *p, int64_t classes) {
     int64_t best = 0;
     for (int64_t k = 1; k < classes; k++) {
@@ -81,7 +81,7 @@ static void print_csv(predict_printer *p, const predict_line *line, int64_t best
 }
 
 static void print_json(const predict_printer *p, const predict_line *line, int64_t best) {
-    json_t *object = json_pack("{s:s,s:I,s:I,s:o,s:o,s:o,s:o}", "file", line->file, "index",
+    json_t *object = json_pack("{s:o,s:I,s:I,s:o,s:o,s:o,s:o}", "file", output_text(line->file), "index",
                                (json_int_t)line->index, "class", (json_int_t)best, "label",
                                output_label(p->labels, best), "probabilities",
                                output_floats(line->probabilities, p->classes), "logits",

@@ -38,7 +38,7 @@ static json_t *json_value(const tub_option *setting, const char *text) {
         setting->type == TUB_OPTION_FLAG) {
         value = json_loads(text, JSON_DECODE_ANY, &error);
     }
-    return value != NULL ? value : json_string(text);
+    return value != NULL ? value : output_text(text);
 }
 
 bool recipe_print(const tub_train_config *config, bool json) {
