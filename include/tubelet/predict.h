@@ -21,7 +21,7 @@ typedef struct tub_class_scores {
     double auc;                   /* one versus rest; NaN when a side is empty */
 } tub_class_scores;
 
-/* docs/numerics.md section 5 says how each is computed. */
+/* docs/metrics.md says how each is computed. */
 typedef struct tub_metrics {
     int64_t samples, classes;
     tub_interval top1, top5, auc, acc, loss; /* acc: MedMNIST's (binary: last column > 0.5) */
