@@ -9,7 +9,7 @@ DEFINE_TILES(0)
 
 enum {
     WIDTH = 16 * VEC_NV,
-    ROW_BLOCK = 224 /* rows of a that stay in L2 while the panels of w pass by */
+    L2_ELEMENTS = 131072 /* of a weight that pass by at once: half a megabyte of floats */
 };
 
 INLINE vf activate(tub__activation kind, vf x, vf *slope) {
@@ -82,31 +82,35 @@ static finish_fn *choose_finish(const tub__k_product *p) {
     return activations[p->activation == TUB__GELU_ERF][p->slope != NULL][p->residual != NULL];
 }
 
-static void block(const tub__k_product *p, finish_fn *finish, size_t row, size_t rows, size_t col) {
+/* One tile of rows times one tile of columns. */
+static void tile_product(const tub__k_product *p, finish_fn *finish, size_t row, size_t rows,
+                         size_t col) {
     ALIGNED real sums[VEC_MR * WIDTH];
+    const real *a = (const real *)p->a + row * p->lda;
     const real *w = (const real *)p->w + col / TUB__PANEL * TUB__PANEL * p->k + col % TUB__PANEL;
     const real *bias = p->bias ? (const real *)p->bias + col : NULL;
-    const size_t tiles = tile_count(rows);
-    for (size_t t = 0; t < tiles; t++) {
-        const size_t r = row + tile_begin(rows, t), n = row + tile_begin(rows, t + 1) - r;
-        const real *a = (const real *)p->a + r * p->lda;
-        if (finish) {
-            tiles_0[VEC_NV - 1][n - 1](p->k, a, p->lda, w, TUB__PANEL, bias, 0, sums, WIDTH);
-            finish(p, r, n, col, sums);
-        } else {
-            tiles_0[VEC_NV - 1][n - 1](p->k, a, p->lda, w, TUB__PANEL, bias, 0,
-                                       (real *)p->c + r * p->ldc + col, p->ldc);
-        }
+    real *c = finish ? sums : (real *)p->c + row * p->ldc + col;
+    tiles_0[VEC_NV - 1][rows - 1](p->k, a, p->lda, w, TUB__PANEL, bias, 0, c,
+                                  finish ? WIDTH : p->ldc);
+    if (finish) {
+        finish(p, row, rows, col, sums);
     }
 }
 
+/* A tile of rows stays in L1 while the panels of w stream past it from L2, which they do in order,
+ * so that the processor fetches ahead; only so many panels at a time as fit there. */
 void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
                      size_t panel1) {
     finish_fn *finish = choose_finish(p);
-    for (size_t row = row0; row < row1; row += ROW_BLOCK) {
-        const size_t rows = row1 - row < ROW_BLOCK ? row1 - row : ROW_BLOCK;
-        for (size_t col = panel0 * TUB__PANEL; col < panel1 * TUB__PANEL; col += WIDTH) {
-            block(p, finish, row, rows, col);
+    const size_t fit = L2_ELEMENTS / (p->k * TUB__PANEL), step = fit > 1 ? fit : 1;
+    const size_t rows = row1 - row0, tiles = tile_count(rows);
+    for (size_t panel = panel0; panel < panel1; panel += step) {
+        const size_t end = panel1 - panel < step ? panel1 : panel + step;
+        for (size_t t = 0; t < tiles; t++) {
+            const size_t row = row0 + tile_begin(rows, t), n = row0 + tile_begin(rows, t + 1) - row;
+            for (size_t col = panel * TUB__PANEL; col < end * TUB__PANEL; col += WIDTH) {
+                tile_product(p, finish, row, n, col);
+            }
         }
     }
 }
