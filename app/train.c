@@ -136,6 +136,9 @@ typedef struct parents {
 static void make_parents(parents *p, const char *run) {
     p->first = 0;
     snprintf(p->path, sizeof p->path, "%s", run);
+    for (size_t n = strlen(p->path); n > 1 && p->path[n - 1] == '/'; n--) {
+        p->path[n - 1] = '\0'; /* else the run itself would be a folder above it */
+    }
     for (char *slash = strchr(p->path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(p->path, 0777) == 0 && p->first == 0) {
