@@ -9,6 +9,7 @@
 #include "formats/json.h"
 #include "train/log.h"
 #include "train/recipe.h"
+#include <unistd.h>
 
 static tub__card make_card(const tub_train_config *config, const tub_dataset_info *info,
                            const tub_scores *val) {
@@ -70,17 +71,26 @@ tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool for
 }
 
 tub_status tub__run_create(const tub_model *model, const tub_train_config *config,
-                           const tub_dataset_info *info, const char *run, bool force,
+                           const tub_dataset_info *info, const char *run, bool force, int *lock,
                            tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     TUB__TRY(tub__run_may_create(a, run, force, err));
     char *temporary = NULL;
+    int fd = -1;
     TUB__TRY(tub__folder_temporary(a, run, &temporary, err));
     tub_status status = fill(model, config, info, temporary, err);
     if (status == TUB_OK) {
+        status = tub__folder_lock(temporary, &fd, err);
+    }
+    if (status == TUB_OK) {
         status = tub__folder_commit(a, temporary, run, force, err);
     }
-    if (status != TUB_OK) {
+    if (status == TUB_OK) {
+        *lock = fd;
+    } else {
+        if (fd >= 0) {
+            close(fd);
+        }
         (void)!tub__folder_remove(a, temporary, NULL); /* the first failure is the one to tell */
     }
     tub__free(a, temporary);

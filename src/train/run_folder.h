@@ -29,10 +29,11 @@
 TUB_MUST_USE tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool force,
                                             tub_error *err);
 /* Makes the whole folder beside `run` and renames it there: configuration, recipe, empty log and
- * initial weights. TUB_E_EXISTS unless force. */
+ * initial weights. TUB_E_EXISTS unless force. *lock gets the lock of the new folder, taken before
+ * anybody else can see it. */
 TUB_MUST_USE tub_status tub__run_create(const tub_model *model, const tub_train_config *config,
                                         const tub_dataset_info *info, const char *run, bool force,
-                                        tub_error *err);
+                                        int *lock, tub_error *err);
 /* Removes the temporary files that a kill left in a run folder. */
 TUB_MUST_USE tub_status tub__run_clean(const tub_allocator *a, const char *run, tub_error *err);
 /* Writes recipe.yaml. */

@@ -22,13 +22,21 @@ typedef struct session {
     int lock; /* of the run folder; -1: none */
 } session;
 
-/* Takes the lock of the run folder as it now is, if there is one, for the one held before. */
+/* Takes the lock of the run folder, if there is one. */
 static tub_status session_lock(session *s, const char *run, tub_error *err) {
-    if (s->lock >= 0) {
-        close(s->lock);
-        s->lock = -1;
-    }
     return tub__is_folder(run) ? tub__folder_lock(run, &s->lock, err) : TUB_OK;
+}
+
+/* Makes the run folder. Only a folder whose lock is held is replaced: one that appeared meanwhile
+ * is somebody else's. */
+static tub_status session_create(session *s, bool force, tub_error *err) {
+    int old = s->lock;
+    tub_status status = tub__run_create(s->ranks.list[0].trainer.model, &s->config, s->run.info,
+                                        s->run.folder, force && old >= 0, &s->lock, err);
+    if (status == TUB_OK && old >= 0) {
+        close(old);
+    }
+    return status;
 }
 
 /* A size that the recipe leaves open comes from the data; one that it names must agree. */
@@ -168,11 +176,7 @@ tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_datas
         status = session_open(&s, ctx, data, run, err);
     }
     if (status == TUB_OK) {
-        status = tub__run_create(s.ranks.list[0].trainer.model, &s.config, s.run.info, run,
-                                 force != 0, err);
-    }
-    if (status == TUB_OK) {
-        status = session_lock(&s, run, err);
+        status = session_create(&s, force != 0, err);
     }
     if (status == TUB_OK) {
         status = session_run(&s, result, err);

@@ -294,6 +294,37 @@ static void intrude(void *user, const tub_event *event) {
     tub_context_destroy(ctx);
 }
 
+/* At the first log line: somebody else trains into the folder that is only about to be made. */
+static void come_first(void *user, const tub_event *event) {
+    bool *there = user;
+    if (event->kind == TUB_EVENT_LOG && !*there) {
+        tub_train_config c = recipe();
+        *there = true;
+        must_run(&c, &plainly, scratch("late"));
+    }
+}
+
+/* Force replaces the run that was there at the beginning, no other. */
+static void force_meets_a_new_run(void **state) {
+    (void)state;
+    tub_train_config c = recipe();
+    tub_error err = {0};
+    tub_context *ctx = NULL;
+    tub_dataset *data = NULL;
+    bool there = false;
+    tub_context_config context = tub_context_config_default();
+    context.on_event = come_first;
+    context.event_user = &there;
+    assert_int_equal(tub_context_create(&context, &ctx, NULL), TUB_OK);
+    assert_int_equal(tub_dataset_open(ctx, c.data, NULL, &data, NULL), TUB_OK);
+    ((tub_dataset_info *)tub_dataset_describe(data))->count[TUB_VAL] = 0; /* worth a log line */
+    assert_int_equal(tub_train(ctx, &c, data, scratch("late"), 1, NULL, &err), TUB_E_EXISTS);
+    assert_true(there);
+    assert_same_run(scratch("reference"), scratch("late"));
+    tub_dataset_close(data);
+    tub_context_destroy(ctx);
+}
+
 static void one_at_a_time(void **state) {
     (void)state;
     tub_train_config c = recipe();
@@ -491,6 +522,7 @@ int main(void) {
         cmocka_unit_test(more_epochs_go_on),
         cmocka_unit_test(max_steps_and_patience),
         cmocka_unit_test(one_at_a_time),
+        cmocka_unit_test(force_meets_a_new_run),
         cmocka_unit_test(no_validation_split),
         cmocka_unit_test(existing_folders_are_safe),
         cmocka_unit_test(nan_stops_with_a_sentence),
