@@ -54,17 +54,25 @@ INLINE void gather_rows(const unit *u, const tub__mat *m, size_t first, size_t r
     }
 }
 
-/* out[width][KEYS] = the head's columns of up to KEYS tokens, transposed, zero padded. */
+/* out[width][KEYS] = the head's columns of up to KEYS tokens, transposed; columns up to the next
+ * multiple of 16 tokens are written, zero past the last. */
 INLINE void gather_columns(const unit *u, const tub__mat *m, size_t first, size_t rows, real *out) {
-    for (size_t t = 0; t < KEYS; t++) {
-        if (t < rows) {
-            const real *from = token(u, m, first + t);
-            for (size_t i = 0; i < u->width; i++) {
-                out[i * KEYS + t] = from[i];
+    for (size_t t = 0; t < rows; t += 16) {
+        for (size_t c = 0; c < u->width; c += 16) {
+            const size_t cols = u->width - c < 16 ? u->width - c : 16;
+            vf r[16];
+            UNROLL for (size_t i = 0; i < 16; i++) {
+                r[i] = vzero();
+                if (t + i < rows) {
+                    const real *from = token(u, m, first + t + i) + c;
+                    r[i] = cols == 16 ? vload(from) : vloadn(from, (int)cols, vzero());
+                }
             }
-        } else if (t < ((rows + TUB__PANEL - 1) & ~(size_t)(TUB__PANEL - 1))) {
-            for (size_t i = 0; i < u->width; i++) {
-                out[i * KEYS + t] = 0;
+            vtranspose(r);
+            UNROLL for (size_t i = 0; i < 16; i++) {
+                if (i < cols) {
+                    vstore(out + (c + i) * KEYS + t, r[i]);
+                }
             }
         }
     }

@@ -115,25 +115,31 @@ void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t p
     }
 }
 
+/* Sixteen columns of up to sixteen rows of one panel to rows of another: to[c][r] = from[r][c]. */
+static void transpose_block(const real *from, size_t rows, size_t cols, real *to) {
+    vf r[16];
+    UNROLL for (size_t i = 0; i < 16; i++) r[i] = i < rows ? vload(from + i * TUB__PANEL) : vzero();
+    vtranspose(r);
+    UNROLL for (size_t i = 0; i < 16; i++) {
+        if (i < cols) {
+            vstore(to + i * TUB__PANEL, r[i]);
+        }
+    }
+}
+
+static size_t at_most(size_t n, size_t most) {
+    return n < most ? n : most;
+}
+
 /* wt[n][k] = w[k][n], both packed: panels [panel0, panel1) of w become the rows of wt with those
  * numbers. */
-void KERNEL(transpose)(const void *w_, size_t k, size_t n, void *wt_, size_t panel0,
-                       size_t panel1) {
-    const real *w = w_;
-    real *wt = wt_;
-    for (size_t panel = panel0; panel < panel1; panel++) {
-        const real *from = w + panel * TUB__PANEL * k;
-        const size_t cols =
-            n - panel * TUB__PANEL < TUB__PANEL ? n - panel * TUB__PANEL : TUB__PANEL;
-        for (size_t p = 0; p < k; p += TUB__PANEL) {
-            const size_t rows = k - p < TUB__PANEL ? k - p : TUB__PANEL;
-            real *to =
-                wt + p * n + panel * TUB__PANEL * TUB__PANEL; /* panel p / 32 of wt has n rows */
-            for (size_t c = 0; c < cols; c++) {
-                for (size_t r = 0; r < TUB__PANEL; r++) {
-                    to[c * TUB__PANEL + r] = r < rows ? from[(p + r) * TUB__PANEL + c] : 0;
-                }
-            }
+void KERNEL(transpose)(const void *w, size_t k, size_t n, void *wt, size_t panel0, size_t panel1) {
+    for (size_t col = panel0 * TUB__PANEL; col < at_most(n, panel1 * TUB__PANEL); col += 16) {
+        const real *from = (const real *)w + col / TUB__PANEL * TUB__PANEL * k + col % TUB__PANEL;
+        for (size_t row = 0; row < tub__padded(k); row += 16) { /* the padding of wt becomes zero */
+            real *to = (real *)wt + (row / TUB__PANEL * n + col) * TUB__PANEL + row % TUB__PANEL;
+            const size_t rows = row < k ? at_most(k - row, 16) : 0;
+            transpose_block(from + row * TUB__PANEL, rows, at_most(n - col, 16), to);
         }
     }
 }

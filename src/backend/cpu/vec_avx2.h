@@ -118,6 +118,34 @@ INLINE vm vuge(vu a, uint32_t b)
                  _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.h, t), a.h)) };
 }
 
+/* Eight rows of eight: pairs, fours, halves. */
+INLINE void transpose8_(__m256 r[8])
+{
+    __m256 t[8];
+    UNROLL for (int i = 0; i < 4; i++) {
+        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    UNROLL for (int i = 0; i < 2; i++) {
+        r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+    UNROLL for (int i = 0; i < 4; i++) {
+        __m256 low = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+        r[i] = low;
+    }
+}
+INLINE void vtranspose(vf r[16])
+{
+    __m256 a[8], b[8], c[8], d[8];
+    UNROLL for (int i = 0; i < 8; i++) a[i] = r[i].l, b[i] = r[i].h, c[i] = r[i + 8].l, d[i] = r[i + 8].h;
+    transpose8_(a), transpose8_(b), transpose8_(c), transpose8_(d);
+    UNROLL for (int i = 0; i < 8; i++) r[i] = (vf){ a[i], c[i] }, r[i + 8] = (vf){ b[i], d[i] };
+}
+
 /* clang-format on */
 
 #endif

@@ -78,6 +78,35 @@ INLINE void vumul(uint32_t a, vu b, vu *high, vu *low)
 }
 INLINE vm vuge(vu a, uint32_t b) { return _mm512_cmpge_epu32_mask(a, _mm512_set1_epi32((int)b)); }
 
+/* Pairs, fours, eights, halves. */
+INLINE void vtranspose(vf r[16])
+{
+    vf t[16];
+    UNROLL for (int i = 0; i < 8; i++) {
+        t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    UNROLL for (int i = 0; i < 4; i++) {
+        r[4 * i] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        r[4 * i + 1] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        r[4 * i + 2] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        r[4 * i + 3] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+    /* r[4 b + c] has, in each quarter q of its lanes, column 4 q + c of rows 4 b … 4 b + 3. */
+    UNROLL for (int c = 0; c < 4; c++) {
+        t[c] = _mm512_shuffle_f32x4(r[c], r[c + 4], 0x88);
+        t[c + 4] = _mm512_shuffle_f32x4(r[c + 8], r[c + 12], 0x88);
+        t[c + 8] = _mm512_shuffle_f32x4(r[c], r[c + 4], 0xdd);
+        t[c + 12] = _mm512_shuffle_f32x4(r[c + 8], r[c + 12], 0xdd);
+    }
+    UNROLL for (int c = 0; c < 4; c++) {
+        r[c] = _mm512_shuffle_f32x4(t[c], t[c + 4], 0x88);
+        r[c + 8] = _mm512_shuffle_f32x4(t[c], t[c + 4], 0xdd);
+        r[c + 4] = _mm512_shuffle_f32x4(t[c + 8], t[c + 12], 0x88);
+        r[c + 12] = _mm512_shuffle_f32x4(t[c + 8], t[c + 12], 0xdd);
+    }
+}
+
 /* clang-format on */
 
 #endif

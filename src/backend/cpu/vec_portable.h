@@ -100,6 +100,16 @@ INLINE void vumul(uint32_t a, vu b, vu *high, vu *low)
 }
 INLINE vm vuge(vu a, uint32_t b) { vm r; LANES_ r.x[i] = -(a.x[i] >= b); return r; }
 
+/* r[i] lane j becomes r[j] lane i. */
+INLINE void vtranspose(vf r[16])
+{
+    for (int i = 0; i < 16; i++) for (int j = 0; j < i; j++) {
+        real t = r[i].x[j];
+        r[i].x[j] = r[j].x[i];
+        r[j].x[i] = t;
+    }
+}
+
 /* clang-format on */
 
 #endif
