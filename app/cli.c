@@ -144,7 +144,8 @@ struct argp_option *cli_full_options(const cli_command *command) {
     table[used++] = (struct argp_option){"help", 'h', NULL, 0, "Print this help", -1};
     if (n > 0) {
         table[used++] = (struct argp_option){
-            NULL, 0, NULL, OPTION_DOC, "Settings of the recipe (the option wins over the file):", 4};
+            NULL, 0, NULL, OPTION_DOC, "Settings of the recipe (the option wins over the file):",
+            4};
     }
     char *texts = (char *)(table + own + n + 3);
     for (size_t i = 0; i < n; i++) {
@@ -152,13 +153,13 @@ struct argp_option *cli_full_options(const cli_command *command) {
         option_name(settings[i].key, name, NAME_SIZE);
         snprintf(help, HELP_SIZE, "%s", settings[i].help);
         help[0] = (char)toupper((unsigned char)help[0]);
-        table[used++] = (struct argp_option){
-            name,
-            CLI_KEY_SETTING + (int)i,
-            setting_argument(&settings[i]),
-            settings[i].type == TUB_OPTION_FLAG ? OPTION_ARG_OPTIONAL : 0,
-            help,
-            strncmp(settings[i].key, "model.", 6) == 0 ? 6 : 5};
+        table[used++] =
+            (struct argp_option){name,
+                                 CLI_KEY_SETTING + (int)i,
+                                 setting_argument(&settings[i]),
+                                 settings[i].type == TUB_OPTION_FLAG ? OPTION_ARG_OPTIONAL : 0,
+                                 help,
+                                 strncmp(settings[i].key, "model.", 6) == 0 ? 6 : 5};
     }
     return table;
 }
@@ -211,9 +212,8 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_common *opt
     char *doc = NULL;
     char name[64];
     int code = CLI_MISUSE;
-    if (table == NULL ||
-        asprintf(&doc, "%s\n\n%s\vExamples:\n%s\n", command->summary, command->description,
-                 command->examples) < 0) {
+    if (table == NULL || asprintf(&doc, "%s\n\n%s\vExamples:\n%s\n", command->summary,
+                                  command->description, command->examples) < 0) {
         fprintf(stderr, "tubelet %s: out of memory\n", command->name);
         free(table);
         return CLI_FAILED;

@@ -14,18 +14,24 @@
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_MISUSE = 2 };
 
 /* Keys of long options without a letter; each command numbers its own from CLI_KEY_OWN. */
-enum { CLI_KEY_CPU = 0x100, CLI_KEY_DEVICE, CLI_KEY_JSON, CLI_KEY_OWN = 0x200, CLI_KEY_SETTING = 0x1000 };
+enum {
+    CLI_KEY_CPU = 0x100,
+    CLI_KEY_DEVICE,
+    CLI_KEY_JSON,
+    CLI_KEY_OWN = 0x200,
+    CLI_KEY_SETTING = 0x1000
+};
 
 /* One command. The same entry makes the help text, the man page and the list in `tubelet --help`. */
 typedef struct cli_command {
     const char *name;
-    const char *arguments;              /* "MODEL FILE..." for the usage line */
-    const char *summary;                /* one line, no full stop */
-    const char *description;            /* a paragraph */
-    const char *examples;               /* lines "command\n", what it does in a comment */
-    const struct argp_option *options;  /* ended by an empty entry */
-    bool training_options;              /* the settings of a recipe follow, one option each */
-    argp_parser_t parser;               /* gets the keys of `options` and the arguments */
+    const char *arguments;             /* "MODEL FILE..." for the usage line */
+    const char *summary;               /* one line, no full stop */
+    const char *description;           /* a paragraph */
+    const char *examples;              /* lines "command\n", what it does in a comment */
+    const struct argp_option *options; /* ended by an empty entry */
+    bool training_options;             /* the settings of a recipe follow, one option each */
+    argp_parser_t parser;              /* gets the keys of `options` and the arguments */
     int (*run)(const struct cli_command *self, int argc, char **argv);
 } cli_command;
 
@@ -45,14 +51,21 @@ typedef struct cli_common {
 } cli_common;
 
 /* Entries for the option tables; the group heads the common ones in the help. */
-#define CLI_OPTIONS_COMPUTE                                                                      \
-    {"threads", 't', "N", 0, "Compute with N threads (default: one per core)", 8},               \
-        {"cpu", CLI_KEY_CPU, "SET", 0,                                                           \
-         "Instruction set: auto, portable, avx2 or avx512; all give the same bits", 8},          \
-        {"device", CLI_KEY_DEVICE, "NAME", 0, "Where to compute: cpu", 8}
-#define CLI_OPTIONS_TALK                                                                         \
-    {"json", CLI_KEY_JSON, NULL, 0, "Print JSON, one object per line (docs/json.md)", 9},        \
-        {"quiet", 'q', NULL, 0, "Print results only", 9}
+#define CLI_OPTIONS_COMPUTE                                                                        \
+    {"threads", 't', "N", 0, "Compute with N threads (default: one per core)", 8},                 \
+        {"cpu",                                                                                    \
+         CLI_KEY_CPU,                                                                              \
+         "SET",                                                                                    \
+         0,                                                                                        \
+         "Instruction set: auto, portable, avx2 or avx512; all give the same bits",                \
+         8},                                                                                       \
+    {                                                                                              \
+        "device", CLI_KEY_DEVICE, "NAME", 0, "Where to compute: cpu", 8                            \
+    }
+#define CLI_OPTIONS_TALK                                                                           \
+    {"json", CLI_KEY_JSON, NULL, 0, "Print JSON, one object per line (docs/json.md)", 9}, {        \
+        "quiet", 'q', NULL, 0, "Print results only", 9                                             \
+    }
 
 /* Parses a command's line into *options. CLI_GO: do the work; else the help or a sentence was printed: exit with that code. */
 enum { CLI_GO = -1 };

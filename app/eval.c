@@ -92,17 +92,20 @@ typedef struct eval_job {
 } eval_job;
 
 /* The data set and the weights that the run's own recipe means, where the options leave them open. */
-static int resolve(const cli_command *self, tub_context *ctx, const eval_options *o, eval_job *job) {
+static int resolve(const cli_command *self, tub_context *ctx, const eval_options *o,
+                   eval_job *job) {
     char recipe[PATH_MAX];
     tub_train_config config;
     tub_error err;
-    bool is_run = snprintf(recipe, sizeof recipe, "%s/recipe.yaml", o->model) < (int)sizeof recipe &&
-                  access(recipe, F_OK) == 0;
+    bool is_run =
+        snprintf(recipe, sizeof recipe, "%s/recipe.yaml", o->model) < (int)sizeof recipe &&
+        access(recipe, F_OK) == 0;
     if (is_run && tub_run_config(ctx, o->model, &config, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
     if (!is_run && access(o->model, F_OK) == 0 && o->data == NULL) {
-        fprintf(stderr, "tubelet eval: %s does not say its data set; name one with --data\n", o->model);
+        fprintf(stderr, "tubelet eval: %s does not say its data set; name one with --data\n",
+                o->model);
         return CLI_MISUSE;
     }
     if (!is_run && o->weights != NULL) {
@@ -111,7 +114,10 @@ static int resolve(const cli_command *self, tub_context *ctx, const eval_options
     bool best = o->weights != NULL ? strcmp(o->weights, "best") == 0
                                    : is_run && config.evaluate == TUB_EVALUATE_BEST;
     job->subject.weights = is_run ? (best ? "best" : "last") : NULL;
-    snprintf(job->data, sizeof job->data, "%s", o->data != NULL ? o->data : is_run ? config.data : "");
+    snprintf(job->data, sizeof job->data, "%s",
+             o->data != NULL ? o->data
+             : is_run        ? config.data
+                             : "");
     if (snprintf(job->folder, sizeof job->folder, best ? "%s/best" : "%s", o->model) >=
         (int)sizeof job->folder) {
         return cli_fail_with(self, "the path of the model is too long");
@@ -129,8 +135,10 @@ static int check_out(const cli_command *self, const eval_options *o) {
         return cli_fail_with(self, "%s can't be made: %s", folder, strerror(errno));
     }
     if (access(folder, W_OK) != 0) {
-        return cli_fail_with(self, "%s can't be written: %s; choose another folder with --out, or "
-                                   "--no-files", folder, strerror(errno));
+        return cli_fail_with(self,
+                             "%s can't be written: %s; choose another folder with --out, or "
+                             "--no-files",
+                             folder, strerror(errno));
     }
     return CLI_GO;
 }

@@ -3,14 +3,14 @@
 #ifndef APP_EVAL_PRINT_H
 #define APP_EVAL_PRINT_H
 
-#include <tubelet/tubelet.h>
 #include "output.h"
+#include <tubelet/tubelet.h>
 
 typedef struct eval_subject {
     const char *model, *data, *split;
-    const char *weights;           /* "last" or "best" of a run; NULL for a plain model folder */
+    const char *weights; /* "last" or "best" of a run; NULL for a plain model folder */
     const tub_metrics *metrics;
-    const char *const *labels;     /* [classes] or NULL */
+    const char *const *labels; /* [classes] or NULL */
 } eval_subject;
 
 void eval_print(const eval_subject *subject);

@@ -49,10 +49,10 @@ static int list(const cli_command *self, bool json) {
             printf("%-22s %7lld %7lld %7lld %7lld  %s\n", k->name, (long long)k->classes,
                    (long long)k->count[TUB_TRAIN], (long long)k->count[TUB_VAL],
                    (long long)k->count[TUB_TEST], k->title);
-        } else if (!output_line(json_pack(
-                       "{s:s,s:s,s:s,s:s?,s:I,s:o}", "name", k->name, "file", k->file, "title",
-                       k->title, "licence", k->licence, "classes", (json_int_t)k->classes,
-                       "samples", output_integers(k->count, TUB_SPLITS)))) {
+        } else if (!output_line(json_pack("{s:s,s:s,s:s,s:s?,s:I,s:o}", "name", k->name, "file",
+                                          k->file, "title", k->title, "licence", k->licence,
+                                          "classes", (json_int_t)k->classes, "samples",
+                                          output_integers(k->count, TUB_SPLITS)))) {
             return cli_fail_with(self, "out of memory");
         }
     }

@@ -137,8 +137,10 @@ static int show(const cli_command *self, tub_context *ctx, const info_options *o
         return show_model(self, ctx, o, &preset);
     }
     if (known(o->what) == NULL && strcmp(o->what, "phantom3d") != 0) {
-        return cli_fail_with(self, "'%s' is no model folder, preset (vivit-tiny, vivit-b), data set "
-                                   "(tubelet fetch lists them) or file", o->what);
+        return cli_fail_with(self,
+                             "'%s' is no model folder, preset (vivit-tiny, vivit-b), data set "
+                             "(tubelet fetch lists them) or file",
+                             o->what);
     }
     return show_data(self, ctx, o);
 }

@@ -9,7 +9,9 @@
 
 static const double mib = 1.0 / (1024.0 * 1024.0);
 
-static const char *gelu_name(tub_gelu gelu) { return gelu == TUB_GELU_TANH ? "tanh" : "erf"; }
+static const char *gelu_name(tub_gelu gelu) {
+    return gelu == TUB_GELU_TANH ? "tanh" : "erf";
+}
 
 static const char *pooling_name(tub_pooling pooling) {
     return pooling == TUB_POOL_MEAN ? "mean" : "class token";
@@ -19,7 +21,9 @@ static const char *dtype_name(tub_dtype dtype) {
     return dtype == TUB_U8 ? "uint8" : dtype == TUB_F32 ? "float32" : "float64";
 }
 
-static void print_row(const char *name) { printf("%-20s ", name); }
+static void print_row(const char *name) {
+    printf("%-20s ", name);
+}
 
 static void print_arrays(const info_model *m) {
     int64_t n = tub_model_parameters(m->model);
@@ -67,7 +71,8 @@ void info_print_model(const info_model *m) {
            (long long)c->hidden, (long long)c->heads, (long long)(c->hidden / c->heads),
            (long long)c->mlp);
     print_row("GELU");
-    printf("%s, %s the second MLP layer\n", gelu_name(c->gelu), c->mlp_output_gelu ? "also after" : "not after");
+    printf("%s, %s the second MLP layer\n", gelu_name(c->gelu),
+           c->mlp_output_gelu ? "also after" : "not after");
     print_row("pooling");
     printf("%s\n", pooling_name(c->pooling));
     print_row("classes");
@@ -97,9 +102,9 @@ static json_t *arrays_json(const tub_model *model) {
         tub_parameter p;
         tub_error err;
         if (tub_model_parameter(model, i, &p, &err) == TUB_OK) {
-            json_array_append_new(
-                list, json_pack("{s:s,s:s,s:o,s:I}", "name", p.name, "role", p.role, "shape",
-                                output_integers(p.shape, p.rank), "count", (json_int_t)p.count));
+            json_array_append_new(list, json_pack("{s:s,s:s,s:o,s:I}", "name", p.name, "role",
+                                                  p.role, "shape", output_integers(p.shape, p.rank),
+                                                  "count", (json_int_t)p.count));
         }
     }
     return list;
@@ -202,7 +207,8 @@ void info_print_machine(const tub_context *ctx, const tub_machine *machine) {
     print_row("cores");
     printf("%d, %d threads in use\n", machine->cores, tub_context_threads(ctx));
     print_row("instruction sets");
-    printf("portable%s%s\n", machine->has_avx2 ? ", avx2" : "", machine->has_avx512 ? ", avx512" : "");
+    printf("portable%s%s\n", machine->has_avx2 ? ", avx2" : "",
+           machine->has_avx512 ? ", avx512" : "");
     print_row("kernels");
     printf("%s\n", tub_context_cpu(ctx));
 }

@@ -3,9 +3,9 @@
 #ifndef APP_INFO_PRINT_H
 #define APP_INFO_PRINT_H
 
+#include "output.h"
 #include <stdbool.h>
 #include <tubelet/tubelet.h>
-#include "output.h"
 
 typedef struct info_model {
     const char *name;

@@ -37,7 +37,8 @@ static void print_help(FILE *out) {
     fputs("\n"
           "  tubelet COMMAND --help   the options of a command, with examples\n"
           "  tubelet --version        the version\n\n"
-          "Start: tubelet train --data phantom3d --recipe recipes/keras-vivit.yaml --out runs/first\n",
+          "Start: tubelet train --data phantom3d --recipe recipes/keras-vivit.yaml --out "
+          "runs/first\n",
           out);
 }
 

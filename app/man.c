@@ -93,16 +93,17 @@ static void print_command(const cli_command *command) {
 void cli_print_manual(void) {
     size_t n = 0;
     const cli_command *const *commands = cli_commands(&n);
-    printf(".\\\" SPDX-License-Identifier: Apache-2.0\n"
-           ".\\\" Made by tubelet --man from the option tables; do not edit.\n"
-           ".TH TUBELET 1 \"\" \"tubelet %s\" \"User Commands\"\n"
-           ".SH NAME\ntubelet \\- train, evaluate and run video vision transformers\n"
-           ".SH SYNOPSIS\n\\fBtubelet\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR...] [\\fIARGUMENT\\fR...]\n"
-           ".SH DESCRIPTION\n"
-           "Trains video vision transformers (ViViT) on volumes, evaluates them and classifies with "
-           "them.\nResults go to standard output, everything else to standard error.\n"
-           ".SH COMMANDS\n",
-           tub_version());
+    printf(
+        ".\\\" SPDX-License-Identifier: Apache-2.0\n"
+        ".\\\" Made by tubelet --man from the option tables; do not edit.\n"
+        ".TH TUBELET 1 \"\" \"tubelet %s\" \"User Commands\"\n"
+        ".SH NAME\ntubelet \\- train, evaluate and run video vision transformers\n"
+        ".SH SYNOPSIS\n\\fBtubelet\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR...] [\\fIARGUMENT\\fR...]\n"
+        ".SH DESCRIPTION\n"
+        "Trains video vision transformers (ViViT) on volumes, evaluates them and classifies with "
+        "them.\nResults go to standard output, everything else to standard error.\n"
+        ".SH COMMANDS\n",
+        tub_version());
     for (size_t i = 0; i < n; i++) {
         print_command(commands[i]);
     }

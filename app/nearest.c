@@ -6,7 +6,9 @@
 
 enum { WORD_LIMIT = 47 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
 /* Insertions, deletions and replacements between two words (Levenshtein), row by row. */
 static size_t distance(const char *a, const char *b) {

@@ -15,7 +15,9 @@
 /* Nine digits tell every float32 from its neighbours. */
 enum { JSON_FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(9) };
 
-json_t *output_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+json_t *output_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
 
 json_t *output_interval(const tub_interval *interval) {
     return json_pack("{s:o,s:o,s:o}", "value", output_number(interval->value), "low",
@@ -71,10 +73,9 @@ void output_epoch(const tub_event *event) {
         "{s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", (json_int_t)event->epoch, "step",
         (json_int_t)event->done, "seconds", output_number(event->seconds), "train_loss",
         output_number(event->train.loss), "train_top1", output_number(event->train.top1),
-        "train_top5", output_number(event->train.top5), "val_loss",
-        output_number(event->val.loss), "val_top1", output_number(event->val.top1), "val_top5",
-        output_number(event->val.top5), "val_auc", output_number(event->val.auc), "lr",
-        output_number(event->lr));
+        "train_top5", output_number(event->train.top5), "val_loss", output_number(event->val.loss),
+        "val_top1", output_number(event->val.top1), "val_top5", output_number(event->val.top5),
+        "val_auc", output_number(event->val.auc), "lr", output_number(event->lr));
     (void)output_line(line);
     fflush(stdout); /* whoever reads the lines wants them now */
 }
@@ -93,7 +94,8 @@ static bool write_whole(FILE *file, const char *text) {
 
 bool output_file(json_t *object, const char *path, char *why, size_t why_size) {
     char temporary[PATH_MAX];
-    char *text = object != NULL ? json_dumps(object, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+    char *text =
+        object != NULL ? json_dumps(object, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(object);
     bool fine = false;
     int handle = -1;

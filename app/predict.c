@@ -47,7 +47,8 @@ static error_t check(const predict_options *o, struct argp_state *state) {
         return cli_misuse(state, "--data and files contradict each other; give one of them");
     }
     if (o->data == NULL && (o->split_given || o->first > 0)) {
-        return cli_misuse(state, "%s works with --data only", o->split_given ? "--split" : "--first");
+        return cli_misuse(state, "%s works with --data only",
+                          o->split_given ? "--split" : "--first");
     }
     if (o->data != NULL && o->no_preprocess) {
         return cli_misuse(state, "--no-preprocess works with files only");
@@ -243,9 +244,10 @@ static int run(const cli_command *self, int argc, char **argv) {
                 code = cli_fail(self, &err);
             } else {
                 predict_printer printer;
-                predict_printer_init(&printer, o.common.json ? PREDICT_JSON
-                                               : o.csv       ? PREDICT_CSV
-                                                             : PREDICT_TEXT,
+                predict_printer_init(&printer,
+                                     o.common.json ? PREDICT_JSON
+                                     : o.csv       ? PREDICT_CSV
+                                                   : PREDICT_TEXT,
                                      tub_model_describe(model)->classes, tub_model_labels(model));
                 code = o.data != NULL ? classify_data(self, &printer, &work, model, &o)
                                       : classify_files(self, &printer, &work, model, &o);

@@ -13,8 +13,8 @@ typedef struct predict_block {
     const char *file;
     int64_t first, count;
     tub_dtype dtype;
-    const void *samples;   /* [count,T,H,W,C] */
-    const int32_t *truth;  /* [count] or NULL */
+    const void *samples;  /* [count,T,H,W,C] */
+    const int32_t *truth; /* [count] or NULL */
 } predict_block;
 
 typedef struct predict_line {
@@ -30,7 +30,7 @@ typedef struct predict_printer {
     predict_format format;
     int64_t classes;
     const char *const *labels;
-    bool table;       /* stdout is a terminal */
+    bool table; /* stdout is a terminal */
     bool header_done;
 } predict_printer;
 

@@ -119,9 +119,7 @@ static void on_start(progress *p, const tub_event *event) {
 static void on_step(progress *p, const tub_event *event) {
     double elapsed = now() - p->started;
     uint64_t steps = event->done - p->first_step;
-    double left = steps > 0
-                      ? elapsed / (double)steps * (double)(event->total - event->done)
-                      : NAN;
+    double left = steps > 0 ? elapsed / (double)steps * (double)(event->total - event->done) : NAN;
     double epoch_seconds = now() - p->epoch_started;
     char eta[32], text[LINE_LIMIT];
     print_time(eta, sizeof eta, left);

@@ -64,7 +64,8 @@ bool recipe_print(const tub_train_config *config, bool json) {
             snprintf(group, sizeof group, "%.*s.", prefix, settings[i].key);
             printf("%.*s:\n", prefix, settings[i].key);
         }
-        print_yaml(&settings[i], dot != NULL ? dot + 1 : settings[i].key, text, prefix > 0 ? "  " : "");
+        print_yaml(&settings[i], dot != NULL ? dot + 1 : settings[i].key, text,
+                   prefix > 0 ? "  " : "");
     }
     return json ? output_line(object) : true;
 }

@@ -24,7 +24,8 @@ enum {
 static const struct argp_option options[] = {
     {"recipe", KEY_RECIPE, "FILE", 0, "Read settings from a YAML recipe first", 1},
     {"out", 'o', "RUN", 0, "Run folder to make (default: runs/DATA-NUMBER)", 1},
-    {"resume", KEY_RESUME, "RUN", 0, "Go on with this run; of the settings only --epochs may change", 1},
+    {"resume", KEY_RESUME, "RUN", 0,
+     "Go on with this run; of the settings only --epochs may change", 1},
     {"force", KEY_FORCE, NULL, 0, "Replace the run folder if it exists", 1},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "Print the resolved recipe and stop", 1},
     CLI_OPTIONS_COMPUTE,
@@ -59,14 +60,18 @@ static error_t check_resume(const train_options *o, struct argp_state *state) {
                         : o->dry_run      ? "dry-run"
                                           : NULL;
     if (wrong != NULL) {
-        return cli_misuse(state, "--resume and --%s contradict each other; a resumed run keeps its "
-                                 "folder and recipe", wrong);
+        return cli_misuse(state,
+                          "--resume and --%s contradict each other; a resumed run keeps its "
+                          "folder and recipe",
+                          wrong);
     }
     for (int i = 0; i < o->count; i++) {
         const char *key = o->given[i].setting->key;
         if (strcmp(key, "epochs") != 0) {
-            return cli_misuse(state, "--resume keeps the run's recipe: %s can't change, only "
-                                     "--epochs can", key);
+            return cli_misuse(state,
+                              "--resume keeps the run's recipe: %s can't change, only "
+                              "--epochs can",
+                              key);
         }
     }
     return 0;
@@ -177,8 +182,10 @@ static bool default_run(const char *data, char *out, size_t size) {
 static void print_result(const train_options *o, const char *run, const tub_train_result *result) {
     char a[OUTPUT_FIGURE], b[OUTPUT_FIGURE], c[OUTPUT_FIGURE];
     if (result->stopped) {
-        fprintf(stderr, "Stopped after step %lld, everything is saved. Go on with: tubelet train "
-                        "--resume %s\n", (long long)result->steps, run);
+        fprintf(stderr,
+                "Stopped after step %lld, everything is saved. Go on with: tubelet train "
+                "--resume %s\n",
+                (long long)result->steps, run);
         return;
     }
     if (!o->common.json) {
@@ -211,7 +218,8 @@ static int work_on(const cli_command *self, tub_context *ctx, const train_option
             return cli_fail(self, &err);
         }
         interrupt_begin(ctx);
-        status = tub_train_resume(ctx, run, NULL, epochs != NULL ? config.epochs : 0, &result, &err);
+        status =
+            tub_train_resume(ctx, run, NULL, epochs != NULL ? config.epochs : 0, &result, &err);
     } else {
         if (resolve(ctx, o, &config, &err) != TUB_OK) {
             return cli_fail(self, &err);
@@ -272,11 +280,10 @@ const cli_command cli_train = {
         "Defaults come first, then the recipe, then the options. The run folder is a model folder "
         "with the last weights; best/ in it holds those with the best validation AUC. Ctrl-C saves "
         "and says how to go on.",
-    .examples =
-        "  tubelet train --data phantom3d --recipe recipes/keras-vivit.yaml\n"
-        "  tubelet train --data organmnist3d --epochs 20 --lr 2e-4 --out runs/first\n"
-        "  tubelet train --resume runs/first\n"
-        "  tubelet train --resume runs/first --epochs 90",
+    .examples = "  tubelet train --data phantom3d --recipe recipes/keras-vivit.yaml\n"
+                "  tubelet train --data organmnist3d --epochs 20 --lr 2e-4 --out runs/first\n"
+                "  tubelet train --resume runs/first\n"
+                "  tubelet train --resume runs/first --epochs 90",
     .options = options,
     .training_options = true,
     .parser = parse,

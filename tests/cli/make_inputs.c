@@ -35,8 +35,8 @@ static void *allocate(size_t size) {
 /* The bytes of a .npy file, version 1. */
 static char *npy(const array *a, size_t *size) {
     char header[512];
-    int n = snprintf(header, sizeof header, "{'descr': %s, 'fortran_order': False, 'shape': (%s), }",
-                     a->descr, a->shape);
+    int n = snprintf(header, sizeof header,
+                     "{'descr': %s, 'fortran_order': False, 'shape': (%s), }", a->descr, a->shape);
     int padded = (n + 1 + 10 + 63) / 64 * 64 - 10;
     char *out = allocate((size_t)padded + 10 + a->size);
     memcpy(out, "\x93NUMPY\x01\x00", 8);
@@ -222,10 +222,10 @@ static void write_volumes(void) {
 }
 
 int main(void) {
-    static const char *const kinds[] = {"small", "keys",  "nolabels", "complex", "object",
-                                        "struct", "floatlabels", "negative", "huge", "fewlabels",
-                                        "empty", "mixed", "flat", "short", "bomb", "overflow",
-                                        "traversal", "nan", "notrain"};
+    static const char *const kinds[] = {
+        "small",    "keys",     "nolabels",  "complex", "object", "struct", "floatlabels",
+        "negative", "huge",     "fewlabels", "empty",   "mixed",  "flat",   "short",
+        "bomb",     "overflow", "traversal", "nan",     "notrain"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         array arrays[MEMBERS] = {0};
         char path[64];
