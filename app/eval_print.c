@@ -50,7 +50,8 @@ static void print_confusion(const eval_subject *s) {
     const tub_metrics *m = s->metrics;
     char buffer[OUTPUT_FIGURE];
     if (m->classes > CONFUSION_LIMIT) {
-        printf("\nThe confusion matrix of %lld classes is in the JSON file.\n", (long long)m->classes);
+        printf("\nThe confusion matrix of %lld classes is in the JSON file.\n",
+               (long long)m->classes);
         return;
     }
     printf("\nConfusion matrix: a row is the true class, a column the predicted one\n%4s  %-*s", "",
@@ -93,22 +94,23 @@ json_t *eval_json(const eval_subject *s) {
     json_t *confusion = json_array(), *classes = json_array();
     for (int64_t i = 0; i < m->classes; i++) {
         const tub_class_scores *c = &m->per_class[i];
-        json_array_append_new(confusion, output_integers(m->confusion + i * m->classes, m->classes));
+        json_array_append_new(confusion,
+                              output_integers(m->confusion + i * m->classes, m->classes));
         json_array_append_new(
-            classes, json_pack("{s:I,s:o,s:I,s:o,s:o,s:o,s:o}", "class", (json_int_t)i, "label",
-                               output_label(s->labels, i), "samples", (json_int_t)c->support,
-                               "precision", output_number(c->precision), "recall",
-                               output_number(c->recall), "f1", output_number(c->f1), "auc",
-                               output_number(c->auc)));
+            classes,
+            json_pack("{s:I,s:o,s:I,s:o,s:o,s:o,s:o}", "class", (json_int_t)i, "label",
+                      output_label(s->labels, i), "samples", (json_int_t)c->support, "precision",
+                      output_number(c->precision), "recall", output_number(c->recall), "f1",
+                      output_number(c->f1), "auc", output_number(c->auc)));
     }
-    return json_pack(
-        "{s:o,s:s?,s:o,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "model",
-        output_text(s->model), "weights", s->weights, "data", output_text(s->data), "split", s->split, "samples",
-        (json_int_t)m->samples, "classes", (json_int_t)m->classes, "top1",
-        output_interval(&m->top1), "top5", output_interval(&m->top5), "auc",
-        output_interval(&m->auc), "acc", output_interval(&m->acc), "loss",
-        output_interval(&m->loss), "balanced_accuracy", output_number(m->balanced_accuracy),
-        "macro_f1", output_number(m->macro_f1), "calibration_error",
-        output_number(m->calibration_error), "brier", output_number(m->brier), "confusion",
-        confusion, "per_class", classes);
+    return json_pack("{s:o,s:s?,s:o,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+                     "model", output_text(s->model), "weights", s->weights, "data",
+                     output_text(s->data), "split", s->split, "samples", (json_int_t)m->samples,
+                     "classes", (json_int_t)m->classes, "top1", output_interval(&m->top1), "top5",
+                     output_interval(&m->top5), "auc", output_interval(&m->auc), "acc",
+                     output_interval(&m->acc), "loss", output_interval(&m->loss),
+                     "balanced_accuracy", output_number(m->balanced_accuracy), "macro_f1",
+                     output_number(m->macro_f1), "calibration_error",
+                     output_number(m->calibration_error), "brier", output_number(m->brier),
+                     "confusion", confusion, "per_class", classes);
 }

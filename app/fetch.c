@@ -68,7 +68,8 @@ static int fetch_all(const cli_command *self, tub_context *ctx, const fetch_opti
         }
         if (!o->common.json) {
             puts(path);
-        } else if (!output_line(json_pack("{s:s,s:o}", "name", o->names[i], "path", output_text(path)))) {
+        } else if (!output_line(
+                       json_pack("{s:s,s:o}", "name", o->names[i], "path", output_text(path)))) {
             return cli_fail_with(self, "out of memory");
         }
     }

@@ -116,8 +116,8 @@ json_t *info_model_json(const info_model *m) {
     const int64_t *stride = c->stride[0] != 0 ? c->stride : c->tubelet;
     json_t *object = json_pack(
         "{s:s,s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:s,s:I,s:I,s:o,s:I,s:I,s:I}",
-        "kind", "model", "name", output_text(m->name), "input", output_integers(input, 4), "tubelet",
-        output_integers(c->tubelet, 3), "stride", output_integers(stride, 3), "grid",
+        "kind", "model", "name", output_text(m->name), "input", output_integers(input, 4),
+        "tubelet", output_integers(c->tubelet, 3), "stride", output_integers(stride, 3), "grid",
         output_integers(m->cost.grid, 3), "tokens", (json_int_t)m->cost.tokens, "layers",
         (json_int_t)c->layers, "hidden", (json_int_t)c->hidden, "heads", (json_int_t)c->heads,
         "mlp", (json_int_t)c->mlp, "classes", (json_int_t)c->classes, "gelu", gelu_name(c->gelu),
@@ -171,10 +171,11 @@ json_t *info_data_json(const tub_dataset_info *info) {
     for (int64_t k = 0; info->labels != NULL && k < info->classes; k++) {
         json_array_append_new(labels, output_label(info->labels, k));
     }
-    return json_pack("{s:s,s:o,s:s?,s:o,s:s,s:I,s:o,s:o,s:o}", "kind", "data", "name", output_text(info->name),
-                     "licence", info->licence, "sample", output_integers(sample, 4), "dtype",
-                     dtype_name(info->dtype), "classes", (json_int_t)info->classes, "labels",
-                     labels, "samples", output_integers(info->count, TUB_SPLITS), "constant",
+    return json_pack("{s:s,s:o,s:s?,s:o,s:s,s:I,s:o,s:o,s:o}", "kind", "data", "name",
+                     output_text(info->name), "licence", info->licence, "sample",
+                     output_integers(sample, 4), "dtype", dtype_name(info->dtype), "classes",
+                     (json_int_t)info->classes, "labels", labels, "samples",
+                     output_integers(info->count, TUB_SPLITS), "constant",
                      output_integers(info->constant, TUB_SPLITS));
 }
 

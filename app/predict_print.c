@@ -46,13 +46,14 @@ static void print_text(predict_printer *p, const predict_line *line, int64_t bes
     print_label(p, line->truth, truth, sizeof truth);
     if (p->table) {
         if (!p->header_done) {
-            printf("%-36s %6s  %5s %-20s %6s  %s\n", "FILE", "INDEX", "CLASS", "LABEL", "P", "TRUTH");
+            printf("%-36s %6s  %5s %-20s %6s  %s\n", "FILE", "INDEX", "CLASS", "LABEL", "P",
+                   "TRUTH");
         }
         printf("%-36s %6lld  %5lld %-20s %6.4f  %s\n", line->file, (long long)line->index,
                (long long)best, label, (double)line->probabilities[best], truth);
     } else {
-        printf("%s\t%lld\t%lld\t%s\t%.6f\t%s\n", line->file, (long long)line->index, (long long)best,
-               label, (double)line->probabilities[best], truth);
+        printf("%s\t%lld\t%lld\t%s\t%.6f\t%s\n", line->file, (long long)line->index,
+               (long long)best, label, (double)line->probabilities[best], truth);
     }
 }
 
@@ -81,12 +82,11 @@ static void print_csv(predict_printer *p, const predict_line *line, int64_t best
 }
 
 static void print_json(const predict_printer *p, const predict_line *line, int64_t best) {
-    json_t *object = json_pack("{s:o,s:I,s:I,s:o,s:o,s:o,s:o}", "file", output_text(line->file), "index",
-                               (json_int_t)line->index, "class", (json_int_t)best, "label",
-                               output_label(p->labels, best), "probabilities",
-                               output_floats(line->probabilities, p->classes), "logits",
-                               output_floats(line->logits, p->classes), "milliseconds",
-                               output_number(line->milliseconds));
+    json_t *object = json_pack(
+        "{s:o,s:I,s:I,s:o,s:o,s:o,s:o}", "file", output_text(line->file), "index",
+        (json_int_t)line->index, "class", (json_int_t)best, "label", output_label(p->labels, best),
+        "probabilities", output_floats(line->probabilities, p->classes), "logits",
+        output_floats(line->logits, p->classes), "milliseconds", output_number(line->milliseconds));
     if (line->truth >= 0) {
         json_object_set_new(object, "truth", json_integer(line->truth));
     }
