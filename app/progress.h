@@ -14,7 +14,7 @@ typedef struct progress {
     bool bar_shown;      /* the cursor is at the end of a bar */
     double drawn;        /* when the bar was drawn last, seconds of the monotonic clock */
     uint64_t epochs;
-    uint64_t first_step; /* where this session began, and when: for the time left */
+    uint64_t first_step; /* where this call began, and when: for the time left */
     double started;
     double epoch_started;
 } progress;
