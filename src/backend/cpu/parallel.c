@@ -6,6 +6,8 @@
  * sums over samples follow the groups and the tree of docs/numerics.md. */
 #include "backend/cpu/cpu.h"
 
+#include "base/fpenv.h"
+
 /* One region: the backend and the operation's own arguments. */
 typedef struct region {
     const struct tub__kernels *k;
@@ -14,10 +16,29 @@ typedef struct region {
     size_t count; /* items to share out */
 } region;
 
-static void run(tub__backend *be, tub__pool_fn *fn, const void *op, size_t count) {
+static void share_out(tub__backend *be, tub__pool_fn *fn, const void *op, size_t count,
+                      bool alone) {
     tub__cpu *cpu = tub__cpu_of(be);
     region r = {.k = cpu->kernels, .scratch = cpu->scratch, .op = op, .count = count};
-    tub__pool_run(be->pool, fn, &r);
+    if (!alone) {
+        tub__pool_run(be->pool, fn, &r);
+        return;
+    }
+    const tub__fpenv saved = tub__fpenv_enter();
+    fn(&r, 0, 1);
+    tub__fpenv_leave(saved);
+}
+
+static void run(tub__backend *be, tub__pool_fn *fn, const void *op, size_t count) {
+    share_out(be, fn, op, count, count == 1);
+}
+
+/* As run, for an operation that goes over its elements once: a few thousand are done before another
+ * thread has heard of them. */
+static void run_light(tub__backend *be, tub__pool_fn *fn, const void *op, size_t count,
+                      size_t elements) {
+    enum { WORTH_SHARING = 8192 };
+    share_out(be, fn, op, count, elements < WORTH_SHARING);
 }
 
 /* Begins a worker's part: [begin, end) of the region's items; the operation is `op`. */
@@ -126,7 +147,7 @@ static void norm_part(void *argument, int worker, int workers) {
 }
 
 static void norm(tub__backend *be, const tub__norm *op) {
-    run(be, norm_part, op, op->x.rows);
+    run_light(be, norm_part, op, op->x.rows, op->x.rows * op->x.ld);
 }
 
 static void norm_backward_part(void *argument, int worker, int workers) {
@@ -176,7 +197,7 @@ static void multiply_part(void *argument, int worker, int workers) {
 
 static void multiply(tub__backend *be, tub__mat x, tub__mat y, tub__mat z) {
     const multiply_op op = {x, y, z};
-    run(be, multiply_part, &op, x.rows);
+    run_light(be, multiply_part, &op, x.rows, x.rows * x.ld);
 }
 
 /* ---- tokens ---- */
@@ -253,7 +274,7 @@ static void pool_part(void *argument, int worker, int workers) {
 
 static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y) {
     const tokens_op op = {.samples = samples, .pooling = kind, .x = x, .y = y};
-    run(be, pool_part, &op, samples);
+    run_light(be, pool_part, &op, samples, x.rows * x.ld);
 }
 
 static void pool_backward_part(void *argument, int worker, int workers) {
@@ -361,7 +382,7 @@ static void peak_part(void *argument, int worker, int workers) {
 double tub__cpu_peak_run(tub__backend *be, long iterations) {
     const peak_op op = {iterations};
     tub__cpu *cpu = tub__cpu_of(be);
-    run(be, peak_part, &op, 0);
+    run(be, peak_part, &op, (size_t)cpu->workers);
     return cpu->kernels->peak(0) +
            (double)iterations * (double)cpu->workers * cpu->kernels->peak(1);
 }
