@@ -180,7 +180,8 @@ static const struct argp_option *find_option(const struct argp_option *options, 
     return NULL;
 }
 
-/* Finds a long option that does not exist before getopt does, to be able to say which one was meant. */
+/* Finds a long option that does not exist before getopt does, to be able to say which one was
+ * meant. */
 static bool check_names(const cli_command *command, const struct argp_option *options, int argc,
                         char **argv) {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
@@ -228,7 +229,8 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_common *opt
         code = error == 0 && !options->failed ? CLI_GO : CLI_MISUSE;
     }
     if (options->help) {
-        /* Without argp's remark about short options: the table shows the same. The user's own format wins. */
+        /* Without argp's remark about short options: the table shows the same. The user's own
+         * format wins. */
         setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
         argp_help(&argp, stdout, ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
         code = cli_finish(command, CLI_DONE);

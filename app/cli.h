@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the commands share: their table entry, option parsing, the context they work in, and how they fail. */
+/* What the commands share: their table entry, option parsing, the context they work in, and how
+ * they fail. */
 #ifndef APP_CLI_H
 #define APP_CLI_H
 
@@ -22,7 +23,8 @@ enum {
     CLI_KEY_SETTING = 0x1000
 };
 
-/* One command. The same entry makes the help text, the man page and the list in `tubelet --help`. */
+/* One command. The same entry makes the help text, the man page and the list in `tubelet --help`.
+ */
 typedef struct cli_command {
     const char *name;
     const char *arguments;             /* "MODEL FILE..." for the usage line */
@@ -40,7 +42,8 @@ extern const cli_command cli_train, cli_eval, cli_predict, cli_info, cli_fetch, 
 const cli_command *const *cli_commands(size_t *n);
 const cli_command *cli_command_find(const char *name);
 
-/* Options that every command has. The first member of each command's own struct, so that one parser fills it. */
+/* Options that every command has. The first member of each command's own struct, so that one parser
+ * fills it. */
 typedef struct cli_common {
     const cli_command *command;
     int threads;
@@ -67,7 +70,8 @@ typedef struct cli_common {
         "quiet", 'q', NULL, 0, "Print results only", 9                                             \
     }
 
-/* Parses a command's line into *options. CLI_GO: do the work; else the help or a sentence was printed: exit with that code. */
+/* Parses a command's line into *options. CLI_GO: do the work; else the help or a sentence was
+ * printed: exit with that code. */
 enum { CLI_GO = -1 };
 int cli_parse(const cli_command *command, int argc, char **argv, cli_common *options);
 /* The common keys; every command's parser ends with it. */

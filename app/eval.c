@@ -91,7 +91,8 @@ typedef struct eval_job {
     char data[TUB_PATH_LENGTH];
 } eval_job;
 
-/* The data set and the weights that the run's own recipe means, where the options leave them open. */
+/* The data set and the weights that the run's own recipe means, where the options leave them open.
+ */
 static int resolve(const cli_command *self, tub_context *ctx, const eval_options *o,
                    eval_job *job) {
     char recipe[PATH_MAX];
@@ -125,7 +126,8 @@ static int resolve(const cli_command *self, tub_context *ctx, const eval_options
     return CLI_GO;
 }
 
-/* Result files go into a folder that exists and can be written: seen before the work, not after it. */
+/* Result files go into a folder that exists and can be written: seen before the work, not after it.
+ */
 static int check_out(const cli_command *self, const eval_options *o) {
     if (o->no_files) {
         return CLI_GO;

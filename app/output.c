@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Results for machines and people: JSON lines, CSV fields, files that are written whole or not at all. */
+/* Results for machines and people: JSON lines, CSV fields, files that are written whole or not at
+ * all. */
 #include "output.h"
 
 #include <errno.h>

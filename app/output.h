@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Results for machines and people: JSON lines, CSV fields, files that are written whole or not at all. */
+/* Results for machines and people: JSON lines, CSV fields, files that are written whole or not at
+ * all. */
 #ifndef APP_OUTPUT_H
 #define APP_OUTPUT_H
 
@@ -13,7 +14,8 @@ json_t *output_number(double value);
 json_t *output_interval(const tub_interval *interval);
 json_t *output_floats(const float *values, int64_t n);
 json_t *output_integers(const int64_t *values, int64_t n);
-/* Text. JSON has no bytes that are not UTF-8, file names may have: then '?' stands for each that is not ASCII. NULL: no memory. */
+/* Text. JSON has no bytes that are not UTF-8, file names may have: then '?' stands for each that is
+ * not ASCII. NULL: no memory. */
 json_t *output_text(const char *text);
 /* A class name, or null. */
 json_t *output_label(const char *const *labels, int64_t index);
@@ -21,7 +23,8 @@ json_t *output_label(const char *const *labels, int64_t index);
 bool output_line(json_t *object);
 /* The line of one epoch (docs/json.md). */
 void output_epoch(const tub_event *event);
-/* Writes an object to a file through a temporary one beside it; the file appears whole or not at all. Releases the object. */
+/* Writes an object to a file through a temporary one beside it; the file appears whole or not at
+ * all. Releases the object. */
 bool output_file(json_t *object, const char *path, char *why, size_t why_size);
 /* A CSV field to stdout, in quotes where it needs them. */
 void output_csv_text(const char *text);

@@ -102,7 +102,8 @@ static tub_status classify(predict_printer *printer, tub_model *model, const pre
     const tub_model_config *c = tub_model_describe(model);
     int64_t volume = c->frames * c->height * c->width * c->channels;
     size_t element = block->dtype == TUB_U8 ? 1 : sizeof(float);
-    /* Small batches: the first lines appear at once and memory stays small, and a batch's size changes no bit. */
+    /* Small batches: the first lines appear at once and memory stays small, and a batch's size
+     * changes no bit. */
     enum { BATCH = 32 };
     float *out = calloc((size_t)c->classes * 2 * BATCH, sizeof(float));
     if (out == NULL) {

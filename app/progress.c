@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Draws the library's events: a bar on a terminal, plain lines elsewhere, JSON lines for programs. */
+/* Draws the library's events: a bar on a terminal, plain lines elsewhere, JSON lines for programs.
+ */
 #include "progress.h"
 
 #include <inttypes.h>
@@ -49,7 +50,8 @@ static void print_time(char *out, size_t size, double seconds) {
     }
 }
 
-/* A bar of done out of total with text after it, cut to the terminal's width. Drawn ten times a second at most. */
+/* A bar of done out of total with text after it, cut to the terminal's width. Drawn ten times a
+ * second at most. */
 static void draw_bar(progress *p, uint64_t done, uint64_t total, const char *text) {
     double t = now();
     if (p->quiet || !p->terminal || (t - p->drawn < redraw_seconds && done != total)) {

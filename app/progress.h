@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Draws the library's events: a bar on a terminal, plain lines elsewhere, JSON lines for programs. */
+/* Draws the library's events: a bar on a terminal, plain lines elsewhere, JSON lines for programs.
+ */
 #ifndef APP_PROGRESS_H
 #define APP_PROGRESS_H
 

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <tubelet/tubelet.h>
 
-/* Every setting with its value: YAML that --recipe reads back, or one JSON object. False: no memory. */
+/* Every setting with its value: YAML that --recipe reads back, or one JSON object. False: no
+ * memory. */
 bool recipe_print(const tub_train_config *config, bool json);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tubelet train: from a data set, a recipe and options to a run folder; or on with an interrupted run. */
+/* tubelet train: from a data set, a recipe and options to a run folder; or on with an interrupted
+ * run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +112,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
-/* Defaults, then the recipe, then the command line; a preset first, because it sets every value of the model. */
+/* Defaults, then the recipe, then the command line; a preset first, because it sets every value of
+ * the model. */
 static tub_status resolve(tub_context *ctx, const train_options *o, tub_train_config *config,
                           tub_error *err) {
     *config = tub_train_config_default();
@@ -131,13 +133,15 @@ static tub_status resolve(tub_context *ctx, const train_options *o, tub_train_co
     return status == TUB_OK ? tub_train_config_check(config, err) : status;
 }
 
-/* The folders above a run that this program made, to take them away again when the run can't begin. */
+/* The folders above a run that this program made, to take them away again when the run can't begin.
+ */
 typedef struct parents {
     char path[TUB_PATH_LENGTH];
     size_t first; /* length of the topmost one that was made; 0: none */
 } parents;
 
-/* Makes the missing folders above the run; what goes wrong the library says when it makes the run itself. */
+/* Makes the missing folders above the run; what goes wrong the library says when it makes the run
+ * itself. */
 static void make_parents(parents *p, const char *run) {
     p->first = 0;
     snprintf(p->path, sizeof p->path, "%s", run);

@@ -12,20 +12,25 @@ enum { NAME_LIMIT = 192, SHAPE_LIMIT = 96 };
 
 static const char ARRAYS_FILE[] = "model.safetensors";
 
-/* ---- Names: the published spelling is in the parameter table; newer transformers modules spell the same arrays differently. ---- */
+/* ---- Names: the published spelling is in the parameter table; newer transformers modules spell
+ * the same arrays differently. ---- */
 
 static const struct spelling {
     const char *table, *other;
 } spellings[] = {
-    {"attention.attention.query.", "attention.q_proj."}, {"attention.attention.key.", "attention.k_proj."},
-    {"attention.attention.value.", "attention.v_proj."}, {"attention.output.dense.", "attention.o_proj."},
-    {"intermediate.dense.", "mlp.fc1."},                 {"output.dense.", "mlp.fc2."},
-    {"layernorm_before.", "layernorm_before."},          {"layernorm_after.", "layernorm_after."},
+    {"attention.attention.query.", "attention.q_proj."},
+    {"attention.attention.key.", "attention.k_proj."},
+    {"attention.attention.value.", "attention.v_proj."},
+    {"attention.output.dense.", "attention.o_proj."},
+    {"intermediate.dense.", "mlp.fc1."},
+    {"output.dense.", "mlp.fc2."},
+    {"layernorm_before.", "layernorm_before."},
+    {"layernorm_after.", "layernorm_after."},
 };
 
-/* "vivit.encoder.layer.3.output.dense.bias" to "vivit.layers.3.mlp.fc2.bias"; false for an array outside the layers. */
-static bool other_spelling(const char *name, char out[NAME_LIMIT])
-{
+/* "vivit.encoder.layer.3.output.dense.bias" to "vivit.layers.3.mlp.fc2.bias"; false for an array
+ * outside the layers. */
+static bool other_spelling(const char *name, char out[NAME_LIMIT]) {
     static const char prefix[] = "vivit.encoder.layer.";
     if (strncmp(name, prefix, sizeof prefix - 1) != 0) {
         return false;
@@ -34,8 +39,8 @@ static bool other_spelling(const char *name, char out[NAME_LIMIT])
     for (size_t i = 0; dot != NULL && i < sizeof spellings / sizeof *spellings; i++) {
         size_t length = strlen(spellings[i].table);
         if (strncmp(dot + 1, spellings[i].table, length) == 0) {
-            snprintf(out, NAME_LIMIT, "vivit.layers.%.*s.%s%s", (int)(dot - number), number, spellings[i].other,
-                     dot + 1 + length);
+            snprintf(out, NAME_LIMIT, "vivit.layers.%.*s.%s%s", (int)(dot - number), number,
+                     spellings[i].other, dot + 1 + length);
             return true;
         }
     }
@@ -44,8 +49,7 @@ static bool other_spelling(const char *name, char out[NAME_LIMIT])
 
 /* ---- Sizes ---- */
 
-static size_t elements_of(const tub__param *p)
-{
+static size_t elements_of(const tub__param *p) {
     size_t n = 1;
     for (int i = 0; i < p->rank; i++) {
         n *= p->shape[i];
@@ -54,8 +58,8 @@ static size_t elements_of(const tub__param *p)
 }
 
 /* Two buffers that hold any array of the model: its values and the scratch of a reordering. */
-static tub_status buffers_create(const tub_model *model, float **values, float **scratch, tub_error *err)
-{
+static tub_status buffers_create(const tub_model *model, float **values, float **scratch,
+                                 tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     size_t largest = 1;
     for (size_t i = 0; i < model->params.count; i++) {
@@ -72,8 +76,7 @@ static tub_status buffers_create(const tub_model *model, float **values, float *
 
 /* ---- Writing ---- */
 
-static tub_status declare_all(const tub_model *model, tub__st_writer *w, tub_error *err)
-{
+static tub_status declare_all(const tub_model *model, tub__st_writer *w, tub_error *err) {
     TUB__TRY(tub__st_declare_metadata(w, "format", "pt", err));
     for (size_t i = 0; i < model->params.count; i++) {
         const tub__param *p = &model->params.list[i];
@@ -86,8 +89,8 @@ static tub_status declare_all(const tub_model *model, tub__st_writer *w, tub_err
     return TUB_OK;
 }
 
-static tub_status write_all(const tub_model *model, tub__st_writer *w, float *values, float *scratch, tub_error *err)
-{
+static tub_status write_all(const tub_model *model, tub__st_writer *w, float *values,
+                            float *scratch, tub_error *err) {
     TUB__TRY(declare_all(model, w, err));
     for (size_t i = 0; i < model->params.count; i++) {
         const tub__param *p = &model->params.list[i];
@@ -97,8 +100,7 @@ static tub_status write_all(const tub_model *model, tub__st_writer *w, float *va
     return TUB_OK;
 }
 
-tub_status tub__folder_write_arrays(const tub_model *model, const char *folder, tub_error *err)
-{
+tub_status tub__folder_write_arrays(const tub_model *model, const char *folder, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     tub__st_writer *w = NULL;
     float *values, *scratch;
@@ -126,8 +128,7 @@ free_path:
 
 /* ---- Reading ---- */
 
-static void shape_text(int rank, const uint64_t *shape, char out[SHAPE_LIMIT])
-{
+static void shape_text(int rank, const uint64_t *shape, char out[SHAPE_LIMIT]) {
     size_t used = (size_t)snprintf(out, SHAPE_LIMIT, "[");
     for (int i = 0; i < rank && used < SHAPE_LIMIT - 24; i++) {
         used += (size_t)snprintf(out + used, SHAPE_LIMIT - used, "%s%llu", i == 0 ? "" : ",",
@@ -136,8 +137,7 @@ static void shape_text(int rank, const uint64_t *shape, char out[SHAPE_LIMIT])
     snprintf(out + used, SHAPE_LIMIT - used, "]");
 }
 
-static tub_status check_array(const tub__param *p, const tub__st_array *array, tub_error *err)
-{
+static tub_status check_array(const tub__param *p, const tub__st_array *array, tub_error *err) {
     char expected[SHAPE_LIMIT], found[SHAPE_LIMIT];
     uint64_t shape[5] = {0};
     bool same = array->rank == p->rank;
@@ -148,25 +148,29 @@ static tub_status check_array(const tub__param *p, const tub__st_array *array, t
     if (!same) {
         shape_text(p->rank, shape, expected);
         shape_text(array->rank, array->shape, found);
-        return tub__fail(err, TUB_E_SHAPE, "%s: expected %s, file has %s", array->name, expected, found);
+        return tub__fail(err, TUB_E_SHAPE, "%s: expected %s, file has %s", array->name, expected,
+                         found);
     }
-    if (array->dtype != TUB__ST_F32 && array->dtype != TUB__ST_F16 && array->dtype != TUB__ST_BF16 &&
-        array->dtype != TUB__ST_F64) {
-        return tub__fail(err, TUB_E_SHAPE, "%s: weights must be F32, F16, BF16 or F64, not whole numbers", array->name);
+    if (array->dtype != TUB__ST_F32 && array->dtype != TUB__ST_F16 &&
+        array->dtype != TUB__ST_BF16 && array->dtype != TUB__ST_F64) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: weights must be F32, F16, BF16 or F64, not whole numbers",
+                         array->name);
     }
     return TUB_OK;
 }
 
 /* The file's array for a parameter, in either spelling; both at once is an error. */
-static tub_status find_array(const tub__st_file *f, const tub__param *p, const tub__st_array **out, tub_error *err)
-{
+static tub_status find_array(const tub__st_file *f, const tub__param *p, const tub__st_array **out,
+                             tub_error *err) {
     char other[NAME_LIMIT];
     const tub__st_array *array = tub__st_find(f, p->name), *second = NULL;
     if (other_spelling(p->name, other) && strcmp(p->name, other) != 0) {
         second = tub__st_find(f, other);
     }
     if (array != NULL && second != NULL) {
-        return tub__fail(err, TUB_E_FORMAT, "%s and %s are the same array; the file has it twice", p->name, other);
+        return tub__fail(err, TUB_E_FORMAT, "%s and %s are the same array; the file has it twice",
+                         p->name, other);
     }
     array = array == NULL ? second : array;
     if (array == NULL) {
@@ -176,25 +180,26 @@ static tub_status find_array(const tub__st_file *f, const tub__param *p, const t
     return check_array(p, array, err);
 }
 
-/* Matches every parameter with an array of the file; found[i] belongs to parameter i. Arrays left over are errors. */
-static tub_status match_all(const tub_model *model, const tub__st_file *f, const tub__st_array **found,
-                            bool *used, tub_error *err)
-{
+/* Matches every parameter with an array of the file; found[i] belongs to parameter i. Arrays left
+ * over are errors. */
+static tub_status match_all(const tub_model *model, const tub__st_file *f,
+                            const tub__st_array **found, bool *used, tub_error *err) {
     for (size_t i = 0; i < model->params.count; i++) {
         TUB__TRY(find_array(f, &model->params.list[i], &found[i], err));
         used[found[i] - f->arrays] = true;
     }
     for (size_t i = 0; i < f->count; i++) {
         if (!used[i]) {
-            return tub__fail(err, TUB_E_FORMAT, "%s: unexpected; the configuration has no such array",
+            return tub__fail(err, TUB_E_FORMAT,
+                             "%s: unexpected; the configuration has no such array",
                              f->arrays[i].name);
         }
     }
     return TUB_OK;
 }
 
-static tub_status check_finite(const tub__st_array *array, const float *values, size_t n, tub_error *err)
-{
+static tub_status check_finite(const tub__st_array *array, const float *values, size_t n,
+                               tub_error *err) {
     for (size_t i = 0; i < n; i++) {
         if (values[i] - values[i] != 0.0f) {
             return tub__fail(err, TUB_E_RANGE, "%s: element %zu is not finite", array->name, i);
@@ -203,9 +208,10 @@ static tub_status check_finite(const tub__st_array *array, const float *values, 
     return TUB_OK;
 }
 
-/* Everything is converted and looked at once before the first value goes into the model: a bad file leaves it as it was. */
-static tub_status read_all(tub_model *model, const tub__st_file *f, const tub__st_array *const *found, tub_error *err)
-{
+/* Everything is converted and looked at once before the first value goes into the model: a bad file
+ * leaves it as it was. */
+static tub_status read_all(tub_model *model, const tub__st_file *f,
+                           const tub__st_array *const *found, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     tub_status status = TUB_OK;
     float *values, *scratch;
@@ -219,7 +225,8 @@ static tub_status read_all(tub_model *model, const tub__st_file *f, const tub__s
     for (size_t i = 0; i < model->params.count && status == TUB_OK; i++) {
         status = tub__st_to_f32(f, found[i], values, err);
         if (status == TUB_OK) {
-            tub__param_write(model->backend, &model->params.list[i], model->weights, TUB_F32, values, scratch);
+            tub__param_write(model->backend, &model->params.list[i], model->weights, TUB_F32,
+                             values, scratch);
         }
     }
     tub__free(a, scratch);
@@ -227,14 +234,14 @@ static tub_status read_all(tub_model *model, const tub__st_file *f, const tub__s
     return status;
 }
 
-static tub_status read_file(tub_model *model, const char *path, tub_error *err)
-{
+static tub_status read_file(tub_model *model, const char *path, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     const tub__st_array **found = NULL;
     bool *used = NULL;
     tub__st_file f;
     TUB__TRY(tub__st_open(a, path, &f, err)); /* its sentence names the path */
-    tub_status status = tub__alloc_array(a, model->params.count, sizeof *found, (void **)&found, err);
+    tub_status status =
+        tub__alloc_array(a, model->params.count, sizeof *found, (void **)&found, err);
     if (status == TUB_OK) {
         status = tub__alloc_array(a, f.count, sizeof *used, (void **)&used, err);
     }
@@ -254,8 +261,8 @@ static tub_status read_file(tub_model *model, const char *path, tub_error *err)
 }
 
 /* Large checkpoints come in parts with an index; their folder has no model.safetensors. */
-static tub_status refuse_parts(const tub_allocator *a, const char *folder, const char *path, tub_error *err)
-{
+static tub_status refuse_parts(const tub_allocator *a, const char *folder, const char *path,
+                               tub_error *err) {
     char *index;
     if (tub__file_exists(path)) {
         return TUB_OK;
@@ -263,13 +270,14 @@ static tub_status refuse_parts(const tub_allocator *a, const char *folder, const
     TUB__TRY(tub__path_join(a, folder, "model.safetensors.index.json", &index, err));
     bool parts = tub__file_exists(index);
     tub__free(a, index);
-    return parts ? tub__fail(err, TUB_E_UNSUPPORTED,
-                             "%s: the weights are in several files; save them as one model.safetensors", folder)
+    return parts ? tub__fail(
+                       err, TUB_E_UNSUPPORTED,
+                       "%s: the weights are in several files; save them as one model.safetensors",
+                       folder)
                  : TUB_OK;
 }
 
-tub_status tub__folder_read_arrays(tub_model *model, const char *folder, tub_error *err)
-{
+tub_status tub__folder_read_arrays(tub_model *model, const char *folder, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     char *path;
     TUB__TRY(tub__path_join(a, folder, ARRAYS_FILE, &path, err));

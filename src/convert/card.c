@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The model card's text: what the model is, what it was trained on, how well it does, and how to use it. */
+/* The model card's text: what the model is, what it was trained on, how well it does, and how to
+ * use it. */
 #include "convert/card.h"
 
 #include <string.h>
@@ -8,15 +9,20 @@
 static const struct licence {
     const char *name, *id;
 } licences[] = {
-    {"CC BY 4.0", "cc-by-4.0"},       {"CC-BY-4.0", "cc-by-4.0"},       {"CC BY-NC 4.0", "cc-by-nc-4.0"},
-    {"CC-BY-NC-4.0", "cc-by-nc-4.0"}, {"CC BY-SA 4.0", "cc-by-sa-4.0"}, {"CC-BY-SA-4.0", "cc-by-sa-4.0"},
-    {"CC0", "cc0-1.0"},               {"CC0-1.0", "cc0-1.0"},           {"Apache-2.0", "apache-2.0"},
+    {"CC BY 4.0", "cc-by-4.0"},
+    {"CC-BY-4.0", "cc-by-4.0"},
+    {"CC BY-NC 4.0", "cc-by-nc-4.0"},
+    {"CC-BY-NC-4.0", "cc-by-nc-4.0"},
+    {"CC BY-SA 4.0", "cc-by-sa-4.0"},
+    {"CC-BY-SA-4.0", "cc-by-sa-4.0"},
+    {"CC0", "cc0-1.0"},
+    {"CC0-1.0", "cc0-1.0"},
+    {"Apache-2.0", "apache-2.0"},
     {"MIT", "mit"},
 };
 
 /* "other" for a licence that the hubs have no identifier for; NULL when none is known. */
-static const char *licence_id(const tub__card *card)
-{
+static const char *licence_id(const tub__card *card) {
     if (card->licence == NULL) {
         return NULL;
     }
@@ -28,23 +34,24 @@ static const char *licence_id(const tub__card *card)
     return "other";
 }
 
-static void print_metric(tub__text *t, const char *type, const char *name, double value)
-{
+static void print_metric(tub__text *t, const char *type, const char *name, double value) {
     if (value == value) {
-        tub__text_add(t, "          - type: %s\n            name: %s\n            value: ", type, name);
+        tub__text_add(t, "          - type: %s\n            name: %s\n            value: ", type,
+                      name);
         tub__text_add_real(t, value);
         tub__text_add(t, "\n");
     }
 }
 
 /* The test results in the form that hubs show beside the model. */
-static void print_model_index(tub__text *t, const tub__card *card)
-{
+static void print_model_index(tub__text *t, const tub__card *card) {
     if (card->data == NULL || card->test == NULL) {
         return;
     }
-    tub__text_add(t, "model-index:\n  - name: tubelet ViViT\n    results:\n"
-                     "      - task:\n          type: video-classification\n        dataset:\n          name: ");
+    tub__text_add(
+        t,
+        "model-index:\n  - name: tubelet ViViT\n    results:\n"
+        "      - task:\n          type: video-classification\n        dataset:\n          name: ");
     tub__text_add_quoted(t, card->data);
     tub__text_add(t, "\n          type: ");
     tub__text_add_quoted(t, card->data);
@@ -55,8 +62,7 @@ static void print_model_index(tub__text *t, const tub__card *card)
     print_metric(t, "loss", "Log loss", card->test->loss);
 }
 
-static void print_front_matter(tub__text *t, const tub__card *card)
-{
+static void print_front_matter(tub__text *t, const tub__card *card) {
     const char *id = licence_id(card);
     tub__text_add(t, "---\nlibrary_name: tubelet\npipeline_tag: video-classification\n"
                      "tags:\n  - vivit\n  - video-classification\n  - tubelet\n");
@@ -72,21 +78,22 @@ static void print_front_matter(tub__text *t, const tub__card *card)
     tub__text_add(t, "---\n\n");
 }
 
-static void print_model(tub__text *t, const tub_model *model)
-{
+static void print_model(tub__text *t, const tub_model *model) {
     const tub_model_config *c = &model->config;
-    tub__text_add(t, "# Video vision transformer (ViViT)\n\n"
-                     "Classifies clips of %lld frames of %lld x %lld pixels with %lld channel(s) into %lld classes. "
-                     "Joint space-time attention: %lld layers of width %lld with %lld heads over tubelets of "
-                     "%lld x %lld x %lld; %zu parameters in %zu arrays.\n\n",
-                  (long long)c->frames, (long long)c->height, (long long)c->width, (long long)c->channels,
-                  (long long)c->classes, (long long)c->layers, (long long)c->hidden, (long long)c->heads,
-                  (long long)c->tubelet[0], (long long)c->tubelet[1], (long long)c->tubelet[2],
-                  model->params.numbers, model->params.count);
+    tub__text_add(
+        t,
+        "# Video vision transformer (ViViT)\n\n"
+        "Classifies clips of %lld frames of %lld x %lld pixels with %lld channel(s) into %lld "
+        "classes. "
+        "Joint space-time attention: %lld layers of width %lld with %lld heads over tubelets of "
+        "%lld x %lld x %lld; %zu parameters in %zu arrays.\n\n",
+        (long long)c->frames, (long long)c->height, (long long)c->width, (long long)c->channels,
+        (long long)c->classes, (long long)c->layers, (long long)c->hidden, (long long)c->heads,
+        (long long)c->tubelet[0], (long long)c->tubelet[1], (long long)c->tubelet[2],
+        model->params.numbers, model->params.count);
 }
 
-static void print_data(tub__text *t, const tub__card *card)
-{
+static void print_data(tub__text *t, const tub__card *card) {
     if (card->data == NULL) {
         return;
     }
@@ -100,10 +107,9 @@ static void print_data(tub__text *t, const tub__card *card)
     }
 }
 
-static void print_scores(tub__text *t, const char *split, const tub_scores *s)
-{
-    const double values[4] = {s == NULL ? 0.0 : s->top1, s == NULL ? 0.0 : s->top5, s == NULL ? 0.0 : s->auc,
-                              s == NULL ? 0.0 : s->loss};
+static void print_scores(tub__text *t, const char *split, const tub_scores *s) {
+    const double values[4] = {s == NULL ? 0.0 : s->top1, s == NULL ? 0.0 : s->top5,
+                              s == NULL ? 0.0 : s->auc, s == NULL ? 0.0 : s->loss};
     if (s == NULL) {
         return;
     }
@@ -116,19 +122,18 @@ static void print_scores(tub__text *t, const char *split, const tub_scores *s)
     tub__text_add(t, "\n");
 }
 
-static void print_results(tub__text *t, const tub__card *card)
-{
+static void print_results(tub__text *t, const tub__card *card) {
     if (card->val == NULL && card->test == NULL) {
         return;
     }
-    tub__text_add(t, "## Results\n\n| split | top-1 | top-5 | AUC | log loss |\n| --- | --- | --- | --- | --- |\n");
+    tub__text_add(t, "## Results\n\n| split | top-1 | top-5 | AUC | log loss |\n| --- | --- | --- "
+                     "| --- | --- |\n");
     print_scores(t, "validation", card->val);
     print_scores(t, "test", card->test);
     tub__text_add(t, "\n");
 }
 
-static void print_labels(tub__text *t, const tub_model *model)
-{
+static void print_labels(tub__text *t, const tub_model *model) {
     if (model->labels == NULL || model->config.classes > 1000) {
         return;
     }
@@ -139,20 +144,22 @@ static void print_labels(tub__text *t, const tub_model *model)
     tub__text_add(t, "\n");
 }
 
-static void print_use(tub__text *t, const tub_model *model, const tub__card *card)
-{
-    tub__text_add(t, "## How to use\n\nWith [tubelet](https://github.com/tubelet/tubelet), in the folder above this "
-                     "one:\n\n```sh\ntubelet info MODEL_FOLDER\ntubelet predict MODEL_FOLDER volume.npy\n"
-                     "tubelet eval MODEL_FOLDER --data %s --split test\n```\n\n",
-                  card->data == NULL ? "DATA" : card->data);
-    tub__text_add(t, "Input is uint8 (scaled to 0 to 1) or float32 of shape [%lld, %lld, %lld, %lld] "
-                     "(frames, height, width, channels).\n",
-                  (long long)model->config.frames, (long long)model->config.height, (long long)model->config.width,
-                  (long long)model->config.channels);
+static void print_use(tub__text *t, const tub_model *model, const tub__card *card) {
+    tub__text_add(
+        t,
+        "## How to use\n\nWith [tubelet](https://github.com/tubelet/tubelet), in the folder above "
+        "this "
+        "one:\n\n```sh\ntubelet info MODEL_FOLDER\ntubelet predict MODEL_FOLDER volume.npy\n"
+        "tubelet eval MODEL_FOLDER --data %s --split test\n```\n\n",
+        card->data == NULL ? "DATA" : card->data);
+    tub__text_add(t,
+                  "Input is uint8 (scaled to 0 to 1) or float32 of shape [%lld, %lld, %lld, %lld] "
+                  "(frames, height, width, channels).\n",
+                  (long long)model->config.frames, (long long)model->config.height,
+                  (long long)model->config.width, (long long)model->config.channels);
 }
 
-void tub__card_print(tub__text *t, const tub_model *model, const tub__card *card)
-{
+void tub__card_print(tub__text *t, const tub_model *model, const tub__card *card) {
     const tub__card empty = {0};
     card = card == NULL ? &empty : card;
     print_front_matter(t, card);

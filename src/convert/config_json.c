@@ -17,30 +17,33 @@ typedef struct choice {
     int value;
 } choice;
 
-static const choice activations[] = {{"gelu_fast", TUB_GELU_TANH}, {"gelu_new", TUB_GELU_TANH},
-                                     {"gelu_pytorch_tanh", TUB_GELU_TANH}, {"gelu", TUB_GELU_ERF},
-                                     {"gelu_python", TUB_GELU_ERF}, {NULL, 0}};
+static const choice activations[] = {
+    {"gelu_fast", TUB_GELU_TANH},         {"gelu_new", TUB_GELU_TANH},
+    {"gelu_pytorch_tanh", TUB_GELU_TANH}, {"gelu", TUB_GELU_ERF},
+    {"gelu_python", TUB_GELU_ERF},        {NULL, 0}};
 static const choice gelus[] = {{"tanh", TUB_GELU_TANH}, {"erf", TUB_GELU_ERF}, {NULL, 0}};
-static const choice poolings[] = {{"mean", TUB_POOL_MEAN}, {"class_token", TUB_POOL_CLASS_TOKEN}, {NULL, 0}};
-static const choice attention_inits[] = {{"keras2022", TUB_INIT_KERAS2022}, {"glorot", TUB_INIT_GLOROT}, {NULL, 0}};
-static const choice input_scales[] = {{"divide", TUB_SCALE_DIVIDE}, {"multiply", TUB_SCALE_MULTIPLY}, {NULL, 0}};
+static const choice poolings[] = {
+    {"mean", TUB_POOL_MEAN}, {"class_token", TUB_POOL_CLASS_TOKEN}, {NULL, 0}};
+static const choice attention_inits[] = {
+    {"keras2022", TUB_INIT_KERAS2022}, {"glorot", TUB_INIT_GLOROT}, {NULL, 0}};
+static const choice input_scales[] = {
+    {"divide", TUB_SCALE_DIVIDE}, {"multiply", TUB_SCALE_MULTIPLY}, {NULL, 0}};
 static const choice variants[] = {{"joint", 1}, {NULL, 0}};
 
 /* Keys of the "tubelet" object. An unknown one could change what is computed, so it is an error. */
-static const char *const tubelet_keys[] = {"format",         "variant",        "pooling",
-                                           "gelu",           "mlp_output_activation", "tubelet_stride",
-                                           "attention_init", "input_scale"};
+static const char *const tubelet_keys[] = {
+    "format",         "variant",        "pooling",    "gelu", "mlp_output_activation",
+    "tubelet_stride", "attention_init", "input_scale"};
 
-static const char *choice_name(const choice *list, int value)
-{
+static const char *choice_name(const choice *list, int value) {
     while (list->name != NULL && list->value != value) {
         list++;
     }
     return list->name == NULL ? "unknown" : list->name;
 }
 
-static tub_status choice_parse(const choice *list, const char *key, const char *text, int *out, tub_error *err)
-{
+static tub_status choice_parse(const choice *list, const char *key, const char *text, int *out,
+                               tub_error *err) {
     char names[128] = "";
     for (const choice *c = list; c->name != NULL; c++) {
         if (strcmp(c->name, text) == 0) {
@@ -56,33 +59,29 @@ static tub_status choice_parse(const choice *list, const char *key, const char *
 }
 
 /* Reads a choice from a member; *out stays when the key is missing. */
-static tub_status opt_choice(const tub__json *o, const char *key, const choice *list, int *out, tub_error *err)
-{
+static tub_status opt_choice(const tub__json *o, const char *key, const choice *list, int *out,
+                             tub_error *err) {
     const char *text = NULL;
     TUB__TRY(tub__json_opt_text(o, key, &text, err));
     return text == NULL ? TUB_OK : choice_parse(list, key, text, out, err);
 }
 
-const char *tub__input_scale_name(tub_input_scale scale)
-{
+const char *tub__input_scale_name(tub_input_scale scale) {
     return choice_name(input_scales, (int)scale);
 }
 
-tub_status tub__input_scale_parse(const char *text, tub_input_scale *out, tub_error *err)
-{
+tub_status tub__input_scale_parse(const char *text, tub_input_scale *out, tub_error *err) {
     int value;
     TUB__TRY(choice_parse(input_scales, "input_scale", text, &value, err));
     *out = (tub_input_scale)value;
     return TUB_OK;
 }
 
-static int64_t stride_of(const tub_model_config *c, int axis)
-{
+static int64_t stride_of(const tub_model_config *c, int axis) {
     return c->stride[axis] == 0 ? c->tubelet[axis] : c->stride[axis];
 }
 
-bool tub__config_is_vivit(const tub_model_config *c)
-{
+bool tub__config_is_vivit(const tub_model_config *c) {
     bool stride_is_kernel = true;
     for (int i = 0; i < 3; i++) {
         stride_is_kernel = stride_is_kernel && stride_of(c, i) == c->tubelet[i];
@@ -92,8 +91,7 @@ bool tub__config_is_vivit(const tub_model_config *c)
 
 /* ---- Writing ---- */
 
-static void put_integers(tub__json_writer *w, const char *key, int count, const int64_t *values)
-{
+static void put_integers(tub__json_writer *w, const char *key, int count, const int64_t *values) {
     tub__json_open_array(w, key);
     for (int i = 0; i < count; i++) {
         tub__json_put_integer(w, NULL, values[i]);
@@ -101,8 +99,7 @@ static void put_integers(tub__json_writer *w, const char *key, int count, const 
     tub__json_close_array(w);
 }
 
-static void put_tubelet(tub__json_writer *w, const tub_model_config *c)
-{
+static void put_tubelet(tub__json_writer *w, const tub_model_config *c) {
     const int64_t stride[3] = {stride_of(c, 0), stride_of(c, 1), stride_of(c, 2)};
     tub__json_open_object(w, "tubelet");
     tub__json_put_text(w, "attention_init", choice_name(attention_inits, (int)c->attention_init));
@@ -116,8 +113,7 @@ static void put_tubelet(tub__json_writer *w, const tub_model_config *c)
     tub__json_close_object(w);
 }
 
-static void put_image_size(tub__json_writer *w, const tub_model_config *c)
-{
+static void put_image_size(tub__json_writer *w, const tub_model_config *c) {
     if (c->height == c->width) {
         tub__json_put_integer(w, "image_size", c->height);
     } else {
@@ -125,10 +121,10 @@ static void put_image_size(tub__json_writer *w, const tub_model_config *c)
     }
 }
 
-/* Keys in alphabetical order, as transformers writes them, but for label2id, which stands beside id2label. */
+/* Keys in alphabetical order, as transformers writes them, but for label2id, which stands beside
+ * id2label. */
 static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const tub_model_config *c,
-                             const char *const *labels, tub_error *err)
-{
+                             const char *const *labels, tub_error *err) {
     bool vivit = tub__config_is_vivit(c);
     tub__json_open_object(w, NULL);
     tub__json_open_array(w, "architectures");
@@ -156,9 +152,9 @@ static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const 
     return TUB_OK;
 }
 
-tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *config, const char *const *labels,
-                               char **text, size_t *size, tub_error *err)
-{
+tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *config,
+                               const char *const *labels, char **text, size_t *size,
+                               tub_error *err) {
     tub__json_writer w;
     tub__json_start(&w, a, 2);
     tub_status status = put_config(a, &w, config, labels, err);
@@ -172,8 +168,7 @@ tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *c
 /* ---- Reading ---- */
 
 /* What a key means when it is left out: transformers' VivitConfig. */
-static tub_model_config transformers_defaults(void)
-{
+static tub_model_config transformers_defaults(void) {
     return (tub_model_config){
         .size = sizeof(tub_model_config),
         .frames = 32,
@@ -195,13 +190,13 @@ static tub_model_config transformers_defaults(void)
     };
 }
 
-static tub_status read_integers(const tub__json *value, const char *key, size_t count, int64_t *out, tub_error *err)
-{
+static tub_status read_integers(const tub__json *value, const char *key, size_t count, int64_t *out,
+                                tub_error *err) {
     const tub__json *array;
     TUB__TRY(tub__json_to_array(value, key, &array, err));
     if (tub__json_size(array) != count) {
-        return tub__fail(err, TUB_E_FORMAT, "%s: expected %zu whole numbers, found %zu values", key, count,
-                         tub__json_size(array));
+        return tub__fail(err, TUB_E_FORMAT, "%s: expected %zu whole numbers, found %zu values", key,
+                         count, tub__json_size(array));
     }
     for (size_t i = 0; i < count; i++) {
         TUB__TRY(tub__json_to_integer(tub__json_at(array, i), key, &out[i], err));
@@ -209,14 +204,13 @@ static tub_status read_integers(const tub__json *value, const char *key, size_t 
     return TUB_OK;
 }
 
-static tub_status opt_integers(const tub__json *o, const char *key, size_t count, int64_t *out, tub_error *err)
-{
+static tub_status opt_integers(const tub__json *o, const char *key, size_t count, int64_t *out,
+                               tub_error *err) {
     const tub__json *value = tub__json_get(o, key);
     return value == NULL ? TUB_OK : read_integers(value, key, count, out, err);
 }
 
-static tub_status read_image_size(const tub__json *root, tub_model_config *c, tub_error *err)
-{
+static tub_status read_image_size(const tub__json *root, tub_model_config *c, tub_error *err) {
     const tub__json *value = tub__json_get(root, "image_size");
     int64_t size[2] = {c->height, c->width};
     if (value != NULL && tub__json_kind_of(value) == TUB__JSON_ARRAY) {
@@ -231,27 +225,26 @@ static tub_status read_image_size(const tub__json *root, tub_model_config *c, tu
 }
 
 /* model_type and architectures: is this a ViViT classifier at all? */
-static tub_status read_model_type(const tub__json *root, bool *vivit, tub_error *err)
-{
+static tub_status read_model_type(const tub__json *root, bool *vivit, tub_error *err) {
     const char *type, *name = NULL;
     TUB__TRY(tub__json_get_text(root, "model_type", &type, err));
     *vivit = strcmp(type, VIVIT) == 0;
     if (!*vivit && strcmp(type, TUBELET_VIVIT) != 0) {
-        return tub__fail(err, TUB_E_UNSUPPORTED, "model_type: expected '%s' or '%s', found '%s'", VIVIT,
-                         TUBELET_VIVIT, type);
+        return tub__fail(err, TUB_E_UNSUPPORTED, "model_type: expected '%s' or '%s', found '%s'",
+                         VIVIT, TUBELET_VIVIT, type);
     }
     const tub__json *first = tub__json_at(tub__json_get(root, "architectures"), 0);
     if (*vivit && first != NULL) {
         TUB__TRY(tub__json_to_text(first, "architectures", &name, err));
         if (strcmp(name, ARCHITECTURE) != 0) {
-            return tub__fail(err, TUB_E_UNSUPPORTED, "architectures: expected '%s', found '%s'", ARCHITECTURE, name);
+            return tub__fail(err, TUB_E_UNSUPPORTED, "architectures: expected '%s', found '%s'",
+                             ARCHITECTURE, name);
         }
     }
     return TUB_OK;
 }
 
-static tub_status check_tubelet_keys(const tub__json *own, tub_error *err)
-{
+static tub_status check_tubelet_keys(const tub__json *own, tub_error *err) {
     for (void *it = tub__json_first(own); it != NULL; it = tub__json_next(own, it)) {
         const char *key = tub__json_key(it);
         bool known = false;
@@ -259,22 +252,23 @@ static tub_status check_tubelet_keys(const tub__json *own, tub_error *err)
             known = known || strcmp(key, tubelet_keys[i]) == 0;
         }
         if (!known) {
-            return tub__fail(err, TUB_E_UNSUPPORTED, "%s: this version does not know this key", key);
+            return tub__fail(err, TUB_E_UNSUPPORTED, "%s: this version does not know this key",
+                             key);
         }
     }
     return TUB_OK;
 }
 
 /* The members of the "tubelet" object. */
-static tub_status read_own_keys(const tub__json *own, tub_model_config *c, tub_error *err)
-{
+static tub_status read_own_keys(const tub__json *own, tub_model_config *c, tub_error *err) {
     int64_t format = FORMAT_VERSION;
     int gelu = (int)c->gelu, pooling = (int)c->pooling, init = (int)c->attention_init;
     int scale = (int)c->input_scale, variant = 1;
     bool output_gelu = false;
     TUB__TRY(tub__json_get_integer(own, "format", &format, err));
     if (format != FORMAT_VERSION) {
-        return tub__fail(err, TUB_E_UNSUPPORTED, "format %lld is not known; this version reads format %d",
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "format %lld is not known; this version reads format %d",
                          (long long)format, FORMAT_VERSION);
     }
     TUB__TRY(check_tubelet_keys(own, err));
@@ -286,8 +280,8 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, tub_e
     TUB__TRY(tub__json_opt_bool(own, "mlp_output_activation", &output_gelu, err));
     TUB__TRY(opt_integers(own, "tubelet_stride", 3, c->stride, err));
     if (gelu != (int)c->gelu) {
-        return tub__fail(err, TUB_E_ARGUMENT, "gelu '%s' contradicts hidden_act '%s'", choice_name(gelus, gelu),
-                         choice_name(activations, (int)c->gelu));
+        return tub__fail(err, TUB_E_ARGUMENT, "gelu '%s' contradicts hidden_act '%s'",
+                         choice_name(gelus, gelu), choice_name(activations, (int)c->gelu));
     }
     c->pooling = (tub_pooling)pooling;
     c->attention_init = (tub_attention_init)init;
@@ -296,8 +290,8 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, tub_e
     return TUB_OK;
 }
 
-static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_config *c, tub_error *err)
-{
+static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_config *c,
+                               tub_error *err) {
     const tub__json *value = tub__json_get(root, "tubelet"), *own;
     if (value == NULL && vivit) {
         return TUB_OK;
@@ -311,14 +305,15 @@ static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_conf
         c->stride[i] = c->stride[i] == c->tubelet[i] ? 0 : c->stride[i];
     }
     if (vivit != tub__config_is_vivit(c)) {
-        return tub__fail(err, TUB_E_ARGUMENT, "model_type '%s' contradicts pooling, mlp_output_activation or "
-                         "tubelet_stride of 'tubelet'", vivit ? VIVIT : TUBELET_VIVIT);
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "model_type '%s' contradicts pooling, mlp_output_activation or "
+                         "tubelet_stride of 'tubelet'",
+                         vivit ? VIVIT : TUBELET_VIVIT);
     }
     return TUB_OK;
 }
 
-static tub_status read_values(const tub__json *root, tub_model_config *c, tub_error *err)
-{
+static tub_status read_values(const tub__json *root, tub_model_config *c, tub_error *err) {
     bool vivit, qkv_bias = c->qkv_bias != 0;
     int gelu = (int)c->gelu;
     TUB__TRY(read_model_type(root, &vivit, err));
@@ -339,9 +334,8 @@ static tub_status read_values(const tub__json *root, tub_model_config *c, tub_er
     return read_tubelet(root, vivit, c, err);
 }
 
-tub_status tub__config_from_json(const tub_allocator *a, const tub__json *root, tub_model_config *config,
-                                 char ***labels, tub_error *err)
-{
+tub_status tub__config_from_json(const tub_allocator *a, const tub__json *root,
+                                 tub_model_config *config, char ***labels, tub_error *err) {
     tub_model_config c = transformers_defaults();
     char **names = NULL;
     TUB__TRY(read_values(root, &c, err));

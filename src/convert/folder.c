@@ -15,9 +15,8 @@ static const size_t JSON_LIMIT = (size_t)32 << 20;
 static const char CONFIG_FILE[] = "config.json", PREPROCESSOR_FILE[] = "preprocessor_config.json";
 static const char CARD_FILE[] = "README.md";
 
-static tub_status write_file(const tub_allocator *a, const char *folder, const char *name, const char *text,
-                             size_t size, tub_error *err)
-{
+static tub_status write_file(const tub_allocator *a, const char *folder, const char *name,
+                             const char *text, size_t size, tub_error *err) {
     char *path;
     TUB__TRY(tub__path_join(a, folder, name, &path, err));
     tub_status status = tub__file_write(a, path, text, size, err);
@@ -25,8 +24,8 @@ static tub_status write_file(const tub_allocator *a, const char *folder, const c
     return status;
 }
 
-static tub_status write_card(const tub_model *model, const char *folder, const tub__card *card, tub_error *err)
-{
+static tub_status write_card(const tub_model *model, const char *folder, const tub__card *card,
+                             tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     tub__text text;
     tub__text_start(&text, a);
@@ -39,12 +38,13 @@ static tub_status write_card(const tub_model *model, const char *folder, const t
     return status;
 }
 
-tub_status tub__folder_write_config(const tub_model *model, const char *folder, const tub__card *card, tub_error *err)
-{
+tub_status tub__folder_write_config(const tub_model *model, const char *folder,
+                                    const tub__card *card, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     size_t size;
     char *text;
-    TUB__TRY(tub__config_to_json(a, &model->config, (const char *const *)model->labels, &text, &size, err));
+    TUB__TRY(tub__config_to_json(a, &model->config, (const char *const *)model->labels, &text,
+                                 &size, err));
     tub_status status = write_file(a, folder, CONFIG_FILE, text, size, err);
     tub__free(a, text);
     if (status != TUB_OK) {
@@ -56,9 +56,8 @@ tub_status tub__folder_write_config(const tub_model *model, const char *folder, 
     return status != TUB_OK ? status : write_card(model, folder, card, err);
 }
 
-static tub_status read_config_file(const tub_allocator *a, const char *path, tub_model_config *config, char ***labels,
-                                   tub_error *err)
-{
+static tub_status read_config_file(const tub_allocator *a, const char *path,
+                                   tub_model_config *config, char ***labels, tub_error *err) {
     tub__json *root;
     TUB__TRY(tub__json_load(a, path, JSON_LIMIT, &root, err));
     tub_status status = tub__config_from_json(a, root, config, labels, err);
@@ -70,8 +69,8 @@ static tub_status read_config_file(const tub_allocator *a, const char *path, tub
 }
 
 /* The file may be missing: older folders and other tools' folders have none. */
-static tub_status read_preprocessor_file(tub_context *ctx, const char *path, tub_model_config *config, tub_error *err)
-{
+static tub_status read_preprocessor_file(tub_context *ctx, const char *path,
+                                         tub_model_config *config, tub_error *err) {
     bool foreign;
     tub__json *root;
     if (!tub__file_exists(path)) {
@@ -85,16 +84,16 @@ static tub_status read_preprocessor_file(tub_context *ctx, const char *path, tub
     }
     if (foreign) {
         tub__log_line(ctx, TUB_LOG_WARNING,
-                      "%s asks for more than scaling to 0 to 1; uint8 input gets only the scaling, so give the model "
+                      "%s asks for more than scaling to 0 to 1; uint8 input gets only the scaling, "
+                      "so give the model "
                       "prepared float32 input",
                       path);
     }
     return TUB_OK;
 }
 
-tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_model_config *config, char ***labels,
-                                   tub_error *err)
-{
+tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_model_config *config,
+                                   char ***labels, tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
     tub_model_config c;
     char *config_path, *preprocessor_path, **names = NULL;

@@ -5,14 +5,15 @@
 #include "convert/config_json.h"
 #include "convert/folder.h"
 
-tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out, tub_error *err)
-{
+tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out, tub_error *err) {
     tub_model_config config;
     tub_model *model = NULL;
     char **labels = NULL;
     if (!tub__is_folder(folder)) {
-        return tub__fail(err, TUB_E_NOT_FOUND,
-                         "%s: no such folder; a model is a folder with config.json and model.safetensors", folder);
+        return tub__fail(
+            err, TUB_E_NOT_FOUND,
+            "%s: no such folder; a model is a folder with config.json and model.safetensors",
+            folder);
     }
     TUB__TRY(tub__folder_read_config(ctx, folder, &config, &labels, err));
     tub_status status = tub__model_create_empty(ctx, ctx->backend, &config, &model, err);
@@ -31,8 +32,7 @@ tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out,
     return TUB_OK;
 }
 
-tub_status tub_model_save(const tub_model *model, const char *folder, tub_error *err)
-{
+tub_status tub_model_save(const tub_model *model, const char *folder, tub_error *err) {
     TUB__TRY(tub__folder_create(folder, err));
     TUB__TRY(tub__folder_write_config(model, folder, NULL, err));
     return tub__folder_write_arrays(model, folder, err);

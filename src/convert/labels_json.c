@@ -9,13 +9,11 @@
 enum { DEFAULT_NAME = 32 };
 
 /* transformers' name of a class without a name. */
-static void default_label(int64_t index, char out[DEFAULT_NAME])
-{
+static void default_label(int64_t index, char out[DEFAULT_NAME]) {
     snprintf(out, DEFAULT_NAME, "LABEL_%lld", (long long)index);
 }
 
-static const char *label_of(const char *const *labels, int64_t index, char spare[DEFAULT_NAME])
-{
+static const char *label_of(const char *const *labels, int64_t index, char spare[DEFAULT_NAME]) {
     if (labels != NULL) {
         return labels[index];
     }
@@ -23,9 +21,9 @@ static const char *label_of(const char *const *labels, int64_t index, char spare
     return spare;
 }
 
-/* Shell sort of class indices by name, equal names by index: label2id is sorted, and a name that two classes have stands once. */
-static void sort_by_name(int64_t n, const char *const *labels, int64_t *order)
-{
+/* Shell sort of class indices by name, equal names by index: label2id is sorted, and a name that
+ * two classes have stands once. */
+static void sort_by_name(int64_t n, const char *const *labels, int64_t *order) {
     char left[DEFAULT_NAME], right[DEFAULT_NAME];
     int64_t gap = 1;
     while (gap < n / 3) {
@@ -35,7 +33,8 @@ static void sort_by_name(int64_t n, const char *const *labels, int64_t *order)
         for (int64_t i = gap; i < n; i++) {
             int64_t moving = order[i], j = i;
             for (; j >= gap; j -= gap) {
-                int compared = strcmp(label_of(labels, order[j - gap], left), label_of(labels, moving, right));
+                int compared =
+                    strcmp(label_of(labels, order[j - gap], left), label_of(labels, moving, right));
                 if (compared < 0 || (compared == 0 && order[j - gap] < moving)) {
                     break;
                 }
@@ -47,8 +46,7 @@ static void sort_by_name(int64_t n, const char *const *labels, int64_t *order)
 }
 
 tub_status tub__labels_to_json(const tub_allocator *a, tub__json_writer *w, int64_t classes,
-                               const char *const *labels, tub_error *err)
-{
+                               const char *const *labels, tub_error *err) {
     char key[DEFAULT_NAME], spare[DEFAULT_NAME], before[DEFAULT_NAME];
     int64_t *order;
     TUB__TRY(tub__alloc_array(a, (size_t)classes, sizeof *order, (void **)&order, err));
@@ -72,9 +70,9 @@ tub_status tub__labels_to_json(const tub_allocator *a, tub__json_writer *w, int6
     return TUB_OK;
 }
 
-/* The number in a key of id2label: digits only, no leading zero. -1 when it is none below classes. */
-static int64_t index_of_key(const char *key, int64_t classes)
-{
+/* The number in a key of id2label: digits only, no leading zero. -1 when it is none below classes.
+ */
+static int64_t index_of_key(const char *key, int64_t classes) {
     int64_t index = 0;
     if (key[0] == '\0' || (key[0] == '0' && key[1] != '\0')) {
         return -1;
@@ -88,16 +86,16 @@ static int64_t index_of_key(const char *key, int64_t classes)
     return index < classes ? index : -1;
 }
 
-static tub_status read_names(const tub_allocator *a, const tub__json *map, int64_t classes, char **names,
-                             bool *all_default, tub_error *err)
-{
+static tub_status read_names(const tub_allocator *a, const tub__json *map, int64_t classes,
+                             char **names, bool *all_default, tub_error *err) {
     char expected[DEFAULT_NAME];
     *all_default = true;
     for (void *it = tub__json_first(map); it != NULL; it = tub__json_next(map, it)) {
         const char *text, *key = tub__json_key(it);
         int64_t index = index_of_key(key, classes);
         if (index < 0) {
-            return tub__fail(err, TUB_E_FORMAT, "id2label: key '%s' is not one of the class numbers 0 to %lld", key,
+            return tub__fail(err, TUB_E_FORMAT,
+                             "id2label: key '%s' is not one of the class numbers 0 to %lld", key,
                              (long long)classes - 1);
         }
         TUB__TRY(tub__json_to_text(tub__json_value(it), "id2label", &text, err));
@@ -108,9 +106,8 @@ static tub_status read_names(const tub_allocator *a, const tub__json *map, int64
     return TUB_OK;
 }
 
-tub_status tub__labels_from_json(const tub_allocator *a, const tub__json *root, int64_t *classes, char ***labels,
-                                 tub_error *err)
-{
+tub_status tub__labels_from_json(const tub_allocator *a, const tub__json *root, int64_t *classes,
+                                 char ***labels, tub_error *err) {
     const tub__json *value = tub__json_get(root, "id2label"), *map;
     bool all_default;
     char **names;
@@ -121,8 +118,8 @@ tub_status tub__labels_from_json(const tub_allocator *a, const tub__json *root, 
     TUB__TRY(tub__json_to_object(value, "id2label", &map, err));
     int64_t count = (int64_t)tub__json_size(map);
     if (count < 1 || count > TUB_LABEL_LIMIT) {
-        return tub__fail(err, TUB_E_RANGE, "id2label: %lld classes; allowed are 1 to %d", (long long)count,
-                         TUB_LABEL_LIMIT);
+        return tub__fail(err, TUB_E_RANGE, "id2label: %lld classes; allowed are 1 to %d",
+                         (long long)count, TUB_LABEL_LIMIT);
     }
     TUB__TRY(tub__alloc_array(a, (size_t)count, sizeof *names, (void **)&names, err));
     tub_status status = read_names(a, map, count, names, &all_default, err);
@@ -135,8 +132,7 @@ tub_status tub__labels_from_json(const tub_allocator *a, const tub__json *root, 
     return status;
 }
 
-void tub__labels_free(const tub_allocator *a, char **labels, int64_t classes)
-{
+void tub__labels_free(const tub_allocator *a, char **labels, int64_t classes) {
     for (int64_t k = 0; labels != NULL && k < classes; k++) {
         tub__free(a, labels[k]);
     }

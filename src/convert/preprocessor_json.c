@@ -7,17 +7,15 @@
 #include "base/error.h"
 #include "convert/config_json.h"
 
-static void put_size(tub__json_writer *w, const char *key, const tub_model_config *c)
-{
+static void put_size(tub__json_writer *w, const char *key, const tub_model_config *c) {
     tub__json_open_object(w, key);
     tub__json_put_integer(w, "height", c->height);
     tub__json_put_integer(w, "width", c->width);
     tub__json_close_object(w);
 }
 
-tub_status tub__preprocessor_to_json(const tub_allocator *a, const tub_model_config *config, char **text, size_t *size,
-                                     tub_error *err)
-{
+tub_status tub__preprocessor_to_json(const tub_allocator *a, const tub_model_config *config,
+                                     char **text, size_t *size, tub_error *err) {
     tub__json_writer w;
     tub__json_start(&w, a, 2);
     tub__json_open_object(&w, NULL);
@@ -38,8 +36,8 @@ tub_status tub__preprocessor_to_json(const tub_allocator *a, const tub_model_con
     return tub__json_finish(&w, text, size, err);
 }
 
-tub_status tub__preprocessor_from_json(const tub__json *root, tub_model_config *config, bool *foreign, tub_error *err)
-{
+tub_status tub__preprocessor_from_json(const tub__json *root, tub_model_config *config,
+                                       bool *foreign, tub_error *err) {
     const char *scale = NULL;
     bool rescale = true, normalize = true, offset = true; /* transformers' defaults */
     double factor = 1.0 / 127.5;

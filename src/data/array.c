@@ -3,13 +3,12 @@
  */
 #include "data/array.h"
 
+#include "base/error.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/error.h"
 
-static bool host_is_big_endian(void)
-{
+static bool host_is_big_endian(void) {
     const uint16_t one = 1;
     unsigned char first;
     memcpy(&first, &one, 1);
@@ -17,8 +16,7 @@ static bool host_is_big_endian(void)
 }
 
 /* The file's bytes are already C-order elements of the wanted type, at a good address. */
-static bool usable_in_place(const tub__npy *npy, tub_dtype dtype)
-{
+static bool usable_in_place(const tub__npy *npy, tub_dtype dtype) {
     bool order = !npy->fortran || npy->rank <= 1;
     if (dtype == TUB_U8) {
         return order && npy->kind == TUB__NPY_UINT && npy->width == 1;
@@ -28,8 +26,7 @@ static bool usable_in_place(const tub__npy *npy, tub_dtype dtype)
 }
 
 static tub_status convert(const tub_allocator *a, const void *bytes, const tub__npy *npy,
-                          tub__array *out, tub_error *err)
-{
+                          tub__array *out, tub_error *err) {
     size_t width = out->dtype == TUB_U8 ? 1 : sizeof(float);
     TUB__TRY(tub__alloc_array(a, npy->elements, width, &out->block, err));
     out->elements = out->block;
@@ -38,8 +35,7 @@ static tub_status convert(const tub_allocator *a, const void *bytes, const tub__
 }
 
 /* NaN, infinity, or a float64 that float32 can't hold. */
-static tub_status check_finite(const float *v, uint64_t n, tub_error *err)
-{
+static tub_status check_finite(const float *v, uint64_t n, tub_error *err) {
     for (uint64_t i = 0; i < n; i++) {
         if (!isfinite(v[i])) {
             return tub__fail(err, TUB_E_RANGE,
@@ -51,8 +47,7 @@ static tub_status check_finite(const float *v, uint64_t n, tub_error *err)
 }
 
 tub_status tub__array_take(const tub_allocator *a, void **bytes, const tub__npy *npy,
-                           tub__array *out, tub_error *err)
-{
+                           tub__array *out, tub_error *err) {
     *out = (tub__array){.dtype = npy->kind == TUB__NPY_FLOAT ? TUB_F32 : TUB_U8};
     tub_status status = TUB_OK;
     if (usable_in_place(npy, out->dtype)) {
@@ -73,8 +68,7 @@ tub_status tub__array_take(const tub_allocator *a, void **bytes, const tub__npy 
     return status;
 }
 
-void tub__shape_text(const tub__npy *npy, char *out, size_t size)
-{
+void tub__shape_text(const tub__npy *npy, char *out, size_t size) {
     size_t used = (size_t)snprintf(out, size, "[");
     for (int d = 0; d < npy->rank && used < size; d++) {
         used += (size_t)snprintf(out + used, size - used, "%s%llu", d ? "," : "",

@@ -2,21 +2,19 @@
 /* Data sets: finds out what a name means, opens it, and answers questions about it. */
 #include "data/dataset.h"
 
-#include <string.h>
 #include "base/error.h"
 #include "base/file.h"
 #include "data/medmnist.h"
 #include "data/phantom3d.h"
+#include <string.h>
 
 static const char *const split_names[TUB_SPLITS] = {"train", "val", "test"};
 
-const char *tub_split_name(tub_split split)
-{
+const char *tub_split_name(tub_split split) {
     return split_names[split];
 }
 
-tub_status tub_split_parse(const char *text, tub_split *out, tub_error *err)
-{
+tub_status tub_split_parse(const char *text, tub_split *out, tub_error *err) {
     for (int s = 0; s < TUB_SPLITS; s++) {
         if (strcmp(text, split_names[s]) == 0) {
             *out = (tub_split)s;
@@ -26,14 +24,12 @@ tub_status tub_split_parse(const char *text, tub_split *out, tub_error *err)
     return tub__fail(err, TUB_E_ARGUMENT, "%s is no split: choose train, val or test", text);
 }
 
-tub_dataset_options tub_dataset_options_default(void)
-{
+tub_dataset_options tub_dataset_options_default(void) {
     return (tub_dataset_options){.size = sizeof(tub_dataset_options)};
 }
 
 tub_status tub__dataset_options_read(const tub_dataset_options *given, tub_dataset_options *out,
-                                     tub_error *err)
-{
+                                     tub_error *err) {
     *out = tub_dataset_options_default();
     if (given && given->size != sizeof *given) { /* there has been one version of the struct */
         return tub__fail(err, TUB_E_ARGUMENT,
@@ -47,26 +43,22 @@ tub_status tub__dataset_options_read(const tub_dataset_options *given, tub_datas
     return TUB_OK;
 }
 
-size_t tub__dtype_bytes(tub_dtype dtype)
-{
+size_t tub__dtype_bytes(tub_dtype dtype) {
     static const size_t bytes[TUB_DTYPES] = {1, 4, 8};
     return bytes[dtype];
 }
 
-size_t tub__dataset_elements(const tub_dataset_info *info)
-{
+size_t tub__dataset_elements(const tub_dataset_info *info) {
     return (size_t)info->frames * (size_t)info->height * (size_t)info->width *
            (size_t)info->channels;
 }
 
-size_t tub__dataset_sample_bytes(const tub_dataset_info *info)
-{
+size_t tub__dataset_sample_bytes(const tub_dataset_info *info) {
     return tub__dataset_elements(info) * tub__dtype_bytes(info->dtype);
 }
 
 /* Memory and classes of one phantom3d split. */
-static tub_status prepare_phantom_split(tub_dataset *data, tub_split split, tub_error *err)
-{
+static tub_status prepare_phantom_split(tub_dataset *data, tub_split split, tub_error *err) {
     const tub_allocator *a = &data->ctx->allocator;
     size_t n = (size_t)tub__phantom_count(split);
     void *labels;
@@ -78,8 +70,7 @@ static tub_status prepare_phantom_split(tub_dataset *data, tub_split split, tub_
     return tub__phantom_classes(a, split, data->labels[split], err);
 }
 
-tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err)
-{
+tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err) {
     tub_dataset_info *info = &data->info;
     info->frames = info->height = info->width = TUB__PHANTOM_SIDE;
     info->channels = 1;
@@ -103,14 +94,12 @@ tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err)
 }
 
 /* All bytes of a sample's elements are equal to the first element's. */
-static bool is_constant(const unsigned char *sample, size_t bytes, size_t element)
-{
+static bool is_constant(const unsigned char *sample, size_t bytes, size_t element) {
     return memcmp(sample, sample + element, bytes - element) == 0;
 }
 
 /* Counts the samples that show nothing, and says so: most often an export went wrong. */
-static void count_constant(tub_dataset *data)
-{
+static void count_constant(tub_dataset *data) {
     size_t bytes = tub__dataset_sample_bytes(&data->info);
     size_t element = tub__dtype_bytes(data->info.dtype);
     for (int s = 0; s < TUB_SPLITS; s++) {
@@ -135,8 +124,7 @@ static void count_constant(tub_dataset *data)
 
 /* Fills `data` from what `name` means. */
 static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_options *options,
-                       tub_error *err)
-{
+                       tub_error *err) {
     if (strcmp(name, "phantom3d") == 0) {
         return tub__dataset_fill_phantom(data, err);
     }
@@ -164,8 +152,7 @@ static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_op
 }
 
 tub_status tub_dataset_open(tub_context *ctx, const char *name, const tub_dataset_options *options,
-                            tub_dataset **out, tub_error *err)
-{
+                            tub_dataset **out, tub_error *err) {
     void *block;
     tub_dataset_options read;
     TUB__TRY(tub__dataset_options_read(options, &read, err));
@@ -187,8 +174,7 @@ tub_status tub_dataset_open(tub_context *ctx, const char *name, const tub_datase
     return TUB_OK;
 }
 
-void tub_dataset_close(tub_dataset *data)
-{
+void tub_dataset_close(tub_dataset *data) {
     if (!data) {
         return;
     }
@@ -201,17 +187,14 @@ void tub_dataset_close(tub_dataset *data)
     tub__free(a, data);
 }
 
-const tub_dataset_info *tub_dataset_describe(const tub_dataset *data)
-{
+const tub_dataset_info *tub_dataset_describe(const tub_dataset *data) {
     return &data->info;
 }
 
-const void *tub_dataset_samples(const tub_dataset *data, tub_split split)
-{
+const void *tub_dataset_samples(const tub_dataset *data, tub_split split) {
     return data->info.count[split] > 0 ? data->samples[split] : NULL;
 }
 
-const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split split)
-{
+const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split split) {
     return data->info.count[split] > 0 ? data->labels[split] : NULL;
 }

@@ -3,6 +3,12 @@
  * checks, renames. */
 #include "data/fetch.h"
 
+#include "base/error.h"
+#include "base/file.h"
+#include "base/file_parts.h"
+#include "base/md5.h"
+#include "base/module.h"
+#include "data/dataset.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,12 +16,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/error.h"
-#include "base/file.h"
-#include "base/file_parts.h"
-#include "base/md5.h"
-#include "base/module.h"
-#include "data/dataset.h"
 
 typedef struct fetch {
     tub_context *ctx;
@@ -27,8 +27,7 @@ typedef struct fetch {
     char *url;
 } fetch;
 
-static tub_status md5_of_descriptor(int fd, char hex[33], tub_error *err)
-{
+static tub_status md5_of_descriptor(int fd, char hex[33], tub_error *err) {
     unsigned char buffer[1 << 16];
     tub__md5 m;
     tub__md5_init(&m);
@@ -50,16 +49,14 @@ static tub_status md5_of_descriptor(int fd, char hex[33], tub_error *err)
     return TUB_OK;
 }
 
-static bool accepted(const fetch *f, const char *hex)
-{
+static bool accepted(const fetch *f, const char *hex) {
     return strcmp(hex, f->details->md5[0]) == 0 ||
            (f->details->md5[1] && strcmp(hex, f->details->md5[1]) == 0);
 }
 
 /* The file lies in the cache: TUB_OK when it is the right one, TUB_E_NOT_FOUND when there is none.
  */
-static tub_status check_cached(const fetch *f, tub_error *err)
-{
+static tub_status check_cached(const fetch *f, tub_error *err) {
     int fd = open(f->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return tub__fail_errno(err, errno, "%s", f->path);
@@ -78,8 +75,7 @@ static tub_status check_cached(const fetch *f, tub_error *err)
     return TUB_OK;
 }
 
-static int on_progress(void *user, unsigned long long done, unsigned long long total)
-{
+static int on_progress(void *user, unsigned long long done, unsigned long long total) {
     const fetch *f = user;
     tub_event event = {
         .kind = TUB_EVENT_DOWNLOAD, .message = f->set->file, .done = done, .total = total};
@@ -88,8 +84,7 @@ static int on_progress(void *user, unsigned long long done, unsigned long long t
 }
 
 /* Moves the checked partial file into its place, for good. */
-static tub_status keep(const fetch *f, int fd, tub_error *err)
-{
+static tub_status keep(const fetch *f, int fd, tub_error *err) {
     if (fsync(fd) < 0 || rename(f->partial, f->path) < 0) {
         return tub__fail_errno(err, errno, "%s can't be put in its place", f->path);
     }
@@ -99,8 +94,7 @@ static tub_status keep(const fetch *f, int fd, tub_error *err)
 /* Downloads from byte `offset` on; then *right says whether the whole file has an accepted
  * checksum, *hex its checksum. */
 static tub_status transfer(fetch *f, const tub__net_module *net, int fd, unsigned long long offset,
-                           char hex[33], bool *right, tub_error *err)
-{
+                           char hex[33], bool *right, tub_error *err) {
     tub_status status = net->download(f->url, fd, offset, on_progress, f, err);
     struct stat st;
     if (status != TUB_OK) {
@@ -119,8 +113,7 @@ static tub_status transfer(fetch *f, const tub__net_module *net, int fd, unsigne
 }
 
 /* With the partial file open and locked. */
-static tub_status complete(fetch *f, int fd, tub_error *err)
-{
+static tub_status complete(fetch *f, int fd, tub_error *err) {
     struct stat st;
     char hex[33];
     bool right = false;
@@ -156,8 +149,7 @@ static tub_status complete(fetch *f, int fd, tub_error *err)
 
 /* Waits for the lock; *current tells whether the locked file is still the one of that name (another
  * process may have renamed or removed it while we waited). */
-static tub_status wait_for_lock(fetch *f, int fd, bool *current, tub_error *err)
-{
+static tub_status wait_for_lock(fetch *f, int fd, bool *current, tub_error *err) {
     struct stat ours, named;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
         tub__log_line(f->ctx, TUB_LOG_INFO, "%s: another process is downloading it; waiting",
@@ -174,8 +166,7 @@ static tub_status wait_for_lock(fetch *f, int fd, bool *current, tub_error *err)
 }
 
 /* One process at a time writes the partial file. */
-static tub_status lock_partial(fetch *f, int *out, tub_error *err)
-{
+static tub_status lock_partial(fetch *f, int *out, tub_error *err) {
     for (;;) {
         int fd = open(f->partial, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (fd < 0) {
@@ -192,8 +183,7 @@ static tub_status lock_partial(fetch *f, int *out, tub_error *err)
     }
 }
 
-static tub_status download(fetch *f, tub_error *err)
-{
+static tub_status download(fetch *f, tub_error *err) {
     TUB__TRY(tub__folder_create(f->folder, err));
     int fd = -1;
     TUB__TRY(lock_partial(f, &fd, err));
@@ -209,8 +199,7 @@ static tub_status download(fetch *f, tub_error *err)
 }
 
 /* The mirror's folder or the published address, with the file's name. */
-static tub_status make_url(const fetch *f, const char *mirror, char **out, tub_error *err)
-{
+static tub_status make_url(const fetch *f, const char *mirror, char **out, tub_error *err) {
     bool mirrored = mirror && mirror[0];
     if (mirrored && !strstr(mirror, "://")) {
         return tub__fail(err, TUB_E_ARGUMENT,
@@ -229,8 +218,7 @@ static tub_status make_url(const fetch *f, const char *mirror, char **out, tub_e
     return TUB_OK;
 }
 
-static tub_status make_paths(fetch *f, const char *mirror, tub_error *err)
-{
+static tub_status make_paths(fetch *f, const char *mirror, tub_error *err) {
     const tub_allocator *a = &f->ctx->allocator;
     char name[64];
     snprintf(name, sizeof name, "%s.part", f->set->file);
@@ -239,8 +227,7 @@ static tub_status make_paths(fetch *f, const char *mirror, tub_error *err)
     return make_url(f, mirror, &f->url, err);
 }
 
-static tub_status get(fetch *f, bool offline, char *path, size_t path_size, tub_error *err)
-{
+static tub_status get(fetch *f, bool offline, char *path, size_t path_size, tub_error *err) {
     if (strlen(f->path) >= path_size) {
         return tub__fail(err, TUB_E_ARGUMENT, "the path of the cache folder is too long: %.200s…",
                          f->path);
@@ -259,8 +246,7 @@ static tub_status get(fetch *f, bool offline, char *path, size_t path_size, tub_
 
 tub_status tub__fetch(tub_context *ctx, const tub_known_dataset *set,
                       const tub__known_details *details, const tub_dataset_options *options,
-                      char *path, size_t path_size, tub_error *err)
-{
+                      char *path, size_t path_size, tub_error *err) {
     fetch f = {.ctx = ctx, .set = set, .details = details, .folder = ctx->data_folder};
     tub_dataset_options read;
     TUB__TRY(tub__dataset_options_read(options, &read, err));
@@ -275,8 +261,7 @@ tub_status tub__fetch(tub_context *ctx, const tub_known_dataset *set,
 }
 
 tub_status tub_fetch(tub_context *ctx, const char *name, const tub_dataset_options *options,
-                     char *path, size_t path_size, tub_error *err)
-{
+                     char *path, size_t path_size, tub_error *err) {
     int index = tub__known_by_name(name);
     if (index < 0) {
         return tub__fail(err, TUB_E_NOT_FOUND,

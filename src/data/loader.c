@@ -11,12 +11,12 @@
  * made and to the reader after. */
 #include "data/loader.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <string.h>
 #include "base/error.h"
 #include "base/philox.h"
 #include "data/dataset.h"
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
 
 typedef struct slot {
     unsigned char *samples;
@@ -49,14 +49,12 @@ struct tub__loader {
     bool stop;          /* under the lock */
 };
 
-static size_t smaller(size_t a, size_t b)
-{
+static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
 /* Copies this share of one batch into a slot. */
-static void fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch)
-{
+static void fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch) {
     size_t start = batch * l->batch;
     size_t whole = smaller(l->batch, l->count - start);
     size_t begin = smaller(l->share_begin, whole), end = smaller(l->share_end, whole);
@@ -79,8 +77,7 @@ static void fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch)
 }
 
 /* Waits for a free slot; NULL when the loader stops. */
-static slot *free_slot(tub__loader *l)
-{
+static slot *free_slot(tub__loader *l) {
     pthread_mutex_lock(&l->lock);
     while (!l->stop && l->made - l->taken == l->depth) {
         pthread_cond_wait(&l->changed, &l->lock);
@@ -90,8 +87,7 @@ static slot *free_slot(tub__loader *l)
     return s;
 }
 
-static void set_order(tub__loader *l, uint32_t epoch)
-{
+static void set_order(tub__loader *l, uint32_t epoch) {
     if (l->shuffle) {
         tub__permutation(l->seed, epoch, l->count, l->order);
         return;
@@ -101,8 +97,7 @@ static void set_order(tub__loader *l, uint32_t epoch)
     }
 }
 
-static void *run(void *argument)
-{
+static void *run(void *argument) {
     tub__loader *l = argument;
     size_t batch = l->first;
     for (uint32_t epoch = l->epoch;; epoch++) {
@@ -122,8 +117,7 @@ static void *run(void *argument)
     }
 }
 
-static void stop_thread(tub__loader *l)
-{
+static void stop_thread(tub__loader *l) {
     if (!l->running) {
         return;
     }
@@ -135,8 +129,7 @@ static void stop_thread(tub__loader *l)
     l->running = false;
 }
 
-static tub_status check_config(const tub__loader_config *c, tub_error *err)
-{
+static tub_status check_config(const tub__loader_config *c, tub_error *err) {
     const tub_dataset_info *info = tub_dataset_describe(c->data);
     if (info->count[c->split] <= 0) {
         return tub__fail(err, TUB_E_ARGUMENT, "%s: the %s split has no samples", info->name,
@@ -155,14 +148,13 @@ static tub_status check_config(const tub__loader_config *c, tub_error *err)
     return TUB_OK;
 }
 
-static tub_status take_array(tub__loader *l, size_t count, size_t size, void **out, tub_error *err)
-{
+static tub_status take_array(tub__loader *l, size_t count, size_t size, void **out,
+                             tub_error *err) {
     /* A share may be empty; its arrays are there all the same. */
     return tub__alloc_array(l->allocator, count ? count : 1, size, out, err);
 }
 
-static tub_status make_buffers(tub__loader *l, tub_error *err)
-{
+static tub_status make_buffers(tub__loader *l, tub_error *err) {
     void *block;
     TUB__TRY(take_array(l, l->count, sizeof *l->order, &block, err));
     l->order = block;
@@ -181,8 +173,7 @@ static tub_status make_buffers(tub__loader *l, tub_error *err)
 }
 
 tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config, tub__loader **out,
-                              tub_error *err)
-{
+                              tub_error *err) {
     TUB__TRY(check_config(config, err));
     const tub_dataset_info *info = tub_dataset_describe(config->data);
     void *block;
@@ -213,8 +204,7 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     return TUB_OK;
 }
 
-void tub__loader_destroy(tub__loader *loader)
-{
+void tub__loader_destroy(tub__loader *loader) {
     if (!loader) {
         return;
     }
@@ -232,13 +222,11 @@ void tub__loader_destroy(tub__loader *loader)
     tub__free(a, loader);
 }
 
-size_t tub__loader_batches(const tub__loader *loader)
-{
+size_t tub__loader_batches(const tub__loader *loader) {
     return loader->batches;
 }
 
-tub_status tub__loader_start(tub__loader *loader, uint32_t epoch, size_t batch, tub_error *err)
-{
+tub_status tub__loader_start(tub__loader *loader, uint32_t epoch, size_t batch, tub_error *err) {
     stop_thread(loader);
     if (batch >= loader->batches) {
         return tub__fail(err, TUB_E_ARGUMENT, "loader: batch %zu of an epoch of %zu", batch,
@@ -261,8 +249,7 @@ tub_status tub__loader_start(tub__loader *loader, uint32_t epoch, size_t batch, 
     return TUB_OK;
 }
 
-tub_status tub__loader_next(tub__loader *loader, tub__batch *out, tub_error *err)
-{
+tub_status tub__loader_next(tub__loader *loader, tub__batch *out, tub_error *err) {
     if (!loader->running || loader->held) {
         return tub__fail(err, TUB_E_ARGUMENT, "loader: %s",
                          loader->running ? "the last batch was not released" : "not started");
@@ -277,8 +264,7 @@ tub_status tub__loader_next(tub__loader *loader, tub__batch *out, tub_error *err
     return TUB_OK;
 }
 
-void tub__loader_release(tub__loader *loader)
-{
+void tub__loader_release(tub__loader *loader) {
     if (!loader->held) {
         return;
     }

@@ -85,14 +85,12 @@ static const tub__known_details details[KNOWN] = {
     {{"43bd14ebf3af9d3dd072446fedc14d5e", NULL}, synapse_labels},
 };
 
-const tub_known_dataset *tub_known_datasets(size_t *n)
-{
+const tub_known_dataset *tub_known_datasets(size_t *n) {
     *n = KNOWN;
     return known;
 }
 
-int tub__known_by_name(const char *name)
-{
+int tub__known_by_name(const char *name) {
     for (int i = 0; i < KNOWN; i++) {
         if (strcmp(known[i].name, name) == 0) {
             return i;
@@ -101,8 +99,7 @@ int tub__known_by_name(const char *name)
     return -1;
 }
 
-int tub__known_by_file(const char *file)
-{
+int tub__known_by_file(const char *file) {
     for (int i = 0; i < KNOWN; i++) {
         if (strcmp(known[i].file, file) == 0) {
             return i;
@@ -111,7 +108,6 @@ int tub__known_by_file(const char *file)
     return -1;
 }
 
-const tub__known_details *tub__known_details_of(int index)
-{
+const tub__known_details *tub__known_details_of(int index) {
     return &details[index];
 }

@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a .npz file with MedMNIST's keys: {train,val,test}_{images,labels}. */
-#include <stdio.h>
-#include <string.h>
 #include "base/error.h"
 #include "base/file.h"
 #include "data/array.h"
 #include "data/dataset.h"
 #include "data/medmnist.h"
+#include <stdio.h>
+#include <string.h>
 
 /* More unpacked bytes than this in one member are taken for a bomb. */
 static const uint64_t IMAGES_LIMIT = (uint64_t)64 << 30;
 static const uint64_t HEADER_LIMIT = 1 << 20;
 enum { CLASS_LIMIT = 65536, KEY_LENGTH = 16 };
 
-static void key_of(int split, const char *what, char key[KEY_LENGTH])
-{
+static void key_of(int split, const char *what, char key[KEY_LENGTH]) {
     snprintf(key, KEY_LENGTH, "%s_%s", tub_split_name((tub_split)split), what);
 }
 
 /* Names every missing key at once. */
-static tub_status check_keys(const tub__npz *z, tub_error *err)
-{
+static tub_status check_keys(const tub__npz *z, tub_error *err) {
     char missing[TUB_SPLITS * 2 * KEY_LENGTH + 16] = "";
     size_t used = 0;
     for (int k = 0; k < TUB_SPLITS * 2; k++) {
@@ -41,8 +39,7 @@ static tub_status check_keys(const tub__npz *z, tub_error *err)
 }
 
 /* [N,T,H,W] or [N,T,H,W,C] of one split; the first split decides what the others have to be. */
-static tub_status check_images(tub_dataset *data, int split, const tub__npy *npy, tub_error *err)
-{
+static tub_status check_images(tub_dataset *data, int split, const tub__npy *npy, tub_error *err) {
     tub_dataset_info *info = &data->info;
     char shape[160];
     tub__shape_text(npy, shape, sizeof shape);
@@ -79,8 +76,7 @@ static tub_status check_images(tub_dataset *data, int split, const tub__npy *npy
     return TUB_OK;
 }
 
-static tub_status read_images(tub_dataset *data, tub__npz *z, int split, tub_error *err)
-{
+static tub_status read_images(tub_dataset *data, tub__npz *z, int split, tub_error *err) {
     const tub_allocator *a = &data->ctx->allocator;
     char key[KEY_LENGTH];
     key_of(split, "images", key);
@@ -107,8 +103,7 @@ static tub_status read_images(tub_dataset *data, tub__npz *z, int split, tub_err
 
 /* [N] or [N,1] integers. */
 static tub_status check_labels(const tub_dataset *data, int split, const tub__npy *npy,
-                               tub_error *err)
-{
+                               tub_error *err) {
     char shape[160];
     tub__shape_text(npy, shape, sizeof shape);
     if (npy->kind == TUB__NPY_FLOAT) {
@@ -127,8 +122,7 @@ static tub_status check_labels(const tub_dataset *data, int split, const tub__np
     return TUB_OK;
 }
 
-static tub_status narrow_labels(const int64_t *wide, int64_t n, int32_t *out, tub_error *err)
-{
+static tub_status narrow_labels(const int64_t *wide, int64_t n, int32_t *out, tub_error *err) {
     for (int64_t i = 0; i < n; i++) {
         if (wide[i] < 0 || wide[i] >= CLASS_LIMIT) {
             return tub__fail(err, TUB_E_RANGE, "label %lld of sample %lld is outside 0 … %d",
@@ -139,8 +133,7 @@ static tub_status narrow_labels(const int64_t *wide, int64_t n, int32_t *out, tu
     return TUB_OK;
 }
 
-static tub_status read_labels(tub_dataset *data, tub__npz *z, int split, tub_error *err)
-{
+static tub_status read_labels(tub_dataset *data, tub__npz *z, int split, tub_error *err) {
     const tub_allocator *a = &data->ctx->allocator;
     char key[KEY_LENGTH];
     key_of(split, "labels", key);
@@ -177,8 +170,7 @@ done:
 
 /* The number of classes: as published for a known file, else the largest label of train + 1. Then
  * val and test must stay below, because a class that training never sees can't be predicted. */
-static tub_status settle_classes(tub_dataset *data, const char *path, tub_error *err)
-{
+static tub_status settle_classes(tub_dataset *data, const char *path, tub_error *err) {
     tub_dataset_info *info = &data->info;
     int32_t largest[TUB_SPLITS] = {0};
     int64_t where[TUB_SPLITS] = {0};
@@ -213,8 +205,7 @@ static tub_status settle_classes(tub_dataset *data, const char *path, tub_error 
     return TUB_OK;
 }
 
-tub_status tub__dataset_fill_npz(tub_dataset *data, const char *path, tub_error *err)
-{
+tub_status tub__dataset_fill_npz(tub_dataset *data, const char *path, tub_error *err) {
     tub__npz *z = NULL;
     tub_status status = tub__npz_open(&data->ctx->allocator, path, &z, err);
     if (status != TUB_OK) {

@@ -6,9 +6,9 @@
  * differ between machines, compilers or optimisation levels. */
 #include "data/phantom3d.h"
 
-#include <math.h>
 #include "base/error.h"
 #include "base/philox.h"
+#include <math.h>
 
 /* The two knobs of difficulty, calibrated so that the reference recipe ends between 85 % and 97 %
  * (docs/data.md). */
@@ -130,26 +130,22 @@ typedef struct pose {
     double shift[3];
 } pose;
 
-static double between(tub__random *r, double low, double high)
-{
+static double between(tub__random *r, double low, double high) {
     return low + (high - low) * tub__random_double(r);
 }
 
 /* Symmetric about 0, triangular: mostly small, never above 1 in size. */
-static double wobble(tub__random *r)
-{
+static double wobble(tub__random *r) {
     double first = tub__random_double(r);
     return first - tub__random_double(r);
 }
 
-static double clamp(double v, double low, double high)
-{
+static double clamp(double v, double low, double high) {
     return v < low ? low : v > high ? high : v;
 }
 
 /* Rotation matrix of the quaternion (1, i, j, k) made unit length. */
-static void rotation(double i, double j, double k, double m[3][3])
-{
+static void rotation(double i, double j, double k, double m[3][3]) {
     double n = 1.0 / sqrt(1.0 + i * i + j * j + k * k);
     double w = n;
     i *= n;
@@ -165,8 +161,7 @@ static void rotation(double i, double j, double k, double m[3][3])
     }
 }
 
-static pose random_pose(tub__random *r)
-{
+static pose random_pose(tub__random *r) {
     pose p;
     double i = 0.28 * POSE * wobble(r), j = 0.28 * POSE * wobble(r), k = 0.28 * POSE * wobble(r);
     rotation(i, j, k, p.turn);
@@ -178,8 +173,7 @@ static pose random_pose(tub__random *r)
     return p;
 }
 
-static void place(const pose *p, const double local[3], double out[3])
-{
+static void place(const pose *p, const double local[3], double out[3]) {
     for (int d = 0; d < 3; d++) {
         out[d] = p->shift[d];
         for (int e = 0; e < 3; e++) {
@@ -188,8 +182,7 @@ static void place(const pose *p, const double local[3], double out[3])
     }
 }
 
-static void finish_tube(solid *s, const double b[3])
-{
+static void finish_tube(solid *s, const double b[3]) {
     double length2 = 0;
     double radius = s->r[0] > s->r[1] ? s->r[0] : s->r[1];
     for (int d = 0; d < 3; d++) {
@@ -204,8 +197,7 @@ static void finish_tube(solid *s, const double b[3])
 
 /* Puts a part into the volume; its place and size wobble a little, so that no two organs have one
  * shape. */
-static solid pose_part(const part *shape, const pose *p, tub__random *r)
-{
+static solid pose_part(const part *shape, const pose *p, tub__random *r) {
     solid s = {.tube = shape->r[0] > 0};
     double a[3], b[3];
     double grow = 1.0 + 0.12 * POSE * wobble(r);
@@ -242,8 +234,7 @@ static solid pose_part(const part *shape, const pose *p, tub__random *r)
 
 /* How far a point is outside the surface, in voxels (an estimate that is exact for spheres and
  * tubes). */
-static double outside(const solid *s, double x, double y, double z)
-{
+static double outside(const solid *s, double x, double y, double z) {
     double v[3] = {x - s->a[0], y - s->a[1], z - s->a[2]};
     if (s->tube) {
         const double *axis = s->row[0];
@@ -263,8 +254,7 @@ static double outside(const solid *s, double x, double y, double z)
 typedef enum brush { BRUSH_ADD, BRUSH_CUT, BRUSH_INSIDE, BRUSH_OVER } brush;
 
 /* Goes over the solid's box; an edge is `soft` voxels wide, which is the blur of the scanner. */
-static void paint(tub__phantom *p, const solid *s, brush how, double soft, double value)
-{
+static void paint(tub__phantom *p, const solid *s, brush how, double soft, double value) {
     int low[3], high[3];
     for (int d = 0; d < 3; d++) {
         low[d] = (int)clamp(s->middle[d] - s->reach[d] - soft, 0, SIDE);
@@ -302,8 +292,7 @@ static void paint(tub__phantom *p, const solid *s, brush how, double soft, doubl
 
 /* Tissue with a slow slope of brightness, and neighbours (bone, gas, vessels, other organs) towards
  * the rim. None of it knows the class. */
-static void draw_surroundings(tub__phantom *p, tub__random *r, double tissue, double soft)
-{
+static void draw_surroundings(tub__phantom *p, tub__random *r, double tissue, double soft) {
     double slope[3];
     for (int d = 0; d < 3; d++) {
         slope[d] = 0.9 * NOISE * wobble(r);
@@ -337,8 +326,8 @@ static void draw_surroundings(tub__phantom *p, tub__random *r, double tissue, do
     }
 }
 
-static void draw_organ(tub__phantom *p, const organ *o, tub__random *r, double tissue, double soft)
-{
+static void draw_organ(tub__phantom *p, const organ *o, tub__random *r, double tissue,
+                       double soft) {
     for (int i = 0; i < VOXELS; i++) {
         p->mask[i] = 0;
     }
@@ -363,15 +352,13 @@ static void draw_organ(tub__phantom *p, const organ *o, tub__random *r, double t
 }
 
 /* Near-normal noise: the sum of a word's four bytes, centred; its standard deviation is 147.8. */
-static double byte_noise(uint32_t word)
-{
+static double byte_noise(uint32_t word) {
     uint32_t sum = (word & 255u) + (word >> 8 & 255u) + (word >> 16 & 255u) + (word >> 24);
     return ((double)sum - 510.0) / 147.8;
 }
 
 void tub__phantom_draw(tub__phantom *p, tub_split split, uint32_t sample, int label,
-                       unsigned char out[TUB__PHANTOM_VOXELS])
-{
+                       unsigned char out[TUB__PHANTOM_VOXELS]) {
     tub__key key = tub__random_key(PHANTOM_SEED, TUB__RANDOM_PHANTOM);
     tub__random r = tub__random_start(key, sample, (uint32_t)split, 0);
     double soft = between(&r, 1.0, 2.5);
@@ -388,15 +375,13 @@ void tub__phantom_draw(tub__phantom *p, tub_split split, uint32_t sample, int la
     }
 }
 
-int64_t tub__phantom_count(tub_split split)
-{
+int64_t tub__phantom_count(tub_split split) {
     static const int64_t counts[TUB_SPLITS] = {971, 161, 610};
     return counts[split];
 }
 
 tub_status tub__phantom_classes(const tub_allocator *a, tub_split split, int32_t *out,
-                                tub_error *err)
-{
+                                tub_error *err) {
     size_t n = (size_t)tub__phantom_count(split);
     void *order;
     TUB__TRY(tub__alloc_array(a, n, sizeof(uint32_t), &order, err));
@@ -408,15 +393,13 @@ tub_status tub__phantom_classes(const tub_allocator *a, tub_split split, int32_t
     return TUB_OK;
 }
 
-tub_status tub__phantom_create(const tub_allocator *a, tub__phantom **out, tub_error *err)
-{
+tub_status tub__phantom_create(const tub_allocator *a, tub__phantom **out, tub_error *err) {
     void *block;
     TUB__TRY(tub__alloc(a, sizeof(tub__phantom), &block, err));
     *out = block;
     return TUB_OK;
 }
 
-void tub__phantom_destroy(const tub_allocator *a, tub__phantom *p)
-{
+void tub__phantom_destroy(const tub_allocator *a, tub__phantom *p) {
     tub__free(a, p);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the volumes that one command-line argument names: FILE.npy, FILE.npz or FILE.npz:ARRAY,
  * each also with [i] or [i:j]. */
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "base/error.h"
 #include "base/file.h"
 #include "data/array.h"
 #include "data/dataset.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const uint64_t UNPACKED_LIMIT = (uint64_t)64
                                        << 30; /* more in one member is taken for a bomb */
@@ -22,8 +22,7 @@ typedef struct target {
     bool single;        /* [i] */
 } target;
 
-static bool parse_index(const char **text, int64_t *out)
-{
+static bool parse_index(const char **text, int64_t *out) {
     if (**text < '0' || **text > '9') {
         return false;
     }
@@ -35,8 +34,7 @@ static bool parse_index(const char **text, int64_t *out)
 }
 
 /* "[5]", "[5:9]", "[5:]" or "[:9]". */
-static bool parse_slice(const char *text, target *t)
-{
+static bool parse_slice(const char *text, target *t) {
     const char *at = text + 1;
     bool begin = parse_index(&at, &t->begin);
     t->end = -1;
@@ -57,8 +55,7 @@ static bool parse_slice(const char *text, target *t)
 /* A file that exists under the whole argument is meant literally; else a slice and then a member's
  * name are split off. */
 static tub_status parse_argument(const tub_allocator *a, const char *argument, target *out,
-                                 tub_error *err)
-{
+                                 tub_error *err) {
     *out = (target){.end = -1};
     TUB__TRY(tub__alloc_string(a, argument, &out->path, err));
     if (tub__file_exists(argument)) {
@@ -87,8 +84,7 @@ static tub_status parse_argument(const tub_allocator *a, const char *argument, t
 }
 
 /* The names of an archive's arrays, for sentences. */
-static void list_members(const tub__npz *z, char *out, size_t size)
-{
+static void list_members(const tub__npz *z, char *out, size_t size) {
     size_t used = 0;
     out[0] = '\0';
     for (size_t i = 0; i < tub__npz_count(z) && used < size; i++) {
@@ -97,8 +93,7 @@ static void list_members(const tub__npz *z, char *out, size_t size)
     }
 }
 
-static tub_status choose_member(const tub__npz *z, target *t, tub_error *err)
-{
+static tub_status choose_member(const tub__npz *z, target *t, tub_error *err) {
     char names[256];
     list_members(z, names, sizeof names);
     if (t->member) {
@@ -117,8 +112,7 @@ static tub_status choose_member(const tub__npz *z, target *t, tub_error *err)
 
 /* Which dimensions mean what: fills count and T, H, W, C of *out. */
 static tub_status settle_shape(const tub__npy *npy, const int64_t *want, tub_volumes *out,
-                               tub_error *err)
-{
+                               tub_error *err) {
     char shape[160];
     tub__shape_text(npy, shape, sizeof shape);
     if (npy->rank < 3 || npy->rank > 5 || npy->elements == 0) {
@@ -151,8 +145,7 @@ static tub_status settle_shape(const tub__npy *npy, const int64_t *want, tub_vol
 
 /* Checks the slice against what is there. */
 static tub_status settle_slice(const target *t, int64_t count, int64_t *begin, int64_t *end,
-                               tub_error *err)
-{
+                               tub_error *err) {
     *begin = t->sliced ? t->begin : 0;
     *end = t->sliced && t->end >= 0 ? t->end : count;
     if (t->single && *begin >= count) {
@@ -170,8 +163,7 @@ static tub_status settle_slice(const target *t, int64_t count, int64_t *begin, i
 /* Turns the file's array into the wanted volumes; takes *bytes over. */
 static tub_status make_volumes(const target *t, void **bytes, const tub__npy *npy,
                                const int64_t *want, tub_volumes *out, int64_t *total,
-                               tub_error *err)
-{
+                               tub_error *err) {
     const tub_allocator *a = &out->owner->allocator;
     tub__array array = {0};
     int64_t begin = 0, end = 0;
@@ -205,8 +197,7 @@ static tub_status make_volumes(const target *t, void **bytes, const tub__npy *np
 /* The labels that belong to NAME_images lie in NAME_labels. Only a help: whatever does not fit is
  * left out. */
 static tub_status read_truth(tub__npz *z, const target *t, int64_t total, tub_volumes *out,
-                             tub_error *err)
-{
+                             tub_error *err) {
     const tub_allocator *a = &out->owner->allocator;
     const char suffix[] = "_images";
     size_t stem = strlen(t->member);
@@ -244,8 +235,7 @@ static tub_status read_truth(tub__npz *z, const target *t, int64_t total, tub_vo
     return status == TUB_E_MEMORY ? status : TUB_OK;
 }
 
-static tub_status read_npz(target *t, const int64_t *want, tub_volumes *out, tub_error *err)
-{
+static tub_status read_npz(target *t, const int64_t *want, tub_volumes *out, tub_error *err) {
     const tub_allocator *a = &out->owner->allocator;
     tub__npz *z;
     void *bytes = NULL;
@@ -270,8 +260,7 @@ static tub_status read_npz(target *t, const int64_t *want, tub_volumes *out, tub
 }
 
 static tub_status read_npy(const target *t, const tub__map *map, const int64_t *want,
-                           tub_volumes *out, tub_error *err)
-{
+                           tub_volumes *out, tub_error *err) {
     tub__npy npy;
     void *bytes;
     int64_t total;
@@ -284,8 +273,7 @@ static tub_status read_npy(const target *t, const tub__map *map, const int64_t *
     return make_volumes(t, &bytes, &npy, want, out, &total, err);
 }
 
-static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tub_error *err)
-{
+static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tub_error *err) {
     if (tub__is_folder(t->path)) {
         return tub__fail(err, TUB_E_UNSUPPORTED, "%s is a folder: give .npy or .npz files",
                          t->path);
@@ -307,8 +295,7 @@ static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tu
 }
 
 tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_t want[4],
-                            tub_volumes *out, tub_error *err)
-{
+                            tub_volumes *out, tub_error *err) {
     target t;
     *out = (tub_volumes){.owner = ctx};
     tub_status status = parse_argument(&ctx->allocator, argument, &t, err);
@@ -322,8 +309,7 @@ tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_
     return status;
 }
 
-void tub_volumes_free(tub_volumes *v)
-{
+void tub_volumes_free(tub_volumes *v) {
     if (!v->owner) {
         return;
     }

@@ -3,20 +3,18 @@
  * back the same. */
 #include "formats/json.h"
 
+#include "base/error.h"
+#include "base/utf8.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/error.h"
-#include "base/utf8.h"
 
-void tub__json_start(tub__json_writer *w, const tub_allocator *a, int indent)
-{
+void tub__json_start(tub__json_writer *w, const tub_allocator *a, int indent) {
     *w = (tub__json_writer){.allocator = a, .indent = indent, .first = true};
 }
 
-static void append(tub__json_writer *w, const char *bytes, size_t count)
-{
+static void append(tub__json_writer *w, const char *bytes, size_t count) {
     if (w->error.status != TUB_OK) {
         return;
     }
@@ -38,13 +36,11 @@ static void append(tub__json_writer *w, const char *bytes, size_t count)
     w->text[w->size] = '\0';
 }
 
-static void append_text(tub__json_writer *w, const char *text)
-{
+static void append_text(tub__json_writer *w, const char *text) {
     append(w, text, strlen(text));
 }
 
-static void new_line(tub__json_writer *w)
-{
+static void new_line(tub__json_writer *w) {
     if (w->indent == 0) {
         return;
     }
@@ -54,8 +50,7 @@ static void new_line(tub__json_writer *w)
     }
 }
 
-static void append_quoted(tub__json_writer *w, const char *text)
-{
+static void append_quoted(tub__json_writer *w, const char *text) {
     append(w, "\"", 1);
     const unsigned char *s = (const unsigned char *)text, *end = s + strlen(text);
     while (s < end) {
@@ -82,8 +77,7 @@ static void append_quoted(tub__json_writer *w, const char *text)
 }
 
 /* What stands before any value: the comma, the line, the key. */
-static void begin_value(tub__json_writer *w, const char *key)
-{
+static void begin_value(tub__json_writer *w, const char *key) {
     if (!w->first) {
         append_text(w, w->indent > 0 ? "," : ", ");
     }
@@ -97,16 +91,14 @@ static void begin_value(tub__json_writer *w, const char *key)
     }
 }
 
-static void open_level(tub__json_writer *w, const char *key, const char *bracket)
-{
+static void open_level(tub__json_writer *w, const char *key, const char *bracket) {
     begin_value(w, key);
     append(w, bracket, 1);
     w->depth++;
     w->first = true;
 }
 
-static void close_level(tub__json_writer *w, const char *bracket)
-{
+static void close_level(tub__json_writer *w, const char *bracket) {
     bool empty = w->first;
     w->depth--;
     w->first = false;
@@ -116,28 +108,23 @@ static void close_level(tub__json_writer *w, const char *bracket)
     append(w, bracket, 1);
 }
 
-void tub__json_open_object(tub__json_writer *w, const char *key)
-{
+void tub__json_open_object(tub__json_writer *w, const char *key) {
     open_level(w, key, "{");
 }
 
-void tub__json_close_object(tub__json_writer *w)
-{
+void tub__json_close_object(tub__json_writer *w) {
     close_level(w, "}");
 }
 
-void tub__json_open_array(tub__json_writer *w, const char *key)
-{
+void tub__json_open_array(tub__json_writer *w, const char *key) {
     open_level(w, key, "[");
 }
 
-void tub__json_close_array(tub__json_writer *w)
-{
+void tub__json_close_array(tub__json_writer *w) {
     close_level(w, "]");
 }
 
-void tub__json_put_integer(tub__json_writer *w, const char *key, int64_t value)
-{
+void tub__json_put_integer(tub__json_writer *w, const char *key, int64_t value) {
     char digits[24];
     snprintf(digits, sizeof digits, "%" PRId64, value);
     begin_value(w, key);
@@ -145,8 +132,7 @@ void tub__json_put_integer(tub__json_writer *w, const char *key, int64_t value)
 }
 
 /* The C library prints the decimal point of the program's locale; JSON wants a point. */
-static void use_point(char *text)
-{
+static void use_point(char *text) {
     char *from = text + strspn(text, "+-0123456789");
     if (*from == '\0' || *from == 'e') {
         return;
@@ -156,8 +142,7 @@ static void use_point(char *text)
     memmove(from + 1, rest, strlen(rest) + 1);
 }
 
-void tub__shortest_real(double value, char out[32])
-{
+void tub__shortest_real(double value, char out[32]) {
     int precision = 0;
     do {
         snprintf(out, 32, "%.*e", precision, value);
@@ -170,8 +155,7 @@ void tub__shortest_real(double value, char out[32])
     use_point(out);
 }
 
-void tub__json_put_real(tub__json_writer *w, const char *key, double value)
-{
+void tub__json_put_real(tub__json_writer *w, const char *key, double value) {
     if (value - value != 0) { /* NaN and infinities have no JSON form */
         tub__json_put_null(w, key);
         return;
@@ -182,20 +166,17 @@ void tub__json_put_real(tub__json_writer *w, const char *key, double value)
     append_text(w, digits);
 }
 
-void tub__json_put_bool(tub__json_writer *w, const char *key, bool value)
-{
+void tub__json_put_bool(tub__json_writer *w, const char *key, bool value) {
     begin_value(w, key);
     append_text(w, value ? "true" : "false");
 }
 
-void tub__json_put_null(tub__json_writer *w, const char *key)
-{
+void tub__json_put_null(tub__json_writer *w, const char *key) {
     begin_value(w, key);
     append_text(w, "null");
 }
 
-void tub__json_put_text(tub__json_writer *w, const char *key, const char *value)
-{
+void tub__json_put_text(tub__json_writer *w, const char *key, const char *value) {
     if (value == NULL) {
         tub__json_put_null(w, key);
         return;
@@ -204,8 +185,7 @@ void tub__json_put_text(tub__json_writer *w, const char *key, const char *value)
     append_quoted(w, value);
 }
 
-static void put_members(tub__json_writer *w, const char *key, const tub__json *object)
-{
+static void put_members(tub__json_writer *w, const char *key, const tub__json *object) {
     tub__json_open_object(w, key);
     for (void *it = tub__json_first(object); it != NULL; it = tub__json_next(object, it)) {
         tub__json_put_value(w, tub__json_key(it), tub__json_value(it));
@@ -213,8 +193,7 @@ static void put_members(tub__json_writer *w, const char *key, const tub__json *o
     tub__json_close_object(w);
 }
 
-static void put_elements(tub__json_writer *w, const char *key, const tub__json *array)
-{
+static void put_elements(tub__json_writer *w, const char *key, const tub__json *array) {
     tub__json_open_array(w, key);
     for (size_t i = 0; i < tub__json_size(array); i++) {
         tub__json_put_value(w, NULL, tub__json_at(array, i));
@@ -224,8 +203,7 @@ static void put_elements(tub__json_writer *w, const char *key, const tub__json *
 
 /* The getters can't fail here, because the kind is known; if they ever do, the writer's error says
  * so. */
-void tub__json_put_value(tub__json_writer *w, const char *key, const tub__json *value)
-{
+void tub__json_put_value(tub__json_writer *w, const char *key, const tub__json *value) {
     int64_t integer = 0;
     double real = 0;
     bool truth = false;
@@ -263,8 +241,7 @@ void tub__json_put_value(tub__json_writer *w, const char *key, const tub__json *
     tub__json_put_null(w, key);
 }
 
-tub_status tub__json_finish(tub__json_writer *w, char **text, size_t *size, tub_error *err)
-{
+tub_status tub__json_finish(tub__json_writer *w, char **text, size_t *size, tub_error *err) {
     if (w->indent > 0) {
         append(w, "\n", 1);
     }
@@ -282,8 +259,7 @@ tub_status tub__json_finish(tub__json_writer *w, char **text, size_t *size, tub_
     return TUB_OK;
 }
 
-void tub__json_discard(tub__json_writer *w)
-{
+void tub__json_discard(tub__json_writer *w) {
     tub__free(w->allocator, w->text);
     w->text = NULL;
 }

@@ -3,9 +3,9 @@
  * type, byte order and memory order. */
 #include "formats/npy.h"
 
-#include <string.h>
 #include "base/error.h"
 #include "formats/half.h"
+#include <string.h>
 
 /* One element. Whole numbers keep all their bits: going through double would round large ones. */
 typedef struct number {
@@ -23,8 +23,7 @@ typedef struct walk {
     size_t stride[TUB__NPY_RANK]; /* bytes */
 } walk;
 
-static walk start(const tub__npy *npy, const void *bytes)
-{
+static walk start(const tub__npy *npy, const void *bytes) {
     walk w = {.npy = npy, .at = (const unsigned char *)bytes + npy->data_offset};
     size_t stride = (size_t)npy->width;
     for (int i = 0; i < npy->rank; i++) {
@@ -35,8 +34,7 @@ static walk start(const tub__npy *npy, const void *bytes)
     return w;
 }
 
-static void advance(walk *w)
-{
+static void advance(walk *w) {
     for (int axis = w->npy->rank - 1; axis >= 0; axis--) {
         w->at += w->stride[axis];
         if (++w->index[axis] < w->npy->shape[axis]) {
@@ -47,8 +45,7 @@ static void advance(walk *w)
     }
 }
 
-static uint64_t read_bits(const unsigned char *at, int width, bool big_endian)
-{
+static uint64_t read_bits(const unsigned char *at, int width, bool big_endian) {
     uint64_t bits = 0;
     for (int i = 0; i < width; i++) {
         bits |= (uint64_t)at[big_endian ? width - 1 - i : i] << (8 * i);
@@ -56,8 +53,7 @@ static uint64_t read_bits(const unsigned char *at, int width, bool big_endian)
     return bits;
 }
 
-static double float_value(uint64_t bits, int width)
-{
+static double float_value(uint64_t bits, int width) {
     if (width == 2) {
         return (double)tub__half_to_float((uint16_t)bits);
     }
@@ -69,8 +65,7 @@ static double float_value(uint64_t bits, int width)
     return value;
 }
 
-static number read_number(const walk *w)
-{
+static number read_number(const walk *w) {
     int width = w->npy->width;
     uint64_t bits = read_bits(w->at, width, w->npy->big_endian);
     number n = {.kind = w->npy->kind};
@@ -93,22 +88,19 @@ static number read_number(const walk *w)
 }
 
 /* True when the file's elements are already C-order bytes of this kind and width. */
-static bool is_plain(const tub__npy *npy, tub__npy_kind kind, int width)
-{
+static bool is_plain(const tub__npy *npy, tub__npy_kind kind, int width) {
     return npy->kind == kind && npy->width == width && !npy->big_endian &&
            (!npy->fortran || npy->rank < 2);
 }
 
-static void copy_plain(const tub__npy *npy, const void *bytes, void *out)
-{
+static void copy_plain(const tub__npy *npy, const void *bytes, void *out) {
     if (npy->elements > 0) {
         memcpy(out, (const unsigned char *)bytes + npy->data_offset,
                (size_t)npy->elements * (size_t)npy->width);
     }
 }
 
-tub_status tub__npy_to_f32(const tub__npy *npy, const void *bytes, float *out, tub_error *err)
-{
+tub_status tub__npy_to_f32(const tub__npy *npy, const void *bytes, float *out, tub_error *err) {
     (void)err; /* every number has a nearest float */
     if (is_plain(npy, TUB__NPY_FLOAT, 4)) {
         copy_plain(npy, bytes, out);
@@ -124,8 +116,7 @@ tub_status tub__npy_to_f32(const tub__npy *npy, const void *bytes, float *out, t
     return TUB_OK;
 }
 
-tub_status tub__npy_to_f64(const tub__npy *npy, const void *bytes, double *out, tub_error *err)
-{
+tub_status tub__npy_to_f64(const tub__npy *npy, const void *bytes, double *out, tub_error *err) {
     (void)err;
     if (is_plain(npy, TUB__NPY_FLOAT, 8)) {
         copy_plain(npy, bytes, out);
@@ -140,8 +131,7 @@ tub_status tub__npy_to_f64(const tub__npy *npy, const void *bytes, double *out, 
 }
 
 /* The whole number that an element is; false when it has a fraction, is NaN or does not fit. */
-static bool whole_number(number n, int64_t *out)
-{
+static bool whole_number(number n, int64_t *out) {
     if (n.kind == TUB__NPY_INT) {
         *out = n.i;
         return true;
@@ -157,8 +147,7 @@ static bool whole_number(number n, int64_t *out)
     return (double)*out == n.f;
 }
 
-static tub_status not_whole(number n, uint64_t element, const char *range, tub_error *err)
-{
+static tub_status not_whole(number n, uint64_t element, const char *range, tub_error *err) {
     double value = n.kind == TUB__NPY_INT    ? (double)n.i
                    : n.kind == TUB__NPY_UINT ? (double)n.u
                                              : n.f;
@@ -166,8 +155,7 @@ static tub_status not_whole(number n, uint64_t element, const char *range, tub_e
                      (unsigned long long)element, value, range);
 }
 
-tub_status tub__npy_to_i64(const tub__npy *npy, const void *bytes, int64_t *out, tub_error *err)
-{
+tub_status tub__npy_to_i64(const tub__npy *npy, const void *bytes, int64_t *out, tub_error *err) {
     walk w = start(npy, bytes);
     for (uint64_t e = 0; e < npy->elements; e++, advance(&w)) {
         number n = read_number(&w);
@@ -179,8 +167,7 @@ tub_status tub__npy_to_i64(const tub__npy *npy, const void *bytes, int64_t *out,
 }
 
 tub_status tub__npy_to_u8(const tub__npy *npy, const void *bytes, unsigned char *out,
-                          tub_error *err)
-{
+                          tub_error *err) {
     if (is_plain(npy, TUB__NPY_UINT, 1)) {
         copy_plain(npy, bytes, out);
         return TUB_OK;

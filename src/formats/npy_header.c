@@ -9,8 +9,8 @@
  * evaluated. */
 #include "formats/npy.h"
 
-#include <string.h>
 #include "base/error.h"
+#include <string.h>
 
 static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 
@@ -20,21 +20,18 @@ typedef struct cursor {
 
 enum { HAS_DESCR = 1, HAS_ORDER = 2, HAS_SHAPE = 4, HAS_ALL = 7 };
 
-bool tub__is_npy(const void *bytes, size_t size)
-{
+bool tub__is_npy(const void *bytes, size_t size) {
     return size >= sizeof magic && memcmp(bytes, magic, sizeof magic) == 0;
 }
 
-static void skip_space(cursor *c)
-{
+static void skip_space(cursor *c) {
     while (c->at < c->end && (*c->at == ' ' || (*c->at >= '\t' && *c->at <= '\r'))) {
         c->at++;
     }
 }
 
 /* Takes one character after any space, if it is the next. */
-static bool take(cursor *c, char wanted)
-{
+static bool take(cursor *c, char wanted) {
     skip_space(c);
     if (c->at < c->end && *c->at == (unsigned char)wanted) {
         c->at++;
@@ -43,8 +40,7 @@ static bool take(cursor *c, char wanted)
     return false;
 }
 
-static bool take_word(cursor *c, const char *word)
-{
+static bool take_word(cursor *c, const char *word) {
     size_t length = strlen(word);
     skip_space(c);
     if ((size_t)(c->end - c->at) < length || memcmp(c->at, word, length) != 0) {
@@ -55,8 +51,7 @@ static bool take_word(cursor *c, const char *word)
 }
 
 /* A quoted text without escapes, in either quote; too long or unprintable ones are refused. */
-static bool take_quoted(cursor *c, char *out, size_t size)
-{
+static bool take_quoted(cursor *c, char *out, size_t size) {
     char quote = take(c, '\'') ? '\'' : take(c, '"') ? '"' : '\0';
     size_t length = 0;
     while (quote != '\0' && c->at < c->end && *c->at != (unsigned char)quote) {
@@ -70,8 +65,7 @@ static bool take_quoted(cursor *c, char *out, size_t size)
 }
 
 /* A whole number without sign, with the L of Python 2 if it has one. */
-static bool take_number(cursor *c, uint64_t *out)
-{
+static bool take_number(cursor *c, uint64_t *out) {
     skip_space(c);
     const unsigned char *start = c->at;
     uint64_t value = 0;
@@ -91,16 +85,14 @@ static bool take_number(cursor *c, uint64_t *out)
     return true;
 }
 
-static tub_status unsupported(const char *descr, tub_error *err)
-{
+static tub_status unsupported(const char *descr, tub_error *err) {
     return tub__fail(
         err, TUB_E_UNSUPPORTED,
         "its type is %s; only bool, whole numbers and floats of up to 64 bits are read", descr);
 }
 
 /* '<f4' and the like: an order character (may be missing), a kind, a width. */
-static tub_status parse_descr(cursor *c, tub__npy *out, tub_error *err)
-{
+static tub_status parse_descr(cursor *c, tub__npy *out, tub_error *err) {
     skip_space(c);
     if (c->at < c->end && *c->at == '[') {
         return unsupported("structured", err);
@@ -137,8 +129,7 @@ static tub_status parse_descr(cursor *c, tub__npy *out, tub_error *err)
 }
 
 /* (), (3,), (2, 3): a tuple, so one number needs its comma. */
-static tub_status parse_shape(cursor *c, tub__npy *out, tub_error *err)
-{
+static tub_status parse_shape(cursor *c, tub__npy *out, tub_error *err) {
     bool comma = false;
     out->rank = 0;
     if (!take(c, '(')) {
@@ -167,8 +158,7 @@ static tub_status parse_shape(cursor *c, tub__npy *out, tub_error *err)
     return TUB_OK;
 }
 
-static tub_status parse_member(cursor *c, unsigned *seen, tub__npy *out, tub_error *err)
-{
+static tub_status parse_member(cursor *c, unsigned *seen, tub__npy *out, tub_error *err) {
     char key[24];
     unsigned which = 0;
     if (!take_quoted(c, key, sizeof key) || !take(c, ':')) {
@@ -197,8 +187,7 @@ static tub_status parse_member(cursor *c, unsigned *seen, tub__npy *out, tub_err
     return TUB_OK;
 }
 
-static tub_status parse_dict(cursor *c, tub__npy *out, tub_error *err)
-{
+static tub_status parse_dict(cursor *c, tub__npy *out, tub_error *err) {
     unsigned seen = 0;
     bool comma = true;
     if (!take(c, '{')) {
@@ -227,8 +216,7 @@ static tub_status parse_dict(cursor *c, tub__npy *out, tub_error *err)
 /* The element count, and that exactly these elements follow. Zero dimensions are left out of the
  * overflow check's product, so that no partial product of a shape can overflow for anybody later.
  */
-static tub_status check_size(tub__npy *out, size_t size, bool allow_tail, tub_error *err)
-{
+static tub_status check_size(tub__npy *out, size_t size, bool allow_tail, tub_error *err) {
     uint64_t product = (uint64_t)out->width;
     bool empty = false;
     for (int i = 0; i < out->rank; i++) {
@@ -250,8 +238,7 @@ static tub_status check_size(tub__npy *out, size_t size, bool allow_tail, tub_er
 }
 
 tub_status tub__npy_parse(const void *bytes, size_t size, bool allow_tail, tub__npy *out,
-                          tub_error *err)
-{
+                          tub_error *err) {
     const unsigned char *b = bytes;
     if (!tub__is_npy(bytes, size)) {
         return tub__fail(err, TUB_E_FORMAT, "not a .npy file (its first bytes are not \\x93NUMPY)");
@@ -281,8 +268,7 @@ tub_status tub__npy_parse(const void *bytes, size_t size, bool allow_tail, tub__
     return TUB_OK;
 }
 
-const char *tub__npy_type_name(const tub__npy *npy)
-{
+const char *tub__npy_type_name(const tub__npy *npy) {
     static const char *const names[4][9] = {
         [TUB__NPY_BOOL] = {[1] = "bool"},
         [TUB__NPY_INT] = {[1] = "int8", [2] = "int16", [4] = "int32", [8] = "int64"},

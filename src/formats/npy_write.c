@@ -3,18 +3,18 @@
  * multiple of 64. */
 #include "formats/npy.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 #include "base/error.h"
 #include "base/file.h"
 #include "formats/half.h" /* for its check of the byte order */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { PREFIX = 10, HEADER_LIMIT = 320 }; /* 8 dimensions of 20 digits and the rest fit */
 
 /* The whole header with its prefix; returns its length. */
-static size_t make_header(const char *type, int rank, const uint64_t *shape, char out[HEADER_LIMIT])
-{
+static size_t make_header(const char *type, int rank, const uint64_t *shape,
+                          char out[HEADER_LIMIT]) {
     char tuple[TUB__NPY_RANK * 22 + 1] = "";
     size_t used = 0;
     for (int i = 0; i < rank; i++) {
@@ -33,8 +33,7 @@ static size_t make_header(const char *type, int rank, const uint64_t *shape, cha
     return whole;
 }
 
-static bool known_type(const char *type)
-{
+static bool known_type(const char *type) {
     static const char *const known[] = {"|u1", "<f4", "<f8", "<i4", "<i8"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(type, known[i]) == 0) {
@@ -45,8 +44,7 @@ static bool known_type(const char *type)
 }
 
 tub_status tub__npy_write(const tub_allocator *a, const char *path, const char *type, int rank,
-                          const uint64_t *shape, const void *data, tub_error *err)
-{
+                          const uint64_t *shape, const void *data, tub_error *err) {
     if (!known_type(type) || rank < 0 || rank > TUB__NPY_RANK) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "%s: a .npy file of type %s and %d dimensions can't be written", path,

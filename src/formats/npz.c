@@ -6,11 +6,11 @@
  * limit. */
 #include "formats/npy.h"
 
+#include "base/error.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zip.h>
-#include "base/error.h"
 
 enum { ENTRY_LIMIT = 1 << 20, DEFLATE_RATIO = 1032, DEFLATE_SLACK = 1024, END_RECORD = 22 };
 
@@ -28,8 +28,7 @@ struct tub__npz {
     char *names; /* one block */
 };
 
-bool tub__is_zip(const void *bytes, size_t size)
-{
+bool tub__is_zip(const void *bytes, size_t size) {
     const unsigned char *b = bytes;
     return size >= 4 && b[0] == 'P' && b[1] == 'K' &&
            ((b[2] == 3 && b[3] == 4) || (b[2] == 5 && b[3] == 6));
@@ -37,8 +36,7 @@ bool tub__is_zip(const void *bytes, size_t size)
 
 /* The sentence is made from a copy: libzip 1.7 leaks the text that it hangs on a source's own
  * error. */
-static tub_status zip_failed(const zip_error_t *error, const char *what, tub_error *err)
-{
+static tub_status zip_failed(const zip_error_t *error, const char *what, tub_error *err) {
     int code = zip_error_code_zip(error), system = zip_error_code_system(error);
     tub_status status = TUB_E_FORMAT;
     zip_error_t copy;
@@ -56,8 +54,7 @@ static tub_status zip_failed(const zip_error_t *error, const char *what, tub_err
 
 /* Absolute names and names that climb out of their folder have no place in an array archive:
  * whoever made it means harm. */
-static bool safe_name(const char *name)
-{
+static bool safe_name(const char *name) {
     if (name[0] == '/' || name[0] == '\\' || (name[0] != '\0' && name[1] == ':')) {
         return false;
     }
@@ -71,22 +68,19 @@ static bool safe_name(const char *name)
     return true;
 }
 
-static int by_name(const void *left, const void *right)
-{
+static int by_name(const void *left, const void *right) {
     const entry *a = left, *b = right;
     int order = strcmp(a->name, b->name);
     return order != 0 ? order : (a->index > b->index) - (a->index < b->index);
 }
 
-static int by_index(const void *left, const void *right)
-{
+static int by_index(const void *left, const void *right) {
     const entry *a = left, *b = right;
     return (a->index > b->index) - (a->index < b->index);
 }
 
 /* Of equal names only the last of the archive stays, as in NumPy; the archive's order is kept. */
-static void drop_duplicates(tub__npz *z)
-{
+static void drop_duplicates(tub__npz *z) {
     size_t kept = 0;
     qsort(z->entries, z->count, sizeof *z->entries, by_name);
     for (size_t i = 0; i < z->count; i++) {
@@ -98,8 +92,7 @@ static void drop_duplicates(tub__npz *z)
     qsort(z->entries, z->count, sizeof *z->entries, by_index);
 }
 
-static tub_status check_names(tub__npz *z, size_t *bytes, tub_error *err)
-{
+static tub_status check_names(tub__npz *z, size_t *bytes, tub_error *err) {
     *bytes = 0;
     for (uint64_t i = 0; i < z->count; i++) {
         const char *name = zip_get_name(z->zip, i, ZIP_FL_ENC_GUESS);
@@ -116,8 +109,7 @@ static tub_status check_names(tub__npz *z, size_t *bytes, tub_error *err)
     return TUB_OK;
 }
 
-static tub_status list_entries(tub__npz *z, tub_error *err)
-{
+static tub_status list_entries(tub__npz *z, tub_error *err) {
     zip_int64_t count = zip_get_num_entries(z->zip, 0);
     if (count > ENTRY_LIMIT) {
         return tub__fail(err, TUB_E_FORMAT,
@@ -148,8 +140,7 @@ static tub_status list_entries(tub__npz *z, tub_error *err)
 
 /* With libzip's comparison of central and local headers, which also refuses members that overlap.
  * It refuses duplicate names too, which NumPy reads: only for them the comparison is left out. */
-static zip_t *open_zip(zip_source_t *source, zip_error_t *error)
-{
+static zip_t *open_zip(zip_source_t *source, zip_error_t *error) {
     zip_t *zip = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, error);
     if (zip == NULL && zip_error_code_zip(error) == ZIP_ER_EXISTS) {
         zip = zip_open_from_source(source, ZIP_RDONLY, error);
@@ -159,8 +150,7 @@ static zip_t *open_zip(zip_source_t *source, zip_error_t *error)
 
 /* Takes the source over in any case. */
 static tub_status open_source(const tub_allocator *a, zip_source_t *source, zip_error_t *error,
-                              tub__npz **out, tub_error *err)
-{
+                              tub__npz **out, tub_error *err) {
     tub__npz *z = NULL;
     tub_status status = tub__alloc_array(a, 1, sizeof *z, (void **)&z, err);
     zip_stat_t whole;
@@ -196,8 +186,7 @@ drop_source:
     return status;
 }
 
-tub_status tub__npz_open(const tub_allocator *a, const char *path, tub__npz **out, tub_error *err)
-{
+tub_status tub__npz_open(const tub_allocator *a, const char *path, tub__npz **out, tub_error *err) {
     zip_error_t error;
     zip_error_init(&error);
     zip_source_t *source = zip_source_file_create(path, 0, -1, &error);
@@ -208,8 +197,7 @@ tub_status tub__npz_open(const tub_allocator *a, const char *path, tub__npz **ou
 }
 
 tub_status tub__npz_open_memory(const tub_allocator *a, const void *bytes, size_t size,
-                                tub__npz **out, tub_error *err)
-{
+                                tub__npz **out, tub_error *err) {
     zip_error_t error;
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(bytes, size, 0, &error);
@@ -219,8 +207,7 @@ tub_status tub__npz_open_memory(const tub_allocator *a, const void *bytes, size_
     return status;
 }
 
-void tub__npz_close(tub__npz *z)
-{
+void tub__npz_close(tub__npz *z) {
     if (z == NULL) {
         return;
     }
@@ -230,18 +217,15 @@ void tub__npz_close(tub__npz *z)
     tub__free(z->allocator, z);
 }
 
-size_t tub__npz_count(const tub__npz *z)
-{
+size_t tub__npz_count(const tub__npz *z) {
     return z->count;
 }
 
-const char *tub__npz_name(const tub__npz *z, size_t index)
-{
+const char *tub__npz_name(const tub__npz *z, size_t index) {
     return z->entries[index].name;
 }
 
-static const entry *find(const tub__npz *z, const char *name)
-{
+static const entry *find(const tub__npz *z, const char *name) {
     for (size_t i = 0; i < z->count; i++) {
         if (strcmp(z->entries[i].name, name) == 0) {
             return &z->entries[i];
@@ -250,15 +234,13 @@ static const entry *find(const tub__npz *z, const char *name)
     return NULL;
 }
 
-bool tub__npz_has(const tub__npz *z, const char *name)
-{
+bool tub__npz_has(const tub__npz *z, const char *name) {
     return find(z, name) != NULL;
 }
 
 /* Whether a member may be unpacked at all, before any memory is taken for it. */
 static tub_status check_member(const tub__npz *z, const zip_stat_t *st, uint64_t limit,
-                               tub_error *err)
-{
+                               tub_error *err) {
     if (st->encryption_method != ZIP_EM_NONE) {
         return tub__fail(err, TUB_E_UNSUPPORTED, "is encrypted");
     }
@@ -284,8 +266,7 @@ static tub_status check_member(const tub__npz *z, const zip_stat_t *st, uint64_t
 
 /* Reads exactly `size` bytes, and then sees the end: that is where libzip compares length and
  * CRC-32. */
-static tub_status unpack(zip_file_t *file, unsigned char *out, uint64_t size, tub_error *err)
-{
+static tub_status unpack(zip_file_t *file, unsigned char *out, uint64_t size, tub_error *err) {
     uint64_t done = 0;
     zip_int64_t got = 1;
     while (done < size && got > 0) {
@@ -307,8 +288,7 @@ static tub_status unpack(zip_file_t *file, unsigned char *out, uint64_t size, tu
 }
 
 static tub_status read_member(tub__npz *z, const entry *e, uint64_t limit, void **bytes,
-                              tub__npy *npy, tub_error *err)
-{
+                              tub__npy *npy, tub_error *err) {
     zip_stat_t st;
     if (zip_stat_index(z->zip, e->index, 0, &st) != 0) {
         return zip_failed(zip_get_error(z->zip), "damaged archive", err);
@@ -336,8 +316,7 @@ static tub_status read_member(tub__npz *z, const entry *e, uint64_t limit, void 
 }
 
 tub_status tub__npz_read(tub__npz *z, const char *name, uint64_t limit, void **bytes, tub__npy *npy,
-                         tub_error *err)
-{
+                         tub_error *err) {
     const entry *e = find(z, name);
     if (e == NULL) {
         return tub__fail(err, TUB_E_NOT_FOUND, "no array '%.200s' in the archive", name);

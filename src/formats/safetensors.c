@@ -8,12 +8,12 @@
  * end]}, ...} The ranges, in order, must cover the data exactly. */
 #include "formats/safetensors.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include "base/error.h"
 #include "formats/half.h"
 #include "formats/json.h"
 #include "formats/safetensors_dtype.h"
+#include <stdlib.h>
+#include <string.h>
 
 enum { LENGTH_BYTES = 8, HEADER_LIMIT = 100000000 };
 
@@ -40,8 +40,7 @@ static const tub__st_kind kinds[] = {{"F32", TUB__ST_F32, 32},
                                      {"F6_E3M2", TUB__ST_OTHER, 6},
                                      {"F4", TUB__ST_OTHER, 4}};
 
-const tub__st_kind *tub__st_kind_named(const char *name)
-{
+const tub__st_kind *tub__st_kind_named(const char *name) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(kinds[i].name, name) == 0) {
             return &kinds[i];
@@ -50,8 +49,7 @@ const tub__st_kind *tub__st_kind_named(const char *name)
     return NULL;
 }
 
-const tub__st_kind *tub__st_kind_of(tub__st_dtype dtype)
-{
+const tub__st_kind *tub__st_kind_of(tub__st_dtype dtype) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (kinds[i].dtype == dtype && dtype != TUB__ST_OTHER) {
             return &kinds[i];
@@ -62,8 +60,7 @@ const tub__st_kind *tub__st_kind_of(tub__st_dtype dtype)
 
 /* Zero dimensions are left out of the overflow check's product: no partial product can overflow for
  * anybody later. */
-bool tub__st_size(const tub__st_kind *kind, tub__st_array *array)
-{
+bool tub__st_size(const tub__st_kind *kind, tub__st_array *array) {
     uint64_t product = 1, bits;
     bool empty = false;
     for (int i = 0; i < array->rank; i++) {
@@ -81,8 +78,7 @@ bool tub__st_size(const tub__st_kind *kind, tub__st_array *array)
 }
 
 /* A whole number from 0 on, as the format wants it: 1.0 is not one. */
-static tub_status get_count(const tub__json *v, const char *what, uint64_t *out, tub_error *err)
-{
+static tub_status get_count(const tub__json *v, const char *what, uint64_t *out, tub_error *err) {
     int64_t value;
     TUB__TRY(tub__json_to_integer(v, what, &value, err));
     if (value < 0) {
@@ -92,8 +88,7 @@ static tub_status get_count(const tub__json *v, const char *what, uint64_t *out,
     return TUB_OK;
 }
 
-static tub_status read_shape(const tub__json *entry, tub__st_array *array, tub_error *err)
-{
+static tub_status read_shape(const tub__json *entry, tub__st_array *array, tub_error *err) {
     const tub__json *shape;
     TUB__TRY(tub__json_to_array(tub__json_get(entry, "shape"), "shape", &shape, err));
     if (tub__json_size(shape) > TUB__SAFETENSORS_RANK) {
@@ -107,8 +102,7 @@ static tub_status read_shape(const tub__json *entry, tub__st_array *array, tub_e
     return TUB_OK;
 }
 
-static tub_status read_array(const tub__json *entry, tub__st_array *array, tub_error *err)
-{
+static tub_status read_array(const tub__json *entry, tub__st_array *array, tub_error *err) {
     const tub__json *offsets;
     const char *dtype;
     uint64_t end = 0;
@@ -143,8 +137,7 @@ static tub_status read_array(const tub__json *entry, tub__st_array *array, tub_e
     return TUB_OK;
 }
 
-static tub_status read_metadata(const tub__json *v, tub__st_file *f, tub_error *err)
-{
+static tub_status read_metadata(const tub__json *v, tub__st_file *f, tub_error *err) {
     const tub__json *object;
     TUB__TRY(tub__json_to_object(v, "__metadata__", &object, err));
     TUB__TRY(tub__alloc_array(f->allocator, 2 * tub__json_size(object), sizeof *f->metadata,
@@ -160,8 +153,7 @@ static tub_status read_metadata(const tub__json *v, tub__st_file *f, tub_error *
     return TUB_OK;
 }
 
-static tub_status read_entries(const tub__json *header, tub__st_file *f, tub_error *err)
-{
+static tub_status read_entries(const tub__json *header, tub__st_file *f, tub_error *err) {
     TUB__TRY(tub__alloc_array(f->allocator, tub__json_size(header), sizeof *f->arrays,
                               (void **)&f->arrays, err));
     for (void *it = tub__json_first(header); it != NULL; it = tub__json_next(header, it)) {
@@ -181,8 +173,7 @@ static tub_status read_entries(const tub__json *header, tub__st_file *f, tub_err
     return TUB_OK;
 }
 
-static int by_place(const void *left, const void *right)
-{
+static int by_place(const void *left, const void *right) {
     const tub__st_array *a = left, *b = right;
     if (a->offset != b->offset) {
         return a->offset < b->offset ? -1 : 1;
@@ -190,14 +181,12 @@ static int by_place(const void *left, const void *right)
     return (a->size > b->size) - (a->size < b->size);
 }
 
-static int by_name(const void *left, const void *right)
-{
+static int by_name(const void *left, const void *right) {
     return strcmp(((const tub__st_array *)left)->name, ((const tub__st_array *)right)->name);
 }
 
 /* The ranges must follow one another without hole or overlap and end where the file ends. */
-static tub_status check_cover(tub__st_file *f, uint64_t data_size, tub_error *err)
-{
+static tub_status check_cover(tub__st_file *f, uint64_t data_size, tub_error *err) {
     uint64_t end = 0;
     qsort(f->arrays, f->count, sizeof *f->arrays, by_place);
     for (size_t i = 0; i < f->count; i++) {
@@ -220,8 +209,7 @@ static tub_status check_cover(tub__st_file *f, uint64_t data_size, tub_error *er
     return TUB_OK;
 }
 
-static tub_status parse(const unsigned char *bytes, size_t size, tub__st_file *f, tub_error *err)
-{
+static tub_status parse(const unsigned char *bytes, size_t size, tub__st_file *f, tub_error *err) {
     if (size < LENGTH_BYTES) {
         return tub__fail(err, TUB_E_FORMAT, "truncated: %zu bytes are no safetensors file", size);
     }
@@ -254,8 +242,7 @@ static tub_status parse(const unsigned char *bytes, size_t size, tub__st_file *f
 }
 
 tub_status tub__st_parse(const tub_allocator *a, const void *bytes, size_t size, tub__st_file *out,
-                         tub_error *err)
-{
+                         tub_error *err) {
     *out = (tub__st_file){.allocator = a};
     tub_status status = parse(bytes, size, out, err);
     if (status != TUB_OK) {
@@ -264,8 +251,8 @@ tub_status tub__st_parse(const tub_allocator *a, const void *bytes, size_t size,
     return status;
 }
 
-tub_status tub__st_open(const tub_allocator *a, const char *path, tub__st_file *out, tub_error *err)
-{
+tub_status tub__st_open(const tub_allocator *a, const char *path, tub__st_file *out,
+                        tub_error *err) {
     tub__map map;
     TUB__TRY(tub__map_open(path, &map, err));
     tub_status status = tub__st_parse(a, map.data, map.size, out, err);
@@ -277,8 +264,7 @@ tub_status tub__st_open(const tub_allocator *a, const char *path, tub__st_file *
     return TUB_OK;
 }
 
-void tub__st_close(tub__st_file *f)
-{
+void tub__st_close(tub__st_file *f) {
     for (size_t i = 0; i < f->count; i++) {
         tub__free(f->allocator, f->arrays[i].name);
     }
@@ -295,14 +281,12 @@ void tub__st_close(tub__st_file *f)
     *f = (tub__st_file){0};
 }
 
-const tub__st_array *tub__st_find(const tub__st_file *f, const char *name)
-{
+const tub__st_array *tub__st_find(const tub__st_file *f, const char *name) {
     const tub__st_array key = {.name = (char *)name}; /* only read */
     return f->count == 0 ? NULL : bsearch(&key, f->arrays, f->count, sizeof *f->arrays, by_name);
 }
 
-const char *tub__st_metadata(const tub__st_file *f, const char *key)
-{
+const char *tub__st_metadata(const tub__st_file *f, const char *key) {
     for (size_t i = 0; i < f->metadata_count; i++) {
         if (strcmp(f->metadata[2 * i], key) == 0) {
             return f->metadata[2 * i + 1];
@@ -313,8 +297,7 @@ const char *tub__st_metadata(const tub__st_file *f, const char *key)
 
 /* The data need not be aligned in the file: everything goes through memcpy. */
 tub_status tub__st_to_f32(const tub__st_file *f, const tub__st_array *array, float *out,
-                          tub_error *err)
-{
+                          tub_error *err) {
     const unsigned char *from = f->data + array->offset;
     uint64_t n = array->elements;
     double wide;

@@ -3,11 +3,11 @@
  * same bytes. */
 #include "formats/safetensors.h"
 
-#include <string.h>
 #include "base/error.h"
 #include "formats/half.h" /* for its check of the byte order */
 #include "formats/json.h"
 #include "formats/safetensors_dtype.h"
+#include <string.h>
 
 struct tub__st_writer {
     const tub_allocator *allocator;
@@ -22,8 +22,7 @@ struct tub__st_writer {
 
 /* Room for one more element of a list. */
 static tub_status make_room(const tub_allocator *a, void **list, size_t count, size_t *capacity,
-                            size_t size, tub_error *err)
-{
+                            size_t size, tub_error *err) {
     if (count < *capacity) {
         return TUB_OK;
     }
@@ -37,8 +36,7 @@ static tub_status make_room(const tub_allocator *a, void **list, size_t count, s
 }
 
 tub_status tub__st_create(const tub_allocator *a, const char *path, tub__st_writer **out,
-                          tub_error *err)
-{
+                          tub_error *err) {
     tub__st_writer *w;
     TUB__TRY(tub__alloc_array(a, 1, sizeof *w, (void **)&w, err));
     w->allocator = a;
@@ -52,8 +50,7 @@ tub_status tub__st_create(const tub_allocator *a, const char *path, tub__st_writ
 }
 
 tub_status tub__st_declare(tub__st_writer *w, const char *name, tub__st_dtype dtype, int rank,
-                           const uint64_t *shape, tub_error *err)
-{
+                           const uint64_t *shape, tub_error *err) {
     const tub__st_kind *kind = tub__st_kind_of(dtype);
     tub__st_array array = {.dtype = dtype, .rank = rank};
     if (kind == NULL || rank < 0 || rank > TUB__SAFETENSORS_RANK || w->header_written) {
@@ -83,8 +80,7 @@ tub_status tub__st_declare(tub__st_writer *w, const char *name, tub__st_dtype dt
 }
 
 tub_status tub__st_declare_metadata(tub__st_writer *w, const char *key, const char *value,
-                                    tub_error *err)
-{
+                                    tub_error *err) {
     const char *const pair[2] = {key, value};
     if (w->header_written) {
         return tub__fail(err, TUB_E_ARGUMENT,
@@ -100,8 +96,7 @@ tub_status tub__st_declare_metadata(tub__st_writer *w, const char *key, const ch
     return TUB_OK;
 }
 
-static void put_array(tub__json_writer *json, const tub__st_array *array)
-{
+static void put_array(tub__json_writer *json, const tub__st_array *array) {
     tub__json_open_object(json, array->name);
     tub__json_put_text(json, "dtype", tub__st_kind_of(array->dtype)->name);
     tub__json_open_array(json, "shape");
@@ -116,8 +111,7 @@ static void put_array(tub__json_writer *json, const tub__st_array *array)
     tub__json_close_object(json);
 }
 
-static void put_header(tub__json_writer *json, const tub__st_writer *w)
-{
+static void put_header(tub__json_writer *json, const tub__st_writer *w) {
     tub__json_open_object(json, NULL);
     if (w->metadata_count > 0) {
         tub__json_open_object(json, "__metadata__");
@@ -134,8 +128,7 @@ static void put_header(tub__json_writer *json, const tub__st_writer *w)
 
 /* Length, JSON, and spaces up to a multiple of 8, so that the data are aligned in a map of the
  * file. */
-static tub_status write_header(tub__st_writer *w, tub_error *err)
-{
+static tub_status write_header(tub__st_writer *w, tub_error *err) {
     tub__json_writer json;
     char *text;
     size_t size;
@@ -155,8 +148,7 @@ static tub_status write_header(tub__st_writer *w, tub_error *err)
     return status;
 }
 
-tub_status tub__st_write(tub__st_writer *w, const void *data, size_t size, tub_error *err)
-{
+tub_status tub__st_write(tub__st_writer *w, const void *data, size_t size, tub_error *err) {
     if (w->next == w->count || size != w->arrays[w->next].size) {
         return tub__fail(err, TUB_E_ARGUMENT, "%s: %zu bytes are not what was declared",
                          w->next == w->count ? "no array left" : w->arrays[w->next].name, size);
@@ -168,8 +160,7 @@ tub_status tub__st_write(tub__st_writer *w, const void *data, size_t size, tub_e
     return size == 0 ? TUB_OK : tub__writer_write(&w->file, data, size, err);
 }
 
-static void release(tub__st_writer *w)
-{
+static void release(tub__st_writer *w) {
     for (size_t i = 0; i < w->count; i++) {
         tub__free(w->allocator, w->arrays[i].name);
     }
@@ -181,8 +172,7 @@ static void release(tub__st_writer *w)
     tub__free(w->allocator, w);
 }
 
-tub_status tub__st_commit(tub__st_writer *w, tub_error *err)
-{
+tub_status tub__st_commit(tub__st_writer *w, tub_error *err) {
     tub_status status = TUB_OK;
     if (w->next < w->count) {
         status =
@@ -199,8 +189,7 @@ tub_status tub__st_commit(tub__st_writer *w, tub_error *err)
     return status;
 }
 
-void tub__st_abort(tub__st_writer *w)
-{
+void tub__st_abort(tub__st_writer *w) {
     if (w != NULL) {
         tub__writer_abort(&w->file);
         release(w);

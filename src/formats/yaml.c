@@ -3,16 +3,15 @@
  * kind of tree. */
 #include "formats/yaml.h"
 
-#include <string.h>
 #include "base/error.h"
 #include "base/file.h"
 #include "base/module.h"
+#include <string.h>
 
 enum { TEXT_LIMIT = 1 << 20 };
 
 tub_status tub__yaml_parse(tub_context *ctx, const char *text, size_t size, tub__json **out,
-                           tub_error *err)
-{
+                           tub_error *err) {
     const void *table;
     TUB__TRY(tub__module_open(ctx, "yaml", &table, err));
     const tub__yaml_module *module = table;
@@ -23,8 +22,7 @@ tub_status tub__yaml_parse(tub_context *ctx, const char *text, size_t size, tub_
     return status;
 }
 
-tub_status tub__yaml_load(tub_context *ctx, const char *path, tub__json **out, tub_error *err)
-{
+tub_status tub__yaml_load(tub_context *ctx, const char *path, tub__json **out, tub_error *err) {
     char *text;
     size_t size;
     TUB__TRY(tub__file_read(&ctx->allocator, path, TEXT_LIMIT, &text, &size, err));

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mod-net: downloads by libcurl into an open file, from any byte on. */
+#include "base/error.h"
+#include "base/module.h"
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/error.h"
-#include "base/module.h"
 
 typedef struct transfer {
     int fd;
@@ -18,8 +18,7 @@ typedef struct transfer {
     int write_errno; /* of a failed write, else 0 */
 } transfer;
 
-static size_t on_bytes(char *bytes, size_t size, size_t count, void *argument)
-{
+static size_t on_bytes(char *bytes, size_t size, size_t count, void *argument) {
     transfer *t = argument;
     size_t n = size * count, done = 0;
     while (done < n) {
@@ -34,8 +33,7 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *argument)
 }
 
 static int on_progress(void *argument, curl_off_t total, curl_off_t done, curl_off_t up_total,
-                       curl_off_t up_done)
-{
+                       curl_off_t up_done) {
     (void)up_total;
     (void)up_done;
     transfer *t = argument;
@@ -47,8 +45,8 @@ static int on_progress(void *argument, curl_off_t total, curl_off_t done, curl_o
     return t->cancelled;
 }
 
-static CURLcode set_options(CURL *curl, const char *url, transfer *t, char reason[CURL_ERROR_SIZE])
-{
+static CURLcode set_options(CURL *curl, const char *url, transfer *t,
+                            char reason[CURL_ERROR_SIZE]) {
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
 #define SET(option, value) code = code ? code : curl_easy_setopt(curl, option, value)
     SET(CURLOPT_PROTOCOLS_STR, "http,https,file");
@@ -74,8 +72,7 @@ static CURLcode set_options(CURL *curl, const char *url, transfer *t, char reaso
 
 /* One sentence for what libcurl says. */
 static tub_status explain(CURLcode code, long http, const char *url, const transfer *t,
-                          const char *reason, tub_error *err)
-{
+                          const char *reason, tub_error *err) {
     if (t->cancelled) {
         return tub__fail(err, TUB_E_CANCELLED, "%s: the download was stopped", url);
     }
@@ -106,14 +103,12 @@ static tub_status explain(CURLcode code, long http, const char *url, const trans
 }
 
 /* The server can't go on where we stopped. */
-static bool refuses_range(CURLcode code, long http)
-{
+static bool refuses_range(CURLcode code, long http) {
     return code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME ||
            (code == CURLE_HTTP_RETURNED_ERROR && http == 416);
 }
 
-static tub_status attempt(const char *url, transfer *t, bool *again, tub_error *err)
-{
+static tub_status attempt(const char *url, transfer *t, bool *again, tub_error *err) {
     *again = false;
     if (lseek(t->fd, (off_t)t->offset, SEEK_SET) < 0 || ftruncate(t->fd, (off_t)t->offset) < 0) {
         return tub__fail_errno(err, errno, "%s: the partial file can't be set to byte %llu", url,
@@ -139,8 +134,7 @@ static tub_status attempt(const char *url, transfer *t, bool *again, tub_error *
 static tub_status download(const char *url, int fd, unsigned long long offset,
                            int (*progress)(void *user, unsigned long long done,
                                            unsigned long long total),
-                           void *user, tub_error *err)
-{
+                           void *user, tub_error *err) {
     transfer t = {.fd = fd, .offset = offset, .progress = progress, .user = user};
     bool again;
     tub_error first;

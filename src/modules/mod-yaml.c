@@ -4,14 +4,14 @@
  * The events are written down as JSON at once, so no tree is ever built. An anchor is the stretch
  * of output that its node became; an alias copies that stretch. So a bomb of nested aliases runs
  * into the limit of the output and nothing else. */
-#include <libfyaml.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include "base/error.h"
 #include "base/module.h"
 #include "modules/yaml_scalar.h"
 #include "modules/yaml_text.h"
+#include <libfyaml.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum {
     INPUT_LIMIT = 1 << 20,
@@ -51,15 +51,13 @@ typedef struct state {
     tub_error *err;
 } state;
 
-static tub_status fail_at(state *s, struct fy_event *event, const char *what)
-{
+static tub_status fail_at(state *s, struct fy_event *event, const char *what) {
     const struct fy_mark *mark = fy_event_start_mark(event);
     return tub__fail(s->err, TUB_E_FORMAT, "line %d, column %d: %s",
                      mark == NULL ? 0 : mark->line + 1, mark == NULL ? 0 : mark->column + 1, what);
 }
 
-static tub_status reserve(state *s, size_t more)
-{
+static tub_status reserve(state *s, size_t more) {
     size_t needed = s->size + more + 1;
     if (needed > OUTPUT_LIMIT) {
         return tub__fail(s->err, TUB_E_FORMAT,
@@ -77,8 +75,7 @@ static tub_status reserve(state *s, size_t more)
     return TUB_OK;
 }
 
-static tub_status append(state *s, const char *bytes, size_t size)
-{
+static tub_status append(state *s, const char *bytes, size_t size) {
     TUB__TRY(reserve(s, size));
     memcpy(s->text + s->size, bytes, size);
     s->size += size;
@@ -86,8 +83,7 @@ static tub_status append(state *s, const char *bytes, size_t size)
     return TUB_OK;
 }
 
-static tub_status append_quoted(state *s, struct fy_event *event, const char *text, size_t size)
-{
+static tub_status append_quoted(state *s, struct fy_event *event, const char *text, size_t size) {
     static const char hex[] = "0123456789abcdef";
     TUB__TRY(append(s, "\"", 1));
     for (size_t i = 0; i < size; i++) {
@@ -106,27 +102,23 @@ static tub_status append_quoted(state *s, struct fy_event *event, const char *te
     return append(s, "\"", 1);
 }
 
-static level *top(state *s)
-{
+static level *top(state *s) {
     return s->depth > 0 ? &s->levels[s->depth - 1] : NULL;
 }
 
-static bool is_key(state *s)
-{
+static bool is_key(state *s) {
     return s->depth > 0 && top(s)->mapping && !top(s)->value_next;
 }
 
 /* The comma before a member or element. */
-static tub_status begin_node(state *s)
-{
+static tub_status begin_node(state *s) {
     level *in = top(s);
     bool comma = in != NULL && (!in->mapping || !in->value_next) && in->count++ > 0;
     return comma ? append(s, ", ", 2) : TUB_OK;
 }
 
 /* A node is complete: the next one in a mapping is a key after a value and a value after a key. */
-static void end_node(state *s, int anchor_index)
-{
+static void end_node(state *s, int anchor_index) {
     if (anchor_index >= 0) {
         s->anchors[anchor_index].node.end = s->size;
     }
@@ -136,8 +128,7 @@ static void end_node(state *s, int anchor_index)
 }
 
 /* Notes the anchor of a node that begins here; *index is -1 when it has none. */
-static tub_status open_anchor(state *s, struct fy_event *event, int *index)
-{
+static tub_status open_anchor(state *s, struct fy_event *event, int *index) {
     *index = -1;
     struct fy_token *token = fy_event_get_anchor_token(event);
     if (token == NULL) {
@@ -158,8 +149,7 @@ static tub_status open_anchor(state *s, struct fy_event *event, int *index)
 }
 
 /* Only !!str and ! (both: text) are known; other tags ask for types that JSON has not. */
-static tub_status read_tag(state *s, struct fy_event *event, bool *text)
-{
+static tub_status read_tag(state *s, struct fy_event *event, bool *text) {
     struct fy_token *token = fy_event_get_tag_token(event);
     size_t size = 0;
     const char *tag = token == NULL ? NULL : fy_token_get_text(token, &size);
@@ -169,8 +159,7 @@ static tub_status read_tag(state *s, struct fy_event *event, bool *text)
                                   : fail_at(s, event, "tags (!...) are not read, but for !!str");
 }
 
-static tub_status on_alias(state *s, struct fy_event *event)
-{
+static tub_status on_alias(state *s, struct fy_event *event) {
     size_t size = 0;
     const char *name = fy_token_get_text(event->alias.anchor, &size);
     if (is_key(s)) {
@@ -195,8 +184,7 @@ static tub_status on_alias(state *s, struct fy_event *event)
 }
 
 /* Compares the key just written with the others of its mapping. */
-static tub_status note_key(state *s, struct fy_event *event, size_t begin)
-{
+static tub_status note_key(state *s, struct fy_event *event, size_t begin) {
     size_t size = s->size - begin;
     if (s->key_count - top(s)->keys == KEY_LIMIT) {
         return fail_at(s, event, "too many keys in one mapping");
@@ -222,8 +210,7 @@ static tub_status note_key(state *s, struct fy_event *event, size_t begin)
     return append(s, ": ", 2);
 }
 
-static tub_status append_plain(state *s, struct fy_event *event, const char *text, size_t size)
-{
+static tub_status append_plain(state *s, struct fy_event *event, const char *text, size_t size) {
     TUB__TRY(reserve(s, size + 24)); /* spelled out in place */
     switch (tub__yaml_scalar(text, size, s->text + s->size)) {
     case TUB__YAML_WORD:
@@ -240,8 +227,7 @@ static tub_status append_plain(state *s, struct fy_event *event, const char *tex
     return append_quoted(s, event, text, size);
 }
 
-static tub_status on_scalar(state *s, struct fy_event *event)
-{
+static tub_status on_scalar(state *s, struct fy_event *event) {
     int anchor_index;
     bool text_tag, key = is_key(s);
     size_t size = 0;
@@ -265,8 +251,7 @@ static tub_status on_scalar(state *s, struct fy_event *event)
     return key ? note_key(s, event, begin) : TUB_OK;
 }
 
-static tub_status on_open(state *s, struct fy_event *event, bool mapping)
-{
+static tub_status on_open(state *s, struct fy_event *event, bool mapping) {
     int anchor_index;
     bool text_tag;
     if (is_key(s)) {
@@ -286,8 +271,7 @@ static tub_status on_open(state *s, struct fy_event *event, bool mapping)
     return append(s, mapping ? "{" : "[", 1);
 }
 
-static tub_status on_close(state *s)
-{
+static tub_status on_close(state *s) {
     const level closed = s->levels[--s->depth];
     s->key_count = closed.keys;
     TUB__TRY(append(s, closed.mapping ? "}" : "]", 1));
@@ -295,8 +279,7 @@ static tub_status on_close(state *s)
     return TUB_OK;
 }
 
-static tub_status on_event(state *s, struct fy_event *event)
-{
+static tub_status on_event(state *s, struct fy_event *event) {
     switch (event->type) {
     case FYET_DOCUMENT_START:
         if (s->started) {
@@ -326,8 +309,7 @@ static tub_status on_event(state *s, struct fy_event *event)
 }
 
 /* What libfyaml found wrong: its first collected error. */
-static tub_status parser_failed(state *s, struct fy_diag *diag)
-{
+static tub_status parser_failed(state *s, struct fy_diag *diag) {
     void *at = NULL;
     const struct fy_diag_error *error = fy_diag_errors_iterate(diag, &at);
     if (error == NULL || error->msg == NULL) {
@@ -337,8 +319,7 @@ static tub_status parser_failed(state *s, struct fy_diag *diag)
                      error->column, error->msg);
 }
 
-static tub_status run_parser(state *s, struct fy_parser *parser, struct fy_diag *diag)
-{
+static tub_status run_parser(state *s, struct fy_parser *parser, struct fy_diag *diag) {
     tub_status status = TUB_OK;
     while (status == TUB_OK && !s->done) {
         struct fy_event *event = fy_parser_parse(parser);
@@ -352,16 +333,14 @@ static tub_status run_parser(state *s, struct fy_parser *parser, struct fy_diag 
 }
 
 /* libfyaml prints its errors unless somebody takes them. */
-static void swallow(struct fy_diag *diag, void *user, const char *text, size_t size)
-{
+static void swallow(struct fy_diag *diag, void *user, const char *text, size_t size) {
     (void)diag;
     (void)user;
     (void)text;
     (void)size;
 }
 
-static tub_status parse(state *s, const char *text, size_t size)
-{
+static tub_status parse(state *s, const char *text, size_t size) {
     tub_status status = TUB_E_MEMORY;
     struct fy_diag_cfg diag_config;
     fy_diag_cfg_default(&diag_config);
@@ -389,8 +368,7 @@ static tub_status parse(state *s, const char *text, size_t size)
     return status;
 }
 
-static tub_status to_json(const char *text, size_t size, char **json, tub_error *err)
-{
+static tub_status to_json(const char *text, size_t size, char **json, tub_error *err) {
     if (size > INPUT_LIMIT) {
         return tub__fail(err, TUB_E_FORMAT, "%zu bytes of YAML; more than %d MiB are refused", size,
                          INPUT_LIMIT >> 20);
@@ -415,8 +393,7 @@ static tub_status to_json(const char *text, size_t size, char **json, tub_error 
     return status;
 }
 
-static void release(char *json)
-{
+static void release(char *json) {
     free(json);
 }
 

@@ -14,8 +14,7 @@ typedef struct parts {
     size_t whole_size, fraction_size, power_size;
 } parts;
 
-static bool is_one_of(const char *text, size_t size, const char *words)
-{
+static bool is_one_of(const char *text, size_t size, const char *words) {
     while (*words != '\0') {
         size_t length = strcspn(words, " ");
         if (length == size && memcmp(words, text, size) == 0) {
@@ -26,8 +25,7 @@ static bool is_one_of(const char *text, size_t size, const char *words)
     return false;
 }
 
-static size_t digits(const char *from, const char *end)
-{
+static size_t digits(const char *from, const char *end) {
     const char *at = from;
     while (at < end && *at >= '0' && *at <= '9') {
         at++;
@@ -35,8 +33,7 @@ static size_t digits(const char *from, const char *end)
     return (size_t)(at - from);
 }
 
-static bool split_number(const char *text, size_t size, parts *p)
-{
+static bool split_number(const char *text, size_t size, parts *p) {
     const char *at = text, *end = text + size;
     *p = (parts){.negative = size > 0 && *at == '-'};
     at += size > 0 && (*at == '-' || *at == '+');
@@ -67,8 +64,7 @@ static bool split_number(const char *text, size_t size, parts *p)
 }
 
 /* 0o17 and 0x1F, without sign. */
-static bool based_number(const char *text, size_t size, uint64_t *out, bool *too_big)
-{
+static bool based_number(const char *text, size_t size, uint64_t *out, bool *too_big) {
     if (size < 3 || text[0] != '0' || (text[1] != 'o' && text[1] != 'x')) {
         return false;
     }
@@ -93,16 +89,14 @@ static bool based_number(const char *text, size_t size, uint64_t *out, bool *too
     return true;
 }
 
-static void drop_leading_zeros(parts *p)
-{
+static void drop_leading_zeros(parts *p) {
     while (p->whole_size > 1 && *p->whole == '0') {
         p->whole++;
         p->whole_size--;
     }
 }
 
-static bool fits_int64(const parts *p)
-{
+static bool fits_int64(const parts *p) {
     uint64_t value = 0;
     for (size_t i = 0; i < p->whole_size; i++) {
         if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
@@ -115,8 +109,7 @@ static bool fits_int64(const parts *p)
 
 /* Whether a decimal is certainly finite as a double: at most 10^308 less one figure. The few
  * numbers between that and the largest double are refused too; nobody means them. */
-static bool fits_double(const parts *p)
-{
+static bool fits_double(const parts *p) {
     long power = 0;
     for (size_t i = 0; i < p->power_size; i++) {
         if (p->power[i] >= '0' && p->power[i] <= '9' && power < 100000) {
@@ -128,8 +121,7 @@ static bool fits_double(const parts *p)
     return size + (down ? -power : power) <= 308;
 }
 
-static void spell(const parts *p, char *out)
-{
+static void spell(const parts *p, char *out) {
     bool none = p->whole_size == 0;
     out += sprintf(out, "%s%.*s", p->negative ? "-" : "", none ? 1 : (int)p->whole_size,
                    none ? "0" : p->whole);
@@ -142,8 +134,7 @@ static void spell(const parts *p, char *out)
     }
 }
 
-tub__yaml_kind tub__yaml_scalar(const char *text, size_t size, char *out)
-{
+tub__yaml_kind tub__yaml_scalar(const char *text, size_t size, char *out) {
     parts p;
     uint64_t value;
     bool too_big;

@@ -2,15 +2,14 @@
 /* What is checked of a YAML text before libfyaml sees it. */
 #include "modules/yaml_text.h"
 
-#include <stdbool.h>
-#include <string.h>
 #include "base/error.h"
 #include "base/utf8.h"
+#include <stdbool.h>
+#include <string.h>
 
 /* The byte order mark and the line ends of YAML 1.1 count too: libfyaml may see the start of a line
  * behind them. */
-static bool starts_line(const char *at, size_t length)
-{
+static bool starts_line(const char *at, size_t length) {
     static const char *const starts[] = {"\n",       "\r",           "\xef\xbb\xbf",
                                          "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
@@ -21,8 +20,7 @@ static bool starts_line(const char *at, size_t length)
     return false;
 }
 
-tub_status tub__yaml_check_text(const char *text, size_t size, tub_error *err)
-{
+tub_status tub__yaml_check_text(const char *text, size_t size, tub_error *err) {
     int line = 1, column = 1;
     bool at_start = true;
     for (size_t i = 0; i < size;) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The percentile bootstrap: every draw is a vector of how often each sample counts, and the metrics are weighted sums. */
+/* The percentile bootstrap: every draw is a vector of how often each sample counts, and the metrics
+ * are weighted sums. */
 #include "predict/bootstrap.h"
 
 #include <math.h>
@@ -15,12 +16,11 @@ typedef struct bootstrap {
     const int32_t *labels;
     tub__key key;
     size_t draws;
-    uint32_t *times;   /* [workers][n] how often each sample was drawn */
-    double *values;    /* [METRICS][draws] */
+    uint32_t *times; /* [workers][n] how often each sample was drawn */
+    double *values;  /* [METRICS][draws] */
 } bootstrap;
 
-static void draw_samples(tub__key key, size_t draw, size_t n, uint32_t *times)
-{
+static void draw_samples(tub__key key, size_t draw, size_t n, uint32_t *times) {
     tub__random random = tub__random_start(key, (uint32_t)draw, 0, 0);
     memset(times, 0, n * sizeof *times);
     for (size_t i = 0; i < n; i++) {
@@ -28,8 +28,7 @@ static void draw_samples(tub__key key, size_t draw, size_t n, uint32_t *times)
     }
 }
 
-static void one_draw(const bootstrap *b, size_t draw, uint32_t *times)
-{
+static void one_draw(const bootstrap *b, size_t draw, uint32_t *times) {
     size_t n = b->ranking->n;
     uint64_t top1 = 0, top5 = 0, acc = 0;
     double loss = 0.0;
@@ -48,8 +47,7 @@ static void one_draw(const bootstrap *b, size_t draw, uint32_t *times)
     b->values[AUC * b->draws + draw] = tub__ranking_medmnist_auc(b->ranking, b->labels, times);
 }
 
-static void draw_share(void *argument, int worker, int workers)
-{
+static void draw_share(void *argument, int worker, int workers) {
     const bootstrap *b = argument;
     size_t begin, end;
     tub__share(b->draws, worker, workers, &begin, &end);
@@ -58,8 +56,7 @@ static void draw_share(void *argument, int worker, int workers)
     }
 }
 
-static void sift_down(double *v, size_t root, size_t n)
-{
+static void sift_down(double *v, size_t root, size_t n) {
     for (size_t child = 2 * root + 1; child < n; root = child, child = 2 * root + 1) {
         child += child + 1 < n && v[child + 1] > v[child];
         if (!(v[child] > v[root])) {
@@ -72,8 +69,7 @@ static void sift_down(double *v, size_t root, size_t n)
 }
 
 /* Heap sort: in place, no allocation, n log n for any input. */
-static void sort_ascending(double *v, size_t n)
-{
+static void sort_ascending(double *v, size_t n) {
     for (size_t root = n / 2; root-- > 0;) {
         sift_down(v, root, n);
     }
@@ -86,8 +82,7 @@ static void sort_ascending(double *v, size_t n)
 }
 
 /* Linear interpolation at (n - 1) q, as numpy.quantile. */
-static double quantile(const double *sorted, size_t n, double q)
-{
+static double quantile(const double *sorted, size_t n, double q) {
     double position = (double)(n - 1) * q;
     double whole = floor(position);
     size_t i = (size_t)whole;
@@ -95,8 +90,7 @@ static double quantile(const double *sorted, size_t n, double q)
     return sorted[i] + (position - whole) * (next - sorted[i]);
 }
 
-static void limits(double *values, size_t draws, tub_interval *out)
-{
+static void limits(double *values, size_t draws, tub_interval *out) {
     size_t defined = 0;
     for (size_t i = 0; i < draws; i++) {
         if (values[i] == values[i]) {
@@ -112,18 +106,20 @@ static void limits(double *values, size_t draws, tub_interval *out)
     out->high = quantile(values, defined, 0.975);
 }
 
-tub_status tub__bootstrap(tub_context *ctx, const tub__ranking *ranking, const tub__verdict *verdicts,
-                          const int32_t *labels, uint64_t seed, int draws, tub_metrics *out, tub_error *err)
-{
+tub_status tub__bootstrap(tub_context *ctx, const tub__ranking *ranking,
+                          const tub__verdict *verdicts, const int32_t *labels, uint64_t seed,
+                          int draws, tub_metrics *out, tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
-    tub_interval *const intervals[METRICS] = {&out->top1, &out->top5, &out->auc, &out->acc, &out->loss};
+    tub_interval *const intervals[METRICS] = {&out->top1, &out->top5, &out->auc, &out->acc,
+                                              &out->loss};
     bootstrap b = {.ranking = ranking,
                    .verdicts = verdicts,
                    .labels = labels,
                    .key = tub__random_key(seed, TUB__RANDOM_BOOTSTRAP),
                    .draws = draws > 0 ? (size_t)draws : 0};
     size_t workers = (size_t)tub__pool_threads(ctx->pool);
-    tub_status status = tub__alloc_array(a, workers * ranking->n, sizeof *b.times, (void **)&b.times, err);
+    tub_status status =
+        tub__alloc_array(a, workers * ranking->n, sizeof *b.times, (void **)&b.times, err);
     if (status == TUB_OK) {
         status = tub__alloc_array(a, METRICS * b.draws, sizeof *b.values, (void **)&b.values, err);
     }

@@ -8,8 +8,7 @@
 enum { TOP_K = 5 };
 
 /* As NumPy's argmax: the first of equal values; the first NaN when there is one. */
-static size_t first_highest(size_t classes, const float *row)
-{
+static size_t first_highest(size_t classes, const float *row) {
     size_t best = 0;
     for (size_t k = 0; k < classes; k++) {
         if (row[k] != row[k]) {
@@ -20,8 +19,7 @@ static size_t first_highest(size_t classes, const float *row)
     return best;
 }
 
-static bool among_top(size_t classes, const float *row, size_t label)
-{
+static bool among_top(size_t classes, const float *row, size_t label) {
     size_t higher = 0;
     for (size_t k = 0; k < classes; k++) {
         higher += row[k] > row[label];
@@ -29,15 +27,13 @@ static bool among_top(size_t classes, const float *row, size_t label)
     return higher < TOP_K && row[label] == row[label];
 }
 
-static double log_loss(float probability)
-{
+static double log_loss(float probability) {
     const double low = 0x1p-23, high = 1.0 - 0x1p-23;
     double p = (double)probability;
     return -tub__log(p < low ? low : p > high ? high : p);
 }
 
-static double brier_score(size_t classes, const float *row, size_t label)
-{
+static double brier_score(size_t classes, const float *row, size_t label) {
     double sum = 0.0;
     for (size_t k = 0; k < classes; k++) {
         double d = (double)row[k] - (k == label ? 1.0 : 0.0);
@@ -46,8 +42,7 @@ static double brier_score(size_t classes, const float *row, size_t label)
     return classes == 2 ? 0.5 * sum : sum;
 }
 
-tub__verdict tub__judge(size_t classes, const float *row, int32_t label)
-{
+tub__verdict tub__judge(size_t classes, const float *row, int32_t label) {
     size_t truth = (size_t)label, predicted = first_highest(classes, row);
     tub__verdict v = {
         .predicted = (int32_t)predicted,
@@ -61,11 +56,11 @@ tub__verdict tub__judge(size_t classes, const float *row, int32_t label)
     return v;
 }
 
-tub_status tub__judge_check(int64_t n, int64_t classes, const float *probabilities, const int32_t *labels,
-                            tub_error *err)
-{
+tub_status tub__judge_check(int64_t n, int64_t classes, const float *probabilities,
+                            const int32_t *labels, tub_error *err) {
     if (n < 1 || classes < 1 || n > INT32_MAX || classes > INT32_MAX) {
-        return tub__fail(err, TUB_E_ARGUMENT, "metrics need at least one sample and one class, not %lld and %lld",
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "metrics need at least one sample and one class, not %lld and %lld",
                          (long long)n, (long long)classes);
     }
     if (probabilities == NULL || labels == NULL) {
@@ -73,8 +68,8 @@ tub_status tub__judge_check(int64_t n, int64_t classes, const float *probabiliti
     }
     for (int64_t i = 0; i < n; i++) {
         if (labels[i] < 0 || labels[i] >= classes) {
-            return tub__fail(err, TUB_E_RANGE, "label of sample %lld is %d, outside 0 to %lld", (long long)i,
-                             (int)labels[i], (long long)classes - 1);
+            return tub__fail(err, TUB_E_RANGE, "label of sample %lld is %d, outside 0 to %lld",
+                             (long long)i, (int)labels[i], (long long)classes - 1);
         }
     }
     return TUB_OK;

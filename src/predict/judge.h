@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What each sample's row of probabilities says: predicted class, hits and loss. All metrics are means over these. */
+/* What each sample's row of probabilities says: predicted class, hits and loss. All metrics are
+ * means over these. */
 #ifndef TUB__PREDICT_JUDGE_H
 #define TUB__PREDICT_JUDGE_H
 
@@ -7,17 +8,20 @@
 
 /* A row of probabilities held against its label. */
 typedef struct tub__verdict {
-    int32_t predicted;  /* the lowest index among the highest scores */
-    float confidence;   /* the highest score */
-    bool top1, top5;    /* the label is predicted; fewer than five classes score strictly higher than the label */
-    bool acc;           /* MedMNIST's: two classes: (last column > 0.5) is the label; more: top1 */
-    double loss;        /* -log of the label's probability, clipped to [2^-23, 1 - 2^-23] as scikit-learn does for float32 */
-    double brier;       /* sum over classes of (probability - truth)^2, halved for two classes */
+    int32_t predicted; /* the lowest index among the highest scores */
+    float confidence;  /* the highest score */
+    bool top1, top5;   /* the label is predicted; fewer than five classes score strictly higher than
+                          the label */
+    bool acc;          /* MedMNIST's: two classes: (last column > 0.5) is the label; more: top1 */
+    double loss;  /* -log of the label's probability, clipped to [2^-23, 1 - 2^-23] as scikit-learn
+                     does for float32 */
+    double brier; /* sum over classes of (probability - truth)^2, halved for two classes */
 } tub__verdict;
 
 tub__verdict tub__judge(size_t classes, const float *row, int32_t label);
 
-/* TUB_E_ARGUMENT for n or classes < 1 or too many, TUB_E_RANGE for a label outside 0 … classes - 1, which is named. */
+/* TUB_E_ARGUMENT for n or classes < 1 or too many, TUB_E_RANGE for a label outside 0 … classes - 1,
+ * which is named. */
 TUB_MUST_USE tub_status tub__judge_check(int64_t n, int64_t classes, const float *probabilities,
                                          const int32_t *labels, tub_error *err);
 

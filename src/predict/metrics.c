@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Metrics of a set of predictions: the public functions, the means, the confusion matrix and what follows from it. */
+/* Metrics of a set of predictions: the public functions, the means, the confusion matrix and what
+ * follows from it. */
 #include <math.h>
 #include <tubelet/predict.h>
 
@@ -12,9 +13,9 @@
 
 enum { CALIBRATION_BINS = 15 };
 
-static tub_status judge_all(const tub_allocator *a, size_t n, size_t classes, const float *probabilities,
-                            const int32_t *labels, tub__verdict **out, tub_error *err)
-{
+static tub_status judge_all(const tub_allocator *a, size_t n, size_t classes,
+                            const float *probabilities, const int32_t *labels, tub__verdict **out,
+                            tub_error *err) {
     tub__verdict *verdicts;
     TUB__TRY(tub__alloc_array(a, n, sizeof *verdicts, (void **)&verdicts, err));
     for (size_t i = 0; i < n; i++) {
@@ -25,8 +26,7 @@ static tub_status judge_all(const tub_allocator *a, size_t n, size_t classes, co
 }
 
 /* Values of the means, in the order of the samples. */
-static void mean_values(size_t n, const tub__verdict *verdicts, tub_metrics *out)
-{
+static void mean_values(size_t n, const tub__verdict *verdicts, tub_metrics *out) {
     size_t top1 = 0, top5 = 0, acc = 0;
     double loss = 0.0, brier = 0.0;
     for (size_t i = 0; i < n; i++) {
@@ -43,10 +43,9 @@ static void mean_values(size_t n, const tub__verdict *verdicts, tub_metrics *out
     out->brier = brier / (double)n;
 }
 
-/* Expected calibration error (Guo et al. 2017): bins (m/15, (m+1)/15] of the highest probability, the distance of accuracy and mean
- * confidence weighted by how many samples a bin has. */
-static double calibration_error(size_t n, const tub__verdict *verdicts)
-{
+/* Expected calibration error (Guo et al. 2017): bins (m/15, (m+1)/15] of the highest probability,
+ * the distance of accuracy and mean confidence weighted by how many samples a bin has. */
+static double calibration_error(size_t n, const tub__verdict *verdicts) {
     double confidence[CALIBRATION_BINS] = {0}, error = 0.0;
     size_t hits[CALIBRATION_BINS] = {0}, count[CALIBRATION_BINS] = {0};
     for (size_t i = 0; i < n; i++) {
@@ -69,15 +68,13 @@ static double calibration_error(size_t n, const tub__verdict *verdicts)
     return error;
 }
 
-static double ratio(int64_t part, int64_t whole)
-{
+static double ratio(int64_t part, int64_t whole) {
     return whole == 0 ? 0.0 : (double)part / (double)whole;
 }
 
 /* Confusion matrix, and per class precision, recall, F1 and AUC; then their means. */
-static void per_class_values(const tub__ranking *ranking, const tub__verdict *verdicts, const int32_t *labels,
-                             tub_metrics *out)
-{
+static void per_class_values(const tub__ranking *ranking, const tub__verdict *verdicts,
+                             const int32_t *labels, tub_metrics *out) {
     size_t classes = ranking->classes;
     int64_t present = 0;
     double recalls = 0.0, f1 = 0.0;
@@ -103,9 +100,8 @@ static void per_class_values(const tub__ranking *ranking, const tub__verdict *ve
     out->macro_f1 = f1 / (double)classes;
 }
 
-static tub_status metrics_create(const tub_allocator *a, int64_t n, int64_t classes, tub_metrics **out,
-                                 tub_error *err)
-{
+static tub_status metrics_create(const tub_allocator *a, int64_t n, int64_t classes,
+                                 tub_metrics **out, tub_error *err) {
     tub_metrics *m = NULL;
     size_t k = (size_t)classes;
     tub_status status = tub__alloc_array(a, 1, sizeof *m, (void **)&m, err);
@@ -127,9 +123,8 @@ static tub_status metrics_create(const tub_allocator *a, int64_t n, int64_t clas
     return TUB_OK;
 }
 
-static tub_status fill_metrics(tub_context *ctx, const float *probabilities, const int32_t *labels, uint64_t seed,
-                               int draws, tub_metrics *m, tub_error *err)
-{
+static tub_status fill_metrics(tub_context *ctx, const float *probabilities, const int32_t *labels,
+                               uint64_t seed, int draws, tub_metrics *m, tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
     size_t n = (size_t)m->samples, classes = (size_t)m->classes;
     tub__ranking ranking = {0};
@@ -148,13 +143,14 @@ static tub_status fill_metrics(tub_context *ctx, const float *probabilities, con
     return status;
 }
 
-tub_status tub_metrics_compute(tub_context *ctx, int64_t n, int64_t classes, const float *probabilities,
-                               const int32_t *labels, uint64_t seed, int draws, tub_metrics **out, tub_error *err)
-{
+tub_status tub_metrics_compute(tub_context *ctx, int64_t n, int64_t classes,
+                               const float *probabilities, const int32_t *labels, uint64_t seed,
+                               int draws, tub_metrics **out, tub_error *err) {
     tub_metrics *m;
     TUB__TRY(tub__judge_check(n, classes, probabilities, labels, err));
     if (draws < 0 || draws > 1000000) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%d bootstrap draws: allowed are 0 to 1000000", draws);
+        return tub__fail(err, TUB_E_ARGUMENT, "%d bootstrap draws: allowed are 0 to 1000000",
+                         draws);
     }
     TUB__TRY(metrics_create(&ctx->allocator, n, classes, &m, err));
     tub__fpenv saved = tub__fpenv_enter();
@@ -168,8 +164,7 @@ tub_status tub_metrics_compute(tub_context *ctx, int64_t n, int64_t classes, con
     return TUB_OK;
 }
 
-void tub_metrics_free(tub_context *ctx, tub_metrics *metrics)
-{
+void tub_metrics_free(tub_context *ctx, tub_metrics *metrics) {
     if (metrics != NULL) {
         tub__free(&ctx->allocator, metrics->per_class);
         tub__free(&ctx->allocator, metrics->confusion);
@@ -177,16 +172,17 @@ void tub_metrics_free(tub_context *ctx, tub_metrics *metrics)
     }
 }
 
-tub_status tub_scores_compute(tub_context *ctx, int64_t n, int64_t classes, const float *probabilities,
-                              const int32_t *labels, tub_scores *out, tub_error *err)
-{
+tub_status tub_scores_compute(tub_context *ctx, int64_t n, int64_t classes,
+                              const float *probabilities, const int32_t *labels, tub_scores *out,
+                              tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
     tub__ranking ranking = {0};
     tub_metrics means = {0};
     tub__verdict *verdicts;
     TUB__TRY(tub__judge_check(n, classes, probabilities, labels, err));
     tub__fpenv saved = tub__fpenv_enter();
-    tub_status status = judge_all(a, (size_t)n, (size_t)classes, probabilities, labels, &verdicts, err);
+    tub_status status =
+        judge_all(a, (size_t)n, (size_t)classes, probabilities, labels, &verdicts, err);
     if (status == TUB_OK) {
         status = tub__ranking_create(a, (size_t)n, (size_t)classes, probabilities, &ranking, err);
         if (status == TUB_OK) {

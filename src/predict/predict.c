@@ -8,15 +8,16 @@
 #include "model/model.h"
 
 /* Names both sides, so that the reader sees which of the two is the wrong one. */
-static tub_status check_fit(const tub_model_config *m, const tub_dataset_info *d, tub_error *err)
-{
-    if (m->frames != d->frames || m->height != d->height || m->width != d->width || m->channels != d->channels) {
+static tub_status check_fit(const tub_model_config *m, const tub_dataset_info *d, tub_error *err) {
+    if (m->frames != d->frames || m->height != d->height || m->width != d->width ||
+        m->channels != d->channels) {
         return tub__fail(err, TUB_E_SHAPE,
-                         "%s has samples of %lldx%lldx%lldx%lld (frames, height, width, channels), the model takes "
+                         "%s has samples of %lldx%lldx%lldx%lld (frames, height, width, channels), "
+                         "the model takes "
                          "%lldx%lldx%lldx%lld",
                          d->name, (long long)d->frames, (long long)d->height, (long long)d->width,
-                         (long long)d->channels, (long long)m->frames, (long long)m->height, (long long)m->width,
-                         (long long)m->channels);
+                         (long long)d->channels, (long long)m->frames, (long long)m->height,
+                         (long long)m->width, (long long)m->channels);
     }
     if (m->classes != d->classes) {
         return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes, the model has %lld", d->name,
@@ -38,16 +39,16 @@ typedef struct run {
     float *logits, *probabilities, *scratch;
 } run;
 
-static tub_status run_batches(const run *r, tub_error *err)
-{
+static tub_status run_batches(const run *r, tub_error *err) {
     const tub_scores unknown = {NAN, NAN, NAN, NAN};
     int64_t classes = r->info->classes;
     for (int64_t done = 0; done < r->count;) {
         int64_t batch = r->count - done < r->batch_size ? r->count - done : r->batch_size;
         float *logits = r->logits == NULL ? r->scratch : r->logits + done * classes;
         float *probabilities = r->probabilities == NULL ? NULL : r->probabilities + done * classes;
-        TUB__TRY(tub_model_forward(r->model, batch, r->info->dtype, r->samples + (size_t)done * r->sample_bytes,
-                                   logits, probabilities, err));
+        TUB__TRY(tub_model_forward(r->model, batch, r->info->dtype,
+                                   r->samples + (size_t)done * r->sample_bytes, logits,
+                                   probabilities, err));
         done += batch;
         tub__emit(r->model->context, &(tub_event){.kind = TUB_EVENT_EVALUATE,
                                                   .done = (uint64_t)done,
@@ -58,13 +59,14 @@ static tub_status run_batches(const run *r, tub_error *err)
     return TUB_OK;
 }
 
-tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_split split, int64_t batch_size,
-                             float *logits, float *probabilities, tub_error *err)
-{
+tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_split split,
+                             int64_t batch_size, float *logits, float *probabilities,
+                             tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     const tub_dataset_info *info = tub_dataset_describe(data);
     if (batch_size < 1 || (int)split < 0 || split >= TUB_SPLITS) {
-        return tub__fail(err, TUB_E_ARGUMENT, "batch size %lld: at least 1 is needed", (long long)batch_size);
+        return tub__fail(err, TUB_E_ARGUMENT, "batch size %lld: at least 1 is needed",
+                         (long long)batch_size);
     }
     TUB__TRY(check_fit(&model->config, info, err));
     if (info->count[split] < 1) {
@@ -81,8 +83,8 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
              .logits = logits,
              .probabilities = probabilities};
     if (logits == NULL) {
-        TUB__TRY(tub__alloc_array(a, (size_t)r.batch_size, (size_t)info->classes * sizeof(float), (void **)&r.scratch,
-                                  err));
+        TUB__TRY(tub__alloc_array(a, (size_t)r.batch_size, (size_t)info->classes * sizeof(float),
+                                  (void **)&r.scratch, err));
     }
     tub_status status = run_batches(&r, err);
     tub__free(a, r.scratch);

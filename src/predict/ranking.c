@@ -15,9 +15,9 @@ typedef struct ranked {
     uint32_t key, index;
 } ranked;
 
-/* Maps a float's bits to unsigned numbers of the same order; both zeros give one key, because they are equal. */
-static uint32_t order_key(float score)
-{
+/* Maps a float's bits to unsigned numbers of the same order; both zeros give one key, because they
+ * are equal. */
+static uint32_t order_key(float score) {
     uint32_t bits;
     float same = score == 0.0f ? 0.0f : score;
     memcpy(&bits, &same, sizeof bits);
@@ -25,8 +25,7 @@ static uint32_t order_key(float score)
 }
 
 /* Least significant byte first; four passes leave the result in `items`. */
-static void radix_sort(ranked *items, ranked *spare, size_t n)
-{
+static void radix_sort(ranked *items, ranked *spare, size_t n) {
     for (int shift = 0; shift < 32; shift += 8) {
         size_t start[BYTE_VALUES + 1] = {0};
         for (size_t i = 0; i < n; i++) {
@@ -44,8 +43,8 @@ static void radix_sort(ranked *items, ranked *spare, size_t n)
     }
 }
 
-static void rank_column(tub__ranking *r, size_t column, const float *scores, ranked *items, ranked *spare)
-{
+static void rank_column(tub__ranking *r, size_t column, const float *scores, ranked *items,
+                        ranked *spare) {
     for (size_t i = 0; i < r->n; i++) {
         float score = scores[i * r->classes + column];
         if (score != score) {
@@ -61,15 +60,15 @@ static void rank_column(tub__ranking *r, size_t column, const float *scores, ran
     }
 }
 
-tub_status tub__ranking_create(const tub_allocator *a, size_t n, size_t classes, const float *scores,
-                               tub__ranking *out, tub_error *err)
-{
+tub_status tub__ranking_create(const tub_allocator *a, size_t n, size_t classes,
+                               const float *scores, tub__ranking *out, tub_error *err) {
     tub__ranking r = {.n = n, .classes = classes, .allocator = a};
     ranked *items = NULL;
     size_t numbers;
     tub_status status;
     if (n >= NEW_SCORE || !tub__mul(n, classes, &numbers)) {
-        return tub__fail(err, TUB_E_MEMORY, "%zu samples of %zu classes are too many to rank", n, classes);
+        return tub__fail(err, TUB_E_MEMORY, "%zu samples of %zu classes are too many to rank", n,
+                         classes);
     }
     status = tub__alloc_array(a, numbers, sizeof *r.order, (void **)&r.order, err);
     if (status == TUB_OK) {
@@ -90,8 +89,7 @@ tub_status tub__ranking_create(const tub_allocator *a, size_t n, size_t classes,
     return TUB_OK;
 }
 
-void tub__ranking_destroy(tub__ranking *r)
-{
+void tub__ranking_destroy(tub__ranking *r) {
     if (r->allocator != NULL) {
         tub__free(r->allocator, r->order);
         tub__free(r->allocator, r->undefined);
@@ -99,10 +97,10 @@ void tub__ranking_destroy(tub__ranking *r)
     *r = (tub__ranking){0};
 }
 
-/* Twice the number of (positive, negative) pairs in the right order, ties as one half each: whole numbers, so that the result does
- * not depend on the order of the sum. */
-double tub__ranking_auc(const tub__ranking *r, size_t column, const int32_t *labels, const uint32_t *weight)
-{
+/* Twice the number of (positive, negative) pairs in the right order, ties as one half each: whole
+ * numbers, so that the result does not depend on the order of the sum. */
+double tub__ranking_auc(const tub__ranking *r, size_t column, const int32_t *labels,
+                        const uint32_t *weight) {
     if (r->undefined[column]) {
         return NAN;
     }
@@ -130,8 +128,8 @@ double tub__ranking_auc(const tub__ranking *r, size_t column, const int32_t *lab
     return (double)pairs / (2.0 * (double)positives * (double)below);
 }
 
-double tub__ranking_medmnist_auc(const tub__ranking *r, const int32_t *labels, const uint32_t *weight)
-{
+double tub__ranking_medmnist_auc(const tub__ranking *r, const int32_t *labels,
+                                 const uint32_t *weight) {
     if (r->classes == 2) {
         return tub__ranking_auc(r, 1, labels, weight);
     }

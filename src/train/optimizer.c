@@ -39,16 +39,14 @@ static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tu
     return TUB_OK;
 }
 
-static tub_status make_norm_room(tub__optimizer *o, tub_error *err)
-{
+static tub_status make_norm_room(tub__optimizer *o, tub_error *err) {
     const tub_allocator *a = &o->model->context->allocator;
     const size_t count = o->model->params.count;
     TUB__TRY(tub__alloc_array(a, count, sizeof *o->squares, (void **)&o->squares, err));
     return tub__alloc_array(a, count, sizeof *o->arrays, (void **)&o->arrays, err);
 }
 
-static tub__update_kind update_kind(const tub_train_config *c)
-{
+static tub__update_kind update_kind(const tub_train_config *c) {
     if (c->optimizer == TUB_SGD) {
         return c->sgd_form == TUB_SGD_KERAS ? TUB__SGD_KERAS : TUB__SGD_PYTORCH;
     }
@@ -107,7 +105,8 @@ double tub__gradient_norm(const tub__optimizer *o, void *gradient) {
         const tub__param *p = &params->list[i];
         o->arrays[i] = tub__param_weight(be, p, gradient);
         if (!p->packed) {
-            /* Padding is zero and adds nothing: a row-major array is one row of all its elements. */
+            /* Padding is zero and adds nothing: a row-major array is one row of all its elements.
+             */
             o->arrays[i].rows = 1;
             o->arrays[i].cols = p->elements;
         }

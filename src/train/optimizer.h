@@ -11,8 +11,8 @@ typedef struct tub__optimizer {
     void *m, *v;            /* moments, slabs laid out as the parameters; v NULL for SGD */
     tub__segment *segments; /* runs of equal decay */
     size_t segment_count;
-    double *squares;        /* room for the norm: one for each array */
-    tub__weight *arrays;    /* and the gradient's arrays */
+    double *squares;     /* room for the norm: one for each array */
+    tub__weight *arrays; /* and the gradient's arrays */
     tub__update_kind kind;
     double beta1, beta2, epsilon, momentum, clip_norm;
 } tub__optimizer;

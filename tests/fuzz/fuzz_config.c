@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: JSON, and config.json of model folders. What we write of what we read must read back as the same. */
-#include <string.h>
+/* Fuzz target: JSON, and config.json of model folders. What we write of what we read must read back
+ * as the same. */
 #include "convert/config_json.h"
 #include "fuzz.h"
+#include <string.h>
 
 /* The text that a value is written as; the caller's. */
-static char *written(const tub_allocator *a, const tub__json *root, size_t *size)
-{
+static char *written(const tub_allocator *a, const tub__json *root, size_t *size) {
     tub__json_writer w;
     char *text = NULL;
     tub_error err = {0};
@@ -17,8 +17,7 @@ static char *written(const tub_allocator *a, const tub__json *root, size_t *size
     return text;
 }
 
-static void check_round_trip(const tub__json *root)
-{
+static void check_round_trip(const tub__json *root) {
     const tub_allocator *a = &tub__default_allocator;
     tub_error err = {0};
     size_t first_size, second_size;
@@ -35,8 +34,7 @@ static void check_round_trip(const tub__json *root)
     tub__free(a, written(&failing, root, &first_size));
 }
 
-static void check_config(const tub_allocator *a, const tub__json *root)
-{
+static void check_config(const tub_allocator *a, const tub__json *root) {
     tub_model_config config, same;
     char **labels = NULL, **same_labels = NULL, *text = NULL;
     size_t size;
@@ -64,8 +62,7 @@ static void check_config(const tub_allocator *a, const tub__json *root)
     tub__labels_free(a, labels, config.classes);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tub__json *root = NULL;
     tub_error err = {0};
     tub_status status = tub__json_parse((const char *)data, size, &root, &err);
@@ -79,7 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const tub_allocator failing = fuzz_allocator(&left);
     check_config(&failing, root);
     tub__json_free(root);
-    if (tub__json_load(&tub__default_allocator, fuzz_file(data, size), 1 << 16, &root, &err) == TUB_OK) {
+    if (tub__json_load(&tub__default_allocator, fuzz_file(data, size), 1 << 16, &root, &err) ==
+        TUB_OK) {
         tub__json_free(root);
     }
     return 0;

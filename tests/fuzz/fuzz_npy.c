@@ -6,8 +6,7 @@
 enum { ELEMENTS_MAX = 1 << 16 };
 
 /* Each conversion into a block of exactly its size. */
-static void convert(const tub__npy *npy, const void *bytes)
-{
+static void convert(const tub__npy *npy, const void *bytes) {
     size_t n = (size_t)npy->elements;
     tub_error err = {0};
     unsigned char *u8 = malloc(n + 1);
@@ -32,8 +31,7 @@ static void convert(const tub__npy *npy, const void *bytes)
     free(i64);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tub__npy npy, loose;
     tub_error err = {0};
     tub_status tail = tub__npy_parse(data, size, true, &loose, &err);

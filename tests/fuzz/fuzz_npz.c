@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzz target: zip archives of arrays, by path and in memory, with an allocation that fails. */
-#include <string.h>
 #include "formats/npy.h"
 #include "fuzz.h"
+#include <string.h>
 
 enum { UNPACK_LIMIT = 1 << 18, READ_MAX = 16 };
 
-static void read_members(const tub_allocator *a, tub__npz *z)
-{
+static void read_members(const tub_allocator *a, tub__npz *z) {
     size_t count = tub__npz_count(z);
     for (size_t i = 0; i < count; i++) {
         const char *name = tub__npz_name(z, i);
@@ -16,7 +15,8 @@ static void read_members(const tub_allocator *a, tub__npz *z)
         tub__npy npy;
         void *bytes = NULL;
         tub_error err = {0};
-        tub_status status = i > READ_MAX ? TUB_OK : tub__npz_read(z, name, UNPACK_LIMIT, &bytes, &npy, &err);
+        tub_status status =
+            i > READ_MAX ? TUB_OK : tub__npz_read(z, name, UNPACK_LIMIT, &bytes, &npy, &err);
         if (status != TUB_OK) {
             FUZZ_CHECK_ERROR(status, err);
         } else if (bytes != NULL) {
@@ -26,8 +26,7 @@ static void read_members(const tub_allocator *a, tub__npz *z)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tub__npz *z = NULL;
     tub_error err = {0};
     const tub_allocator *plain = &tub__default_allocator;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzz target: safetensors files, by path and in memory, with an allocation that fails. */
-#include <string.h>
 #include "formats/safetensors.h"
 #include "fuzz.h"
+#include <string.h>
 
-/* The promises of an accepted file: sorted names, ranges inside the data, sizes that fit the shapes. */
-static void check_arrays(const tub__st_file *f, size_t data_size)
-{
+/* The promises of an accepted file: sorted names, ranges inside the data, sizes that fit the
+ * shapes. */
+static void check_arrays(const tub__st_file *f, size_t data_size) {
     uint64_t sum = 0;
     for (size_t i = 0; i < f->count; i++) {
         const tub__st_array *array = &f->arrays[i];
@@ -30,8 +30,7 @@ static void check_arrays(const tub__st_file *f, size_t data_size)
     FUZZ_CHECK(tub__st_metadata(f, "no such key in any file") == NULL);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tub__st_file f;
     tub_error err = {0};
     tub_status status = tub__st_parse(&tub__default_allocator, data, size, &f, &err);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a fuzz target over its committed corpus without libFuzzer: replay FOLDER. No input at all is a failure. */
-#include <dirent.h>
-#include <string.h>
+/* Runs a fuzz target over its committed corpus without libFuzzer: replay FOLDER. No input at all is
+ * a failure. */
 #include "base/file.h"
 #include "fuzz.h"
+#include <dirent.h>
+#include <string.h>
 
-static int replay_file(const char *path)
-{
+static int replay_file(const char *path) {
     char *bytes;
     size_t size;
     tub_error err;
@@ -14,7 +14,8 @@ static int replay_file(const char *path)
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
-    unsigned char *exact = malloc(size > 0 ? size : 1); /* so that a sanitizer sees the first byte beyond */
+    unsigned char *exact =
+        malloc(size > 0 ? size : 1); /* so that a sanitizer sees the first byte beyond */
     FUZZ_CHECK(exact != NULL);
     memcpy(exact, bytes, size);
     tub__free(&tub__default_allocator, bytes);
@@ -23,8 +24,7 @@ static int replay_file(const char *path)
     return 0;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     DIR *folder = argc == 2 ? opendir(argv[1]) : NULL;
     if (folder == NULL) {
         fprintf(stderr, "usage: replay FOLDER (a corpus)\n");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Folders that Hugging Face transformers wrote: the same logits, and each broken file reported as what it is. */
+/* Folders that Hugging Face transformers wrote: the same logits, and each broken file reported as
+ * what it is. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,21 +31,18 @@ static const struct verdict {
     {"bad_config", TUB_OK, "config.json: "}, /* which status depends on the value */
 };
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     tub_context_config config = tub_context_config_default();
     config.threads = 2;
     return tub_context_create(&config, (tub_context **)state, NULL) == TUB_OK ? 0 : -1;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     tub_context_destroy(*state);
     return 0;
 }
 
-static double *read_array(const char *path, const char *name, size_t *elements)
-{
+static double *read_array(const char *path, const char *name, size_t *elements) {
     tub__npz *z = NULL;
     void *bytes = NULL;
     tub__npy npy;
@@ -60,14 +58,15 @@ static double *read_array(const char *path, const char *name, size_t *elements)
 }
 
 /* pixel_values are [B,T,C,H,W]; the model takes [B,T,H,W,C]. */
-static float *channels_last(const double *pixels, size_t clips, const tub_model_config *c)
-{
-    size_t frames = clips * (size_t)c->frames, channels = (size_t)c->channels, pixels_each = (size_t)(c->height * c->width);
+static float *channels_last(const double *pixels, size_t clips, const tub_model_config *c) {
+    size_t frames = clips * (size_t)c->frames, channels = (size_t)c->channels,
+           pixels_each = (size_t)(c->height * c->width);
     float *out = malloc(frames * channels * pixels_each * sizeof *out);
     for (size_t t = 0; t < frames; t++) {
         for (size_t k = 0; k < channels; k++) {
             for (size_t i = 0; i < pixels_each; i++) {
-                out[(t * pixels_each + i) * channels + k] = (float)pixels[(t * channels + k) * pixels_each + i];
+                out[(t * pixels_each + i) * channels + k] =
+                    (float)pixels[(t * channels + k) * pixels_each + i];
             }
         }
     }
@@ -75,8 +74,8 @@ static float *channels_last(const double *pixels, size_t clips, const tub_model_
 }
 
 /* The largest difference between the model's logits and those of a file. */
-static double logits_distance(tub_model *model, const char *input, const char *truth, const char *array)
-{
+static double logits_distance(tub_model *model, const char *input, const char *truth,
+                              const char *array) {
     const tub_model_config *c = tub_model_describe(model);
     size_t pixel_count, logit_count;
     double *pixels = read_array(input, "pixel_values", &pixel_count), largest = 0.0;
@@ -97,8 +96,7 @@ static double logits_distance(tub_model *model, const char *input, const char *t
     return largest;
 }
 
-static void copy_file(const char *from, const char *to)
-{
+static void copy_file(const char *from, const char *to) {
     char *bytes;
     size_t size;
     tub_error err = {0};
@@ -109,8 +107,7 @@ static void copy_file(const char *from, const char *to)
 
 /* ---- expected.json ---- */
 
-static void check_case(tub_context *ctx, const char *folder, const char *file, const char *class)
-{
+static void check_case(tub_context *ctx, const char *folder, const char *file, const char *class) {
     tub_model *model = NULL;
     tub_error err = {0};
     tub_status status = tub_model_open(ctx, folder, &model, &err);
@@ -118,7 +115,8 @@ static void check_case(tub_context *ctx, const char *folder, const char *file, c
         if (status != TUB_OK) {
             fail_msg("%s: %s", file, err.message);
         }
-        double d = logits_distance(model, GOLDEN "/hf/base/io.npz", GOLDEN "/hf/base/io.npz", "logits");
+        double d =
+            logits_distance(model, GOLDEN "/hf/base/io.npz", GOLDEN "/hf/base/io.npz", "logits");
         if (!(d <= 2e-6)) {
             fail_msg("%s: logits differ by %g", file, d);
         }
@@ -128,8 +126,10 @@ static void check_case(tub_context *ctx, const char *folder, const char *file, c
     for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
         const struct verdict *v = &verdicts[i];
         if (strcmp(v->class, class) == 0) {
-            if (status == TUB_OK || (v->status != TUB_OK && status != v->status) || strstr(err.message, v->words) == NULL) {
-                fail_msg("%s is %s; reported: %s: %s", file, class, tub_status_name(status), err.message);
+            if (status == TUB_OK || (v->status != TUB_OK && status != v->status) ||
+                strstr(err.message, v->words) == NULL) {
+                fail_msg("%s is %s; reported: %s: %s", file, class, tub_status_name(status),
+                         err.message);
             }
             return;
         }
@@ -137,21 +137,24 @@ static void check_case(tub_context *ctx, const char *folder, const char *file, c
     fail_msg("%s: no verdict for the class %s", file, class);
 }
 
-/* Opens base/ with one file replaced, for every case of a section whose file is here. Returns how many there were. */
-static int check_section(tub_context *ctx, const tub__json *cases, const char *replaced, temp_folder *folder)
-{
+/* Opens base/ with one file replaced, for every case of a section whose file is here. Returns how
+ * many there were. */
+static int check_section(tub_context *ctx, const tub__json *cases, const char *replaced,
+                         temp_folder *folder) {
     int done = 0;
     for (size_t i = 0; i < tub__json_size(cases); i++) {
         const char *file, *class;
         char path[1024];
         assert_int_equal(tub__json_get_text(tub__json_at(cases, i), "file", &file, NULL), TUB_OK);
-        assert_int_equal(tub__json_get_text(tub__json_at(cases, i), "expect", &class, NULL), TUB_OK);
+        assert_int_equal(tub__json_get_text(tub__json_at(cases, i), "expect", &class, NULL),
+                         TUB_OK);
         snprintf(path, sizeof path, "%s/hf/%s", GOLDEN, file);
         if (!tub__file_exists(path)) {
             continue; /* the format's own test has it */
         }
         if (strcmp(file, "config_zero_layers.json") == 0) {
-            class = "bad_config"; /* tubelet refuses the number itself before it looks at the arrays */
+            class =
+                "bad_config"; /* tubelet refuses the number itself before it looks at the arrays */
         }
         copy_file(GOLDEN "/hf/base/config.json", temp_path(folder, "config.json"));
         copy_file(GOLDEN "/hf/base/model.safetensors", temp_path(folder, "model.safetensors"));
@@ -162,15 +165,17 @@ static int check_section(tub_context *ctx, const tub__json *cases, const char *r
     return done;
 }
 
-static void test_broken_and_odd(void **state)
-{
+static void test_broken_and_odd(void **state) {
     tub__json *root;
     temp_folder folder;
     tub_error err = {0};
     temp_folder_make(&folder);
     assert_ok(tub__json_load(heap, GOLDEN "/hf/expected.json", 1 << 20, &root, &err), err);
-    assert_int_equal(check_section(*state, tub__json_get(root, "config"), "config.json", &folder), 18);
-    assert_int_equal(check_section(*state, tub__json_get(root, "safetensors"), "model.safetensors", &folder), 13);
+    assert_int_equal(check_section(*state, tub__json_get(root, "config"), "config.json", &folder),
+                     18);
+    assert_int_equal(
+        check_section(*state, tub__json_get(root, "safetensors"), "model.safetensors", &folder),
+        13);
     tub__json_free(root);
     temp_folder_drop(&folder);
 }
@@ -179,7 +184,8 @@ static void test_broken_and_odd(void **state)
 
 static const struct {
     const char *folder, *input, *truth, *array;
-    double limit; /* ten times what the library's own float32 is from float64 (the golden manifest) */
+    double
+        limit; /* ten times what the library's own float32 is from float64 (the golden manifest) */
 } models[] = {
     {"model_small", "model_small/io.npz", "model_small/io_f64.npz", "logits", 1.48e-5},
     {"model_small/new_spelling", "model_small/io.npz", "model_small/io_f64.npz", "logits", 1.48e-5},
@@ -189,8 +195,7 @@ static const struct {
     {"model_gelu/new_spelling", "model_gelu/io.npz", "model_gelu/io_f64.npz", "logits", 9.3e-6},
 };
 
-static bool have_shared(void)
-{
+static bool have_shared(void) {
     if (!tub__is_folder(SHARED "/golden/hf/model_small")) {
         printf("skipped: %s is not here\n", SHARED "/golden/hf");
         return false;
@@ -198,8 +203,7 @@ static bool have_shared(void)
     return true;
 }
 
-static double distance_of(tub_context *ctx, const char *folder, size_t i)
-{
+static double distance_of(tub_context *ctx, const char *folder, size_t i) {
     char input[1024], truth[1024];
     tub_model *model = NULL;
     tub_error err = {0};
@@ -211,8 +215,7 @@ static double distance_of(tub_context *ctx, const char *folder, size_t i)
     return d;
 }
 
-static void test_logits(void **state)
-{
+static void test_logits(void **state) {
     if (!have_shared()) {
         skip();
     }
@@ -227,8 +230,7 @@ static void test_logits(void **state)
     }
 }
 
-static void replace(char *text, const char *from, const char *to)
-{
+static void replace(char *text, const char *from, const char *to) {
     char *at = strstr(text, from);
     assert_non_null(at);
     assert_int_equal(strlen(from), strlen(to));
@@ -236,9 +238,9 @@ static void replace(char *text, const char *from, const char *to)
 }
 
 /* The limits above tell the kinds of GELU apart, and the epsilons 1e-6 and 1e-5. */
-static void test_logits_of_wrong_configurations(void **state)
-{
-    static const char *const changes[2][2] = {{"\"gelu_fast\"", "\"gelu\"     "}, {"1e-06", "1e-05"}};
+static void test_logits_of_wrong_configurations(void **state) {
+    static const char *const changes[2][2] = {{"\"gelu_fast\"", "\"gelu\"     "},
+                                              {"1e-06", "1e-05"}};
     if (!have_shared()) {
         skip();
     }
@@ -248,21 +250,24 @@ static void test_logits_of_wrong_configurations(void **state)
         size_t size;
         tub_error err = {0};
         temp_folder_make(&folder);
-        copy_file(SHARED "/golden/hf/model_small/model.safetensors", temp_path(&folder, "model.safetensors"));
-        assert_ok(tub__file_read(heap, SHARED "/golden/hf/model_small/config.json", 1 << 20, &text, &size, &err), err);
+        copy_file(SHARED "/golden/hf/model_small/model.safetensors",
+                  temp_path(&folder, "model.safetensors"));
+        assert_ok(tub__file_read(heap, SHARED "/golden/hf/model_small/config.json", 1 << 20, &text,
+                                 &size, &err),
+                  err);
         replace(text, changes[i][0], changes[i][1]);
         assert_ok(tub__file_write(heap, temp_path(&folder, "config.json"), text, size, &err), err);
         double d = distance_of(*state, folder.path, 0);
         if (!(d > models[0].limit)) {
-            fail_msg("%s instead of %s moves the logits by %g only", changes[i][1], changes[i][0], d);
+            fail_msg("%s instead of %s moves the logits by %g only", changes[i][1], changes[i][0],
+                     d);
         }
         tub__free(heap, text);
         temp_folder_drop(&folder);
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_broken_and_odd),
         cmocka_unit_test(test_logits),

@@ -24,8 +24,7 @@ struct http_server {
 };
 
 /* False when the client is gone. */
-static bool send_all(int fd, const char *bytes, size_t size)
-{
+static bool send_all(int fd, const char *bytes, size_t size) {
     while (size > 0) {
         ssize_t n = send(fd, bytes, size, MSG_NOSIGNAL);
         if (n <= 0) {
@@ -38,8 +37,7 @@ static bool send_all(int fd, const char *bytes, size_t size)
 }
 
 /* Reads up to the empty line. */
-static bool read_request(int fd, char *request, size_t size)
-{
+static bool read_request(int fd, char *request, size_t size) {
     size_t used = 0;
     while (used + 1 < size) {
         ssize_t n = recv(fd, request + used, size - 1 - used, 0);
@@ -55,8 +53,7 @@ static bool read_request(int fd, char *request, size_t size)
     return false;
 }
 
-static void answer_status(int fd, int status)
-{
+static void answer_status(int fd, int status) {
     char head[256];
     int n = snprintf(head, sizeof head,
                      "HTTP/1.1 %d Test\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsorry\n",
@@ -65,8 +62,7 @@ static void answer_status(int fd, int status)
 }
 
 /* Sends the file from `offset` on (206 when a range was asked for), at most `most` bytes of it. */
-static void answer_file(int fd, FILE *file, long offset, bool ranged, long most)
-{
+static void answer_file(int fd, FILE *file, long offset, bool ranged, long most) {
     fseek(file, 0, SEEK_END);
     long size = ftell(file);
     if (ranged && offset >= size) {
@@ -93,8 +89,7 @@ static void answer_file(int fd, FILE *file, long offset, bool ranged, long most)
 }
 
 /* What to do with this request, after the rules; counts it. */
-static http_behaviour note_request(http_server *s, long offset)
-{
+static http_behaviour note_request(http_server *s, long offset) {
     pthread_mutex_lock(&s->lock);
     http_behaviour how = s->how;
     s->requests++;
@@ -106,8 +101,7 @@ static http_behaviour note_request(http_server *s, long offset)
     return how;
 }
 
-static void serve(http_server *s, int fd)
-{
+static void serve(http_server *s, int fd) {
     char request[4096], name[256], path[1024];
     if (!read_request(fd, request, sizeof request) ||
         sscanf(request, "GET /%255[^ ?]", name) != 1) {
@@ -131,8 +125,7 @@ static void serve(http_server *s, int fd)
     fclose(file);
 }
 
-static void *run(void *argument)
-{
+static void *run(void *argument) {
     http_server *s = argument;
     for (;;) {
         int fd = accept(s->socket, NULL, NULL);
@@ -144,8 +137,7 @@ static void *run(void *argument)
     }
 }
 
-http_server *http_server_start(const char *folder)
-{
+http_server *http_server_start(const char *folder) {
     http_server *s = calloc(1, sizeof *s);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
@@ -169,8 +161,7 @@ http_server *http_server_start(const char *folder)
     return s;
 }
 
-void http_server_stop(http_server *server)
-{
+void http_server_stop(http_server *server) {
     if (!server) {
         return;
     }
@@ -181,28 +172,24 @@ void http_server_stop(http_server *server)
     free(server);
 }
 
-const char *http_server_url(const http_server *server)
-{
+const char *http_server_url(const http_server *server) {
     return server->url;
 }
 
-void http_server_behave(http_server *server, http_behaviour how)
-{
+void http_server_behave(http_server *server, http_behaviour how) {
     pthread_mutex_lock(&server->lock);
     server->how = how;
     pthread_mutex_unlock(&server->lock);
 }
 
-int http_server_requests(http_server *server)
-{
+int http_server_requests(http_server *server) {
     pthread_mutex_lock(&server->lock);
     int n = server->requests;
     pthread_mutex_unlock(&server->lock);
     return n;
 }
 
-long http_server_last_offset(http_server *server)
-{
+long http_server_last_offset(http_server *server) {
     pthread_mutex_lock(&server->lock);
     long offset = server->last_offset;
     pthread_mutex_unlock(&server->lock);

@@ -8,8 +8,7 @@
 #include <zip.h>
 
 /* The bytes of an .npy file of format 1.0, from malloc. */
-static unsigned char *npy_bytes(const test_array *a, size_t *size)
-{
+static unsigned char *npy_bytes(const test_array *a, size_t *size) {
     enum { HEADER = 128 };
     size_t n = (size_t)(a->type[2] - '0');
     char shape[128] = "", text[HEADER] = "";
@@ -38,8 +37,7 @@ static unsigned char *npy_bytes(const test_array *a, size_t *size)
     return bytes;
 }
 
-int make_npy(const char *path, const test_array *array)
-{
+int make_npy(const char *path, const test_array *array) {
     size_t size;
     unsigned char *bytes = npy_bytes(array, &size);
     FILE *file = bytes ? fopen(path, "wb") : NULL;
@@ -51,8 +49,7 @@ int make_npy(const char *path, const test_array *array)
     return wrong;
 }
 
-int make_npz(const char *path, const test_array *arrays)
-{
+int make_npz(const char *path, const test_array *arrays) {
     zip_t *zip = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, NULL);
     if (!zip) {
         return 1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes one mistake on purpose. In a sanitizer build each of its tests must fail: else the sanitizers
- * are not at work and their silence means nothing. */
+/* Makes one mistake on purpose. In a sanitizer build each of its tests must fail: else the
+ * sanitizers are not at work and their silence means nothing. */
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>

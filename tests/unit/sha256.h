@@ -7,13 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static inline uint32_t sha256_rotate(uint32_t x, int n)
-{
+static inline uint32_t sha256_rotate(uint32_t x, int n) {
     return x >> n | x << (32 - n);
 }
 
-static inline void sha256_block(uint32_t state[8], const unsigned char *p)
-{
+static inline void sha256_block(uint32_t state[8], const unsigned char *p) {
     static const uint32_t k[64] = {
         0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
         0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
@@ -51,8 +49,7 @@ static inline void sha256_block(uint32_t state[8], const unsigned char *p)
 }
 
 /* Writes 64 hexadecimal digits and a terminator. */
-static inline void sha256_hex(const void *data, size_t size, char hex[65])
-{
+static inline void sha256_hex(const void *data, size_t size, char hex[65]) {
     uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     const unsigned char *p = data;

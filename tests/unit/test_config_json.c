@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config.json and preprocessor_config.json: every configuration survives the file, every wrong value is named. */
+/* config.json and preprocessor_config.json: every configuration survives the file, every wrong
+ * value is named. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "cmocka_all.h"
 #include "convert/config_json.h"
 #include "convert/preprocessor_json.h"
-#include "cmocka_all.h"
 #include "failing_alloc.h"
 
 static const tub_allocator *const heap = &tub__default_allocator;
 
-static tub_model_config small_config(void)
-{
+static tub_model_config small_config(void) {
     return (tub_model_config){.size = sizeof(tub_model_config),
                               .frames = 8,
                               .height = 12,
@@ -33,15 +33,15 @@ static tub_model_config small_config(void)
                               .input_scale = TUB_SCALE_DIVIDE};
 }
 
-static void assert_same_config(const tub_model_config *a, const tub_model_config *b)
-{
+static void assert_same_config(const tub_model_config *a, const tub_model_config *b) {
     assert_int_equal(a->frames, b->frames);
     assert_int_equal(a->height, b->height);
     assert_int_equal(a->width, b->width);
     assert_int_equal(a->channels, b->channels);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(a->tubelet[i], b->tubelet[i]);
-        assert_int_equal(a->stride[i] == 0 ? a->tubelet[i] : a->stride[i], b->stride[i] == 0 ? b->tubelet[i] : b->stride[i]);
+        assert_int_equal(a->stride[i] == 0 ? a->tubelet[i] : a->stride[i],
+                         b->stride[i] == 0 ? b->tubelet[i] : b->stride[i]);
     }
     assert_int_equal(a->hidden, b->hidden);
     assert_int_equal(a->heads, b->heads);
@@ -58,8 +58,8 @@ static void assert_same_config(const tub_model_config *a, const tub_model_config
     assert_int_equal(a->input_scale, b->input_scale);
 }
 
-static tub_status parse(const char *text, tub_model_config *config, char ***labels, tub_error *err)
-{
+static tub_status parse(const char *text, tub_model_config *config, char ***labels,
+                        tub_error *err) {
     tub__json *root;
     TUB__TRY(tub__json_parse(text, strlen(text), &root, err));
     tub_status status = tub__config_from_json(heap, root, config, labels, err);
@@ -67,8 +67,7 @@ static tub_status parse(const char *text, tub_model_config *config, char ***labe
     return status;
 }
 
-static void there_and_back(const tub_model_config *config, const char *const *labels, bool vivit)
-{
+static void there_and_back(const tub_model_config *config, const char *const *labels, bool vivit) {
     char *text, **names = NULL;
     size_t size;
     tub_error err = {0};
@@ -90,9 +89,9 @@ static void there_and_back(const tub_model_config *config, const char *const *la
     tub__free(heap, text);
 }
 
-static void test_every_choice_survives(void **state)
-{
-    static const char *const labels[4] = {"left \"kidney\"", "Leber / \u809d\u81d3", "same", "same"};
+static void test_every_choice_survives(void **state) {
+    static const char *const labels[4] = {"left \"kidney\"", "Leber / \u809d\u81d3", "same",
+                                          "same"};
     (void)state;
     for (int bits = 0; bits < 256; bits++) {
         tub_model_config c = small_config();
@@ -113,55 +112,73 @@ static void test_every_choice_survives(void **state)
 }
 
 /* A stride that says the kernel's numbers is the same as none. */
-static void test_stride_of_the_kernel(void **state)
-{
+static void test_stride_of_the_kernel(void **state) {
     tub_model_config c = small_config();
     (void)state;
     memcpy(c.stride, c.tubelet, sizeof c.stride);
     there_and_back(&c, NULL, true);
 }
 
-static void test_defaults_are_transformers(void **state)
-{
+static void test_defaults_are_transformers(void **state) {
     tub_model_config c;
     tub_error err = {0};
     char **labels = NULL;
     (void)state;
     assert_ok(parse("{\"model_type\": \"vivit\"}", &c, &labels, &err), err);
     assert_null(labels);
-    const tub_model_config expected = {.frames = 32, .height = 224, .width = 224, .channels = 3, .tubelet = {2, 16, 16},
-        .hidden = 768, .heads = 12, .layers = 12, .mlp = 3072, .classes = 2, .qkv_bias = 1,
-        .pooling = TUB_POOL_CLASS_TOKEN, .norm_epsilon = 1e-6, .attention_init = TUB_INIT_GLOROT};
+    const tub_model_config expected = {.frames = 32,
+                                       .height = 224,
+                                       .width = 224,
+                                       .channels = 3,
+                                       .tubelet = {2, 16, 16},
+                                       .hidden = 768,
+                                       .heads = 12,
+                                       .layers = 12,
+                                       .mlp = 3072,
+                                       .classes = 2,
+                                       .qkv_bias = 1,
+                                       .pooling = TUB_POOL_CLASS_TOKEN,
+                                       .norm_epsilon = 1e-6,
+                                       .attention_init = TUB_INIT_GLOROT};
     assert_same_config(&c, &expected);
-    assert_ok(parse("{\"model_type\": \"vivit\", \"num_labels\": 7, \"hidden_act\": \"gelu\", \"image_size\": [32, 48],"
-                    " \"unknown\": {\"a\": [null]}}", &c, &labels, &err), err);
+    assert_ok(parse("{\"model_type\": \"vivit\", \"num_labels\": 7, \"hidden_act\": \"gelu\", "
+                    "\"image_size\": [32, 48],"
+                    " \"unknown\": {\"a\": [null]}}",
+                    &c, &labels, &err),
+              err);
     assert_int_equal(c.classes, 7);
     assert_int_equal(c.gelu, TUB_GELU_ERF);
     assert_true(c.height == 32 && c.width == 48);
 }
 
 #define VIVIT "\"model_type\": \"vivit\", "
-#define OWN "\"model_type\": \"tubelet_vivit\", "
+#define OWN   "\"model_type\": \"tubelet_vivit\", "
 
-static void test_wrong_values(void **state)
-{
+static void test_wrong_values(void **state) {
     static const struct {
         const char *text, *sentence; /* how the sentence begins; NULL: any */
         tub_status status;
     } cases[] = {
         {"{}", "model_type: ", TUB_E_NOT_FOUND},
-        {"{\"model_type\": \"vit\"}", "model_type: expected 'vivit' or 'tubelet_vivit', found 'vit'", TUB_E_UNSUPPORTED},
+        {"{\"model_type\": \"vit\"}",
+         "model_type: expected 'vivit' or 'tubelet_vivit', found 'vit'", TUB_E_UNSUPPORTED},
         {"{\"model_type\": 3}", "model_type: expected text, found", TUB_E_FORMAT},
         {"{" VIVIT "\"architectures\": [\"VivitModel\"]}",
-         "architectures: expected 'VivitForVideoClassification', found 'VivitModel'", TUB_E_UNSUPPORTED},
-        {"{" VIVIT "\"hidden_size\": \"8\"}", "hidden_size: expected a whole number, found text", TUB_E_FORMAT},
-        {"{" VIVIT "\"hidden_size\": 8.5}", "hidden_size: expected a whole number, found", TUB_E_FORMAT},
-        {"{" VIVIT "\"tubelet_size\": [2, 4]}", "tubelet_size: expected 3 whole numbers, found 2 values", TUB_E_FORMAT},
+         "architectures: expected 'VivitForVideoClassification', found 'VivitModel'",
+         TUB_E_UNSUPPORTED},
+        {"{" VIVIT "\"hidden_size\": \"8\"}", "hidden_size: expected a whole number, found text",
+         TUB_E_FORMAT},
+        {"{" VIVIT "\"hidden_size\": 8.5}", "hidden_size: expected a whole number, found",
+         TUB_E_FORMAT},
+        {"{" VIVIT "\"tubelet_size\": [2, 4]}",
+         "tubelet_size: expected 3 whole numbers, found 2 values", TUB_E_FORMAT},
         {"{" VIVIT "\"tubelet_size\": 2}", "tubelet_size: expected", TUB_E_FORMAT},
-        {"{" VIVIT "\"image_size\": [2, 4, 4]}", "image_size: expected 2 whole numbers, found 3 values", TUB_E_FORMAT},
+        {"{" VIVIT "\"image_size\": [2, 4, 4]}",
+         "image_size: expected 2 whole numbers, found 3 values", TUB_E_FORMAT},
         {"{" VIVIT "\"qkv_bias\": 1}", "qkv_bias: expected", TUB_E_FORMAT},
         {"{" VIVIT "\"hidden_act\": \"gelu_slow\"}",
-         "hidden_act: 'gelu_slow' is not known; known are gelu_fast, gelu_new, gelu_pytorch_tanh, gelu, gelu_python",
+         "hidden_act: 'gelu_slow' is not known; known are gelu_fast, gelu_new, gelu_pytorch_tanh, "
+         "gelu, gelu_python",
          TUB_E_ARGUMENT},
         {"{" VIVIT "\"num_attention_heads\": 7}", NULL, TUB_OK},
         {"{" VIVIT "\"num_attention_heads\": 0}", NULL, TUB_OK},
@@ -170,28 +187,34 @@ static void test_wrong_values(void **state)
         {"{" VIVIT "\"tubelet_size\": [33, 16, 16]}", NULL, TUB_OK},
         {"{" VIVIT "\"layer_norm_eps\": -1}", NULL, TUB_OK},
         {"{" VIVIT "\"num_labels\": 0}", NULL, TUB_OK},
-        {"{" VIVIT "\"id2label\": {}}", "id2label: 0 classes; allowed are 1 to 100000", TUB_E_RANGE},
+        {"{" VIVIT "\"id2label\": {}}", "id2label: 0 classes; allowed are 1 to 100000",
+         TUB_E_RANGE},
         {"{" VIVIT "\"id2label\": {\"0\": \"a\", \"2\": \"b\"}}",
          "id2label: key '2' is not one of the class numbers 0 to 1", TUB_E_FORMAT},
-        {"{" VIVIT "\"id2label\": {\"0\": \"a\", \"01\": \"b\"}}", "id2label: key '01' is not", TUB_E_FORMAT},
-        {"{" VIVIT "\"id2label\": {\"0\": \"a\", \"99999999999999999999\": \"b\"}}", "id2label: key '9", TUB_E_FORMAT},
-        {"{" VIVIT "\"id2label\": {\"0\": \"a\", \"-1\": \"b\"}}", "id2label: key '-1' is not", TUB_E_FORMAT},
-        {"{" VIVIT "\"id2label\": {\"0\": \"a\", \"1\": 5}}", "id2label: expected text, found", TUB_E_FORMAT},
+        {"{" VIVIT "\"id2label\": {\"0\": \"a\", \"01\": \"b\"}}", "id2label: key '01' is not",
+         TUB_E_FORMAT},
+        {"{" VIVIT "\"id2label\": {\"0\": \"a\", \"99999999999999999999\": \"b\"}}",
+         "id2label: key '9", TUB_E_FORMAT},
+        {"{" VIVIT "\"id2label\": {\"0\": \"a\", \"-1\": \"b\"}}", "id2label: key '-1' is not",
+         TUB_E_FORMAT},
+        {"{" VIVIT "\"id2label\": {\"0\": \"a\", \"1\": 5}}", "id2label: expected text, found",
+         TUB_E_FORMAT},
         {"{" OWN "\"hidden_size\": 24}", "tubelet: ", TUB_E_NOT_FOUND},
         {"{" OWN "\"tubelet\": {\"pooling\": \"mean\"}}", "tubelet: format: ", TUB_E_NOT_FOUND},
-        {"{" OWN "\"tubelet\": {\"format\": 2}}", "tubelet: format 2 is not known; this version reads format 1",
-         TUB_E_UNSUPPORTED},
+        {"{" OWN "\"tubelet\": {\"format\": 2}}",
+         "tubelet: format 2 is not known; this version reads format 1", TUB_E_UNSUPPORTED},
         {"{" OWN "\"tubelet\": {\"format\": 1, \"poling\": \"mean\"}}",
          "tubelet: poling: this version does not know this key", TUB_E_UNSUPPORTED},
         {"{" OWN "\"tubelet\": {\"format\": 1, \"pooling\": \"max\"}}",
          "tubelet: pooling: 'max' is not known; known are mean, class_token", TUB_E_ARGUMENT},
-        {"{" OWN "\"tubelet\": {\"format\": 1, \"variant\": \"factorised\"}}", "tubelet: variant: 'factorised'",
-         TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"variant\": \"factorised\"}}",
+         "tubelet: variant: 'factorised'", TUB_E_ARGUMENT},
         {"{" OWN "\"tubelet\": {\"format\": 1, \"pooling\": \"mean\", \"gelu\": \"erf\"}}",
          "tubelet: gelu 'erf' contradicts hidden_act 'gelu_fast'", TUB_E_ARGUMENT},
-        {"{" VIVIT "\"tubelet\": {\"format\": 1, \"pooling\": \"mean\"}}", "model_type 'vivit' contradicts",
+        {"{" VIVIT "\"tubelet\": {\"format\": 1, \"pooling\": \"mean\"}}",
+         "model_type 'vivit' contradicts", TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1}}", "model_type 'tubelet_vivit' contradicts",
          TUB_E_ARGUMENT},
-        {"{" OWN "\"tubelet\": {\"format\": 1}}", "model_type 'tubelet_vivit' contradicts", TUB_E_ARGUMENT},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -200,7 +223,8 @@ static void test_wrong_values(void **state)
         tub_error err = {0};
         tub_status status = parse(cases[i].text, &c, &labels, &err);
         if (status == TUB_OK || (cases[i].status != TUB_OK && status != cases[i].status) ||
-            (cases[i].sentence != NULL && strncmp(err.message, cases[i].sentence, strlen(cases[i].sentence)) != 0)) {
+            (cases[i].sentence != NULL &&
+             strncmp(err.message, cases[i].sentence, strlen(cases[i].sentence)) != 0)) {
             fail_msg("%s gave %s: '%s'", cases[i].text, tub_status_name(status), err.message);
         }
         assert_true(err.message[0] != '\0' && c.frames == -1 && labels == NULL);
@@ -208,8 +232,7 @@ static void test_wrong_values(void **state)
 }
 
 /* Two classes of one name stand once in label2id, which would not be JSON otherwise, and sorted. */
-static void test_label2id(void **state)
-{
+static void test_label2id(void **state) {
     static const char *const labels[4] = {"b", "a", "b", "A"};
     tub_model_config c = small_config();
     tub_error err = {0};
@@ -234,16 +257,22 @@ static void test_label2id(void **state)
     tub__free(heap, text);
 }
 
-static void test_preprocessor(void **state)
-{
+static void test_preprocessor(void **state) {
     static const struct {
         const char *text;
         bool foreign;
     } cases[] = {
-        {"{\"do_rescale\": true, \"rescale_factor\": 0.00392156862745098, \"do_normalize\": false, \"offset\": false}", false},
-        {"{\"do_rescale\": true, \"rescale_factor\": 0.00784313725490196, \"do_normalize\": false, \"offset\": false}", true},
-        {"{\"do_rescale\": true, \"rescale_factor\": 0.00392156862745098, \"do_normalize\": true, \"offset\": false}", true},
-        {"{\"do_rescale\": true, \"rescale_factor\": 0.00392156862745098, \"do_normalize\": false}", true},
+        {"{\"do_rescale\": true, \"rescale_factor\": 0.00392156862745098, \"do_normalize\": false, "
+         "\"offset\": false}",
+         false},
+        {"{\"do_rescale\": true, \"rescale_factor\": 0.00784313725490196, \"do_normalize\": false, "
+         "\"offset\": false}",
+         true},
+        {"{\"do_rescale\": true, \"rescale_factor\": 0.00392156862745098, \"do_normalize\": true, "
+         "\"offset\": false}",
+         true},
+        {"{\"do_rescale\": true, \"rescale_factor\": 0.00392156862745098, \"do_normalize\": false}",
+         true},
         {"{\"do_rescale\": false}", true},
         {"{}", true},
     };
@@ -271,12 +300,12 @@ static void test_preprocessor(void **state)
     const char wrong[] = "{\"tubelet\": {\"input_scale\": \"none\"}}";
     assert_ok(tub__json_parse(wrong, sizeof wrong - 1, &root, &err), err);
     assert_int_equal(tub__preprocessor_from_json(root, &again, &foreign, &err), TUB_E_ARGUMENT);
-    assert_string_equal(err.message, "input_scale: 'none' is not known; known are divide, multiply");
+    assert_string_equal(err.message,
+                        "input_scale: 'none' is not known; known are divide, multiply");
     tub__json_free(root);
 }
 
-static tub_status write_and_read(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status write_and_read(const tub_allocator *a, void *user, tub_error *err) {
     static const char *const labels[4] = {"one", "two", "three", "four"};
     tub_model_config c = small_config(), again;
     char *text, **names = NULL;
@@ -294,20 +323,21 @@ static tub_status write_and_read(const tub_allocator *a, void *user, tub_error *
     return status;
 }
 
-static void test_failing_allocations(void **state)
-{
+static void test_failing_allocations(void **state) {
     (void)state;
     failing_report report = failing_run(write_and_read, NULL);
     assert_string_equal(report.problem, "");
     assert_true(report.allocations >= 7);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_choice_survives), cmocka_unit_test(test_stride_of_the_kernel),
-        cmocka_unit_test(test_defaults_are_transformers), cmocka_unit_test(test_wrong_values),
-        cmocka_unit_test(test_label2id), cmocka_unit_test(test_preprocessor),
+        cmocka_unit_test(test_every_choice_survives),
+        cmocka_unit_test(test_stride_of_the_kernel),
+        cmocka_unit_test(test_defaults_are_transformers),
+        cmocka_unit_test(test_wrong_values),
+        cmocka_unit_test(test_label2id),
+        cmocka_unit_test(test_preprocessor),
         cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,11 +2,11 @@
 /* Data sets from .npz files: every way to write a right one, and a sentence for each wrong one. */
 #include "cmocka_all.h"
 
-#include <math.h>
 #include "data/dataset.h"
 #include "failing_alloc.h"
 #include "make_npz.h"
 #include "temp_folder.h"
+#include <math.h>
 
 enum { N = 3, VOXELS = 2 * 3 * 4 };
 
@@ -20,8 +20,7 @@ typedef struct fixture {
     int warnings;
 } fixture;
 
-static void on_event(void *user, const tub_event *event)
-{
+static void on_event(void *user, const tub_event *event) {
     fixture *f = user;
     if (event->kind == TUB_EVENT_LOG && event->level == TUB_LOG_WARNING) {
         snprintf(f->log, sizeof f->log, "%s", event->message);
@@ -29,8 +28,7 @@ static void on_event(void *user, const tub_event *event)
     }
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
     temp_folder_make(&f->folder);
     snprintf(f->path, sizeof f->path, "%s", temp_path(&f->folder, "made.npz"));
@@ -44,8 +42,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     fixture *f = *state;
     tub_dataset_close(f->data);
     tub_context_destroy(f->ctx);
@@ -55,13 +52,11 @@ static int tear_down(void **state)
 }
 
 /* Voxel v of sample i of split s. */
-static int voxel(int s, int i, int v)
-{
+static int voxel(int s, int i, int v) {
     return (s * 50 + i * 10 + v * 3) % 256;
 }
 
-static const unsigned char *bytes_of(int s)
-{
+static const unsigned char *bytes_of(int s) {
     static unsigned char bytes[3][N * VOXELS];
     for (int i = 0; i < N * VOXELS; i++) {
         bytes[s][i] = (unsigned char)voxel(s, i / VOXELS, i % VOXELS);
@@ -78,8 +73,7 @@ typedef struct six {
 
 enum { TRAIN_IMAGES, TRAIN_LABELS, VAL_IMAGES, VAL_LABELS, TEST_IMAGES, TEST_LABELS };
 
-static six good(void)
-{
+static six good(void) {
     return (six){{{"train_images", "|u1", 4, {N, 2, 3, 4}, bytes_of(0), 0},
                   {"train_labels", "|u1", 2, {N, 1}, labels[0], 0},
                   {"val_images", "|u1", 4, {N, 2, 3, 4}, bytes_of(1), 0},
@@ -89,8 +83,7 @@ static six good(void)
                   {0}}};
 }
 
-static tub_status open_six(fixture *f, const six *arrays)
-{
+static tub_status open_six(fixture *f, const six *arrays) {
     tub_dataset_close(f->data);
     f->data = NULL;
     f->error.message[0] = '\0';
@@ -99,8 +92,7 @@ static tub_status open_six(fixture *f, const six *arrays)
 }
 
 /* Opening fails with this status and a sentence that names the file and holds `piece`. */
-static void assert_refused(fixture *f, const six *arrays, tub_status status, const char *piece)
-{
+static void assert_refused(fixture *f, const six *arrays, tub_status status, const char *piece) {
     tub_status got = open_six(f, arrays);
     if (got != status || !strstr(f->error.message, piece) ||
         !strstr(f->error.message, "made.npz: ")) {
@@ -111,8 +103,7 @@ static void assert_refused(fixture *f, const six *arrays, tub_status status, con
     assert_int_equal(f->error.status, status);
 }
 
-static void assert_content(fixture *f)
-{
+static void assert_content(fixture *f) {
     const tub_dataset_info *info = tub_dataset_describe(f->data);
     assert_string_equal(info->name, "made.npz");
     assert_int_equal(info->frames, 2);
@@ -136,8 +127,7 @@ static void assert_content(fixture *f)
     }
 }
 
-static void reads_medmnist_layout(void **state)
-{
+static void reads_medmnist_layout(void **state) {
     fixture *f = *state;
     six a = good();
     assert_ok(open_six(f, &a), f->error);
@@ -147,8 +137,7 @@ static void reads_medmnist_layout(void **state)
 }
 
 /* All number types, both orders of dimensions, both layouts of labels. */
-static void reads_other_types(void **state)
-{
+static void reads_other_types(void **state) {
     fixture *f = *state;
     static const char *const types[] = {"<i2", ">u4", "<i8", "<f4", ">f4", "<f8"};
     for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
@@ -189,8 +178,7 @@ static void reads_other_types(void **state)
     }
 }
 
-static void reads_fortran_order(void **state)
-{
+static void reads_fortran_order(void **state) {
     fixture *f = *state;
     six a = good();
     unsigned char turned[N * VOXELS];
@@ -206,8 +194,7 @@ static void reads_fortran_order(void **state)
     assert_content(f);
 }
 
-static void reads_channels_last(void **state)
-{
+static void reads_channels_last(void **state) {
     fixture *f = *state;
     six a = good();
     for (int s = 0; s < 3; s++) {
@@ -223,8 +210,7 @@ static void reads_channels_last(void **state)
     assert_int_equal(tub__dataset_elements(info), VOXELS);
 }
 
-static void takes_names_from_known_files(void **state)
-{
+static void takes_names_from_known_files(void **state) {
     fixture *f = *state;
     six a = good();
     snprintf(f->path, sizeof f->path, "%s", temp_path(&f->folder, "fracturemnist3d.npz"));
@@ -238,8 +224,7 @@ static void takes_names_from_known_files(void **state)
     assert_int_equal(tub_dataset_describe(f->data)->classes, 3);
 }
 
-static void warns_of_constant_volumes(void **state)
-{
+static void warns_of_constant_volumes(void **state) {
     fixture *f = *state;
     six a = good();
     unsigned char flat[N * VOXELS];
@@ -255,8 +240,7 @@ static void warns_of_constant_volumes(void **state)
         "made.npz: 2 of 3 val volumes are constant (all voxels equal), the first is number 1");
 }
 
-static void refuses_wrong_keys(void **state)
-{
+static void refuses_wrong_keys(void **state) {
     fixture *f = *state;
     six a = good();
     a.array[VAL_LABELS].name = "val_targets";
@@ -265,8 +249,7 @@ static void refuses_wrong_keys(void **state)
     assert_refused(f, &a, TUB_E_NOT_FOUND, "no array train_images, val_labels (");
 }
 
-static void refuses_wrong_shapes(void **state)
-{
+static void refuses_wrong_shapes(void **state) {
     fixture *f = *state;
     six a = good();
     a.array[TRAIN_IMAGES].rank = 3;
@@ -291,8 +274,7 @@ static void refuses_wrong_shapes(void **state)
     assert_refused(f, &a, TUB_E_SHAPE, "val_labels: shape [1,3], expected one label a sample");
 }
 
-static void refuses_wrong_types(void **state)
-{
+static void refuses_wrong_types(void **state) {
     fixture *f = *state;
     float singles[N * VOXELS] = {0};
     float whole[N] = {0};
@@ -323,8 +305,7 @@ static void refuses_wrong_types(void **state)
     }
 }
 
-static void refuses_labels_out_of_range(void **state)
-{
+static void refuses_labels_out_of_range(void **state) {
     fixture *f = *state;
     six a = good();
     const signed char negative[N] = {0, 1, -1};
@@ -343,8 +324,7 @@ static void refuses_labels_out_of_range(void **state)
                    "test_labels: label 3 of sample 1 is out of range: train_labels has 0");
 }
 
-static void refuses_what_is_no_npz(void **state)
-{
+static void refuses_what_is_no_npz(void **state) {
     fixture *f = *state;
     tub_dataset *d = NULL;
     assert_int_equal(tub_dataset_open(f->ctx, "no/such.npz", NULL, &d, &f->error), TUB_E_NOT_FOUND);
@@ -371,8 +351,7 @@ static void refuses_what_is_no_npz(void **state)
     assert_null(d);
 }
 
-static void refuses_options_of_another_library(void **state)
-{
+static void refuses_options_of_another_library(void **state) {
     fixture *f = *state;
     tub_dataset_options options = {0};
     assert_int_equal(tub_dataset_open(f->ctx, "phantom3d", &options, &f->data, &f->error),
@@ -382,8 +361,7 @@ static void refuses_options_of_another_library(void **state)
     assert_ok(tub_dataset_open(f->ctx, "phantom3d", &options, &f->data, &f->error), f->error);
 }
 
-static void knows_splits(void **state)
-{
+static void knows_splits(void **state) {
     (void)state;
     tub_split s;
     for (int i = 0; i < TUB_SPLITS; i++) {
@@ -393,8 +371,7 @@ static void knows_splits(void **state)
     assert_int_equal(tub_split_parse("training", &s, NULL), TUB_E_ARGUMENT);
 }
 
-static tub_status open_and_close(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status open_and_close(const tub_allocator *a, void *user, tub_error *err) {
     tub_context *ctx;
     tub_dataset *data;
     tub_context_config config = tub_context_config_default();
@@ -412,8 +389,7 @@ static tub_status open_and_close(const tub_allocator *a, void *user, tub_error *
     return status;
 }
 
-static void survives_failing_allocations(void **state)
-{
+static void survives_failing_allocations(void **state) {
     fixture *f = *state;
     six a = good();
     double wide[N * VOXELS] = {0}; /* one split that has to be converted */
@@ -429,8 +405,7 @@ static void survives_failing_allocations(void **state)
     assert_string_equal(report.problem, "");
 }
 
-int main(void)
-{
+int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(reads_medmnist_layout),

@@ -3,6 +3,11 @@
  * cache. */
 #include "cmocka_all.h"
 
+#include "base/file.h"
+#include "base/md5.h"
+#include "data/fetch.h"
+#include "failing_alloc.h"
+#include "http_server.h"
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,11 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "failing_alloc.h"
-#include "http_server.h"
-#include "base/file.h"
-#include "base/md5.h"
-#include "data/fetch.h"
 
 enum { SIZE = 300000 };
 
@@ -36,8 +36,7 @@ typedef struct fixture {
     char path[256];
 } fixture;
 
-static void on_event(void *user, const tub_event *event)
-{
+static void on_event(void *user, const tub_event *event) {
     fixture *f = user;
     if (event->kind == TUB_EVENT_DOWNLOAD) {
         f->events++;
@@ -49,13 +48,11 @@ static void on_event(void *user, const tub_event *event)
     }
 }
 
-static void write_file(const char *path, const void *bytes, size_t size)
-{
+static void write_file(const char *path, const void *bytes, size_t size) {
     assert_int_equal(tub__file_write(&tub__default_allocator, path, bytes, size, NULL), TUB_OK);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
     snprintf(f->root, sizeof f->root, "/tmp/tubelet-fetch-XXXXXX");
     assert_non_null(mkdtemp(f->root));
@@ -88,8 +85,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     fixture *f = *state;
     http_server_stop(f->server);
     tub_context_destroy(f->ctx);
@@ -99,22 +95,19 @@ static int tear_down(void **state)
     return 0;
 }
 
-static tub_status fetch_from(fixture *f, const char *url)
-{
+static tub_status fetch_from(fixture *f, const char *url) {
     tub_dataset_options options = tub_dataset_options_default();
     options.data_url = url;
     f->error.message[0] = '\0';
     return tub__fetch(f->ctx, &f->set, &f->details, &options, f->path, sizeof f->path, &f->error);
 }
 
-static tub_status fetch(fixture *f)
-{
+static tub_status fetch(fixture *f) {
     return fetch_from(f, http_server_url(f->server));
 }
 
 /* The right bytes under the right name, and nothing else in the cache. */
-static void assert_whole(fixture *f)
-{
+static void assert_whole(fixture *f) {
     tub__map map;
     assert_string_equal(f->path, f->whole);
     assert_int_equal(tub__map_open(f->whole, &map, NULL), TUB_OK);
@@ -124,21 +117,18 @@ static void assert_whole(fixture *f)
     assert_false(tub__file_exists(f->part));
 }
 
-static void assert_sentence(fixture *f, const char *piece)
-{
+static void assert_sentence(fixture *f, const char *piece) {
     if (!strstr(f->error.message, piece) || strchr(f->error.message, '\n')) {
         fail_msg("'%s' is not in '%s'", piece, f->error.message);
     }
 }
 
-static long size_of(const char *path)
-{
+static long size_of(const char *path) {
     struct stat st;
     return stat(path, &st) == 0 ? (long)st.st_size : -1;
 }
 
-static void downloads_once(void **state)
-{
+static void downloads_once(void **state) {
     fixture *f = *state;
     assert_int_equal(fetch(f), TUB_OK);
     assert_whole(f);
@@ -149,8 +139,7 @@ static void downloads_once(void **state)
     assert_int_equal(http_server_requests(f->server), 1);
 }
 
-static void reads_file_addresses(void **state)
-{
+static void reads_file_addresses(void **state) {
     fixture *f = *state;
     char url[160];
     snprintf(url, sizeof url, "file://%s/", f->served);
@@ -160,8 +149,7 @@ static void reads_file_addresses(void **state)
     assert_whole(f);
 }
 
-static void resumes_a_broken_download(void **state)
-{
+static void resumes_a_broken_download(void **state) {
     fixture *f = *state;
     http_server_behave(f->server, (http_behaviour){.drop_after = 100000});
     assert_int_equal(fetch(f), TUB_E_NETWORK);
@@ -179,8 +167,7 @@ static void resumes_a_broken_download(void **state)
     assert_whole(f);
 }
 
-static void starts_again_where_ranges_are_ignored(void **state)
-{
+static void starts_again_where_ranges_are_ignored(void **state) {
     fixture *f = *state;
     http_server_behave(f->server, (http_behaviour){.drop_after = 1000});
     assert_int_equal(fetch(f), TUB_E_NETWORK);
@@ -190,8 +177,7 @@ static void starts_again_where_ranges_are_ignored(void **state)
 }
 
 /* What lies in .part is not the beginning of the file. */
-static void starts_again_after_a_stale_part(void **state)
-{
+static void starts_again_after_a_stale_part(void **state) {
     fixture *f = *state;
     static const char stale[] = "something else entirely";
     assert_int_equal(tub__folder_create(f->cache, NULL), TUB_OK);
@@ -209,8 +195,7 @@ static void starts_again_after_a_stale_part(void **state)
 }
 
 /* A kill came between the last byte and the rename. */
-static void keeps_a_complete_part(void **state)
-{
+static void keeps_a_complete_part(void **state) {
     fixture *f = *state;
     assert_int_equal(tub__folder_create(f->cache, NULL), TUB_OK);
     write_file(f->part, f->bytes, SIZE);
@@ -219,8 +204,7 @@ static void keeps_a_complete_part(void **state)
     assert_whole(f);
 }
 
-static void refuses_wrong_bytes(void **state)
-{
+static void refuses_wrong_bytes(void **state) {
     fixture *f = *state;
     f->bytes[SIZE / 2] ^= 1;
     write_file(f->source, f->bytes, SIZE);
@@ -231,8 +215,7 @@ static void refuses_wrong_bytes(void **state)
     assert_false(tub__file_exists(f->part));
 }
 
-static void refuses_a_short_file(void **state)
-{
+static void refuses_a_short_file(void **state) {
     fixture *f = *state;
     write_file(f->source, f->bytes, 1000);
     assert_int_equal(fetch(f), TUB_E_CHECKSUM);
@@ -242,8 +225,7 @@ static void refuses_a_short_file(void **state)
     assert_false(tub__file_exists(f->whole));
 }
 
-static void names_a_damaged_cached_file(void **state)
-{
+static void names_a_damaged_cached_file(void **state) {
     fixture *f = *state;
     assert_int_equal(tub__folder_create(f->cache, NULL), TUB_OK);
     write_file(f->whole, f->bytes, SIZE - 1);
@@ -252,8 +234,7 @@ static void names_a_damaged_cached_file(void **state)
     assert_int_equal(http_server_requests(f->server), 0);
 }
 
-static void says_what_the_server_says(void **state)
-{
+static void says_what_the_server_says(void **state) {
     fixture *f = *state;
     http_server_behave(f->server, (http_behaviour){.status = 500});
     assert_int_equal(fetch(f), TUB_E_NETWORK);
@@ -271,8 +252,7 @@ static void says_what_the_server_says(void **state)
     assert_int_equal(size_of(f->part), 0);
 }
 
-static void says_that_nobody_answers(void **state)
-{
+static void says_that_nobody_answers(void **state) {
     fixture *f = *state;
     char url[64];
     snprintf(url, sizeof url, "%s", http_server_url(f->server));
@@ -285,8 +265,7 @@ static void says_that_nobody_answers(void **state)
     assert_sentence(f, "give an address such as");
 }
 
-static void stays_offline(void **state)
-{
+static void stays_offline(void **state) {
     fixture *f = *state;
     tub_dataset_options options = tub_dataset_options_default();
     options.data_url = http_server_url(f->server);
@@ -298,16 +277,14 @@ static void stays_offline(void **state)
     assert_int_equal(http_server_requests(f->server), 0);
 }
 
-static void stops_when_asked(void **state)
-{
+static void stops_when_asked(void **state) {
     fixture *f = *state;
     f->ctx->stop = 1;
     assert_int_equal(fetch(f), TUB_E_CANCELLED);
     assert_false(tub__file_exists(f->whole));
 }
 
-static void says_when_the_cache_is_unwritable(void **state)
-{
+static void says_when_the_cache_is_unwritable(void **state) {
     fixture *f = *state;
     char blocker[96];
     snprintf(blocker, sizeof blocker, "%s/cache", f->root);
@@ -317,8 +294,7 @@ static void says_when_the_cache_is_unwritable(void **state)
     assert_int_equal(http_server_requests(f->server), 0);
 }
 
-static void *fetch_in_another_thread(void *argument)
-{
+static void *fetch_in_another_thread(void *argument) {
     fixture *f = argument;
     tub_context *ctx;
     char path[256];
@@ -336,8 +312,7 @@ static void *fetch_in_another_thread(void *argument)
 }
 
 /* The lock is on the open file, so threads stand for processes here. */
-static void several_at_once_download_once(void **state)
-{
+static void several_at_once_download_once(void **state) {
     fixture *f = *state;
     enum { THREADS = 4 };
     pthread_t threads[THREADS];
@@ -354,8 +329,7 @@ static void several_at_once_download_once(void **state)
     assert_whole(f);
 }
 
-static void knows_the_names(void **state)
-{
+static void knows_the_names(void **state) {
     fixture *f = *state;
     size_t n;
     const tub_known_dataset *table = tub_known_datasets(&n);
@@ -381,8 +355,7 @@ static void knows_the_names(void **state)
                      TUB_E_ARGUMENT);
 }
 
-static tub_status fetch_and_forget(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status fetch_and_forget(const tub_allocator *a, void *user, tub_error *err) {
     fixture *f = user;
     tub_context *ctx;
     char path[256];
@@ -401,16 +374,14 @@ static tub_status fetch_and_forget(const tub_allocator *a, void *user, tub_error
     return status;
 }
 
-static void survives_failing_allocations(void **state)
-{
+static void survives_failing_allocations(void **state) {
     fixture *f = *state;
     failing_report report = failing_run(fetch_and_forget, f);
     assert_string_equal(report.problem, "");
 }
 
 /* A published file by its name, with its published checksum. */
-static void opens_a_published_set(void **state)
-{
+static void opens_a_published_set(void **state) {
     fixture *f = *state;
     char relative[512], folder[PATH_MAX], url[PATH_MAX + 16];
     snprintf(relative, sizeof relative, "%s/../shared/data/medmnist3d", source_root);
@@ -439,8 +410,7 @@ static void opens_a_published_set(void **state)
     tub_dataset_close(data);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     source_root = argc > 1 ? argv[1] : ".";
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {

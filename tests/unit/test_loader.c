@@ -22,8 +22,7 @@ typedef struct fixture {
     int32_t labels[COUNT];
 } fixture;
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
     assert_int_equal(
         tub_context_create(&(tub_context_config){.size = sizeof(tub_context_config), .threads = 1},
@@ -49,16 +48,14 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     fixture *f = *state;
     tub_context_destroy(f->ctx);
     free(f);
     return 0;
 }
 
-static tub__loader_config config_of(fixture *f)
-{
+static tub__loader_config config_of(fixture *f) {
     return (tub__loader_config){.data = &f->data,
                                 .split = TUB_TRAIN,
                                 .seed = 42,
@@ -69,8 +66,7 @@ static tub__loader_config config_of(fixture *f)
 
 /* Every field of a batch as the definition says it. */
 static void check_batch(const fixture *f, const tub__loader_config *c, const tub__batch *b,
-                        uint32_t epoch, size_t number)
-{
+                        uint32_t epoch, size_t number) {
     uint32_t order[COUNT];
     for (uint32_t i = 0; i < COUNT; i++) {
         order[i] = i;
@@ -96,8 +92,7 @@ static void check_batch(const fixture *f, const tub__loader_config *c, const tub
 }
 
 static void run_and_check(fixture *f, const tub__loader_config *c, uint32_t epoch, size_t first,
-                          int how_many)
-{
+                          int how_many) {
     tub__loader *l;
     tub__batch b;
     assert_int_equal(tub__loader_create(f->ctx, c, &l, NULL), TUB_OK);
@@ -113,8 +108,7 @@ static void run_and_check(fixture *f, const tub__loader_config *c, uint32_t epoc
     tub__loader_destroy(l);
 }
 
-static void delivers_what_the_definition_says(void **state)
-{
+static void delivers_what_the_definition_says(void **state) {
     fixture *f = *state;
     for (size_t depth = 1; depth <= 4; depth++) {
         tub__loader_config c = config_of(f);
@@ -125,8 +119,7 @@ static void delivers_what_the_definition_says(void **state)
     }
 }
 
-static void starts_anywhere(void **state)
-{
+static void starts_anywhere(void **state) {
     fixture *f = *state;
     tub__loader_config c = config_of(f);
     for (uint32_t epoch = 0; epoch < 3; epoch++) {
@@ -136,8 +129,7 @@ static void starts_anywhere(void **state)
     }
 }
 
-static void gives_shares(void **state)
-{
+static void gives_shares(void **state) {
     fixture *f = *state;
     static const size_t shares[][2] = {{0, 4}, {4, 8}, {2, 3}, {5, 5}, {7, 8}};
     for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
@@ -152,8 +144,7 @@ static void gives_shares(void **state)
 }
 
 /* Each epoch is a permutation, and no two seeds or epochs have the same. */
-static void shuffles_whole_epochs(void **state)
-{
+static void shuffles_whole_epochs(void **state) {
     fixture *f = *state;
     uint32_t seen[3][COUNT];
     for (int k = 0; k < 3; k++) {
@@ -181,8 +172,7 @@ static void shuffles_whole_epochs(void **state)
     assert_memory_not_equal(seen[0], seen[2], sizeof seen[0]);
 }
 
-static void restarts_and_stops_at_any_time(void **state)
-{
+static void restarts_and_stops_at_any_time(void **state) {
     fixture *f = *state;
     tub__loader_config c = config_of(f);
     tub__loader *l;
@@ -210,8 +200,7 @@ static void restarts_and_stops_at_any_time(void **state)
     tub__loader_destroy(NULL);
 }
 
-static void refuses_wrong_use(void **state)
-{
+static void refuses_wrong_use(void **state) {
     fixture *f = *state;
     tub_error e;
     tub__loader *l;
@@ -243,8 +232,7 @@ static void refuses_wrong_use(void **state)
     tub__loader_destroy(l);
 }
 
-static tub_status load_one(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status load_one(const tub_allocator *a, void *user, tub_error *err) {
     fixture *f = user;
     tub__loader_config c = config_of(f);
     tub__loader *l;
@@ -262,15 +250,13 @@ static tub_status load_one(const tub_allocator *a, void *user, tub_error *err)
     return status;
 }
 
-static void survives_failing_allocations(void **state)
-{
+static void survives_failing_allocations(void **state) {
     failing_report report = failing_run(load_one, *state);
     assert_string_equal(report.problem, "");
     assert_int_equal(report.allocations, 12); /* loader, order, slots, three a slot */
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(delivers_what_the_definition_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(starts_anywhere, set_up, tear_down),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Model folders: a model comes back with the same bits, a damaged folder is one sentence and nothing half loaded. */
+/* Model folders: a model comes back with the same bits, a damaged folder is one sentence and
+ * nothing half loaded. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,10 +8,10 @@
 
 #include "base/context.h"
 #include "base/error.h"
-#include "convert/folder.h"
-#include "formats/safetensors.h"
 #include "cmocka_all.h"
+#include "convert/folder.h"
 #include "failing_alloc.h"
+#include "formats/safetensors.h"
 #include "temp_folder.h"
 
 static const tub_allocator *const heap = &tub__default_allocator;
@@ -22,8 +23,7 @@ typedef struct fixture {
     temp_folder folder; /* holds the saved model */
 } fixture;
 
-static tub_model_config small_config(bool plain)
-{
+static tub_model_config small_config(bool plain) {
     return (tub_model_config){.size = sizeof(tub_model_config),
                               .frames = 4,
                               .height = 6,
@@ -42,8 +42,7 @@ static tub_model_config small_config(bool plain)
                               .attention_dropout = 0.1};
 }
 
-static tub_context *context_with(const tub_allocator *a)
-{
+static tub_context *context_with(const tub_allocator *a) {
     tub_context_config config = tub_context_config_default();
     tub_context *ctx = NULL;
     config.threads = 1;
@@ -52,8 +51,7 @@ static tub_context *context_with(const tub_allocator *a)
     return tub_context_create(&config, &ctx, NULL) == TUB_OK ? ctx : NULL;
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
     tub_model_config config = small_config(true);
     tub_error err = {0};
@@ -66,8 +64,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     fixture *f = *state;
     tub_model_close(f->model);
     tub_context_destroy(f->ctx);
@@ -76,14 +73,14 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void assert_same_parameters(const tub_model *a, const tub_model *b)
-{
+static void assert_same_parameters(const tub_model *a, const tub_model *b) {
     tub_error err = {0};
     assert_int_equal(tub_model_parameters(a), tub_model_parameters(b));
     for (int64_t i = 0; i < tub_model_parameters(a); i++) {
         tub_parameter p;
         assert_ok(tub_model_parameter(a, i, &p, &err), err);
-        float *left = malloc((size_t)p.count * sizeof *left), *right = malloc((size_t)p.count * sizeof *right);
+        float *left = malloc((size_t)p.count * sizeof *left),
+              *right = malloc((size_t)p.count * sizeof *right);
         assert_ok(tub_model_get(a, i, left, &err), err);
         assert_ok(tub_model_get(b, i, right, &err), err);
         assert_memory_equal(left, right, (size_t)p.count * sizeof *left);
@@ -92,8 +89,7 @@ static void assert_same_parameters(const tub_model *a, const tub_model *b)
     }
 }
 
-static void assert_same_file(const char *a, const char *b)
-{
+static void assert_same_file(const char *a, const char *b) {
     char *left, *right;
     size_t left_size, right_size;
     assert_int_equal(tub__file_read(heap, a, 1 << 24, &left, &left_size, NULL), TUB_OK);
@@ -104,9 +100,9 @@ static void assert_same_file(const char *a, const char *b)
     tub__free(heap, right);
 }
 
-/* Both kinds of model, with and without labels: same parameters, same configuration, and the same bytes when saved again. */
-static void round_trip(fixture *f, bool plain, uint64_t seed, bool labelled)
-{
+/* Both kinds of model, with and without labels: same parameters, same configuration, and the same
+ * bytes when saved again. */
+static void round_trip(fixture *f, bool plain, uint64_t seed, bool labelled) {
     tub_model_config config = small_config(plain);
     tub_model *model = NULL, *again = NULL;
     tub_error err = {0};
@@ -128,7 +124,8 @@ static void round_trip(fixture *f, bool plain, uint64_t seed, bool labelled)
         assert_null(tub_model_labels(again));
     }
     assert_ok(tub_model_save(again, second, &err), err);
-    static const char *const files[] = {"config.json", "model.safetensors", "preprocessor_config.json", "README.md"};
+    static const char *const files[] = {"config.json", "model.safetensors",
+                                        "preprocessor_config.json", "README.md"};
     for (size_t i = 0; i < 4; i++) {
         char a[600], b[600];
         snprintf(a, sizeof a, "%s/%s", first, files[i]);
@@ -139,8 +136,7 @@ static void round_trip(fixture *f, bool plain, uint64_t seed, bool labelled)
     tub_model_close(model);
 }
 
-static void test_round_trip(void **state)
-{
+static void test_round_trip(void **state) {
     round_trip(*state, true, 1, true);
     round_trip(*state, false, 2, false);
     round_trip(*state, false, 2, true);
@@ -150,30 +146,27 @@ static void test_round_trip(void **state)
 
 /* One change to a copy of the folder's arrays. */
 typedef struct edit {
-    const char *drop, *extra;       /* an array left out; one more */
+    const char *drop, *extra; /* an array left out; one more */
     const char *rename_from, *rename_to;
-    const char *reshape;            /* written as [count] */
-    const char *poison;             /* its second element becomes NaN */
-    const char *retype;             /* written as I32 */
-    tub__st_dtype dtype;            /* of all others */
+    const char *reshape; /* written as [count] */
+    const char *poison;  /* its second element becomes NaN */
+    const char *retype;  /* written as I32 */
+    tub__st_dtype dtype; /* of all others */
 } edit;
 
-static bool is(const char *a, const char *b)
-{
+static bool is(const char *a, const char *b) {
     return a != NULL && strcmp(a, b) == 0;
 }
 
 /* float32 values that float16 has exactly (normal ones and zero). */
-static uint16_t half_bits(float x)
-{
+static uint16_t half_bits(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
     return (uint16_t)(magnitude == 0 ? sign : sign | ((magnitude >> 13) - (112 << 10)));
 }
 
-static void convert(const float *in, size_t n, tub__st_dtype dtype, void *out)
-{
+static void convert(const float *in, size_t n, tub__st_dtype dtype, void *out) {
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, &in[i], sizeof bits);
@@ -189,16 +182,17 @@ static void convert(const float *in, size_t n, tub__st_dtype dtype, void *out)
     }
 }
 
-static void declare_copies(const tub__st_file *in, const edit *e, tub__st_writer *w)
-{
+static void declare_copies(const tub__st_file *in, const edit *e, tub__st_writer *w) {
     tub_error err = {0};
     for (size_t i = 0; i < in->count; i++) {
         const tub__st_array *array = &in->arrays[i];
         const char *name = is(e->rename_from, array->name) ? e->rename_to : array->name;
         bool flat = is(e->reshape, array->name);
         if (!is(e->drop, array->name)) {
-            assert_ok(tub__st_declare(w, name, is(e->retype, array->name) ? TUB__ST_I32 : e->dtype, flat ? 1 : array->rank,
-                                      flat ? &array->elements : array->shape, &err), err);
+            assert_ok(tub__st_declare(w, name, is(e->retype, array->name) ? TUB__ST_I32 : e->dtype,
+                                      flat ? 1 : array->rank,
+                                      flat ? &array->elements : array->shape, &err),
+                      err);
         }
     }
     if (e->extra != NULL) {
@@ -206,9 +200,9 @@ static void declare_copies(const tub__st_file *in, const edit *e, tub__st_writer
     }
 }
 
-static void rewrite(const char *from, const char *to, const edit *e)
-{
-    static const size_t widths[] = {[TUB__ST_F32] = 4, [TUB__ST_F64] = 8, [TUB__ST_F16] = 2, [TUB__ST_BF16] = 2};
+static void rewrite(const char *from, const char *to, const edit *e) {
+    static const size_t widths[] = {
+        [TUB__ST_F32] = 4, [TUB__ST_F64] = 8, [TUB__ST_F16] = 2, [TUB__ST_BF16] = 2};
     tub__st_file in;
     tub__st_writer *w;
     tub_error err = {0};
@@ -239,8 +233,7 @@ static void rewrite(const char *from, const char *to, const edit *e)
 }
 
 /* A second folder with the fixture's configuration; its arrays are to be written. */
-static void copy_config(fixture *f, char folder[512])
-{
+static void copy_config(fixture *f, char folder[512]) {
     tub_error err = {0};
     snprintf(folder, 512, "%s", temp_path(&f->folder, "damaged"));
     assert_ok(tub__folder_remove(heap, folder, &err), err);
@@ -248,37 +241,49 @@ static void copy_config(fixture *f, char folder[512])
     assert_ok(tub__folder_write_config(f->model, folder, NULL, &err), err);
 }
 
-static void expect_refused(fixture *f, const char *folder, tub_status status, const char *sentence)
-{
+static void expect_refused(fixture *f, const char *folder, tub_status status,
+                           const char *sentence) {
     tub_model *model = NULL;
     tub_error err = {0};
     tub_status got = tub_model_open(f->ctx, folder, &model, &err);
     if (got != status || strstr(err.message, sentence) == NULL || model != NULL) {
-        fail_msg("expected %s with '%s', got %s: '%s'", tub_status_name(status), sentence, tub_status_name(got),
-                 err.message);
+        fail_msg("expected %s with '%s', got %s: '%s'", tub_status_name(status), sentence,
+                 tub_status_name(got), err.message);
     }
 }
 
 #define LAYER1 "vivit.encoder.layer.1."
 
-static void test_damaged_arrays(void **state)
-{
+static void test_damaged_arrays(void **state) {
     static const struct {
         edit change;
         tub_status status;
         const char *sentence;
     } cases[] = {
-        {{.drop = LAYER1 "attention.attention.key.bias"}, TUB_E_NOT_FOUND,
-         "model.safetensors: " LAYER1 "attention.attention.key.bias: missing; the configuration needs it"},
-        {{.extra = "vivit.encoder.layer.2.output.dense.bias"}, TUB_E_FORMAT,
-         "model.safetensors: vivit.encoder.layer.2.output.dense.bias: unexpected; the configuration has no such array"},
-        {{.rename_from = "classifier.bias", .rename_to = "head.bias"}, TUB_E_NOT_FOUND, "classifier.bias: missing"},
-        {{.reshape = LAYER1 "intermediate.dense.weight"}, TUB_E_SHAPE,
+        {{.drop = LAYER1 "attention.attention.key.bias"},
+         TUB_E_NOT_FOUND,
+         "model.safetensors: " LAYER1
+         "attention.attention.key.bias: missing; the configuration needs it"},
+        {{.extra = "vivit.encoder.layer.2.output.dense.bias"},
+         TUB_E_FORMAT,
+         "model.safetensors: vivit.encoder.layer.2.output.dense.bias: unexpected; the "
+         "configuration has no such array"},
+        {{.rename_from = "classifier.bias", .rename_to = "head.bias"},
+         TUB_E_NOT_FOUND,
+         "classifier.bias: missing"},
+        {{.reshape = LAYER1 "intermediate.dense.weight"},
+         TUB_E_SHAPE,
          LAYER1 "intermediate.dense.weight: expected [12,8], file has [96]"},
-        {{.poison = "classifier.weight"}, TUB_E_RANGE, "classifier.weight: element 1 is not finite"},
-        {{.retype = "classifier.weight"}, TUB_E_SHAPE, "classifier.weight: weights must be F32, F16, BF16 or F64"},
-        {{.extra = "vivit.layers.1.mlp.fc2.bias"}, TUB_E_FORMAT,
-         LAYER1 "output.dense.bias and vivit.layers.1.mlp.fc2.bias are the same array; the file has it twice"},
+        {{.poison = "classifier.weight"},
+         TUB_E_RANGE,
+         "classifier.weight: element 1 is not finite"},
+        {{.retype = "classifier.weight"},
+         TUB_E_SHAPE,
+         "classifier.weight: weights must be F32, F16, BF16 or F64"},
+        {{.extra = "vivit.layers.1.mlp.fc2.bias"},
+         TUB_E_FORMAT,
+         LAYER1 "output.dense.bias and vivit.layers.1.mlp.fc2.bias are the same array; the file "
+                "has it twice"},
     };
     fixture *f = *state;
     char folder[512], from[512], to[600];
@@ -297,9 +302,9 @@ static void test_damaged_arrays(void **state)
     tub_model_close(model);
 }
 
-/* A failed read leaves the model's parameters as they were, even when only the last array is bad. */
-static void test_nothing_half_loaded(void **state)
-{
+/* A failed read leaves the model's parameters as they were, even when only the last array is bad.
+ */
+static void test_nothing_half_loaded(void **state) {
     fixture *f = *state;
     char folder[512], from[512], to[600];
     tub_model_config config = small_config(true);
@@ -317,8 +322,7 @@ static void test_nothing_half_loaded(void **state)
     tub_model_close(two);
 }
 
-static void test_other_types_and_spelling(void **state)
-{
+static void test_other_types_and_spelling(void **state) {
     static const tub__st_dtype dtypes[] = {TUB__ST_F32, TUB__ST_F64, TUB__ST_F16, TUB__ST_BF16};
     fixture *f = *state;
     char folder[512], from[512], to[600];
@@ -339,17 +343,17 @@ static void test_other_types_and_spelling(void **state)
     snprintf(to, sizeof to, "%s/model.safetensors", folder);
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
         tub_model *model = NULL;
-        rewrite(from, to, &(edit){.dtype = dtypes[i],
-                                  .rename_from = LAYER1 "attention.attention.query.weight",
-                                  .rename_to = "vivit.layers.1.attention.q_proj.weight"});
+        rewrite(from, to,
+                &(edit){.dtype = dtypes[i],
+                        .rename_from = LAYER1 "attention.attention.query.weight",
+                        .rename_to = "vivit.layers.1.attention.q_proj.weight"});
         assert_ok(tub_model_open(f->ctx, folder, &model, &err), err);
         assert_same_parameters(f->model, model);
         tub_model_close(model);
     }
 }
 
-static void test_missing_and_truncated(void **state)
-{
+static void test_missing_and_truncated(void **state) {
     fixture *f = *state;
     char folder[512], arrays[600], config[600], preprocessor[600], *bytes;
     size_t size;
@@ -358,15 +362,19 @@ static void test_missing_and_truncated(void **state)
     snprintf(arrays, sizeof arrays, "%s/model.safetensors", folder);
     snprintf(config, sizeof config, "%s/config.json", folder);
     snprintf(preprocessor, sizeof preprocessor, "%s/preprocessor_config.json", folder);
-    expect_refused(f, temp_path(&f->folder, "nowhere"), TUB_E_NOT_FOUND,
-                   "nowhere: no such folder; a model is a folder with config.json and model.safetensors");
+    expect_refused(
+        f, temp_path(&f->folder, "nowhere"), TUB_E_NOT_FOUND,
+        "nowhere: no such folder; a model is a folder with config.json and model.safetensors");
     expect_refused(f, config, TUB_E_NOT_FOUND, "config.json: no such folder");
     expect_refused(f, folder, TUB_E_NOT_FOUND, "model.safetensors");
     snprintf(config, sizeof config, "%s/model.safetensors.index.json", folder);
     assert_ok(tub__file_write(heap, config, "{}", 2, &err), err);
-    expect_refused(f, folder, TUB_E_UNSUPPORTED, "the weights are in several files; save them as one model.safetensors");
+    expect_refused(f, folder, TUB_E_UNSUPPORTED,
+                   "the weights are in several files; save them as one model.safetensors");
     snprintf(config, sizeof config, "%s/config.json", folder);
-    assert_ok(tub__file_read(heap, temp_path(&f->folder, "model.safetensors"), 1 << 24, &bytes, &size, &err), err);
+    assert_ok(tub__file_read(heap, temp_path(&f->folder, "model.safetensors"), 1 << 24, &bytes,
+                             &size, &err),
+              err);
     assert_ok(tub__file_write(heap, arrays, bytes, size - 1, &err), err);
     expect_refused(f, folder, TUB_E_FORMAT, "model.safetensors");
     assert_ok(tub__file_write(heap, arrays, bytes, size, &err), err);
@@ -375,7 +383,8 @@ static void test_missing_and_truncated(void **state)
     expect_refused(f, folder, TUB_E_FORMAT, "preprocessor_config.json");
     assert_int_equal(remove(preprocessor), 0);
     tub_model *model = NULL;
-    assert_ok(tub_model_open(f->ctx, folder, &model, &err), err); /* other tools' folders have none */
+    assert_ok(tub_model_open(f->ctx, folder, &model, &err),
+              err); /* other tools' folders have none */
     tub_model_close(model);
     assert_ok(tub__file_write(heap, config, "{\"model_type\": \"vivit\"", 22, &err), err);
     expect_refused(f, folder, TUB_E_FORMAT, "config.json");
@@ -383,8 +392,7 @@ static void test_missing_and_truncated(void **state)
     expect_refused(f, folder, TUB_E_NOT_FOUND, "config.json");
 }
 
-static void test_unwritable(void **state)
-{
+static void test_unwritable(void **state) {
     fixture *f = *state;
     tub_error err = {0};
     tub_status status = tub_model_save(f->model, temp_path(&f->folder, "config.json/below"), &err);
@@ -392,17 +400,20 @@ static void test_unwritable(void **state)
     assert_non_null(strstr(err.message, "config.json"));
 }
 
-static void test_card(void **state)
-{
+static void test_card(void **state) {
     fixture *f = *state;
     const tub_scores val = {0.5, 0.75, 1.0, 0.9}, test = {0.25, 0.8125, NAN, NAN};
-    const tub__card card = {.data = "set \"a\".npz", .licence = "CC BY 4.0", .recipe = "tubelet train", .val = &val,
+    const tub__card card = {.data = "set \"a\".npz",
+                            .licence = "CC BY 4.0",
+                            .recipe = "tubelet train",
+                            .val = &val,
                             .test = &test};
     tub_error err = {0};
     char *text;
     size_t size;
     assert_ok(tub__folder_write_config(f->model, f->folder.path, &card, &err), err);
-    assert_ok(tub__file_read(heap, temp_path(&f->folder, "README.md"), 1 << 20, &text, &size, &err), err);
+    assert_ok(tub__file_read(heap, temp_path(&f->folder, "README.md"), 1 << 20, &text, &size, &err),
+              err);
     assert_int_equal(strncmp(text, "---\nlibrary_name: tubelet\n", 26), 0);
     assert_non_null(strstr(text, "\nlicense: cc-by-4.0\n"));
     assert_non_null(strstr(text, "          name: \"set \\\"a\\\".npz\"\n"));
@@ -416,8 +427,7 @@ static void test_card(void **state)
 
 /* ---- Failing allocations ---- */
 
-static tub_status save_with(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status save_with(const tub_allocator *a, void *user, tub_error *err) {
     tub_model_config config = small_config(false);
     tub_context_config context_config = tub_context_config_default();
     tub_context *ctx = NULL;
@@ -438,8 +448,7 @@ static tub_status save_with(const tub_allocator *a, void *user, tub_error *err)
     return status;
 }
 
-static tub_status open_with(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status open_with(const tub_allocator *a, void *user, tub_error *err) {
     tub_context_config context_config = tub_context_config_default();
     tub_context *ctx = NULL;
     tub_model *model = NULL;
@@ -453,8 +462,7 @@ static tub_status open_with(const tub_allocator *a, void *user, tub_error *err)
     return status;
 }
 
-static void test_failing_allocations(void **state)
-{
+static void test_failing_allocations(void **state) {
     fixture *f = *state;
     char folder[512];
     snprintf(folder, sizeof folder, "%s", temp_path(&f->folder, "failing"));
@@ -466,8 +474,7 @@ static void test_failing_allocations(void **state)
     assert_true(report.allocations > 20);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_arrays, set_up, tear_down),

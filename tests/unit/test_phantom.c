@@ -3,12 +3,12 @@
  * away. */
 #include "cmocka_all.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 #include "base/context.h"
 #include "base/md5.h"
 #include "data/phantom3d.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum {
     CLASSES = TUB__PHANTOM_CLASSES,
@@ -21,8 +21,7 @@ static const tub_allocator *const allocator = &tub__default_allocator;
 static tub_context *ctx;
 static tub_dataset *data;
 
-static int open_set(void **state)
-{
+static int open_set(void **state) {
     (void)state;
     tub_error err;
     assert_ok(
@@ -33,21 +32,18 @@ static int open_set(void **state)
     return 0;
 }
 
-static int close_set(void **state)
-{
+static int close_set(void **state) {
     (void)state;
     tub_dataset_close(data);
     tub_context_destroy(ctx);
     return 0;
 }
 
-static const unsigned char *volume(tub_split split, int64_t i)
-{
+static const unsigned char *volume(tub_split split, int64_t i) {
     return (const unsigned char *)tub_dataset_samples(data, split) + i * VOXELS;
 }
 
-static void is_described(void **state)
-{
+static void is_described(void **state) {
     (void)state;
     const tub_dataset_info *info = tub_dataset_describe(data);
     assert_string_equal(info->name, "phantom3d");
@@ -72,8 +68,7 @@ static void is_described(void **state)
     }
 }
 
-static void has_the_same_bits_everywhere(void **state)
-{
+static void has_the_same_bits_everywhere(void **state) {
     (void)state;
     static const char *const samples[] = {"47bcc758acced251914e52dcbed9b890",
                                           "f28188be60652a45a6fe9a0ae40b7e83",
@@ -103,8 +98,7 @@ static void has_the_same_bits_everywhere(void **state)
 
 /* A volume depends on (split, sample, class) only: not on what the scratch memory held or who drew
  * before. */
-static void draws_each_volume_alone(void **state)
-{
+static void draws_each_volume_alone(void **state) {
     (void)state;
     static unsigned char out[VOXELS];
     tub__phantom *p;
@@ -117,8 +111,7 @@ static void draws_each_volume_alone(void **state)
     tub__phantom_destroy(allocator, p);
 }
 
-static void mirror(const unsigned char *in, unsigned char *out)
-{
+static void mirror(const unsigned char *in, unsigned char *out) {
     for (int i = 0; i < VOXELS; i++) {
         out[i - i % SIDE + SIDE - 1 - i % SIDE] = in[i];
     }
@@ -127,8 +120,7 @@ static void mirror(const unsigned char *in, unsigned char *out)
 /* The side of a paired organ is the only difference between its two classes: same sample, other
  * side, exact mirror image. The other organs have no mirrored class: there the same comparison must
  * fail. */
-static void paired_organs_are_mirror_images(void **state)
-{
+static void paired_organs_are_mirror_images(void **state) {
     (void)state;
     static const int pairs[][3] = {{1, 2, 1}, {3, 4, 1}, {7, 8, 1},  {0, 9, 0},
                                    {5, 6, 0}, {1, 4, 0}, {10, 10, 0}};
@@ -151,8 +143,7 @@ static void paired_organs_are_mirror_images(void **state)
 /* Softmax regression on standardised features: full batches, momentum. Returns the share of right
  * answers on the test features. All arrays are [samples][BINS]. */
 static double regression_accuracy(const double *train, const int32_t *train_label, int n,
-                                  const double *test, const int32_t *test_label, int m)
-{
+                                  const double *test, const int32_t *test_label, int m) {
     double w[CLASSES][BINS + 1] = {{0}}, velocity[CLASSES][BINS + 1] = {{0}};
     for (int step = 0; step < 300; step++) {
         double gradient[CLASSES][BINS + 1] = {{0}};
@@ -203,8 +194,7 @@ static double regression_accuracy(const double *train, const int32_t *train_labe
 
 /* Histograms of a split; the first `marked` voxels of every volume get a brightness that tells its
  * class. */
-static double *histograms(tub_split split, int marked)
-{
+static double *histograms(tub_split split, int marked) {
     int64_t n = tub_dataset_describe(data)->count[split];
     double *h = calloc((size_t)n * BINS, sizeof *h);
     assert_non_null(h);
@@ -219,8 +209,7 @@ static double *histograms(tub_split split, int marked)
 }
 
 /* Mean 0 and deviation 1 of each bin over train; test moves along. */
-static void standardise(double *train, int n, double *test, int m)
-{
+static void standardise(double *train, int n, double *test, int m) {
     for (int b = 0; b < BINS; b++) {
         double sum = 0, squares = 0;
         for (int i = 0; i < n; i++) {
@@ -238,8 +227,7 @@ static void standardise(double *train, int n, double *test, int m)
     }
 }
 
-static double accuracy_with_marks(int marked)
-{
+static double accuracy_with_marks(int marked) {
     double *train = histograms(TUB_TRAIN, marked), *test = histograms(TUB_TEST, marked);
     standardise(train, 971, test, 610);
     double share = regression_accuracy(train, tub_dataset_labels(data, TUB_TRAIN), 971, test,
@@ -249,8 +237,7 @@ static double accuracy_with_marks(int marked)
     return share;
 }
 
-static void histograms_do_not_tell_the_class(void **state)
-{
+static void histograms_do_not_tell_the_class(void **state) {
     (void)state;
     double share = accuracy_with_marks(0);
     print_message("regression on histograms: %.1f %% of the test volumes\n", 100 * share);
@@ -262,8 +249,7 @@ static void histograms_do_not_tell_the_class(void **state)
     assert_true(told > 0.40);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_described),
         cmocka_unit_test(has_the_same_bits_everywhere),

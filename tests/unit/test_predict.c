@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Running a model over a split: the same bits for every batch size, events on the way, both sides named when they do not fit. */
+/* Running a model over a split: the same bits for every batch size, events on the way, both sides
+ * named when they do not fit. */
 #include <stdlib.h>
 #include <string.h>
 #include <tubelet/tubelet.h>
@@ -34,8 +35,7 @@ static const tub_model_config model_config = {.size = sizeof(tub_model_config),
                                               .qkv_bias = 1,
                                               .norm_epsilon = 1e-6};
 
-static void count_event(void *user, const tub_event *event)
-{
+static void count_event(void *user, const tub_event *event) {
     fixture *f = user;
     assert_int_equal(event->kind, TUB_EVENT_EVALUATE);
     assert_int_equal(event->total, SAMPLES);
@@ -44,8 +44,7 @@ static void count_event(void *user, const tub_event *event)
     f->events++;
 }
 
-static void fill(fixture *f)
-{
+static void fill(fixture *f) {
     for (int i = 0; i < SAMPLES * VOXELS; i++) {
         f->samples[i] = (unsigned char)((uint32_t)i * 2654435761u >> 24);
     }
@@ -60,8 +59,7 @@ static void fill(fixture *f)
                             .samples = {[TUB_TEST] = f->samples}};
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
     tub_context_config config = tub_context_config_default();
     tub_error err = {0};
@@ -75,8 +73,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     fixture *f = *state;
     tub_model_close(f->model);
     tub_context_destroy(f->ctx);
@@ -84,20 +81,24 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void test_batches(void **state)
-{
+static void test_batches(void **state) {
     static const int64_t batches[] = {1, 3, 4, SAMPLES, 1000};
     fixture *f = *state;
-    float expected[2][SAMPLES * CLASSES], logits[SAMPLES * CLASSES], probabilities[SAMPLES * CLASSES];
+    float expected[2][SAMPLES * CLASSES], logits[SAMPLES * CLASSES],
+        probabilities[SAMPLES * CLASSES];
     tub_error err = {0};
-    assert_ok(tub_model_forward(f->model, SAMPLES, TUB_U8, f->samples, expected[0], expected[1], &err), err);
+    assert_ok(
+        tub_model_forward(f->model, SAMPLES, TUB_U8, f->samples, expected[0], expected[1], &err),
+        err);
     assert_memory_not_equal(expected[0], expected[0] + CLASSES, CLASSES * sizeof(float));
     for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
         int64_t b = batches[i] < SAMPLES ? batches[i] : SAMPLES;
         memset(logits, 0xff, sizeof logits);
         memset(probabilities, 0xff, sizeof probabilities);
         f->events = f->done = 0;
-        assert_ok(tub_predict_split(f->model, &f->data, TUB_TEST, batches[i], logits, probabilities, &err), err);
+        assert_ok(tub_predict_split(f->model, &f->data, TUB_TEST, batches[i], logits, probabilities,
+                                    &err),
+                  err);
         assert_memory_equal(logits, expected[0], sizeof logits);
         assert_memory_equal(probabilities, expected[1], sizeof probabilities);
         assert_int_equal(f->events, (SAMPLES + b - 1) / b);
@@ -105,39 +106,42 @@ static void test_batches(void **state)
         memset(logits, 0xff, sizeof logits);
         memset(probabilities, 0xff, sizeof probabilities);
         f->done = 0;
-        assert_ok(tub_predict_split(f->model, &f->data, TUB_TEST, batches[i], NULL, probabilities, &err), err);
+        assert_ok(
+            tub_predict_split(f->model, &f->data, TUB_TEST, batches[i], NULL, probabilities, &err),
+            err);
         f->done = 0;
-        assert_ok(tub_predict_split(f->model, &f->data, TUB_TEST, batches[i], logits, NULL, &err), err);
+        assert_ok(tub_predict_split(f->model, &f->data, TUB_TEST, batches[i], logits, NULL, &err),
+                  err);
         assert_memory_equal(logits, expected[0], sizeof logits);
         assert_memory_equal(probabilities, expected[1], sizeof probabilities);
     }
 }
 
-static void expect_refused(fixture *f, tub_split split, int64_t batch, tub_status status, const char *sentence)
-{
+static void expect_refused(fixture *f, tub_split split, int64_t batch, tub_status status,
+                           const char *sentence) {
     float logits[SAMPLES * CLASSES];
     tub_error err = {0};
-    assert_int_equal(tub_predict_split(f->model, &f->data, split, batch, logits, NULL, &err), status);
+    assert_int_equal(tub_predict_split(f->model, &f->data, split, batch, logits, NULL, &err),
+                     status);
     assert_string_equal(err.message, sentence);
     assert_int_equal(f->events, 0);
 }
 
-static void test_misfits(void **state)
-{
+static void test_misfits(void **state) {
     fixture *f = *state;
     expect_refused(f, TUB_VAL, 4, TUB_E_NOT_FOUND, "toy.npz has no samples in the split 'val'");
     expect_refused(f, TUB_TEST, 0, TUB_E_ARGUMENT, "batch size 0: at least 1 is needed");
     f->data.info.width = 7;
     expect_refused(f, TUB_TEST, 4, TUB_E_SHAPE,
-                   "toy.npz has samples of 4x6x7x2 (frames, height, width, channels), the model takes 4x6x6x2");
+                   "toy.npz has samples of 4x6x7x2 (frames, height, width, channels), the model "
+                   "takes 4x6x6x2");
     f->data.info.width = 6;
     f->data.info.classes = 11;
     expect_refused(f, TUB_TEST, 4, TUB_E_SHAPE, "toy.npz has 11 classes, the model has 3");
 }
 
 /* Everything of an evaluation through our allocator: context, model, batches, metrics. */
-static tub_status evaluate(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status evaluate(const tub_allocator *a, void *user, tub_error *err) {
     static const int32_t labels[SAMPLES] = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1};
     fixture *f = user;
     float probabilities[SAMPLES * CLASSES];
@@ -157,7 +161,8 @@ static tub_status evaluate(const tub_allocator *a, void *user, tub_error *err)
         status = tub_scores_compute(ctx, SAMPLES, CLASSES, probabilities, labels, &scores, err);
     }
     if (status == TUB_OK) {
-        status = tub_metrics_compute(ctx, SAMPLES, CLASSES, probabilities, labels, 1, 20, &metrics, err);
+        status =
+            tub_metrics_compute(ctx, SAMPLES, CLASSES, probabilities, labels, 1, 20, &metrics, err);
         tub_metrics_free(ctx, metrics);
     }
     tub_model_close(model);
@@ -166,8 +171,7 @@ static tub_status evaluate(const tub_allocator *a, void *user, tub_error *err)
 }
 
 /* Batches that no address space holds are refused, not counted modulo 2^64. */
-static void test_huge_batches(void **state)
-{
+static void test_huge_batches(void **state) {
     fixture *f = *state;
     tub_error err = {0};
     size_t of_one = 0; /* bytes for a sample among 64; with more of them it is not much less */
@@ -183,18 +187,17 @@ static void test_huge_batches(void **state)
         refused = status != TUB_OK;
     }
     assert_true(refused);
-    assert_int_equal(tub_model_forward(f->model, INT64_MAX, TUB_U8, f->samples, NULL, NULL, &err), TUB_E_MEMORY);
+    assert_int_equal(tub_model_forward(f->model, INT64_MAX, TUB_U8, f->samples, NULL, NULL, &err),
+                     TUB_E_MEMORY);
 }
 
-static void test_failing_allocations(void **state)
-{
+static void test_failing_allocations(void **state) {
     failing_report report = failing_run(evaluate, *state);
     assert_string_equal(report.problem, "");
     assert_true(report.allocations > 15);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_batches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_misfits, set_up, tear_down),

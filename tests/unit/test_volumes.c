@@ -22,8 +22,7 @@ typedef struct fixture {
 
 static const test_array END = {0};
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
     temp_folder_make(&f->folder);
     tub_context_config config = tub_context_config_default();
@@ -47,8 +46,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     fixture *f = *state;
     tub_volumes_free(&f->v);
     tub_context_destroy(f->ctx);
@@ -57,15 +55,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-static tub_status read_as(fixture *f, const char *name, const int64_t *want)
-{
+static tub_status read_as(fixture *f, const char *name, const int64_t *want) {
     tub_volumes_free(&f->v);
     return tub_volumes_read(f->ctx, temp_path(&f->folder, name), want, &f->v, &f->error);
 }
 
 static void assert_volumes(fixture *f, const char *name, int64_t count, int64_t first,
-                           int64_t channels)
-{
+                           int64_t channels) {
     assert_ok(read_as(f, name, NULL), f->error);
     assert_int_equal(f->v.count, count);
     assert_int_equal(f->v.first, first);
@@ -75,8 +71,7 @@ static void assert_volumes(fixture *f, const char *name, int64_t count, int64_t 
     assert_memory_equal(f->v.data, f->bytes + first * VOXELS, (size_t)(count * VOXELS));
 }
 
-static void assert_refused(fixture *f, const char *name, tub_status status, const char *piece)
-{
+static void assert_refused(fixture *f, const char *name, tub_status status, const char *piece) {
     tub_status got = read_as(f, name, NULL);
     if (got != status || !strstr(f->error.message, piece) || strchr(f->error.message, '\n')) {
         fail_msg("%s: status %d, expected %d; '%s' in '%s'", name, (int)got, (int)status, piece,
@@ -85,8 +80,7 @@ static void assert_refused(fixture *f, const char *name, tub_status status, cons
     assert_null(f->v.data);
 }
 
-static void reads_what_is_named(void **state)
-{
+static void reads_what_is_named(void **state) {
     fixture *f = *state;
     assert_volumes(f, "stack.npy", N, 0, 1);
     assert_volumes(f, "stack.npy[2]", 1, 2, 1);
@@ -105,8 +99,7 @@ static void reads_what_is_named(void **state)
 }
 
 /* A file whose name looks like a slice or a member is taken as it is. */
-static void takes_existing_names_literally(void **state)
-{
+static void takes_existing_names_literally(void **state) {
     fixture *f = *state;
     const test_array stack = {"a", "|u1", 4, {2, 2, 3, 5}, f->bytes, 0};
     assert_int_equal(make_npy(temp_path(&f->folder, "odd:name[3].npy"), &stack), 0);
@@ -116,8 +109,7 @@ static void takes_existing_names_literally(void **state)
 
 /* Four dimensions are a stack or channels: the model's shape decides, else a small last one means
  * channels. */
-static void tells_stacks_from_channels(void **state)
-{
+static void tells_stacks_from_channels(void **state) {
     fixture *f = *state;
     static const struct {
         uint64_t shape[4];
@@ -142,8 +134,7 @@ static void tells_stacks_from_channels(void **state)
     assert_memory_equal(f->v.data, f->bytes + 60, 60);
 }
 
-static void reads_floats(void **state)
-{
+static void reads_floats(void **state) {
     fixture *f = *state;
     double wide[VOXELS];
     for (int i = 0; i < VOXELS; i++) {
@@ -162,8 +153,7 @@ static void reads_floats(void **state)
 }
 
 /* Labels that do not fit are left out, and the volumes are read all the same. */
-static void leaves_out_wrong_truth(void **state)
-{
+static void leaves_out_wrong_truth(void **state) {
     fixture *f = *state;
     const test_array set[] = {{"x_images", "|u1", 4, {N, 2, 3, 5}, f->bytes, 0},
                               {"x_labels", "|u1", 1, {N - 1}, f->labels, 0},
@@ -173,8 +163,7 @@ static void leaves_out_wrong_truth(void **state)
     assert_null(f->v.truth);
 }
 
-static void refuses_what_is_wrong(void **state)
-{
+static void refuses_what_is_wrong(void **state) {
     fixture *f = *state;
     const int16_t large[VOXELS] = {300};
     const test_array shorts = {"a", "<i2", 3, {2, 3, 5}, large, 0};
@@ -210,8 +199,7 @@ static void refuses_what_is_wrong(void **state)
     assert_refused(f, "stack.npy:a", TUB_E_ARGUMENT, "leave out :a");
 }
 
-static tub_status read_and_free(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status read_and_free(const tub_allocator *a, void *user, tub_error *err) {
     tub_context *ctx;
     tub_volumes v;
     tub_context_config config = tub_context_config_default();
@@ -227,8 +215,7 @@ static tub_status read_and_free(const tub_allocator *a, void *user, tub_error *e
     return status;
 }
 
-static void survives_failing_allocations(void **state)
-{
+static void survives_failing_allocations(void **state) {
     fixture *f = *state;
     static const char *const names[] = {"stack.npy[1]", "set.npz:test_images[1:3]"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -239,8 +226,7 @@ static void survives_failing_allocations(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(reads_what_is_named),          CASE(takes_existing_names_literally),

@@ -64,8 +64,9 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
     F(2, nv, tr)                                                                                   \
     F(3, nv, tr)                                                                                   \
     F(4, nv, tr)                                                                                   \
-    F(5, nv, tr) F(6, nv, tr) F(7, nv, tr) F(8, nv, tr) F(9, nv, tr) F(10, nv, tr) F(11, nv, tr)   \
-        F(12, nv, tr) F(13, nv, tr) F(14, nv, tr)
+    F(5, nv, tr)                                                                                   \
+    F(6, nv, tr) F(7, nv, tr) F(8, nv, tr) F(9, nv, tr) F(10, nv, tr) F(11, nv, tr) F(12, nv, tr)  \
+        F(13, nv, tr) F(14, nv, tr)
 #elif VEC_MR == 6
 #define TILE_ROWS_(F, nv, tr)                                                                      \
     F(1, nv, tr) F(2, nv, tr) F(3, nv, tr) F(4, nv, tr) F(5, nv, tr) F(6, nv, tr)
