@@ -10,13 +10,14 @@
 #include <string.h>
 
 /* X(member): all are 64 bits wide. */
-#define MEMBERS(X)                                                                                 \
-    X(step)                                                                                        \
-    X(epoch)                                                                                       \
-    X(batch)                                                                                       \
-    X(samples) X(loss) X(top1) X(top5) X(train.loss) X(train.top1) X(train.top5) X(train.auc)      \
-        X(val.loss) X(val.top1) X(val.top5) X(val.auc) X(best.loss) X(best.top1) X(best.top5)      \
-            X(best.auc) X(best_epoch) X(waited) X(seconds)
+/* clang-format off */
+#define MEMBERS(X) \
+    X(step) X(epoch) X(batch) X(samples) X(loss) X(top1) X(top5) \
+    X(train.loss) X(train.top1) X(train.top5) X(train.auc) \
+    X(val.loss) X(val.top1) X(val.top5) X(val.auc) \
+    X(best.loss) X(best.top1) X(best.top5) X(best.auc) \
+    X(best_epoch) X(waited) X(seconds)
+/* clang-format on */
 
 #define MEMBER(member) {#member, offsetof(tub__progress, member)},
 static const struct {

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics against scikit-learn's, MedMNIST's and Keras' own numbers (golden/metrics, made by make_cases.py). */
+#include "cmocka_all.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 #include <tubelet/tubelet.h>
+#include <unistd.h>
 
 #include "base/context.h"
 #include "base/file.h"
@@ -31,26 +27,22 @@ typedef struct golden {
     int32_t *labels;
 } golden;
 
-static tub_context *context_of(void **state)
-{
+static tub_context *context_of(void **state) {
     return *state;
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     tub_context_config config = tub_context_config_default();
     config.threads = 2;
     return tub_context_create(&config, (tub_context **)state, NULL) == TUB_OK ? 0 : -1;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     tub_context_destroy(*state);
     return 0;
 }
 
-static tub__json *load(const char *name)
-{
+static tub__json *load(const char *name) {
     char path[1024];
     tub_error err = {0};
     tub__json *root = NULL;
@@ -61,8 +53,7 @@ static tub__json *load(const char *name)
     return root;
 }
 
-static double number(const tub__json *value)
-{
+static double number(const tub__json *value) {
     double x = NAN;
     if (value != NULL && tub__json_kind_of(value) != TUB__JSON_NULL) {
         assert_int_equal(tub__json_to_real(value, "value", &x, NULL), TUB_OK);
@@ -70,10 +61,10 @@ static double number(const tub__json *value)
     return x;
 }
 
-static void open_golden(const char *name, golden *g)
-{
+static void open_golden(const char *name, golden *g) {
     *g = (golden){.root = load(name)};
-    const tub__json *labels = tub__json_get(g->root, "labels"), *scores = tub__json_get(g->root, "scores");
+    const tub__json *labels = tub__json_get(g->root, "labels"),
+                    *scores = tub__json_get(g->root, "scores");
     g->expected = tub__json_get(g->root, "expected");
     assert_int_equal(tub__json_get_integer(g->root, "classes", &g->classes, NULL), TUB_OK);
     g->n = (int64_t)tub__json_size(labels);
@@ -88,15 +79,13 @@ static void open_golden(const char *name, golden *g)
     }
 }
 
-static void close_golden(golden *g)
-{
+static void close_golden(golden *g) {
     free(g->labels);
     free(g->scores);
     tub__json_free(g->root);
 }
 
-static bool near(double value, double expected, double limit, bool relative)
-{
+static bool near(double value, double expected, double limit, bool relative) {
     if (value != value || expected != expected) {
         return value != value && expected != expected;
     }
@@ -104,9 +93,8 @@ static bool near(double value, double expected, double limit, bool relative)
 }
 
 /* Compares with {"value": x}; an empty object says that the tool refused, which asks for nothing. Returns 1 when it compared. */
-static int expect(const char *where, const tub__json *object, const char *key, double value, double limit,
-                  bool relative)
-{
+static int expect(const char *where, const tub__json *object, const char *key, double value,
+                  double limit, bool relative) {
     const tub__json *holder = tub__json_get(object, key), *x = tub__json_get(holder, "value");
     if (x == NULL) {
         return 0;
@@ -117,19 +105,24 @@ static int expect(const char *where, const tub__json *object, const char *key, d
     return 1;
 }
 
-static void expect_classes(const char *name, const golden *g, const tub_metrics *m)
-{
+static void expect_classes(const char *name, const golden *g, const tub_metrics *m) {
     const tub__json *per_class = tub__json_get(g->expected, "per_class");
     const tub__json *aucs = tub__json_get(g->expected, "auc_per_class");
     for (size_t k = 0; k < (size_t)g->classes; k++) {
         const tub_class_scores *s = &m->per_class[k];
         const tub__json *row = tub__json_at(tub__json_get(g->expected, "confusion"), k);
-        assert_true(near(s->precision, number(tub__json_at(tub__json_get(per_class, "precision"), k)), RANK_LIMIT, false));
-        assert_true(near(s->recall, number(tub__json_at(tub__json_get(per_class, "recall"), k)), RANK_LIMIT, false));
-        assert_true(near(s->f1, number(tub__json_at(tub__json_get(per_class, "f1"), k)), RANK_LIMIT, false));
-        assert_true((double)s->support == number(tub__json_at(tub__json_get(per_class, "support"), k)));
+        assert_true(near(s->precision,
+                         number(tub__json_at(tub__json_get(per_class, "precision"), k)), RANK_LIMIT,
+                         false));
+        assert_true(near(s->recall, number(tub__json_at(tub__json_get(per_class, "recall"), k)),
+                         RANK_LIMIT, false));
+        assert_true(near(s->f1, number(tub__json_at(tub__json_get(per_class, "f1"), k)), RANK_LIMIT,
+                         false));
+        assert_true((double)s->support ==
+                    number(tub__json_at(tub__json_get(per_class, "support"), k)));
         for (size_t j = 0; j < (size_t)g->classes; j++) {
-            assert_true((double)m->confusion[k * (size_t)g->classes + j] == number(tub__json_at(row, j)));
+            assert_true((double)m->confusion[k * (size_t)g->classes + j] ==
+                        number(tub__json_at(row, j)));
         }
         const tub__json *auc = tub__json_get(tub__json_at(aucs, k), "value");
         if (auc != NULL && !near(s->auc, number(auc), RANK_LIMIT, false)) {
@@ -138,8 +131,7 @@ static void expect_classes(const char *name, const golden *g, const tub_metrics 
     }
 }
 
-static void one_case(tub_context *ctx, const char *name, int values)
-{
+static void one_case(tub_context *ctx, const char *name, int values) {
     golden g;
     tub_metrics *m = NULL;
     tub_scores scores;
@@ -153,42 +145,56 @@ static void one_case(tub_context *ctx, const char *name, int values)
     compared += expect(name, g.expected, "accuracy", m->top1.value, RANK_LIMIT, false);
     compared += expect(name, g.expected, "top1", m->top1.value, RANK_LIMIT, false);
     compared += expect(name, g.expected, "top5", m->top5.value, RANK_LIMIT, false);
-    compared += expect(name, g.expected, "balanced_accuracy", m->balanced_accuracy, RANK_LIMIT, false);
+    compared +=
+        expect(name, g.expected, "balanced_accuracy", m->balanced_accuracy, RANK_LIMIT, false);
     compared += expect(name, g.expected, "macro_f1", m->macro_f1, RANK_LIMIT, false);
     compared += expect(name, g.expected, "loss", m->loss.value, LOSS_LIMIT, true);
     compared += expect(name, g.expected, "brier", m->brier, LOSS_LIMIT, true);
-    compared += expect(name, g.expected, "calibration_error", m->calibration_error, LOSS_LIMIT, true);
+    compared +=
+        expect(name, g.expected, "calibration_error", m->calibration_error, LOSS_LIMIT, true);
     if (compared != values) {
         fail_msg("%s: %d values compared, not %d", name, compared, values);
     }
     expect_classes(name, &g, m);
     assert_true(m->auc.low != m->auc.low && m->loss.high != m->loss.high);
-    assert_int_equal(tub_scores_compute(ctx, g.n, g.classes, g.scores, g.labels, &scores, NULL), TUB_OK);
+    assert_int_equal(tub_scores_compute(ctx, g.n, g.classes, g.scores, g.labels, &scores, NULL),
+                     TUB_OK);
     assert_memory_equal(&scores.loss, &m->loss.value, sizeof(double));
-    assert_true(scores.top1 == m->top1.value && scores.top5 == m->top5.value && near(scores.auc, m->auc.value, 0.0, false));
+    assert_true(scores.top1 == m->top1.value && scores.top5 == m->top5.value &&
+                near(scores.auc, m->auc.value, 0.0, false));
     tub_metrics_free(ctx, m);
     close_golden(&g);
 }
 
-static void test_cases(void **state)
-{
+static void test_cases(void **state) {
     static const struct {
         const char *name;
         int compared;
-    } cases[] = {{"mc11_float32", 10},     {"mc11_ties_unnormalised", 8}, {"mc11_all_equal", 10},
-                 {"mc11_confident_float32", 10}, {"mc11_onehot_scores", 9}, {"mc11_absent_class_6", 10},
-                 {"mc11_one_per_class", 10}, {"mc11_single_sample", 8},   {"mc11_nan_score", 4},
-                 {"mc3_small", 9},         {"mc2_as_multiclass", 9},      {"bin_2col", 8},
-                 {"bin_ties_and_exactly_half", 7}, {"bin_all_equal", 8},  {"bin_saturated", 7},
-                 {"bin_2col_logits", 5},   {"bin_one_class_only", 8},     {"bin_perfect", 8}};
+    } cases[] = {{"mc11_float32", 10},
+                 {"mc11_ties_unnormalised", 8},
+                 {"mc11_all_equal", 10},
+                 {"mc11_confident_float32", 10},
+                 {"mc11_onehot_scores", 9},
+                 {"mc11_absent_class_6", 10},
+                 {"mc11_one_per_class", 10},
+                 {"mc11_single_sample", 8},
+                 {"mc11_nan_score", 4},
+                 {"mc3_small", 9},
+                 {"mc2_as_multiclass", 9},
+                 {"bin_2col", 8},
+                 {"bin_ties_and_exactly_half", 7},
+                 {"bin_all_equal", 8},
+                 {"bin_saturated", 7},
+                 {"bin_2col_logits", 5},
+                 {"bin_one_class_only", 8},
+                 {"bin_perfect", 8}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         one_case(context_of(state), cases[i].name, cases[i].compared);
     }
 }
 
 /* The checks above must see wrong rules: ties that count whole, sums of another clipping, another tie order. */
-static void test_negative_controls(void **state)
-{
+static void test_negative_controls(void **state) {
     golden g;
     (void)state;
     open_golden("mc11_ties_unnormalised", &g);
@@ -207,7 +213,8 @@ static void test_negative_controls(void **state)
     double auc = number(tub__json_get(tub__json_get(g.expected, "auc"), "value"));
     assert_false(near(wrong, auc, RANK_LIMIT, false));
     const tub__json *top5 = tub__json_get(g.expected, "top5");
-    assert_false(near(number(tub__json_get(top5, "other_rule")), number(tub__json_get(top5, "value")), RANK_LIMIT, false));
+    assert_false(near(number(tub__json_get(top5, "other_rule")),
+                      number(tub__json_get(top5, "value")), RANK_LIMIT, false));
     close_golden(&g);
 
     open_golden("mc11_confident_float32", &g);
@@ -216,45 +223,49 @@ static void test_negative_controls(void **state)
         double p = (double)g.scores[i * g.classes + g.labels[i]];
         loss -= log(p < 0x1p-52 ? 0x1p-52 : p > 1 - 0x1p-52 ? 1 - 0x1p-52 : p) / (double)g.n;
     }
-    assert_false(near(loss, number(tub__json_get(tub__json_get(g.expected, "loss"), "value")), LOSS_LIMIT, true));
+    assert_false(near(loss, number(tub__json_get(tub__json_get(g.expected, "loss"), "value")),
+                      LOSS_LIMIT, true));
     close_golden(&g);
     assert_false(near(1.0, NAN, 1.0, false));
 }
 
 /* Keras' own per-sample top-1, top-5 and cross-entropy on rows full of ties. */
-static void test_keras(void **state)
-{
+static void test_keras(void **state) {
     golden g;
     (void)state;
     open_golden("keras", &g);
     for (size_t i = 0; i < (size_t)g.n; i++) {
-        tub__verdict v = tub__judge((size_t)g.classes, g.scores + i * (size_t)g.classes, g.labels[i]);
+        tub__verdict v =
+            tub__judge((size_t)g.classes, g.scores + i * (size_t)g.classes, g.labels[i]);
         assert_true((v.top1 ? 1.0 : 0.0) == number(tub__json_at(tub__json_get(g.root, "top1"), i)));
         assert_true((v.top5 ? 1.0 : 0.0) == number(tub__json_at(tub__json_get(g.root, "top5"), i)));
-        if (i < 60) { /* the last rows are 0, 1 and not normalised, where Keras clips and divides otherwise */
-            assert_true(near(v.loss, number(tub__json_at(tub__json_get(g.root, "loss"), i)), 2e-6, true));
+        if (i <
+            60) { /* the last rows are 0, 1 and not normalised, where Keras clips and divides otherwise */
+            assert_true(
+                near(v.loss, number(tub__json_at(tub__json_get(g.root, "loss"), i)), 2e-6, true));
         }
     }
     close_golden(&g);
 }
 
-static void between(const tub__json *expected, const char *metric, const tub_interval *x)
-{
+static void between(const tub__json *expected, const char *metric, const tub_interval *x) {
     const tub__json *m = tub__json_get(expected, metric);
-    const tub__json *low = tub__json_get(m, "low_between"), *high = tub__json_get(m, "high_between");
+    const tub__json *low = tub__json_get(m, "low_between"),
+                    *high = tub__json_get(m, "high_between");
     assert_true(x->low >= number(tub__json_at(low, 0)) && x->low <= number(tub__json_at(low, 1)));
-    assert_true(x->high >= number(tub__json_at(high, 0)) && x->high <= number(tub__json_at(high, 1)));
+    assert_true(x->high >= number(tub__json_at(high, 0)) &&
+                x->high <= number(tub__json_at(high, 1)));
     assert_true(x->low < x->value && x->value < x->high);
 }
 
-static void test_bootstrap_ranges(void **state)
-{
+static void test_bootstrap_ranges(void **state) {
     golden g;
     tub_metrics *m = NULL;
     tub__json *expected = load("bootstrap");
     open_golden("mc11_float32", &g);
     for (uint64_t seed = 0; seed < 3; seed++) {
-        assert_int_equal(tub_metrics_compute(context_of(state), g.n, g.classes, g.scores, g.labels, seed, 2000, &m, NULL),
+        assert_int_equal(tub_metrics_compute(context_of(state), g.n, g.classes, g.scores, g.labels,
+                                             seed, 2000, &m, NULL),
                          TUB_OK);
         between(expected, "accuracy", &m->top1);
         between(expected, "accuracy", &m->acc);
@@ -265,34 +276,34 @@ static void test_bootstrap_ranges(void **state)
     tub__json_free(expected);
 }
 
-static tub_interval intervals_with(int threads, const golden *g, uint64_t seed)
-{
+static tub_interval intervals_with(int threads, const golden *g, uint64_t seed) {
     tub_context_config config = tub_context_config_default();
     tub_context *ctx = NULL;
     tub_metrics *m = NULL;
     config.threads = threads;
     assert_int_equal(tub_context_create(&config, &ctx, NULL), TUB_OK);
-    assert_int_equal(tub_metrics_compute(ctx, g->n, g->classes, g->scores, g->labels, seed, 200, &m, NULL), TUB_OK);
+    assert_int_equal(
+        tub_metrics_compute(ctx, g->n, g->classes, g->scores, g->labels, seed, 200, &m, NULL),
+        TUB_OK);
     tub_interval loss = m->loss;
     tub_metrics_free(ctx, m);
     tub_context_destroy(ctx);
     return loss;
 }
 
-static void test_bootstrap_same_bits(void **state)
-{
+static void test_bootstrap_same_bits(void **state) {
     golden g;
     (void)state;
     open_golden("mc3_small", &g);
-    tub_interval one = intervals_with(1, &g, 7), three = intervals_with(3, &g, 7), other = intervals_with(1, &g, 8);
+    tub_interval one = intervals_with(1, &g, 7), three = intervals_with(3, &g, 7),
+                 other = intervals_with(1, &g, 8);
     assert_memory_equal(&one, &three, sizeof one);
     assert_memory_not_equal(&one, &other, sizeof one);
     close_golden(&g);
 }
 
 /* A draw is what it says: the same resampling done by copying rows gives the same limits. */
-static void test_bootstrap_by_copying(void **state)
-{
+static void test_bootstrap_by_copying(void **state) {
     enum { DRAWS = 41 }; /* (DRAWS - 1) * 0.025 is whole: the limits are draws 1 and 39 */
     golden g;
     tub_metrics *m = NULL;
@@ -306,16 +317,21 @@ static void test_bootstrap_by_copying(void **state)
         for (int64_t i = 0; i < g.n; i++) {
             uint32_t from = tub__random_below(&r, (uint32_t)g.n);
             labels[i] = g.labels[from];
-            memcpy(scores + i * g.classes, g.scores + from * g.classes, (size_t)g.classes * sizeof *scores);
+            memcpy(scores + i * g.classes, g.scores + from * g.classes,
+                   (size_t)g.classes * sizeof *scores);
         }
-        assert_int_equal(tub_scores_compute(context_of(state), g.n, g.classes, scores, labels, &s, NULL), TUB_OK);
+        assert_int_equal(
+            tub_scores_compute(context_of(state), g.n, g.classes, scores, labels, &s, NULL),
+            TUB_OK);
         uint32_t at = draw;
         for (; at > 0 && auc[at - 1] > s.auc; at--) {
             auc[at] = auc[at - 1];
         }
         auc[at] = s.auc;
     }
-    assert_int_equal(tub_metrics_compute(context_of(state), g.n, g.classes, g.scores, g.labels, 5, DRAWS, &m, NULL), TUB_OK);
+    assert_int_equal(tub_metrics_compute(context_of(state), g.n, g.classes, g.scores, g.labels, 5,
+                                         DRAWS, &m, NULL),
+                     TUB_OK);
     assert_true(near(m->auc.low, auc[1], 1e-14, false) && near(m->auc.high, auc[39], 1e-14, false));
     assert_false(near(m->auc.low, auc[2], 1e-14, false));
     tub_metrics_free(context_of(state), m);
@@ -324,8 +340,7 @@ static void test_bootstrap_by_copying(void **state)
     close_golden(&g);
 }
 
-static void test_wrong_arguments(void **state)
-{
+static void test_wrong_arguments(void **state) {
     const float scores[4] = {0.5f, 0.5f, 0.25f, 0.75f};
     const int32_t good[2] = {0, 1}, bad[2] = {0, 2};
     tub_metrics *m = NULL;
@@ -342,8 +357,7 @@ static void test_wrong_arguments(void **state)
 
 /* ---- MedMNIST's result files ---- */
 
-static size_t read_csv(const char *text, size_t classes, float *scores)
-{
+static size_t read_csv(const char *text, size_t classes, float *scores) {
     size_t rows = 0;
     for (const char *c = text; *c != '\0'; rows++) {
         char *end;
@@ -358,8 +372,7 @@ static size_t read_csv(const char *text, size_t classes, float *scores)
     return rows;
 }
 
-static void one_result(tub_context *ctx, const tub__json *r, const char *folder)
-{
+static void one_result(tub_context *ctx, const tub__json *r, const char *folder) {
     const char *file, *flag, *split, *run;
     char golden_path[1024], path[1024];
     char *text, *written;
@@ -373,7 +386,8 @@ static void one_result(tub_context *ctx, const tub__json *r, const char *folder)
     assert_int_equal(tub__json_get_text(r, "run", &run, NULL), TUB_OK);
     assert_int_equal(tub__json_get_integer(r, "classes", &classes, NULL), TUB_OK);
     snprintf(golden_path, sizeof golden_path, "%s/metrics/%s", GOLDEN, file);
-    assert_int_equal(tub__file_read(&tub__default_allocator, golden_path, 1 << 20, &text, &size, NULL), TUB_OK);
+    assert_int_equal(
+        tub__file_read(&tub__default_allocator, golden_path, 1 << 20, &text, &size, NULL), TUB_OK);
     size_t n = tub__json_size(labels_json);
     float *scores = malloc(n * (size_t)classes * sizeof *scores);
     int32_t *labels = malloc(n * sizeof *labels);
@@ -381,13 +395,17 @@ static void one_result(tub_context *ctx, const tub__json *r, const char *folder)
     for (size_t i = 0; i < n; i++) {
         labels[i] = (int32_t)number(tub__json_at(labels_json, i));
     }
-    assert_int_equal(tub_metrics_compute(ctx, (int64_t)n, classes, scores, labels, 1, 0, &m, NULL), TUB_OK);
+    assert_int_equal(tub_metrics_compute(ctx, (int64_t)n, classes, scores, labels, 1, 0, &m, NULL),
+                     TUB_OK);
     assert_true(near(m->auc.value, number(tub__json_get(r, "auc")), RANK_LIMIT, false));
     assert_true(near(m->acc.value, number(tub__json_get(r, "acc")), RANK_LIMIT, false));
-    assert_int_equal(tub_medmnist_result(ctx, folder, flag, split, run, (int64_t)n, classes, scores, m->auc.value,
-                                         m->acc.value, path, sizeof path, NULL), TUB_OK);
+    assert_int_equal(tub_medmnist_result(ctx, folder, flag, split, run, (int64_t)n, classes, scores,
+                                         m->auc.value, m->acc.value, path, sizeof path, NULL),
+                     TUB_OK);
     assert_string_equal(tub__path_name(path), file);
-    assert_int_equal(tub__file_read(&tub__default_allocator, path, 1 << 20, &written, &written_size, NULL), TUB_OK);
+    assert_int_equal(
+        tub__file_read(&tub__default_allocator, path, 1 << 20, &written, &written_size, NULL),
+        TUB_OK);
     assert_int_equal(written_size, size);
     assert_memory_equal(written, text, size);
     tub_metrics_free(ctx, m);
@@ -397,8 +415,7 @@ static void one_result(tub_context *ctx, const tub__json *r, const char *folder)
     free(scores);
 }
 
-static void test_medmnist_files(void **state)
-{
+static void test_medmnist_files(void **state) {
     char folder[] = "/tmp/tubelet-result-XXXXXX";
     tub__json *results = load("results");
     assert_non_null(mkdtemp(folder));
@@ -411,29 +428,32 @@ static void test_medmnist_files(void **state)
 }
 
 /* Numbers as NumPy prints float32, and names of data sets as MedMNIST's flags. */
-static void test_medmnist_numbers(void **state)
-{
+static void test_medmnist_numbers(void **state) {
     char folder[] = "/tmp/tubelet-result-XXXXXX", path[1024], *text, small[8];
-    const float scores[12] = {0.0f,        1.0f,  1e-5f, 1.2345e-8f, 1e-4f,     0.00012f,
+    const float scores[12] = {0.0f,        1.0f,  1e-5f, 1.2345e-8f, 1e-4f,      0.00012f,
                               0.15067331f, -0.5f, 10.0f, 16777216.f, 1.401e-45f, NAN};
     size_t size;
     tub_context *ctx = context_of(state);
     assert_non_null(mkdtemp(folder));
-    assert_int_equal(tub_medmnist_result(ctx, folder, "cache/organmnist3d@64.npz", "test", "r1", 1, 12, scores, NAN, 0.5,
-                                         path, sizeof path, NULL), TUB_OK);
+    assert_int_equal(tub_medmnist_result(ctx, folder, "cache/organmnist3d@64.npz", "test", "r1", 1,
+                                         12, scores, NAN, 0.5, path, sizeof path, NULL),
+                     TUB_OK);
     assert_string_equal(tub__path_name(path), "organmnist3d_64_test_[AUC]nan_[ACC]0.500@r1.csv");
-    assert_int_equal(tub__file_read(&tub__default_allocator, path, 1 << 20, &text, &size, NULL), TUB_OK);
-    assert_string_equal(text, "0,0.0,1.0,1e-05,1.2345e-08,0.0001,0.00012,0.15067331,-0.5,10.0,16777216.0,1e-45,\n");
-    assert_int_equal(tub_medmnist_result(ctx, folder, "a", "test", "a/b", 1, 12, scores, 0.5, 0.5, path, sizeof path, NULL),
+    assert_int_equal(tub__file_read(&tub__default_allocator, path, 1 << 20, &text, &size, NULL),
+                     TUB_OK);
+    assert_string_equal(
+        text, "0,0.0,1.0,1e-05,1.2345e-08,0.0001,0.00012,0.15067331,-0.5,10.0,16777216.0,1e-45,\n");
+    assert_int_equal(tub_medmnist_result(ctx, folder, "a", "test", "a/b", 1, 12, scores, 0.5, 0.5,
+                                         path, sizeof path, NULL),
                      TUB_E_ARGUMENT);
-    assert_int_equal(tub_medmnist_result(ctx, folder, "a", "test", "r", 1, 12, scores, 0.5, 0.5, small, sizeof small, NULL),
+    assert_int_equal(tub_medmnist_result(ctx, folder, "a", "test", "r", 1, 12, scores, 0.5, 0.5,
+                                         small, sizeof small, NULL),
                      TUB_E_ARGUMENT);
     tub__free(&tub__default_allocator, text);
     assert_int_equal(tub__folder_remove(&tub__default_allocator, folder, NULL), TUB_OK);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_negative_controls),

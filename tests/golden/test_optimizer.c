@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Optimiser trajectories against Keras in float64: 50 or 20 steps of the small odd model
  * (golden/optimizer, made by make_expected.py). */
+#include "cmocka_all.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 #include <tubelet/tubelet.h>
 
 #include "base/context.h"

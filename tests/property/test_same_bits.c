@@ -1,42 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One training run gives one SHA-256, whatever the threads, the instruction set, the ranks and
  * the micro-batches. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "cmocka_all.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "base/file.h"
 #include "training.h"
 
 static int set_up(void **state) {
     (void)state;
-    if (scratch_make() == NULL) {
+    if (!scratch_enter()) {
         return -1;
     }
     tub_train_config c = small_recipe();
-    must_run(&c, &plainly, scratch("reference"));
+    must_run(&c, &plainly, "reference");
     return 0;
 }
 
 static int tear_down(void **state) {
     (void)state;
-    scratch_remove();
+    scratch_leave();
     return 0;
 }
 
 static void compare_with_reference(const how *by) {
     tub_train_config c = small_recipe();
-    must_run(&c, by, scratch("other"));
+    must_run(&c, by, "other");
     print_message("threads %d, cpu %d, ranks %d, micro-batches %d\n", by->threads, by->cpu,
                   by->ranks, by->micro_batches);
-    assert_same_run(scratch("reference"), scratch("other"));
-    assert_int_equal(tub__folder_remove(&tub__default_allocator, scratch("other"), NULL), TUB_OK);
+    assert_same_run("reference", "other");
+    assert_int_equal(tub__folder_remove(&tub__default_allocator, "other", NULL), TUB_OK);
 }
 
 static void threads_and_instruction_sets(void **state) {
@@ -69,17 +65,17 @@ static void ranks_and_micro_batches(void **state) {
 static void other_seeds_differ(void **state) {
     (void)state;
     char reference[65], other[65];
-    file_hash(scratch("reference"), "model.safetensors", reference);
+    file_hash("reference", "model.safetensors", reference);
     tub_train_config c = small_recipe();
     c.seed++;
-    must_run(&c, &plainly, scratch("seed"));
-    file_hash(scratch("seed"), "model.safetensors", other);
+    must_run(&c, &plainly, "seed");
+    file_hash("seed", "model.safetensors", other);
     assert_string_not_equal(reference, other);
 
     c = small_recipe();
     c.model.attention_dropout = 0.0;
-    must_run(&c, &plainly, scratch("dropout"));
-    file_hash(scratch("dropout"), "model.safetensors", other);
+    must_run(&c, &plainly, "dropout");
+    file_hash("dropout", "model.safetensors", other);
     assert_string_not_equal(reference, other);
 }
 
@@ -90,8 +86,7 @@ static void it_learns(void **state) {
     tub_train_result result;
     tub_error err = {0};
     c.epochs = 30;
-    assert_int_equal(run(&c, &plainly, scratch("learns"), false, NULL, NULL, &result, &err),
-                     TUB_OK);
+    assert_int_equal(run(&c, &plainly, "learns", false, NULL, NULL, &result, &err), TUB_OK);
     print_message("after %d epochs: train loss %.3f, val top-1 %.2f, best epoch %d\n",
                   (int)result.epochs, result.train.loss, result.val.top1, (int)result.best_epoch);
     assert_true(result.val.top1 > 0.8 && result.best_val.auc > 0.9);

@@ -10,19 +10,19 @@ static void test_all_threads(void **state) {
     tub_train_config c = small_recipe();
     c.epochs = 2;
     const how together = {.threads = 3, .ranks = 2, .micro_batches = 2};
-    must_run(&c, &plainly, scratch("plain"));
-    must_run(&c, &together, scratch("together"));
-    assert_same_run(scratch("plain"), scratch("together"));
+    must_run(&c, &plainly, "plain");
+    must_run(&c, &together, "together");
+    assert_same_run("plain", "together");
 }
 
 static int set_up(void **state) {
-    *state = (void *)scratch_make();
-    return 0;
+    (void)state;
+    return scratch_enter() ? 0 : -1;
 }
 
 static int tear_down(void **state) {
     (void)state;
-    scratch_remove();
+    scratch_leave();
     return 0;
 }
 

@@ -19,7 +19,7 @@ static char *state_bytes;
 static size_t state_size;
 
 static const char *state_path(void) {
-    return scratch("memory/checkpoint/state.safetensors");
+    return "memory/checkpoint/state.safetensors";
 }
 
 /* Every allocation takes minutes: ./check visits each so-manieth, TUBELET_TEST_ALL=1 all. */
@@ -53,9 +53,9 @@ static tub_status train_once(const tub_allocator *a, void *user, tub_error *err)
     c.ranks = o->ranks;
     c.micro_batches = 2;
     if (o->resume) {
-        status = tub_train_resume(ctx, scratch("memory"), NULL, 0, NULL, err);
+        status = tub_train_resume(ctx, "memory", NULL, 0, NULL, err);
     } else {
-        status = tub_train(ctx, &c, NULL, scratch("memory"), 1, NULL, err);
+        status = tub_train(ctx, &c, NULL, "memory", 1, NULL, err);
     }
     tub_context_destroy(ctx);
     return status;
@@ -63,12 +63,12 @@ static tub_status train_once(const tub_allocator *a, void *user, tub_error *err)
 
 static int set_up(void **state) {
     (void)state;
-    return scratch_make() != NULL ? 0 : -1;
+    return scratch_enter() ? 0 : -1;
 }
 
 static int tear_down(void **state) {
     (void)state;
-    scratch_remove();
+    scratch_leave();
     return 0;
 }
 
@@ -77,7 +77,7 @@ static void check(operation o, long step) {
     print_message("%ld allocations, each %ld-th refused\n", report.allocations, step);
     assert_string_equal(report.problem, "");
     assert_true(report.allocations > 100);
-    assert_int_equal(count_temporaries(scratch("")), 0);
+    assert_int_equal(count_temporaries("."), 0);
 }
 
 static void training(void **state) {
@@ -99,21 +99,21 @@ static void stop_at_once(void *user, const tub_event *event) {
 static void resuming(void **state) {
     (void)state;
     tub_train_config c = recipe();
-    must_run(&c, &(how){1, TUB_CPU_AUTO, 1, 2}, scratch("whole"));
+    must_run(&c, &(how){1, TUB_CPU_AUTO, 1, 2}, "whole");
     tub_context_config context = tub_context_config_default();
     tub_context *ctx = NULL;
     context.on_event = stop_at_once;
     context.event_user = &ctx;
     c.micro_batches = 2;
     assert_int_equal(tub_context_create(&context, &ctx, NULL), TUB_OK);
-    assert_int_equal(tub_train(ctx, &c, NULL, scratch("memory"), 1, NULL, NULL), TUB_OK);
+    assert_int_equal(tub_train(ctx, &c, NULL, "memory", 1, NULL, NULL), TUB_OK);
     tub_context_destroy(ctx);
     assert_int_equal(tub__file_read(&tub__default_allocator, state_path(), 1 << 26, &state_bytes,
                                     &state_size, NULL),
                      TUB_OK);
     check((operation){true, 1}, every(7));
     tub__free(&tub__default_allocator, state_bytes);
-    assert_same_run(scratch("whole"), scratch("memory")); /* the last one was not disturbed */
+    assert_same_run("whole", "memory"); /* the last one was not disturbed */
 }
 
 int main(void) {

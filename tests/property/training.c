@@ -2,16 +2,16 @@
 /* Runs of the small recipe, and comparing what they leave behind. */
 #include "training.h"
 
+#include "cmocka_all.h"
+
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "../unit/sha256.h"
 #include "base/file.h"
@@ -19,28 +19,18 @@
 
 const how plainly = {1, TUB_CPU_AUTO, 1, 1};
 
-static char folder_of_all[64];
+static char scratch[64];
 
-const char *scratch(const char *name) {
-    static char paths[8][256];
-    static int next = 0;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", folder_of_all, name);
-    return path;
-}
-
-const char *scratch_make(void) {
+bool scratch_enter(void) {
     /* In memory where possible: the tests wait for the disk thousands of times otherwise. */
     bool memory = access("/dev/shm", W_OK) == 0;
-    strcpy(folder_of_all, memory ? "/dev/shm/tubelet-train-XXXXXX" : "/tmp/tubelet-train-XXXXXX");
-    if (mkdtemp(folder_of_all) == NULL || tiny_data_write(scratch("tiny.npz")) != 0) {
-        return NULL;
-    }
-    return folder_of_all;
+    strcpy(scratch, memory ? "/dev/shm/tubelet-train-XXXXXX" : "/tmp/tubelet-train-XXXXXX");
+    return mkdtemp(scratch) != NULL && chdir(scratch) == 0 && tiny_data_write("tiny.npz") == 0;
 }
 
-void scratch_remove(void) {
-    (void)!tub__folder_remove(&tub__default_allocator, folder_of_all, NULL);
+void scratch_leave(void) {
+    (void)!chdir("/");
+    (void)!tub__folder_remove(&tub__default_allocator, scratch, NULL);
 }
 
 tub_train_config small_recipe(void) {
@@ -64,7 +54,15 @@ tub_train_config small_recipe(void) {
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         assert_int_equal(tub_train_config_set(&c, settings[i][0], settings[i][1], NULL), TUB_OK);
     }
-    snprintf(c.data, sizeof c.data, "%s", scratch("tiny.npz"));
+    strcpy(c.data, "tiny.npz");
+    return c;
+}
+
+tub_train_config long_recipe(void) {
+    tub_train_config c = small_recipe();
+    c.epochs = 6;
+    c.batch_size = 8;
+    c.checkpoint_every = 4;
     return c;
 }
 
@@ -98,6 +96,47 @@ void must_run(const tub_train_config *config, const how *by, const char *folder)
     if (run(config, by, folder, false, NULL, NULL, NULL, &err) != TUB_OK) {
         fail_msg("%s", err.message);
     }
+}
+
+/* Kills the process at its n-th event of any kind that happens while a run is under way. */
+static void kill_at(void *user, const tub_event *event) {
+    int *left = user;
+    if (event->kind != TUB_EVENT_LOG && --*left == 0) {
+        raise(SIGKILL);
+    }
+}
+
+bool child_of(const tub_train_config *c, const char *folder, bool resume, int events, int delay) {
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        tub_train_config usual = long_recipe();
+        tub_error err = {0};
+        tub_status status =
+            run(c != NULL ? c : &usual, &plainly, folder, resume, kill_at, &events, NULL, &err);
+        if (status != TUB_OK) {
+            fprintf(stderr, "%s\n", err.message);
+        }
+        _exit(status == TUB_OK ? 0 : 1);
+    }
+    if (delay >= 0) {
+        nanosleep(&(struct timespec){.tv_sec = delay / 1000000, .tv_nsec = delay % 1000000 * 1000L},
+                  NULL);
+        kill(pid, SIGKILL);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status)) {
+        assert_int_equal(WEXITSTATUS(status), 0);
+        return true;
+    }
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+    return false;
+}
+
+bool child(const char *folder, bool resume, int events, int delay) {
+    return child_of(NULL, folder, resume, events, delay);
 }
 
 static char *read_all(const char *folder, const char *name, size_t *size) {
@@ -158,4 +197,17 @@ int count_temporaries(const char *folder) {
     }
     closedir(dir);
     return count;
+}
+
+bool is_run(const char *folder) {
+    char path[2048];
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    return tub__file_exists(path);
+}
+
+void assert_clean(const char *folder) {
+    char inside[2048];
+    assert_int_equal(count_temporaries(folder), 0);
+    snprintf(inside, sizeof inside, "%s/checkpoint", folder);
+    assert_int_equal(count_temporaries(inside), 0);
 }

@@ -17,15 +17,16 @@ typedef struct how {
 
 extern const how plainly; /* one thread, best instruction set */
 
-/* A fresh folder that all paths below lie in, with the data set; returns its path. */
-const char *scratch_make(void);
-void scratch_remove(void);
-/* The path of a name in it, in one of a few static buffers. */
-const char *scratch(const char *name);
+/* Makes a fresh folder with the data set tiny.npz and goes there: names below are relative to it. */
+bool scratch_enter(void);
+void scratch_leave(void); /* removes it */
 
 /* A small odd model with dropout, batch 26 (7 groups of 4, the last of 2) over 46 samples: two
  * steps an epoch, the second short. */
 tub_train_config small_recipe(void);
+
+/* The same for six epochs of six steps, with a checkpoint every four. */
+tub_train_config long_recipe(void);
 
 /* Trains, or resumes when resume is set, in a context of its own. */
 tub_status run(const tub_train_config *config, const how *by, const char *folder, bool resume,
@@ -33,12 +34,23 @@ tub_status run(const tub_train_config *config, const how *by, const char *folder
 /* As run, and fails the test when it does not work. */
 void must_run(const tub_train_config *config, const how *by, const char *folder);
 
+/* Trains or resumes in a child that kills itself at its n-th event (0: never), with long_recipe()
+ * where config is NULL; true when it ended by itself (and well), false when it was killed.
+ * delay >= 0: the parent kills after so many microseconds. */
+bool child_of(const tub_train_config *config, const char *folder, bool resume, int events,
+              int delay);
+bool child(const char *folder, bool resume, int events, int delay);
+
 /* SHA-256 of a file in a run folder. */
 void file_hash(const char *folder, const char *name, char hex[65]);
 /* The log without its time column: the caller frees it. */
 char *log_without_time(const char *folder);
 /* Fails the test unless both runs ended with the same weights, best weights, and log. */
 void assert_same_run(const char *a, const char *b);
+/* True when the folder holds a recipe. */
+bool is_run(const char *folder);
+/* Fails the test when a run folder holds temporary files. */
+void assert_clean(const char *folder);
 /* Files in a folder whose names say that they are temporary. */
 int count_temporaries(const char *folder);
 

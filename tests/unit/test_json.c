@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The JSON helpers: what is read, what is refused and how it is said, and that writing keeps order
  * and value. */
+#include "cmocka_all.h"
+
 #include <locale.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "failing_alloc.h"
 #include "formats/json.h"
 
-static tub__json *parse(const char *text)
-{
+static tub__json *parse(const char *text) {
     tub_error err = {0};
     tub__json *root = NULL;
     if (tub__json_parse(text, strlen(text), &root, &err) != TUB_OK) {
@@ -25,8 +21,7 @@ static tub__json *parse(const char *text)
     return root;
 }
 
-static void test_getters(void **state)
-{
+static void test_getters(void **state) {
     (void)state;
     tub__json *o = parse(
         "{\"a\": 3, \"b\": 1e-4, \"c\": true, \"d\": \"x\", \"e\": [1, 2], \"f\": {\"g\": null}}");
@@ -57,8 +52,7 @@ static void test_getters(void **state)
     tub__json_free(NULL);
 }
 
-static void test_getter_sentences(void **state)
-{
+static void test_getter_sentences(void **state) {
     (void)state;
     tub__json *o = parse("{\"a\": \"3\", \"b\": 2.5, \"c\": [], \"d\": {}, \"e\": null, \"f\": 1}");
     int64_t i = 7;
@@ -82,8 +76,7 @@ static void test_getter_sentences(void **state)
     tub__json_free(o);
 }
 
-static void test_refused(void **state)
-{
+static void test_refused(void **state) {
     (void)state;
     static const char *const bad[] = {"",
                                       "3",
@@ -123,8 +116,7 @@ static void test_refused(void **state)
     assert_int_equal(tub__json_parse(deep, 200000, &root, &err), TUB_E_FORMAT);
 }
 
-static void check_text(tub__json_writer *w, const char *expected)
-{
+static void check_text(tub__json_writer *w, const char *expected) {
     char *text;
     size_t size;
     tub_error err;
@@ -135,8 +127,7 @@ static void check_text(tub__json_writer *w, const char *expected)
     tub__json_discard(w);
 }
 
-static void write_sample(tub__json_writer *w)
-{
+static void write_sample(tub__json_writer *w) {
     tub__json_open_object(w, NULL);
     tub__json_put_integer(w, "z", -9223372036854775807 - 1);
     tub__json_put_real(w, "lr", 1e-4);
@@ -154,8 +145,7 @@ static void write_sample(tub__json_writer *w)
 
 #define BAD "\xef\xbf\xbd"
 
-static void test_writer(void **state)
-{
+static void test_writer(void **state) {
     (void)state;
     tub__json_writer w;
     tub__json_start(&w, &tub__default_allocator, 0);
@@ -174,8 +164,7 @@ static void test_writer(void **state)
 }
 
 /* Reading and writing again gives the same text: keys keep their order, numbers their value. */
-static void test_round_trip(void **state)
-{
+static void test_round_trip(void **state) {
     (void)state;
     const char *text =
         "{\"b\": [1, -0.0, 0.1, 1e-05, 1e+22, 5e-324, 1.7976931348623157e+308, 123456789012345.6], "
@@ -188,8 +177,7 @@ static void test_round_trip(void **state)
     tub__json_free(o);
 }
 
-static void test_shortest(void **state)
-{
+static void test_shortest(void **state) {
     (void)state;
     static const struct {
         double value;
@@ -225,8 +213,7 @@ static void test_shortest(void **state)
 }
 
 /* A program may have set a locale whose decimal point is a comma. */
-static void test_locale(void **state)
-{
+static void test_locale(void **state) {
     (void)state;
     if (setlocale(LC_NUMERIC, "de_DE.UTF-8") == NULL) {
         print_message("no de_DE.UTF-8 locale here\n");
@@ -240,8 +227,7 @@ static void test_locale(void **state)
     setlocale(LC_NUMERIC, "C");
 }
 
-static tub_status write_many(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status write_many(const tub_allocator *a, void *user, tub_error *err) {
     (void)user;
     tub__json_writer w;
     char *text = NULL;
@@ -257,16 +243,14 @@ static tub_status write_many(const tub_allocator *a, void *user, tub_error *err)
     return status;
 }
 
-static void test_failing_allocations(void **state)
-{
+static void test_failing_allocations(void **state) {
     (void)state;
     failing_report report = failing_run(write_many, NULL);
     assert_string_equal(report.problem, "");
     assert_true(report.allocations > 3);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_getters),    cmocka_unit_test(test_getter_sentences),
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_writer),

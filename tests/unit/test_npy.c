@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* .npy and .npz: every corner case of tests/golden/npy as NumPy reads it, conversions, writing,
  * limits, failing allocations. Usage: test_npy SOURCE_ROOT */
+#include "cmocka_all.h"
+
 #include <inttypes.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include "base/file.h"
 #include "failing_alloc.h"
@@ -25,8 +22,7 @@ static const tub_allocator *const allocator = &tub__default_allocator;
 
 /* A case's file: in our own folder, or (the one that is too large for it) in ../shared. False: not
  * there. */
-static bool case_path(const char *name, char *out, size_t size)
-{
+static bool case_path(const char *name, char *out, size_t size) {
     static const char *const folders[] = {"tests/golden/npy",
                                           "../shared/golden/preprocess_io/files"};
     for (int i = 0; i < 2; i++) {
@@ -40,8 +36,7 @@ static bool case_path(const char *name, char *out, size_t size)
 
 /* The array's elements as little-endian C-order bytes of its own type. False where our conversions
  * lose some (float16 is checked by its values; uint64 beyond int64). */
-static bool own_bytes(const tub__npy *npy, const void *bytes, unsigned char *out)
-{
+static bool own_bytes(const tub__npy *npy, const void *bytes, unsigned char *out) {
     size_t n = (size_t)npy->elements, width = (size_t)npy->width;
     int64_t *whole = test_malloc(8 * n + 8);
     bool done = true;
@@ -60,8 +55,7 @@ static bool own_bytes(const tub__npy *npy, const void *bytes, unsigned char *out
     return done;
 }
 
-static void check_type(const tub__npy *npy, const char *dtype)
-{
+static void check_type(const tub__npy *npy, const char *dtype) {
     static const char kinds[] = {
         [TUB__NPY_BOOL] = 'b', [TUB__NPY_INT] = 'i', [TUB__NPY_UINT] = 'u', [TUB__NPY_FLOAT] = 'f'};
     assert_int_equal(dtype[1], kinds[npy->kind]);
@@ -69,8 +63,7 @@ static void check_type(const tub__npy *npy, const char *dtype)
     assert_int_equal(dtype[0] == '>', npy->big_endian);
 }
 
-static void check_shape(const tub__npy *npy, const char *shape)
-{
+static void check_shape(const tub__npy *npy, const char *shape) {
     char mine[200] = "";
     for (int i = 0; i < npy->rank; i++) {
         size_t used = strlen(mine);
@@ -79,8 +72,7 @@ static void check_shape(const tub__npy *npy, const char *shape)
     assert_string_equal(npy->rank == 0 ? "-" : mine, shape);
 }
 
-static void check_near(double mine, const char *expected)
-{
+static void check_near(double mine, const char *expected) {
     if (strcmp(expected, "None") == 0) {
         return;
     }
@@ -89,8 +81,7 @@ static void check_near(double mine, const char *expected)
 }
 
 /* One array against its line: type, shape, hash of the data, first values, sums. */
-static void check_array(const tub__npy *npy, const void *bytes, char **field)
-{
+static void check_array(const tub__npy *npy, const void *bytes, char **field) {
     check_type(npy, field[3]);
     check_shape(npy, field[4]);
     size_t n = (size_t)npy->elements;
@@ -128,8 +119,7 @@ static void check_array(const tub__npy *npy, const void *bytes, char **field)
 }
 
 static tub_status read_case(const char *path, const char *member, void **bytes, tub__npy *npy,
-                            tub_error *err)
-{
+                            tub_error *err) {
     if (strcmp(member, "-") == 0) {
         char *text;
         size_t size;
@@ -151,8 +141,7 @@ static tub_status read_case(const char *path, const char *member, void **bytes, 
     return status;
 }
 
-static void check_archive(const char *path, char **field)
-{
+static void check_archive(const char *path, char **field) {
     tub_error err = {0};
     tub__npz *z = NULL;
     tub_status status = tub__npz_open(allocator, path, &z, &err);
@@ -174,8 +163,7 @@ static void check_archive(const char *path, char **field)
     tub__npz_close(z);
 }
 
-static void check_case(const char *path, char **field)
-{
+static void check_case(const char *path, char **field) {
     if (strcmp(field[1], "*") == 0) {
         check_archive(path, field);
         return;
@@ -201,8 +189,7 @@ static void check_case(const char *path, char **field)
     tub__free(allocator, bytes);
 }
 
-static void test_golden(void **state)
-{
+static void test_golden(void **state) {
     (void)state;
     char path[4096];
     assert_true(case_path("expect.txt", path, sizeof path));
@@ -236,8 +223,7 @@ static void test_golden(void **state)
 }
 
 /* Negative control: the comparison above notices one changed byte. */
-static void test_hash_tells(void **state)
-{
+static void test_hash_tells(void **state) {
     (void)state;
     char hex[65];
     sha256_hex("abc", 3, hex);
@@ -251,8 +237,7 @@ static void test_hash_tells(void **state)
 }
 
 /* Every one of the 65,536 halves against the definition. */
-static void test_half(void **state)
-{
+static void test_half(void **state) {
     (void)state;
     for (uint32_t bits = 0; bits < 65536; bits++) {
         int exponent = bits >> 10 & 31, fraction = bits & 1023;
@@ -267,8 +252,7 @@ static void test_half(void **state)
 
 /* A one-dimensional .npy in memory. */
 static size_t make_npy(unsigned char *out, const char *type, size_t count, const void *data,
-                       size_t bytes)
-{
+                       size_t bytes) {
     int length =
         snprintf((char *)out + 10, 118,
                  "{'descr': '%s', 'fortran_order': False, 'shape': (%zu,), }", type, count);
@@ -279,8 +263,7 @@ static size_t make_npy(unsigned char *out, const char *type, size_t count, const
     return 10 + (size_t)length + bytes;
 }
 
-static void test_conversions(void **state)
-{
+static void test_conversions(void **state) {
     (void)state;
     unsigned char file[300], u8[4];
     float f32[4];
@@ -317,8 +300,7 @@ static void test_conversions(void **state)
     }
 }
 
-static void test_tail(void **state)
-{
+static void test_tail(void **state) {
     (void)state;
     unsigned char file[300];
     tub__npy npy;
@@ -331,8 +313,7 @@ static void test_tail(void **state)
     }
 }
 
-static void test_write(void **state)
-{
+static void test_write(void **state) {
     (void)state;
     static const struct {
         const char *type;
@@ -377,8 +358,7 @@ static void test_write(void **state)
     unlink(path);
 }
 
-static void test_archives(void **state)
-{
+static void test_archives(void **state) {
     (void)state;
     char path[4096];
     tub_error err;
@@ -408,8 +388,7 @@ static void test_archives(void **state)
 
 /* Without any limit of the caller's a bomb's claim is still compared with what its packed bytes can
  * give. */
-static void test_claims(void **state)
-{
+static void test_claims(void **state) {
     (void)state;
     char path[4096];
     tub_error err;
@@ -429,8 +408,7 @@ static void test_claims(void **state)
     tub__npz_close(z);
 }
 
-static tub_status read_one(const tub_allocator *a, void *path, tub_error *err)
-{
+static tub_status read_one(const tub_allocator *a, void *path, tub_error *err) {
     tub__npz *z = NULL;
     tub__npy npy;
     void *bytes = NULL;
@@ -443,14 +421,12 @@ static tub_status read_one(const tub_allocator *a, void *path, tub_error *err)
     return status;
 }
 
-static tub_status write_one(const tub_allocator *a, void *path, tub_error *err)
-{
+static tub_status write_one(const tub_allocator *a, void *path, tub_error *err) {
     static const uint64_t shape[1] = {3};
     return tub__npy_write(a, path, "|u1", 1, shape, "abc", err);
 }
 
-static void test_failing_allocations(void **state)
-{
+static void test_failing_allocations(void **state) {
     (void)state;
     char path[4096], temporary[] = "/tmp/test_npy_XXXXXX";
     assert_true(case_path("deflated.npz", path, sizeof path));
@@ -466,8 +442,7 @@ static void test_failing_allocations(void **state)
     unlink(temporary);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     source_root = argc > 1 ? argv[1] : ".";
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),

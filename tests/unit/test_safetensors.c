@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors: what is refused and how it is said, legal oddities, conversions, round trip, same
  * bytes. Usage: test_safetensors SOURCE_ROOT */
+#include "cmocka_all.h"
+
 #include <inttypes.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include "failing_alloc.h"
 #include "formats/safetensors.h"
@@ -20,8 +17,7 @@ static const char *source_root;
 static const tub_allocator *const allocator = &tub__default_allocator;
 
 /* A file in memory: length, header, `data` bytes counting up from 0. Returns its size. */
-static size_t make_file(unsigned char *out, const char *header, size_t data)
-{
+static size_t make_file(unsigned char *out, const char *header, size_t data) {
     uint64_t length = strlen(header);
     memcpy(out, &length, 8);
     memcpy(out + 8, header, length);
@@ -34,8 +30,7 @@ static size_t make_file(unsigned char *out, const char *header, size_t data)
 #define A(name, type, shape, from, to)                                                             \
     "\"" name "\":{\"dtype\":\"" type "\",\"shape\":" shape ",\"data_offsets\":[" from "," to "]}"
 
-static void test_refused(void **state)
-{
+static void test_refused(void **state) {
     (void)state;
     static const struct {
         const char *header;
@@ -96,8 +91,7 @@ static void test_refused(void **state)
     }
 }
 
-static void test_lengths(void **state)
-{
+static void test_lengths(void **state) {
     (void)state;
     unsigned char file[16] = {0};
     tub__st_file f;
@@ -117,8 +111,7 @@ static void test_lengths(void **state)
                      TUB_E_NOT_FOUND);
 }
 
-static void test_accepted(void **state)
-{
+static void test_accepted(void **state) {
     (void)state;
     unsigned char file[600];
     tub__st_file f;
@@ -153,8 +146,7 @@ static void test_accepted(void **state)
 
 static char temporary[] = "/tmp/test_safetensors_XXXXXX";
 
-static tub_status write_sample(const tub_allocator *a, tub_error *err)
-{
+static tub_status write_sample(const tub_allocator *a, tub_error *err) {
     static const uint64_t shape[2] = {2, 3};
     static const float values[6] = {0, -1.5f, 1e-40f, INFINITY, 3, 4};
     static const double wide[2] = {0.1, -2};
@@ -180,8 +172,7 @@ static tub_status write_sample(const tub_allocator *a, tub_error *err)
     return tub__st_commit(w, err);
 }
 
-static void test_round_trip(void **state)
-{
+static void test_round_trip(void **state) {
     (void)state;
     tub_error err;
     char *first, *second;
@@ -214,8 +205,7 @@ static void test_round_trip(void **state)
     tub__st_close(&f);
 }
 
-static void test_writer_misuse(void **state)
-{
+static void test_writer_misuse(void **state) {
     (void)state;
     static const uint64_t one[1] = {1}, huge[2] = {UINT64_C(1) << 40, UINT64_C(1) << 40};
     tub_error err;
@@ -246,8 +236,7 @@ static void test_writer_misuse(void **state)
 
 /* One file of the golden set; "ok" cases must give the numbers of the base file. Returns false
  * where it is missing. */
-static bool check_golden(const char *folder, const char *name, const char *words, double *sum)
-{
+static bool check_golden(const char *folder, const char *name, const char *words, double *sum) {
     char path[4096];
     tub__st_file f;
     tub_error err = {0};
@@ -280,8 +269,7 @@ static bool check_golden(const char *folder, const char *name, const char *words
     return true;
 }
 
-static void test_golden(void **state)
-{
+static void test_golden(void **state) {
     (void)state;
     static const char *const own = "tests/golden/safetensors", *const shared =
                                                                    "../shared/golden/hf/negative";
@@ -341,14 +329,12 @@ static void test_golden(void **state)
     }
 }
 
-static tub_status write_file(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status write_file(const tub_allocator *a, void *user, tub_error *err) {
     (void)user;
     return write_sample(a, err);
 }
 
-static tub_status read_file(const tub_allocator *a, void *user, tub_error *err)
-{
+static tub_status read_file(const tub_allocator *a, void *user, tub_error *err) {
     (void)user;
     tub__st_file f;
     tub_status status = tub__st_open(a, temporary, &f, err);
@@ -358,8 +344,7 @@ static tub_status read_file(const tub_allocator *a, void *user, tub_error *err)
     return status;
 }
 
-static void test_failing_allocations(void **state)
-{
+static void test_failing_allocations(void **state) {
     (void)state;
     failing_report report = failing_run(write_file, NULL);
     assert_string_equal(report.problem, "");
@@ -369,21 +354,18 @@ static void test_failing_allocations(void **state)
     assert_true(report.allocations > 6);
 }
 
-static int make_temporary(void **state)
-{
+static int make_temporary(void **state) {
     (void)state;
     int fd = mkstemp(temporary);
     return fd < 0 ? -1 : close(fd);
 }
 
-static int remove_temporary(void **state)
-{
+static int remove_temporary(void **state) {
     (void)state;
     return unlink(temporary);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     source_root = argc > 1 ? argv[1] : ".";
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),

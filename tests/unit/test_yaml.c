@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* YAML by mod-yaml: types of plain scalars, structure, aliases, and every refusal with its place.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "cmocka_all.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include "formats/yaml.h"
 #include "modules/yaml_scalar.h"
 
 static tub_context *context;
 
-static void check_scalar(const char *text, tub__yaml_kind kind, const char *json)
-{
+static void check_scalar(const char *text, tub__yaml_kind kind, const char *json) {
     char out[600];
     tub__yaml_kind found = tub__yaml_scalar(text, strlen(text), out);
     if (found != kind || (json != NULL && strcmp(out, json) != 0)) {
@@ -26,8 +22,7 @@ static void check_scalar(const char *text, tub__yaml_kind kind, const char *json
     }
 }
 
-static void test_scalars(void **state)
-{
+static void test_scalars(void **state) {
     (void)state;
     static const char *const numbers[][2] = {{"0", "0"},
                                              {"-0", "-0"},
@@ -78,8 +73,7 @@ static void test_scalars(void **state)
     }
 }
 
-static void check_document(const char *yaml, const char *json)
-{
+static void check_document(const char *yaml, const char *json) {
     tub_error err = {0};
     tub__json *root;
     char *text;
@@ -97,8 +91,7 @@ static void check_document(const char *yaml, const char *json)
     tub__free(&context->allocator, text);
 }
 
-static void test_documents(void **state)
-{
+static void test_documents(void **state) {
     (void)state;
     check_document(
         "lr: 1e-4\nepochs: 60 # example\nname: \"1e-4\"\nkey: 'no'\nx: yes\n",
@@ -118,8 +111,7 @@ static void test_documents(void **state)
                    "{\"a\": {\"b\": 1}, \"c\": {\"b\": 1}, \"b\": 1}");
 }
 
-static void check_refused(const char *yaml, size_t size, const char *words)
-{
+static void check_refused(const char *yaml, size_t size, const char *words) {
     tub_error err = {0};
     tub__json *root = NULL;
     tub_status status = tub__yaml_parse(context, yaml, size, &root, &err);
@@ -131,8 +123,7 @@ static void check_refused(const char *yaml, size_t size, const char *words)
     assert_null(root);
 }
 
-static void test_refused(void **state)
-{
+static void test_refused(void **state) {
     (void)state;
     static const char *const cases[][2] = {
         {"", "the document is empty"},
@@ -160,7 +151,8 @@ static void test_refused(void **state)
         {"a: @x\n", "not valid YAML"},
         {"a: 1\n%YAML 1.2\n", "line 2, column 1: directives"},
         {"\xef\xbb\xbf%x", "directives"},
-        {"%\xa3\xdf\xd1\xa7\nN ", "line 1, column 1: directives"}, /* libfyaml never returns from it */
+        {"%\xa3\xdf\xd1\xa7\nN ",
+         "line 1, column 1: directives"}, /* libfyaml never returns from it */
         {"a: \x01", "line 1, column 4: a control character"},
         {"a: \xff\xfe", "line 1, column 4: not UTF-8"},
     };
@@ -169,8 +161,7 @@ static void test_refused(void **state)
     }
 }
 
-static void test_limits(void **state)
-{
+static void test_limits(void **state) {
     (void)state;
     /* Nine levels of ten aliases each: a billion nodes if they were unfolded. */
     char bomb[2000] = "a0: &a0 lol\n";
@@ -198,8 +189,7 @@ static void test_limits(void **state)
 }
 
 /* Negative control of the silence: what libfyaml would print goes to stderr, which this reads. */
-static void test_silence(void **state)
-{
+static void test_silence(void **state) {
     (void)state;
     char name[] = "/tmp/test_yaml_XXXXXX", printed[100];
     int file = mkstemp(name), kept = dup(2);
@@ -215,8 +205,7 @@ static void test_silence(void **state)
     unlink(name);
 }
 
-static void test_files(void **state)
-{
+static void test_files(void **state) {
     (void)state;
     char name[] = "/tmp/test_yaml_XXXXXX";
     int file = mkstemp(name);
@@ -236,8 +225,7 @@ static void test_files(void **state)
     assert_int_equal(tub__yaml_load(context, name, &root, &err), TUB_E_NOT_FOUND);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     tub_error err;
     if (tub_context_create(NULL, &context, &err) != TUB_OK) {
@@ -247,15 +235,13 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     tub_context_destroy(context);
     return 0;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scalars), cmocka_unit_test(test_documents),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_limits),
