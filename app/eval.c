@@ -152,10 +152,8 @@ static int write_files(const cli_command *self, tub_context *ctx, const eval_opt
     char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX];
     tub_error err;
     /* The result file is named after the data set, as MedMNIST does: "organmnist3d". */
-    const char *slash = strrchr(s->data, '/');
     char flag[128];
-    const char *base = slash != NULL ? slash + 1 : s->data;
-    snprintf(flag, sizeof flag, "%.*s", (int)strcspn(base, "."), base);
+    snprintf(flag, sizeof flag, "%.*s", (int)strcspn(s->data, "."), s->data);
     if (tub_medmnist_result(ctx, folder, flag, s->split, s->weights != NULL ? s->weights : "model",
                             s->metrics->samples, s->metrics->classes, probabilities,
                             s->metrics->auc.value, s->metrics->acc.value, csv, sizeof csv,
@@ -196,6 +194,7 @@ static int evaluate(const cli_command *self, cli_work *work, const eval_options 
         goto done;
     }
     progress_clear(&work->progress);
+    s->data = info->name;
     s->metrics = metrics;
     s->labels = tub_model_labels(model) != NULL ? tub_model_labels(model) : info->labels;
     if (!o->no_files && write_files(self, ctx, o, s, probabilities) != CLI_GO) {
@@ -236,7 +235,6 @@ static int run(const cli_command *self, int argc, char **argv) {
         goto done;
     }
     job.subject.model = job.folder;
-    job.subject.data = job.data;
     job.subject.split = tub_split_name(o.split);
     if (tub_model_open(work.context, job.folder, &model, &err) != TUB_OK) {
         code = cli_fail(self, &err);

@@ -6,6 +6,8 @@
 #include "base/file_parts.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -181,6 +183,18 @@ tub_status tub__path_join(const tub_allocator *a, const char *folder, const char
     memcpy(path + length + slash, name, rest);
     *out = path;
     return TUB_OK;
+}
+
+tub_status tub__path_absolute(const tub_allocator *a, const char *path, char **out,
+                              tub_error *err) {
+    char resolved[PATH_MAX];
+    if (path[0] == '/') {
+        return tub__alloc_string(a, path, out, err);
+    }
+    if (realpath(path, resolved) == NULL) {
+        return tub__fail_errno(err, errno, "%s", path);
+    }
+    return tub__alloc_string(a, resolved, out, err);
 }
 
 const char *tub__path_name(const char *path) {

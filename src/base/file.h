@@ -77,6 +77,10 @@ TUB_MUST_USE tub_status tub__temporaries_remove(const tub_allocator *a, const ch
 /* "a/b" from "a" and "b"; the caller owns *out. */
 TUB_MUST_USE tub_status tub__path_join(const tub_allocator *a, const char *folder, const char *name,
                                        char **out, tub_error *err);
+/* An absolute path of an existing file, the caller's: one that is absolute already stays as it is,
+ * links and all. */
+TUB_MUST_USE tub_status tub__path_absolute(const tub_allocator *a, const char *path, char **out,
+                                           tub_error *err);
 /* The last component of a path; points into it. */
 const char *tub__path_name(const char *path);
 

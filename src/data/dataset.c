@@ -122,16 +122,23 @@ static void count_constant(tub_dataset *data) {
     }
 }
 
+/* A set that has a name of its own. */
+static tub_status fill_known(tub_dataset *data, const char *name,
+                             const tub_dataset_options *options, tub_error *err) {
+    char path[4096];
+    TUB__TRY(tub__alloc_string(&data->ctx->allocator, name, &data->source, err));
+    if (tub__known_by_name(name) < 0) {
+        return tub__dataset_fill_phantom(data, err);
+    }
+    TUB__TRY(tub_fetch(data->ctx, name, options, path, sizeof path, err));
+    return tub__dataset_fill_npz(data, path, err);
+}
+
 /* Fills `data` from what `name` means. */
 static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_options *options,
                        tub_error *err) {
-    if (strcmp(name, "phantom3d") == 0) {
-        return tub__dataset_fill_phantom(data, err);
-    }
-    if (tub__known_by_name(name) >= 0) {
-        char path[4096];
-        TUB__TRY(tub_fetch(data->ctx, name, options, path, sizeof path, err));
-        return tub__dataset_fill_npz(data, path, err);
+    if (strcmp(name, "phantom3d") == 0 || tub__known_by_name(name) >= 0) {
+        return fill_known(data, name, options, err);
     }
     if (tub__is_folder(name)) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
@@ -148,6 +155,7 @@ static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_op
             "phantom3d)",
             name);
     }
+    TUB__TRY(tub__path_absolute(&data->ctx->allocator, name, &data->source, err));
     return tub__dataset_fill_npz(data, name, err);
 }
 
@@ -183,6 +191,7 @@ void tub_dataset_close(tub_dataset *data) {
         tub__free(a, data->block[s]);
         tub__free(a, data->labels[s]);
     }
+    tub__free(a, data->source);
     tub__free(a, data->name);
     tub__free(a, data);
 }

@@ -10,6 +10,7 @@ struct tub_dataset {
     tub_context *ctx;
     tub_dataset_info info; /* its name is `name` below; labels and licence are static */
     char *name;
+    char *source; /* opens the same data from any folder: a known name, or an absolute path */
     void *block[TUB_SPLITS];     /* what is freed: samples lie in it, perhaps after a file header */
     void *samples[TUB_SPLITS];   /* [count,T,H,W,C] */
     int32_t *labels[TUB_SPLITS]; /* [count] */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/fpenv.h"
+#include "data/dataset.h"
 #include "train/log.h"
 #include "train/ranks.h"
 #include "train/recipe.h"
@@ -84,9 +85,8 @@ static tub_status open_data(session *s, tub_dataset *data, tub_error *err) {
     }
     s->run.data = data;
     s->run.info = tub_dataset_describe(data);
-    if (s->config.data[0] == '\0') {
-        TUB__TRY(tub_train_config_set(&s->config, "data", s->run.info->name, err));
-    }
+    /* What the recipe will say: a path as it was given would only resume from the same folder. */
+    TUB__TRY(tub_train_config_set(&s->config, "data", data->source, err));
     if (s->run.info->count[TUB_VAL] == 0) {
         tub__log_line(s->ctx, TUB_LOG_WARNING,
                       "%s has no val split: no validation, and no best model", s->run.info->name);
