@@ -113,12 +113,12 @@ typedef struct tub_train_result {
 
 /* Trains into a run folder. data: an open data set, or NULL to open config->data. run: path of
  * the folder to make; TUB_E_EXISTS unless force, and always while another training is at work on
- * it. result may be NULL. force replaces only what is a run folder. Other errors: those of
- * tub_dataset_open, TUB_E_SHAPE (data and model sizes), TUB_E_ARGUMENT, TUB_E_RANGE (settings),
- * TUB_E_IO (a full disk: the last checkpoint stays whole), TUB_E_NUMERIC (loss or gradient not
- * finite), TUB_E_MEMORY. The run folder has config.json, recipe.yaml (every value; data is the
- * set's name or its file's absolute path), preprocessor_config.json, model.safetensors, best/,
- * checkpoint/, log.csv, metrics.json. */
+ * it. result may be NULL. force replaces only what is a run folder, by its own name: for a link or
+ * "." it is TUB_E_ARGUMENT. Other errors: those of tub_dataset_open, TUB_E_SHAPE (data and model
+ * sizes), TUB_E_ARGUMENT, TUB_E_RANGE (settings), TUB_E_IO (a full disk: the last checkpoint stays
+ * whole), TUB_E_NUMERIC (loss or gradient not finite), TUB_E_MEMORY. The run folder has
+ * config.json, recipe.yaml (every value; data is the set's name or its file's absolute path),
+ * preprocessor_config.json, model.safetensors, best/, checkpoint/, log.csv, metrics.json. */
 TUB_API TUB_MUST_USE tub_status tub_train(tub_context *ctx, const tub_train_config *config,
                                           tub_dataset *data, const char *run, int force,
                                           tub_train_result *result, tub_error *err);

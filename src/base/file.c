@@ -197,6 +197,24 @@ tub_status tub__path_absolute(const tub_allocator *a, const char *path, char **o
     return tub__alloc_string(a, resolved, out, err);
 }
 
+const char *tub__path_split(const char *path, char *folder, size_t room) {
+    size_t end = strlen(path);
+    while (end > 0 && path[end - 1] == '/') {
+        end--;
+    }
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/') {
+        begin--;
+    }
+    size_t length = begin > 0 ? begin : 1;
+    if (begin == end || length >= room) {
+        return NULL;
+    }
+    memcpy(folder, begin > 0 ? path : ".", length);
+    folder[length] = '\0';
+    return path + begin;
+}
+
 const char *tub__path_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash == NULL ? path : slash + 1;

@@ -53,10 +53,14 @@ TUB_MUST_USE tub_status tub__folder_create(const char *path, tub_error *err);
 /* Removes a folder and what is in it; never follows links; a missing folder is fine. */
 TUB_MUST_USE tub_status tub__folder_remove(const tub_allocator *a, const char *path,
                                            tub_error *err);
-/* A new empty folder beside `path` ("path.tmp-XXXXXX") to fill and then rename onto `path`. *out
- * is the caller's. */
+/* A new empty folder beside `path` ("path.tubelet.tmp-XXXXXX") to fill and then rename onto `path`.
+ * *out is the caller's, and so is the descriptor *lock: as long as it is open, the folder is known
+ * to be somebody's, under its later name too. */
 TUB_MUST_USE tub_status tub__folder_temporary(const tub_allocator *a, const char *path, char **out,
-                                              tub_error *err);
+                                              int *lock, tub_error *err);
+/* Removes the temporary folders of `path` whose makers died. Others are at work on theirs and have
+ * them locked; what can't be removed stays. */
+void tub__leftovers_remove(const char *path);
 /* Renames a filled temporary folder to `path`. An existing folder with files in it is TUB_E_EXISTS
  * or, with replace, makes way in one step (exchanged, then removed). On failure the temporary
  * folder is still the caller's to remove. */
@@ -68,11 +72,12 @@ TUB_MUST_USE tub_status tub__folder_commit(const tub_allocator *a, const char *t
  * *fd is the open folder all the same. */
 TUB_MUST_USE tub_status tub__folder_lock(const char *path, int *fd, tub_error *err);
 
-/* Removes the temporary files and folders ("NAME.tmp-XXXXXX") that a kill left in a folder; a
- * missing folder is fine. Only for folders that nobody else is writing to. */
+/* Removes the temporary files and folders ("NAME.tubelet.tmp-XXXXXX") that a kill left in a
+ * folder; a missing folder is fine. Only for folders that nobody else is writing to. */
 TUB_MUST_USE tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder,
                                                 tub_error *err);
-#define TUB__TEMPORARY_MARK ".tmp-"
+/* Such as nobody gives a folder of his own. */
+#define TUB__TEMPORARY_MARK ".tubelet.tmp-"
 
 /* "a/b" from "a" and "b"; the caller owns *out. */
 TUB_MUST_USE tub_status tub__path_join(const tub_allocator *a, const char *folder, const char *name,

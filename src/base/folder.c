@@ -85,22 +85,34 @@ tub_status tub__folder_remove(const tub_allocator *a, const char *path, tub_erro
     return failure == 0 ? TUB_OK : tub__fail_errno(err, failure, "%s: removing the folder", path);
 }
 
-tub_status tub__folder_temporary(const tub_allocator *a, const char *path, char **out,
+/* One attempt: TUB_E_EXISTS when the name is taken, and when somebody who removes leftovers came
+ * between making the folder and locking it. */
+static tub_status make_locked(const char *name, const char *path, int *lock, tub_error *err) {
+    if (mkdir(name, 0777) != 0) {
+        return tub__fail_errno(err, errno, "%s: making a folder beside it", path);
+    }
+    tub_status status = tub__folder_lock(name, lock, err);
+    if (status != TUB_OK && status != TUB_E_EXISTS && rmdir(name) != 0 && errno == ENOENT) {
+        status = TUB_E_EXISTS;
+    }
+    return status;
+}
+
+tub_status tub__folder_temporary(const tub_allocator *a, const char *path, char **out, int *lock,
                                  tub_error *err) {
-    for (unsigned attempt = 0; attempt < TUB__TEMPORARY_TRIES; attempt++) {
+    tub_status status = TUB_E_EXISTS;
+    for (unsigned attempt = 0; status == TUB_E_EXISTS && attempt < TUB__TEMPORARY_TRIES;
+         attempt++) {
         char *name;
         TUB__TRY(tub__temporary_name(a, path, attempt, &name, err));
-        if (mkdir(name, 0777) == 0) {
+        status = make_locked(name, path, lock, err);
+        if (status == TUB_OK) {
             *out = name;
-            return TUB_OK;
-        }
-        int failure = errno;
-        tub__free(a, name);
-        if (failure != EEXIST) {
-            return tub__fail_errno(err, failure, "%s: making a folder beside it", path);
+        } else {
+            tub__free(a, name);
         }
     }
-    return tub__fail_errno(err, EEXIST, "%s: making a folder beside it", path);
+    return status;
 }
 
 /* Puts the new folder in the place of the old one, which lies at `temporary` afterwards. */
@@ -115,11 +127,13 @@ static tub_status exchange(const tub_allocator *a, const char *temporary, const 
     /* A file system without exchange: for an instant there is neither, but both lie beside it,
      * whole. */
     char *aside;
-    TUB__TRY(tub__folder_temporary(a, path, &aside, err));
+    int lock;
+    TUB__TRY(tub__folder_temporary(a, path, &aside, &lock, err));
     tub_status status = TUB_OK;
     if (rename(path, aside) != 0 || rename(temporary, path) != 0 || rename(aside, temporary) != 0) {
         status = tub__fail_errno(err, errno, "%s: the previous folder may lie at %s", path, aside);
     }
+    close(lock);
     tub__free(a, aside);
     return status;
 }
@@ -128,7 +142,7 @@ tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, con
                               bool replace, tub_error *err) {
     TUB__TRY(tub__sync_folder(temporary, err));
     if (rename(temporary, path) == 0) { /* nothing there, or an empty folder */
-        return tub__sync_parent(a, path, err);
+        return tub__sync_parent(path, err);
     }
     if (errno != ENOTEMPTY && errno != EEXIST) {
         return tub__fail_errno(err, errno, "%s", path);
@@ -137,7 +151,7 @@ tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, con
         return tub__fail(err, TUB_E_EXISTS, "%s: exists and is not empty", path);
     }
     TUB__TRY(exchange(a, temporary, path, err));
-    TUB__TRY(tub__sync_parent(a, path, err));
+    TUB__TRY(tub__sync_parent(path, err));
     return tub__folder_remove(a, temporary, err);
 }
 
@@ -166,13 +180,11 @@ tub_status tub__folder_lock(const char *path, int *fd, tub_error *err) {
     }
 }
 
-/* True for "…tmp-XXXXXX", the names that tub__temporary_name makes. */
+/* True for "….tubelet.tmp-XXXXXX", the names that tub__temporary_name makes. */
 static bool is_temporary(const char *name) {
-    enum { RANDOM = 6 };
-    const size_t mark = strlen(TUB__TEMPORARY_MARK);
+    const size_t mark = strlen(TUB__TEMPORARY_MARK), end = mark + TUB__TEMPORARY_RANDOM;
     size_t length = strlen(name);
-    return length > mark + RANDOM &&
-           memcmp(name + length - RANDOM - mark, TUB__TEMPORARY_MARK, mark) == 0;
+    return length > end && memcmp(name + length - end, TUB__TEMPORARY_MARK, mark) == 0;
 }
 
 tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder, tub_error *err) {
@@ -195,4 +207,42 @@ tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder, t
     }
     closedir(open_folder);
     return status;
+}
+
+/* Removes a folder that nobody has locked. The lock is held until the name is gone: whoever makes
+ * such a folder, and has not locked it yet, sees then that it is lost. */
+static void remove_unlocked(int parent, const char *name) {
+    struct stat ours, named;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    /* Without locks on the file system nobody knows who is alive: then it stays. */
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &ours) == 0 &&
+        fstatat(parent, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_dev == named.st_dev &&
+        ours.st_ino == named.st_ino) {
+        int contents = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (contents >= 0 && remove_contents(contents) == 0) {
+            (void)!unlinkat(parent, name, AT_REMOVEDIR);
+        }
+    }
+    close(fd);
+}
+
+void tub__leftovers_remove(const char *path) {
+    char parent[PATH_ROOM];
+    const char *name = tub__path_split(path, parent, sizeof parent);
+    DIR *folder = name != NULL ? opendir(parent) : NULL;
+    if (folder == NULL) {
+        return;
+    }
+    size_t length = strcspn(name, "/");
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        const char *found = entry->d_name;
+        if (strncmp(found, name, length) == 0 && is_temporary(found) &&
+            strlen(found) == length + strlen(TUB__TEMPORARY_MARK) + TUB__TEMPORARY_RANDOM) {
+            remove_unlocked(dirfd(folder), found);
+        }
+    }
+    closedir(folder);
 }

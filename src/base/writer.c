@@ -7,6 +7,7 @@
 #include "base/file_parts.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,13 +18,12 @@ tub_status tub__temporary_name(const tub_allocator *a, const char *path, unsigne
                                char **out, tub_error *err) {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
     static const char middle[] = TUB__TEMPORARY_MARK;
-    enum { RANDOM = 6 };
     size_t length = strlen(path);
     void *block;
     while (length > 1 && path[length - 1] == '/') {
         length--;
     }
-    TUB__TRY(tub__alloc(a, length + sizeof middle + RANDOM, &block, err));
+    TUB__TRY(tub__alloc(a, length + sizeof middle + TUB__TEMPORARY_RANDOM, &block, err));
     char *name = block;
     memcpy(name, path, length);
     memcpy(name + length, middle, sizeof middle - 1);
@@ -35,12 +35,12 @@ tub_status tub__temporary_name(const tub_allocator *a, const char *path, unsigne
         ((uint64_t)now.tv_sec << 30 ^ (uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 44 ^ attempt) *
         0x9E3779B97F4A7C15u;
     char *end = name + length + sizeof middle - 1;
-    for (int i = 0; i < RANDOM; i++) {
+    for (int i = 0; i < TUB__TEMPORARY_RANDOM; i++) {
         x ^= x >> 29;
         x *= 0xBF58476D1CE4E5B9u;
         end[i] = letters[(x >> 40) % (sizeof letters - 1)];
     }
-    end[RANDOM] = '\0';
+    end[TUB__TEMPORARY_RANDOM] = '\0';
     *out = name;
     return TUB_OK;
 }
@@ -59,22 +59,10 @@ tub_status tub__sync_folder(const char *path, tub_error *err) {
     return status;
 }
 
-tub_status tub__sync_parent(const tub_allocator *a, const char *path, tub_error *err) {
-    char *folder;
-    TUB__TRY(tub__alloc_string(a, path, &folder, err));
-    size_t length = strlen(folder);
-    while (length > 1 && folder[length - 1] == '/') {
-        folder[--length] = '\0';
-    }
-    char *slash = strrchr(folder, '/');
-    if (slash == folder) {
-        slash[1] = '\0';
-    } else if (slash != NULL) {
-        *slash = '\0';
-    }
-    tub_status status = tub__sync_folder(slash == NULL ? "." : folder, err);
-    tub__free(a, folder);
-    return status;
+tub_status tub__sync_parent(const char *path, tub_error *err) {
+    char folder[PATH_MAX];
+    return tub__path_split(path, folder, sizeof folder) == NULL ? TUB_OK /* the root: it has none */
+                                                                : tub__sync_folder(folder, err);
 }
 
 static void forget(tub__writer *w) {
@@ -141,7 +129,7 @@ tub_status tub__writer_commit(tub__writer *w, tub_error *err) {
         forget(w);
         return status;
     }
-    tub_status status = tub__sync_parent(w->allocator, w->path, err);
+    tub_status status = tub__sync_parent(w->path, err);
     forget(w);
     return status;
 }

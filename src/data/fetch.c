@@ -88,7 +88,7 @@ static tub_status keep(const fetch *f, int fd, tub_error *err) {
     if (fsync(fd) < 0 || rename(f->partial, f->path) < 0) {
         return tub__fail_errno(err, errno, "%s can't be put in its place", f->path);
     }
-    return tub__sync_parent(&f->ctx->allocator, f->path, err);
+    return tub__sync_parent(f->path, err);
 }
 
 /* Downloads from byte `offset` on; then *right says whether the whole file has an accepted

@@ -9,6 +9,9 @@
 #include "formats/json.h"
 #include "train/log.h"
 #include "train/recipe.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static tub__card make_card(const tub_train_config *config, const tub_dataset_info *info,
@@ -45,6 +48,25 @@ static tub_status fill(const tub_model *model, const tub_train_config *config,
     return tub__log_start(a, folder, err);
 }
 
+/* A rename replaces a folder under the name that it has where it lies, no other. */
+static tub_status check_name(const char *run, tub_error *err) {
+    char name[TUB_PATH_LENGTH];
+    struct stat st;
+    size_t length = strlen(run);
+    while (length > 1 && run[length - 1] == '/') {
+        length--;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)length, run); /* lstat follows a link with a slash */
+    const char *last = tub__path_name(name);
+    bool dots = strcmp(last, ".") == 0 || strcmp(last, "..") == 0;
+    if (dots || (lstat(name, &st) == 0 && S_ISLNK(st.st_mode))) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s %s, so --force can't replace it; give the path of the folder itself",
+                         run, dots ? "is not the run folder's own name" : "is a link");
+    }
+    return TUB_OK;
+}
+
 /* Only what is a run may be replaced: a slip of the pen must not remove somebody's folder. */
 tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool force,
                                tub_error *err) {
@@ -57,6 +79,7 @@ tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool for
                          "--force",
                          run);
     }
+    TUB__TRY(check_name(run, err));
     char *recipe = NULL;
     TUB__TRY(tub__path_join(a, run, TUB__RUN_RECIPE, &recipe, err));
     bool is_run = tub__file_exists(recipe);
@@ -77,21 +100,17 @@ tub_status tub__run_create(const tub_model *model, const tub_train_config *confi
     TUB__TRY(tub__run_may_create(a, run, force, err));
     char *temporary = NULL;
     int fd = -1;
-    TUB__TRY(tub__folder_temporary(a, run, &temporary, err));
+    tub__leftovers_remove(run);
+    TUB__TRY(tub__folder_temporary(a, run, &temporary, &fd, err));
     tub_status status = fill(model, config, info, temporary, err);
-    if (status == TUB_OK) {
-        status = tub__folder_lock(temporary, &fd, err);
-    }
     if (status == TUB_OK) {
         status = tub__folder_commit(a, temporary, run, force, err);
     }
     if (status == TUB_OK) {
         *lock = fd;
     } else {
-        if (fd >= 0) {
-            close(fd);
-        }
         (void)!tub__folder_remove(a, temporary, NULL); /* the first failure is the one to tell */
+        close(fd);
     }
     tub__free(a, temporary);
     return status;
@@ -99,6 +118,7 @@ tub_status tub__run_create(const tub_model *model, const tub_train_config *confi
 
 tub_status tub__run_clean(const tub_allocator *a, const char *run, tub_error *err) {
     static const char *const inside[] = {TUB__RUN_BEST, TUB__RUN_CHECKPOINT};
+    tub__leftovers_remove(run);
     TUB__TRY(tub__temporaries_remove(a, run, err));
     for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
         char *path = NULL;
@@ -118,7 +138,8 @@ static tub_status write_model_folder(const tub_model *model, const tub__card *ca
                                      const char *path, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     char *temporary = NULL;
-    TUB__TRY(tub__folder_temporary(a, path, &temporary, err));
+    int lock = -1;
+    TUB__TRY(tub__folder_temporary(a, path, &temporary, &lock, err));
     tub_status status = tub__folder_write_arrays(model, temporary, err);
     if (status == TUB_OK) {
         status = tub__folder_write_config(model, temporary, card, err);
@@ -129,6 +150,7 @@ static tub_status write_model_folder(const tub_model *model, const tub__card *ca
     if (status != TUB_OK) {
         (void)!tub__folder_remove(a, temporary, NULL);
     }
+    close(lock);
     tub__free(a, temporary);
     return status;
 }

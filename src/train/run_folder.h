@@ -25,7 +25,7 @@
 #define TUB__RUN_METRICS    "metrics.json"
 
 /* TUB_E_EXISTS when `run` is there already: without force anything, with force anything that is
- * not a run folder. */
+ * not a run folder. TUB_E_ARGUMENT with force when `run` is a link or ends in . or .. */
 TUB_MUST_USE tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool force,
                                             tub_error *err);
 /* Makes the whole folder beside `run` and renames it there: configuration, recipe, empty log and
@@ -34,7 +34,7 @@ TUB_MUST_USE tub_status tub__run_may_create(const tub_allocator *a, const char *
 TUB_MUST_USE tub_status tub__run_create(const tub_model *model, const tub_train_config *config,
                                         const tub_dataset_info *info, const char *run, bool force,
                                         int *lock, tub_error *err);
-/* Removes the temporary files that a kill left in a run folder. */
+/* Removes the temporary files that a kill left in and beside a run folder. */
 TUB_MUST_USE tub_status tub__run_clean(const tub_allocator *a, const char *run, tub_error *err);
 /* Writes recipe.yaml. */
 TUB_MUST_USE tub_status tub__run_write_recipe(const tub_allocator *a, const char *run,

@@ -112,6 +112,44 @@ static void existing_folders_are_safe(void **state) {
     tub_context_destroy(ctx);
 }
 
+/* What a kill left while a run of that name was made goes when the name is used again. */
+static void leftovers_go(void **state) {
+    (void)state;
+    static const char left[] = "again.tubelet.tmp-abc123";
+    tub_train_config c = long_recipe();
+    tub_error err = {0};
+    for (int resume = 0; resume < 2; resume++) {
+        assert_int_equal(mkdir(left, 0777), 0);
+        c.epochs = 2 + resume;
+        assert_ok(run(&c, &plainly, "again", resume, NULL, NULL, NULL, &err), err);
+        assert_false(tub__file_exists(left));
+    }
+}
+
+/* A name that no rename can replace is refused before any work, and nothing changes. */
+static void force_needs_the_folder_itself(void **state) {
+    (void)state;
+    static const char *const names[] = {"link", "link/", "forced/.", "forced/best/..", "."};
+    tub_train_config c = long_recipe();
+    tub_error err = {0};
+    tub_context *ctx = NULL;
+    c.epochs = 2;
+    must_run(&c, &plainly, "forced");
+    assert_int_equal(symlink("forced", "link"), 0);
+    strcpy(c.data, "missing.npz"); /* would be the next thing to fail */
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        bool inside = strcmp(names[i], ".") == 0;
+        assert_int_equal(chdir(inside ? "forced" : "."), 0);
+        assert_int_equal(tub_train(ctx, &c, NULL, names[i], 1, NULL, &err), TUB_E_ARGUMENT);
+        assert_non_null(strstr(err.message, "so --force can't replace it"));
+        assert_int_equal(chdir(inside ? ".." : "."), 0);
+    }
+    assert_int_equal(tub_train(ctx, &c, NULL, "forced", 1, NULL, &err), TUB_E_NOT_FOUND);
+    tub_context_destroy(ctx);
+    assert_true(is_run("forced"));
+}
+
 /* Any voxel or label of what training and validation see counts; the test split does not. */
 static void other_data_are_noticed(void **state) {
     (void)state;
@@ -281,6 +319,8 @@ int main(void) {
         cmocka_unit_test(one_at_a_time),
         cmocka_unit_test(force_meets_a_new_run),
         cmocka_unit_test(existing_folders_are_safe),
+        cmocka_unit_test(leftovers_go),
+        cmocka_unit_test(force_needs_the_folder_itself),
         cmocka_unit_test(other_data_are_noticed),
         cmocka_unit_test(data_are_found_from_anywhere),
         cmocka_unit_test(edited_recipes_are_noticed),

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file_parts.h"
 #include "failing_alloc.h"
 #include "temp_folder.h"
 #include <fcntl.h>
@@ -219,9 +220,10 @@ static void write_rounds(const char *file, const char *folder, int rounds) {
     char path[600];
     for (int i = 0; i < rounds; i++) {
         char *filled = NULL;
+        int lock = -1;
         memset(bytes, 'a' + i % 26, sizeof bytes);
         bool ok = tub__file_write(a, file, bytes, sizeof bytes, NULL) == TUB_OK &&
-                  tub__folder_temporary(a, folder, &filled, NULL) == TUB_OK;
+                  tub__folder_temporary(a, folder, &filled, &lock, NULL) == TUB_OK;
         for (int j = 0; j < 2 && ok; j++) {
             snprintf(path, sizeof path, "%s/%d", filled, j);
             ok = tub__file_write(a, path, bytes, 1000, NULL) == TUB_OK;
@@ -229,6 +231,7 @@ static void write_rounds(const char *file, const char *folder, int rounds) {
         if (!ok || tub__folder_commit(a, filled, folder, true, NULL) != TUB_OK) {
             _exit(1);
         }
+        close(lock);
         tub__free(a, filled);
     }
 }
@@ -311,7 +314,9 @@ static void test_folder_create_and_remove(void **state) {
 static char *make_temporary(const char *path, const char *content) {
     tub_error err;
     char *temporary, *inner;
-    assert_ok(tub__folder_temporary(a, path, &temporary, &err), err);
+    int lock;
+    assert_ok(tub__folder_temporary(a, path, &temporary, &lock, &err), err);
+    close(lock);
     assert_ok(tub__path_join(a, temporary, "f", &inner, &err), err);
     assert_ok(tub__file_write(a, inner, content, strlen(content), &err), err);
     tub__free(a, inner);
@@ -366,18 +371,37 @@ static void test_paths(void **state) {
     }
     assert_string_equal(tub__path_name("a/b.npz"), "b.npz");
     assert_string_equal(tub__path_name("b.npz"), "b.npz");
+    static const char *const split[][3] = {
+        {"a/b", "a/", "b"}, {"b", ".", "b"}, {"../a//b/", "../a//", "b/"}, {"/b", "/", "b"}};
+    char folder[8];
+    for (size_t i = 0; i < sizeof split / sizeof split[0]; i++) {
+        assert_string_equal(tub__path_split(split[i][0], folder, sizeof folder), split[i][2]);
+        assert_string_equal(folder, split[i][1]);
+    }
+    assert_null(tub__path_split("/", folder, sizeof folder));
+    assert_null(tub__path_split("", folder, sizeof folder));
+    assert_null(tub__path_split("longer/than/room", folder, sizeof folder));
+    assert_ok(tub__path_absolute(a, "/b/../c", &path, &err), err);
+    assert_string_equal(path, "/b/../c");
+    tub__free(a, path);
+    assert_ok(tub__path_absolute(a, ".", &path, &err), err);
+    assert_int_equal(path[0], '/');
+    tub__free(a, path);
+    assert_int_equal(tub__path_absolute(a, "missing/x", &path, &err), TUB_E_NOT_FOUND);
 }
 
 static tub_status all_operations(const tub_allocator *allocator, void *user, tub_error *err) {
     temp_folder *t = user;
     char *text, *temporary;
     size_t size;
+    int lock;
     TUB__TRY(tub__file_write(allocator, temp_path(t, "f"), "abc", 3, err));
     TUB__TRY(tub__file_read(allocator, temp_path(t, "f"), 10, &text, &size, err));
     tub__free(allocator, text);
     TUB__TRY(tub__file_read(allocator, "/proc/self/smaps", 1 << 22, &text, &size, err));
     tub__free(allocator, text);
-    TUB__TRY(tub__folder_temporary(allocator, temp_path(t, "d"), &temporary, err));
+    TUB__TRY(tub__folder_temporary(allocator, temp_path(t, "d"), &temporary, &lock, err));
+    close(lock);
     tub_status status = tub__folder_commit(allocator, temporary, temp_path(t, "d"), true, err);
     tub__free(allocator, temporary);
     TUB__TRY(status);
