@@ -79,7 +79,7 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
     p->seconds = tub__seconds() - t->started;
     TUB__TRY(tub__log_row(&t->ctx->allocator, run->folder, p, t->lr, err));
     if (best) {
-        TUB__TRY(tub__run_write_best(t->model, run->config, run->info, &val, run->folder, err));
+        TUB__TRY(tub__run_write_best(t->model, run->config, run->info, p, run->folder, err));
     }
     TUB__TRY(tub__run_write_last(t->model, run->folder, err));
     tub_event e = make_event(t, TUB_EVENT_EPOCH);
@@ -89,6 +89,7 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
         p->loss = p->top1 = p->top5 = 0.0;
     }
     TUB__TRY(checkpoint(t, err));
+    TUB__TRY(tub__run_settle_best(&t->ctx->allocator, run->folder, p->best_epoch, err));
     tub__emit(t->ctx, &e);
     return TUB_OK;
 }

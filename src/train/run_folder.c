@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The run folder: making it in one rename, its model folders, metrics.json, and cleaning after a
+/* The run folder: making it in one rename, the last weights, metrics.json, and cleaning after a
  * kill. */
 #include "train/run_folder.h"
 
@@ -9,15 +9,12 @@
 #include "formats/json.h"
 #include "train/log.h"
 #include "train/recipe.h"
+#include "train/run_parts.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static tub__card make_card(const tub_train_config *config, const tub_dataset_info *info,
-                           const tub_scores *val) {
-    return (tub__card){info->name, info->licence, config->preset, val, NULL};
-}
 
 tub_status tub__run_write_recipe(const tub_allocator *a, const char *folder,
                                  const tub_train_config *config, tub_error *err) {
@@ -40,7 +37,7 @@ static tub_status make_checkpoint_folder(const tub_allocator *a, const char *fol
 static tub_status fill(const tub_model *model, const tub_train_config *config,
                        const tub_dataset_info *info, const char *folder, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
-    tub__card card = make_card(config, info, NULL);
+    tub__card card = tub__run_card(config, info, NULL);
     TUB__TRY(tub__folder_write_config(model, folder, &card, err));
     TUB__TRY(tub__folder_write_arrays(model, folder, err));
     TUB__TRY(tub__run_write_recipe(a, folder, config, err));
@@ -134,48 +131,6 @@ tub_status tub__run_write_last(const tub_model *model, const char *run, tub_erro
     return tub__folder_write_arrays(model, run, err);
 }
 
-static tub_status write_model_folder(const tub_model *model, const tub__card *card,
-                                     const char *path, tub_error *err) {
-    const tub_allocator *a = &model->context->allocator;
-    char *temporary = NULL;
-    int lock = -1;
-    TUB__TRY(tub__folder_temporary(a, path, &temporary, &lock, err));
-    tub_status status = tub__folder_write_arrays(model, temporary, err);
-    if (status == TUB_OK) {
-        status = tub__folder_write_config(model, temporary, card, err);
-    }
-    if (status == TUB_OK) {
-        status = tub__folder_commit(a, temporary, path, true, err);
-    }
-    if (status != TUB_OK) {
-        (void)!tub__folder_remove(a, temporary, NULL);
-    }
-    close(lock);
-    tub__free(a, temporary);
-    return status;
-}
-
-tub_status tub__run_write_best(const tub_model *model, const tub_train_config *config,
-                               const tub_dataset_info *info, const tub_scores *val, const char *run,
-                               tub_error *err) {
-    const tub_allocator *a = &model->context->allocator;
-    tub__card card = make_card(config, info, val);
-    char *path = NULL;
-    TUB__TRY(tub__path_join(a, run, TUB__RUN_BEST, &path, err));
-    tub_status status = write_model_folder(model, &card, path, err);
-    tub__free(a, path);
-    return status;
-}
-
-static void put_scores(tub__json_writer *w, const char *key, const tub_scores *s) {
-    tub__json_open_object(w, key);
-    tub__json_put_real(w, "loss", s->loss);
-    tub__json_put_real(w, "top1", s->top1);
-    tub__json_put_real(w, "top5", s->top5);
-    tub__json_put_real(w, "auc", s->auc);
-    tub__json_close_object(w);
-}
-
 static tub_status metrics_text(const tub_model *model, const tub_train_config *config,
                                const tub__progress *p, char **text, size_t *size, tub_error *err) {
     char digest[33];
@@ -189,10 +144,10 @@ static tub_status metrics_text(const tub_model *model, const tub_train_config *c
     tub__json_put_integer(&w, "epochs", (int64_t)p->epoch);
     tub__json_put_integer(&w, "parameters", (int64_t)model->params.numbers);
     tub__json_put_real(&w, "seconds", p->seconds);
-    put_scores(&w, "train", &p->train);
-    put_scores(&w, "val", &p->val);
+    tub__run_put_scores(&w, "train", &p->train);
+    tub__run_put_scores(&w, "val", &p->val);
     tub__json_put_integer(&w, "best_epoch", (int64_t)p->best_epoch);
-    put_scores(&w, "best_val", &p->best);
+    tub__run_put_scores(&w, "best_val", &p->best);
     tub__json_close_object(&w);
     return tub__json_finish(&w, text, size, err);
 }
@@ -201,7 +156,7 @@ tub_status tub__run_write_metrics(const tub_model *model, const tub_train_config
                                   const tub_dataset_info *info, const tub__progress *p,
                                   const char *run, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
-    tub__card card = make_card(config, info, p->val.loss == p->val.loss ? &p->val : NULL);
+    tub__card card = tub__run_card(config, info, p->val.loss == p->val.loss ? &p->val : NULL);
     char *text = NULL, *path = NULL;
     size_t size = 0;
     TUB__TRY(tub__folder_write_config(model, run, &card, err));
@@ -212,5 +167,16 @@ tub_status tub__run_write_metrics(const tub_model *model, const tub_train_config
     }
     tub__free(a, path);
     tub__free(a, text);
+    return status;
+}
+
+tub_status tub__run_forget_metrics(const tub_allocator *a, const char *run, tub_error *err) {
+    char *path = NULL;
+    TUB__TRY(tub__path_join(a, run, TUB__RUN_METRICS, &path, err));
+    tub_status status = TUB_OK;
+    if (unlink(path) != 0 && errno != ENOENT) {
+        status = tub__fail_errno(err, errno, "%s", path);
+    }
+    tub__free(a, path);
     return status;
 }

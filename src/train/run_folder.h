@@ -3,13 +3,14 @@
  *
  *   RUN/config.json, preprocessor_config.json, README.md, model.safetensors  the last weights
  *   RUN/recipe.yaml           every setting
- *   RUN/best/                 a model folder: the best epoch
+ *   RUN/best/                 a model folder and metrics.json: the best epoch
+ *   RUN/best.next/            the same of a better one, until a checkpoint counts it
  *   RUN/checkpoint/state.safetensors   all that is needed to go on; one file, never torn
  *   RUN/log.csv, metrics.json
  *
- * The order of writing at the end of an epoch is log.csv, best/, model.safetensors, checkpoint:
- * whatever a kill leaves behind the checkpoint's step is written again, with the same bytes, by
- * the resumed run. */
+ * The order of writing at the end of an epoch is log.csv, best.next/, model.safetensors,
+ * checkpoint, best/: whatever a kill leaves beyond the checkpoint's step is written again by the
+ * resumed run, or taken back where that goes another way. */
 #ifndef TUB__TRAIN_RUN_FOLDER_H
 #define TUB__TRAIN_RUN_FOLDER_H
 
@@ -19,6 +20,7 @@
 
 #define TUB__RUN_RECIPE     "recipe.yaml"
 #define TUB__RUN_BEST       "best"
+#define TUB__RUN_NEXT       "best.next"
 #define TUB__RUN_CHECKPOINT "checkpoint"
 #define TUB__RUN_STATE      "checkpoint/state.safetensors"
 #define TUB__RUN_LOG        "log.csv"
@@ -42,10 +44,17 @@ TUB_MUST_USE tub_status tub__run_write_recipe(const tub_allocator *a, const char
 /* Writes the last weights. */
 TUB_MUST_USE tub_status tub__run_write_last(const tub_model *model, const char *run,
                                             tub_error *err);
-/* Writes the best weights, whole at every instant. */
+/* Writes the best weights, those of now, to best.next/. */
 TUB_MUST_USE tub_status tub__run_write_best(const tub_model *model, const tub_train_config *config,
-                                            const tub_dataset_info *info, const tub_scores *val,
+                                            const tub_dataset_info *info, const tub__progress *p,
                                             const char *run, tub_error *err);
+/* After a checkpoint was written or read whose best epoch is `epoch`: what waits in best.next/
+ * becomes best/ if it is of that epoch, else it goes. best/ is whole at every instant. */
+TUB_MUST_USE tub_status tub__run_settle_best(const tub_allocator *a, const char *run,
+                                             uint64_t epoch, tub_error *err);
+/* Removes metrics.json of an end that is not the end any more. */
+TUB_MUST_USE tub_status tub__run_forget_metrics(const tub_allocator *a, const char *run,
+                                                tub_error *err);
 /* Writes metrics.json and the model card's scores. */
 TUB_MUST_USE tub_status tub__run_write_metrics(const tub_model *model,
                                                const tub_train_config *config,

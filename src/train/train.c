@@ -187,7 +187,7 @@ tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_datas
     return status;
 }
 
-/* Loads the checkpoint into every rank and cuts the log back to it. */
+/* Loads the checkpoint into every rank and takes the log and best/ back to it. */
 static tub_status load(session *s, tub_error *err) {
     const tub_allocator *a = &s->ctx->allocator;
     for (int i = 0; i < s->ranks.size; i++) {
@@ -196,7 +196,9 @@ static tub_status load(session *s, tub_error *err) {
         TUB__TRY(tub__checkpoint_read(s->run.folder, &t->optimizer, &t->progress, &s->run.identity,
                                       &found, err));
     }
-    return tub__log_trim(a, s->run.folder, s->ranks.list[0].trainer.progress.step, err);
+    const tub__progress *p = &s->ranks.list[0].trainer.progress;
+    TUB__TRY(tub__run_settle_best(a, s->run.folder, p->best_epoch, err));
+    return tub__log_trim(a, s->run.folder, p->step, err);
 }
 
 /* A new number of epochs: checked against what is done, written down, and told. */
@@ -227,7 +229,17 @@ static tub_status change_epochs(session *s, int64_t before, tub_error *err) {
                   "epochs changed from %" PRId64 " to %" PRId64 ": the learning-rate schedule is "
                   "computed anew from step %" PRIu64,
                   before, now, p->step + 1);
+    TUB__TRY(tub__run_forget_metrics(&s->ctx->allocator, s->run.folder, err));
     return tub__run_write_recipe(&s->ctx->allocator, s->run.folder, &s->config, err);
+}
+
+/* A run that ends where its checkpoint is: a kill may have left the weights of a later epoch, which
+ * no step will write over. */
+static tub_status write_last(const session *s, tub_error *err) {
+    const tub__trainer *first = &s->ranks.list[0].trainer;
+    return tub__progress_over(&first->progress, &s->config)
+               ? tub__run_write_last(first->model, s->run.folder, err)
+               : TUB_OK;
 }
 
 tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data, int64_t epochs,
@@ -253,6 +265,9 @@ tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data
     }
     if (status == TUB_OK && s.config.epochs != before) {
         status = change_epochs(&s, before, err);
+    }
+    if (status == TUB_OK) {
+        status = write_last(&s, err);
     }
     if (status == TUB_OK) {
         status = session_run(&s, result, err);
