@@ -267,6 +267,11 @@ int cli_fail(const cli_command *command, const tub_error *err) {
     return err->status == TUB_E_ARGUMENT ? CLI_MISUSE : CLI_FAILED;
 }
 
+int cli_fail_setting(const cli_command *command, const tub_error *err) {
+    int code = cli_fail(command, err);
+    return err->status == TUB_E_RANGE ? CLI_MISUSE : code;
+}
+
 int cli_fail_with(const cli_command *command, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);

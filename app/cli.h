@@ -11,7 +11,8 @@
 
 #include "progress.h"
 
-/* Exit codes of the program. */
+/* Exit codes of the program. CLI_MISUSE: the command line, the environment or a recipe is wrong,
+ * whatever the files are; CLI_FAILED: everything else. */
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_MISUSE = 2 };
 
 /* Keys of long options without a letter; each command numbers its own from CLI_KEY_OWN. */
@@ -100,6 +101,8 @@ void cli_work_end(cli_work *work);
 
 /* Prints the sentence of err to stderr and returns the exit code for it. */
 int cli_fail(const cli_command *command, const tub_error *err);
+/* The same where only settings can be wrong: a value out of range is misuse there. */
+int cli_fail_setting(const cli_command *command, const tub_error *err);
 /* The same from a sentence of the program's own: returns CLI_FAILED. */
 int cli_fail_with(const cli_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -108,7 +108,8 @@ void cli_print_manual(void) {
         print_command(commands[i]);
     }
     fputs(".SH EXIT STATUS\n"
-          "0 done, 1 failed or interrupted, 2 wrong usage.\n"
+          "0 done, 1 failed or interrupted, 2 wrong usage (a wrong command line, recipe or "
+          "environment variable, values out of range included).\n"
           ".SH ENVIRONMENT\n"
           ".TP\n\\fBTUBELET_CPU\\fR\nInstruction set, as \\-\\-cpu.\n"
           ".TP\n\\fBTUBELET_DATA\\fR\nWhere downloads are kept (default: ~/.cache/tubelet).\n"

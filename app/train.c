@@ -219,14 +219,14 @@ static int work_on(const cli_command *self, tub_context *ctx, const train_option
         const char *epochs = given(o, "epochs");
         config = tub_train_config_default();
         if (epochs != NULL && tub_train_config_set(&config, "epochs", epochs, &err) != TUB_OK) {
-            return cli_fail(self, &err);
+            return cli_fail_setting(self, &err);
         }
         interrupt_begin(ctx);
         status =
             tub_train_resume(ctx, run, NULL, epochs != NULL ? config.epochs : 0, &result, &err);
     } else {
         if (resolve(ctx, o, &config, &err) != TUB_OK) {
-            return cli_fail(self, &err);
+            return cli_fail_setting(self, &err);
         }
         if (o->dry_run) {
             return recipe_print(&config, o->common.json) ? CLI_DONE : CLI_FAILED;

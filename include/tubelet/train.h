@@ -88,7 +88,8 @@ typedef struct tub_option {
 } tub_option;
 TUB_API const tub_option *tub_train_options(size_t *count);
 /* Sets one key from text. "preset" sets every model value again: set it before the others.
- * Errors: TUB_E_ARGUMENT (unknown key, with the nearest known one; not a number), TUB_E_RANGE. */
+ * Errors: TUB_E_ARGUMENT (unknown key, with the nearest known one; unknown preset or choice; not a number),
+ * TUB_E_RANGE. */
 TUB_API TUB_MUST_USE tub_status tub_train_config_set(tub_train_config *config, const char *key,
                                                      const char *value, tub_error *err);
 /* The value of one key as text, as tub_train_config_set takes it. */

@@ -59,6 +59,21 @@ static tub_status check_schedule(const tub_train_config *c, tub_error *err) {
     return TUB_OK;
 }
 
+/* The model's values against each other; for sizes that the data will give stand the smallest that
+ * they can be. */
+static tub_status check_model(const tub_model_config *given, tub_error *err) {
+    tub_model_config m = *given;
+    int64_t *const sizes[3] = {&m.frames, &m.height, &m.width};
+    for (int i = 0; i < 3; i++) {
+        if (*sizes[i] == 0) {
+            *sizes[i] = m.stride[i] > m.tubelet[i] ? m.stride[i] : m.tubelet[i];
+        }
+    }
+    m.channels = m.channels == 0 ? 1 : m.channels;
+    m.classes = m.classes == 0 ? 2 : m.classes;
+    return tub_model_config_check(&m, err);
+}
+
 tub_status tub_train_config_check(const tub_train_config *config, tub_error *err) {
     if (config->size != sizeof *config || config->model.size != sizeof config->model) {
         return tub__fail(err, TUB_E_ARGUMENT,
@@ -80,5 +95,6 @@ tub_status tub_train_config_check(const tub_train_config *config, tub_error *err
                          config->weight_decay);
     }
     TUB__TRY(check_parts(config, err));
+    TUB__TRY(check_model(&config->model, err));
     return check_schedule(config, err);
 }

@@ -291,7 +291,9 @@ static tub_status set_int3(const tub_option *o, void *at, const char *text, tub_
 /* Model values start again from the preset; the clip's size and the classes stay with the data. */
 static tub_status set_preset(tub_train_config *config, const char *value, tub_error *err) {
     tub_model_config model;
-    TUB__TRY(tub_model_preset(value, &model, err));
+    if (tub_model_preset(value, &model, err) != TUB_OK) {
+        return tub__prefix(err, TUB_E_ARGUMENT, "preset"); /* a value as wrong as any other */
+    }
     model.frames = model.height = model.width = model.channels = model.classes = 0;
     config->model = model;
     return TUB_OK;

@@ -65,7 +65,7 @@ static tub_status resolve(tub_train_config *c, const tub_dataset_info *info, tub
         return tub__fail(err, TUB_E_NOT_FOUND, "%s: the train split is empty", info->name);
     }
     if (info->count[TUB_VAL] == 0 && (c->patience > 0 || c->evaluate == TUB_EVALUATE_BEST)) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%s: the val split is empty, so %s can't be used",
+        return tub__fail(err, TUB_E_NOT_FOUND, "%s: the val split is empty, so %s can't be used",
                          info->name, c->patience > 0 ? "patience" : "evaluate: best");
     }
     TUB__TRY(tub_model_config_check(&c->model, err));

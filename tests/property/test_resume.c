@@ -223,7 +223,7 @@ static void no_validation_split(void **state) {
     assert_non_null(strstr(log, ",,,,"));
     free(log);
     c.patience = 2;
-    assert_int_equal(tub_train(ctx, &c, data, "no-val-2", 0, &result, &err), TUB_E_ARGUMENT);
+    assert_int_equal(tub_train(ctx, &c, data, "no-val-2", 0, &result, &err), TUB_E_NOT_FOUND);
     assert_non_null(strstr(err.message, "val split is empty"));
     assert_false(tub__file_exists("no-val-2"));
     tub_dataset_close(data);

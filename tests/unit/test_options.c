@@ -136,7 +136,7 @@ static void wrong_values_are_refused(void **state) {
     refuse("model.tubelet", "8,8", TUB_E_ARGUMENT, "one whole number or three");
     refuse("model.tubelet", "8,8,8,8", TUB_E_ARGUMENT, "one whole number or three");
     refuse("model.tubelet", "", TUB_E_ARGUMENT, "one whole number or three");
-    refuse("preset", "vivit-huge", TUB_E_NOT_FOUND, "vivit-tiny");
+    refuse("preset", "vivit-huge", TUB_E_ARGUMENT, "vivit-tiny");
 }
 
 static void unknown_keys_get_a_suggestion(void **state) {
