@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct fetch {
@@ -147,6 +148,19 @@ static tub_status complete(fetch *f, int fd, tub_error *err) {
     return keep(f, fd, err);
 }
 
+/* Asks again and again: a wait inside flock would go on through a signal whose handler restarts
+ * calls, and one that came just before it. */
+static tub_status ask_for_lock(const fetch *f, int fd, tub_error *err) {
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0 && (errno == EWOULDBLOCK || errno == EINTR)) {
+        if (f->ctx->stop) {
+            return tub__fail(err, TUB_E_CANCELLED, "%s: the download was stopped", f->url);
+        }
+        nanosleep(&pause, NULL); /* a signal ends it early, whatever its handler */
+    }
+    return TUB_OK;
+}
+
 /* Waits for the lock; *current tells whether the locked file is still the one of that name (another
  * process may have renamed or removed it while we waited). */
 static tub_status wait_for_lock(fetch *f, int fd, bool *current, tub_error *err) {
@@ -154,11 +168,7 @@ static tub_status wait_for_lock(fetch *f, int fd, bool *current, tub_error *err)
     if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
         tub__log_line(f->ctx, TUB_LOG_INFO, "%s: another process is downloading it; waiting",
                       f->set->file);
-        while (flock(fd, LOCK_EX) < 0 && errno == EINTR) {
-            if (f->ctx->stop) {
-                return tub__fail(err, TUB_E_CANCELLED, "%s: the download was stopped", f->url);
-            }
-        }
+        TUB__TRY(ask_for_lock(f, fd, err));
     }
     *current = fstat(fd, &ours) == 0 && stat(f->partial, &named) == 0 &&
                ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;

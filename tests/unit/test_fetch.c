@@ -8,12 +8,16 @@
 #include "data/fetch.h"
 #include "failing_alloc.h"
 #include "http_server.h"
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <tubelet/train.h>
 #include <unistd.h>
 
 enum { SIZE = 300000 };
@@ -30,6 +34,7 @@ typedef struct fixture {
     tub_context *ctx;
     bool any_file; /* the events are about a published file */
     int events;    /* download events seen */
+    int signal;    /* raised when the wait for another process begins; 0: none */
     uint64_t last_done, last_total;
     char log[512]; /* the last log line */
     tub_error error;
@@ -45,6 +50,9 @@ static void on_event(void *user, const tub_event *event) {
         assert_string_equal(event->message, f->any_file ? "adrenalmnist3d.npz" : "made.npz");
     } else if (event->kind == TUB_EVENT_LOG) {
         snprintf(f->log, sizeof f->log, "%s", event->message);
+        if (f->signal != 0) {
+            raise(f->signal);
+        }
     }
 }
 
@@ -284,6 +292,30 @@ static void stops_when_asked(void **state) {
     assert_false(tub__file_exists(f->whole));
 }
 
+static tub_context *stopped_by_signal;
+
+static void stop(int number) {
+    (void)number;
+    tub_train_stop(stopped_by_signal);
+}
+
+/* Ctrl-C as the program handles it, while another process holds the lock for good. */
+static void stops_while_it_waits(void **state) {
+    fixture *f = *state;
+    struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART}, old;
+    assert_int_equal(tub__folder_create(f->cache, NULL), TUB_OK);
+    int fd = open(f->part, O_RDWR | O_CREAT, 0666);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    stopped_by_signal = f->ctx;
+    f->signal = SIGUSR1;
+    assert_int_equal(sigaction(f->signal, &action, &old), 0);
+    assert_int_equal(fetch(f), TUB_E_CANCELLED);
+    assert_sentence(f, "the download was stopped");
+    assert_non_null(strstr(f->log, "another process is downloading it"));
+    sigaction(f->signal, &old, NULL);
+    close(fd);
+}
+
 static void says_when_the_cache_is_unwritable(void **state) {
     fixture *f = *state;
     char blocker[96];
@@ -427,6 +459,7 @@ int main(int argc, char **argv) {
         CASE(says_that_nobody_answers),
         CASE(stays_offline),
         CASE(stops_when_asked),
+        CASE(stops_while_it_waits),
         CASE(says_when_the_cache_is_unwritable),
         CASE(several_at_once_download_once),
         CASE(knows_the_names),

@@ -184,6 +184,9 @@ static void contradictions_are_found(void **state) {
                   "warmup_epochs");
     check_refuses((const char *[][2]){{"warmup_start", "1"}, {"warmup_epochs", "1"}, {0}},
                   "warmup_start");
+    check_refuses((const char *[][2]){{"model.heads", "7"}, {0}}, "heads 7 does not divide");
+    check_refuses((const char *[][2]){{"model.tubelet", "4,9,4"}, {"model.height", "8"}, {0}},
+                  "tubelet height is 9");
     tub_train_config c = tub_train_config_default();
     c.lr = 0.0 / 0.0;
     assert_int_equal(tub_train_config_check(&c, NULL), TUB_E_ARGUMENT);
