@@ -109,6 +109,7 @@ static void on_download(progress *p, const tub_event *event) {
 static void on_start(progress *p, const tub_event *event) {
     p->first_step = event->done;
     p->started = p->epoch_started = now();
+    p->epoch_samples = event->samples;
     p->epochs = event->epochs;
     if (!p->quiet && event->done < event->total) {
         progress_clear(p);
@@ -118,14 +119,18 @@ static void on_start(progress *p, const tub_event *event) {
     }
 }
 
+/* Samples a second of the epoch, as far as this process has worked on it. */
+static double epoch_rate(const progress *p, const tub_event *event, double seconds) {
+    return seconds > 0 ? (double)(event->samples - p->epoch_samples) / seconds : 0;
+}
+
 static void on_step(progress *p, const tub_event *event) {
     double elapsed = now() - p->started;
     uint64_t steps = event->done - p->first_step;
     double left = steps > 0 ? elapsed / (double)steps * (double)(event->total - event->done) : NAN;
-    double epoch_seconds = now() - p->epoch_started;
     char eta[32], text[LINE_LIMIT];
     print_time(eta, sizeof eta, left);
-    double rate = epoch_seconds > 0 ? (double)event->samples / epoch_seconds : 0;
+    double rate = epoch_rate(p, event, now() - p->epoch_started);
     int n = snprintf(text, sizeof text, "epoch %" PRIu64 "/%" PRIu64 "  %s left  %.0f samples/s",
                      event->epoch, p->epochs, eta, rate);
     if (n > 0 && (size_t)n < sizeof text) {
@@ -154,7 +159,7 @@ static void on_epoch(progress *p, const tub_event *event) {
         progress_clear(p);
         snprintf(line, sizeof line, "epoch %*" PRIu64 "/%" PRIu64 "  %5.1f s  %5.0f samples/s",
                  p->epochs >= 100 ? 3 : 2, event->epoch, p->epochs, seconds,
-                 seconds > 0 ? (double)event->samples / seconds : 0.0);
+                 epoch_rate(p, event, seconds));
         append_figure(line, sizeof line, "loss", event->train.loss);
         append_figure(line, sizeof line, "top-1", event->train.top1);
         append_figure(line, sizeof line, "val loss", event->val.loss);
@@ -163,6 +168,7 @@ static void on_epoch(progress *p, const tub_event *event) {
         fprintf(stderr, "%s\n", line);
     }
     p->epoch_started = t;
+    p->epoch_samples = 0;
 }
 
 static void on_end(progress *p, const tub_event *event) {

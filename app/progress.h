@@ -18,6 +18,7 @@ typedef struct progress {
     uint64_t first_step; /* where this call began, and when: for the time left */
     double started;
     double epoch_started;
+    uint64_t epoch_samples; /* of this epoch that an earlier part of the run has seen */
 } progress;
 
 void progress_init(progress *p, const char *command, bool quiet, bool json);
