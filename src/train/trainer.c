@@ -21,26 +21,33 @@ static tub_status make_levels(tub__trainer *t, tub_error *err) {
     return TUB_OK;
 }
 
-/* n / (K * count of the class), as scikit-learn's "balanced"; 0 for a class without samples. */
-static tub_status make_class_weights(tub__trainer *t, tub_error *err) {
-    if (t->run->config->class_weights == TUB_WEIGHTS_NONE) {
-        return TUB_OK;
-    }
-    size_t classes = (size_t)t->run->config->model.classes,
-           n = (size_t)t->run->info->count[TUB_TRAIN];
-    void *memory = NULL;
-    TUB__TRY(tub__alloc_array(&t->ctx->allocator, classes, sizeof(float), &memory, err));
-    t->class_weight = memory;
-    const int32_t *labels = tub_dataset_labels(t->run->data, TUB_TRAIN);
-    for (size_t k = 0; k < classes; k++) {
-        size_t count = 0;
+tub_status tub__class_weights(const tub_allocator *a, const int32_t *labels, size_t n,
+                              size_t classes, float **out, tub_error *err) {
+    void *memory = NULL, *counts = NULL;
+    TUB__TRY(tub__alloc_array(a, classes, sizeof(uint64_t), &counts, err));
+    uint64_t *count = counts;
+    tub_status status = tub__alloc_array(a, classes, sizeof(float), &memory, err);
+    if (status == TUB_OK) {
+        float *weight = memory;
         for (size_t i = 0; i < n; i++) {
-            count += (size_t)labels[i] == k;
+            count[labels[i]]++;
         }
-        t->class_weight[k] =
-            count > 0 ? (float)((double)n / ((double)classes * (double)count)) : 0.0f;
+        for (size_t k = 0; k < classes; k++) {
+            weight[k] =
+                count[k] > 0 ? (float)((double)n / ((double)classes * (double)count[k])) : 0.0f;
+        }
+        *out = weight;
     }
-    return TUB_OK;
+    tub__free(a, counts);
+    return status;
+}
+
+static tub_status make_class_weights(tub__trainer *t, tub_error *err) {
+    return t->run->config->class_weights == TUB_WEIGHTS_NONE
+               ? TUB_OK
+               : tub__class_weights(&t->ctx->allocator, tub_dataset_labels(t->run->data, TUB_TRAIN),
+                                    (size_t)t->run->info->count[TUB_TRAIN],
+                                    (size_t)t->run->config->model.classes, &t->class_weight, err);
 }
 
 static tub_status make_buffers(tub__trainer *t, size_t part, tub_error *err) {

@@ -53,6 +53,11 @@ typedef struct tub__trainer {
     bool stopped;
 } tub__trainer;
 
+/* Weights of the classes for n labels below `classes`, as scikit-learn's "balanced": n / (classes *
+ * count of the class), 0 for a class without samples. *out is the caller's. */
+TUB_MUST_USE tub_status tub__class_weights(const tub_allocator *a, const int32_t *labels, size_t n,
+                                           size_t classes, float **out, tub_error *err);
+
 /* Takes over the model, on failure too. Everything that a step needs is allocated here. */
 TUB_MUST_USE tub_status tub__trainer_create(tub_context *ctx, const tub__run *run, tub__dist dist,
                                             tub_model *model, tub__trainer *out, tub_error *err);
