@@ -108,13 +108,9 @@ static void print_data(tub__text *t, const tub__card *card) {
 }
 
 static void print_scores(tub__text *t, const char *split, const tub_scores *s) {
-    const double values[4] = {s == NULL ? 0.0 : s->top1, s == NULL ? 0.0 : s->top5,
-                              s == NULL ? 0.0 : s->auc, s == NULL ? 0.0 : s->loss};
-    if (s == NULL) {
-        return;
-    }
+    const double values[] = {s->top1, s->top5, s->auc, s->loss};
     tub__text_add(t, "| %s |", split);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < (int)(sizeof values / sizeof *values); i++) {
         tub__text_add(t, " ");
         tub__text_add_real(t, values[i]);
         tub__text_add(t, " |");
@@ -128,8 +124,12 @@ static void print_results(tub__text *t, const tub__card *card) {
     }
     tub__text_add(t, "## Results\n\n| split | top-1 | top-5 | AUC | log loss |\n| --- | --- | --- "
                      "| --- | --- |\n");
-    print_scores(t, "validation", card->val);
-    print_scores(t, "test", card->test);
+    if (card->val != NULL) {
+        print_scores(t, "validation", card->val);
+    }
+    if (card->test != NULL) {
+        print_scores(t, "test", card->test);
+    }
     tub__text_add(t, "\n");
 }
 
@@ -147,8 +147,7 @@ static void print_labels(tub__text *t, const tub_model *model) {
 static void print_use(tub__text *t, const tub_model *model, const tub__card *card) {
     tub__text_add(
         t,
-        "## How to use\n\nWith [tubelet](https://github.com/tubelet/tubelet), in the folder above "
-        "this "
+        "## How to use\n\nWith tubelet (video vision transformers in C), in the folder above this "
         "one:\n\n```sh\ntubelet info MODEL_FOLDER\ntubelet predict MODEL_FOLDER volume.npy\n"
         "tubelet eval MODEL_FOLDER --data %s --split test\n```\n\n",
         card->data == NULL ? "DATA" : card->data);

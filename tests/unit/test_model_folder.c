@@ -422,6 +422,14 @@ static void test_card(void **state) {
     assert_non_null(strstr(text, "| validation | 0.750 | 1.000 | 0.900 | 0.500 |\n"));
     assert_non_null(strstr(text, "| test | 0.812 | undefined | undefined | 0.250 |\n"));
     assert_non_null(strstr(text, "0. left\n1. right\n"));
+    assert_null(strstr(text, "://")); /* no address that may not exist */
+    tub__free(heap, text);
+    const tub__card tested = {.data = "set", .test = &test};
+    assert_ok(tub__folder_write_config(f->model, f->folder.path, &tested, &err), err);
+    assert_ok(tub__file_read(heap, temp_path(&f->folder, "README.md"), 1 << 20, &text, &size, &err),
+              err);
+    assert_null(strstr(text, "| validation |"));
+    assert_non_null(strstr(text, "| test |"));
     tub__free(heap, text);
 }
 
