@@ -75,7 +75,7 @@ static tub_status try_folder(const char *root, const char *suffix, const char *n
     return *handle == NULL ? broken(name, dlerror(), err) : TUB_OK;
 }
 
-/* Beside the shared library: build/src/modules, or $libdir/tubelet wherever the tree was moved. */
+/* Beside the shared library, wherever its tree was moved: "tubelet/" in its folder. */
 static tub_status try_beside_library(const char *name, void **handle, tub_error *err) {
     Dl_info info;
     char folder[PATH_ROOM];
@@ -84,27 +84,7 @@ static tub_status try_beside_library(const char *name, void **handle, tub_error 
         !cut(folder)) {
         return TUB_OK;
     }
-    TUB__TRY(try_folder(folder, "/modules", name, handle, err));
-    return *handle != NULL ? TUB_OK : try_folder(folder, "/tubelet", name, handle, err);
-}
-
-/* A program of the build that holds the library itself (tests): build/tests/unit/x looks in
- * build/src/modules. */
-static tub_status try_beside_program(const char *name, void **handle, tub_error *err) {
-    char folder[PATH_ROOM];
-    ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
-    if (n <= 0) {
-        return TUB_OK;
-    }
-    folder[n] = '\0';
-    bool inside = cut(folder);
-    for (int up = 0; up < 2 && inside && *handle == NULL; up++) {
-        inside = cut(folder);
-        if (inside) {
-            TUB__TRY(try_folder(folder, "/src/modules", name, handle, err));
-        }
-    }
-    return TUB_OK;
+    return try_folder(folder, "/tubelet", name, handle, err);
 }
 
 static tub_status find_and_open(tub_context *ctx, const char *name, void **handle, tub_error *err) {
@@ -117,12 +97,9 @@ static tub_status find_and_open(tub_context *ctx, const char *name, void **handl
     }
     TUB__TRY(try_beside_library(name, handle, err));
     if (*handle == NULL) {
-        TUB__TRY(try_beside_program(name, handle, err));
+        TUB__TRY(try_folder(tub__module_folder, "", name, handle, err));
     }
-    if (*handle == NULL) {
-        TUB__TRY(try_folder(TUB__MODULE_FOLDER, "", name, handle, err));
-    }
-    return *handle != NULL ? TUB_OK : missing(name, TUB__MODULE_FOLDER, err);
+    return *handle != NULL ? TUB_OK : missing(name, tub__module_folder, err);
 }
 
 /* With the lock held. */

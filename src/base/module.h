@@ -7,12 +7,14 @@
 #include "base/context.h"
 
 /* Opens mod-NAME.so once per context (from the context's module folder if it names one, else
- * $TUBELET_MODULES if set, else from where the library lies: its build folder's or installation's
- * modules, else the configured $libdir/tubelet) and returns the address of its function table, the
+ * $TUBELET_MODULES if set, else from tubelet/ beside the shared library, else from
+ * tub__module_folder) and returns the address of its function table, the
  * object `tub__module_table`. A missing module is one sentence: the feature, the Debian package
  * whose library it needs, and the command that installs it. Thread-safe. */
 TUB_MUST_USE tub_status tub__module_open(tub_context *ctx, const char *name, const void **table,
                                          tub_error *err);
+
+extern const char tub__module_folder[];
 
 /* Closes what was opened; the context's destruction calls it. */
 void tub__modules_close(tub_context *ctx);
