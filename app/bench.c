@@ -27,11 +27,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_REPEATS:
         return cli_parse_int(state, "--repeats", argument, 1, 1000, &o->repeats) ? 0 : ECANCELED;
     case ARGP_KEY_ARG:
-        if (o->what == NULL) {
-            o->what = argument;
-            return 0;
-        }
-        return cli_parse_common(key, argument, state);
+        return cli_parse_argument(&o->what, argument, state);
     case ARGP_KEY_END:
         if (o->what == NULL) {
             return cli_misuse(state, "what to measure? this version has: peak");
@@ -45,35 +41,27 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
-static int run(const cli_command *self, int argc, char **argv) {
-    bench_options o = {.repeats = 9};
-    cli_work work;
-    int code = cli_parse(self, argc, argv, &o.common);
-    if (code != CLI_GO) {
-        return code;
-    }
-    code = cli_work_begin(&work, &o.common);
-    if (code != CLI_GO) {
-        return code;
-    }
+static int measure(const cli_command *self, cli_work *work, void *parsed) {
+    const bench_options *o = parsed;
     tub_error err;
     double gflops = 0;
-    if (tub_bench_peak(work.context, (int)o.repeats, &gflops, &err) != TUB_OK) {
-        code = cli_fail(self, &err);
-    } else {
-        const char *cpu = tub_context_cpu(work.context);
-        int threads = tub_context_threads(work.context);
-        code = CLI_DONE;
-        if (!o.common.json) {
-            printf("peak  %.1f GFLOP/s  (float32 multiply-add, %s, %d threads)\n", gflops, cpu,
-                   threads);
-        } else if (!output_line(json_pack("{s:s,s:o,s:s,s:i}", "bench", "peak", "gflops",
-                                          output_number(gflops), "cpu", cpu, "threads", threads))) {
-            code = cli_fail_with(self, "out of memory");
-        }
+    if (tub_bench_peak(work->context, (int)o->repeats, &gflops, &err) != TUB_OK) {
+        return cli_fail(self, &err);
     }
-    cli_work_end(&work);
-    return code;
+    const char *cpu = tub_context_cpu(work->context);
+    int threads = tub_context_threads(work->context);
+    if (o->common.json) {
+        return cli_print_json(self,
+                              json_pack("{s:s,s:o,s:s,s:i}", "bench", "peak", "gflops",
+                                        output_number(gflops), "cpu", cpu, "threads", threads));
+    }
+    printf("peak  %.1f GFLOP/s  (float32 multiply-add, %s, %d threads)\n", gflops, cpu, threads);
+    return CLI_DONE;
+}
+
+static int run(const cli_command *self, int argc, char **argv) {
+    bench_options o = {.repeats = 9};
+    return cli_run(self, argc, argv, &o, measure);
 }
 
 const cli_command cli_bench = {

@@ -93,6 +93,14 @@ error_t cli_parse_common(int key, char *argument, struct argp_state *state) {
     }
 }
 
+error_t cli_parse_argument(const char **out, char *argument, struct argp_state *state) {
+    if (*out != NULL) {
+        return cli_parse_common(ARGP_KEY_ARG, argument, state);
+    }
+    *out = argument;
+    return 0;
+}
+
 static size_t count_options(const struct argp_option *options) {
     size_t n = 0;
     while (options[n].name != NULL || options[n].doc != NULL) {
@@ -208,7 +216,7 @@ static bool check_names(const cli_command *command, const struct argp_option *op
     return true;
 }
 
-int cli_parse(const cli_command *command, int argc, char **argv, cli_common *options) {
+static int parse(const cli_command *command, int argc, char **argv, cli_common *options) {
     struct argp_option *table = cli_full_options(command);
     char *doc = NULL;
     char name[64];
@@ -240,7 +248,7 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_common *opt
     return code;
 }
 
-int cli_work_begin(cli_work *work, const cli_common *options) {
+static int work_begin(cli_work *work, const cli_common *options) {
     tub_error err;
     work->command = options->command;
     progress_init(&work->progress, options->command->name, options->quiet, options->json);
@@ -256,10 +264,23 @@ int cli_work_begin(cli_work *work, const cli_common *options) {
     return CLI_GO;
 }
 
-void cli_work_end(cli_work *work) {
+static void work_end(cli_work *work) {
     progress_clear(&work->progress);
     tub_context_destroy(work->context);
     work->context = NULL;
+}
+
+int cli_run(const cli_command *self, int argc, char **argv, void *options, cli_job_fn *job) {
+    cli_work work;
+    int code = parse(self, argc, argv, options);
+    if (code == CLI_GO) {
+        code = work_begin(&work, options);
+    }
+    if (code == CLI_GO) {
+        code = job(self, &work, options);
+        work_end(&work);
+    }
+    return code;
 }
 
 int cli_fail(const cli_command *command, const tub_error *err) {
@@ -278,6 +299,10 @@ int cli_fail_with(const cli_command *command, const char *format, ...) {
     print_sentence(command->name, format, arguments);
     va_end(arguments);
     return CLI_FAILED;
+}
+
+int cli_print_json(const cli_command *command, json_t *object) {
+    return output_line(object) ? CLI_DONE : cli_fail_with(command, "out of memory");
 }
 
 int cli_finish(const cli_command *command, int code) {

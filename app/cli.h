@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <tubelet/tubelet.h>
 
+#include "output.h"
 #include "progress.h"
 
 /* Exit codes of the program. CLI_MISUSE: the command line, the environment or a recipe is wrong,
@@ -71,15 +72,15 @@ typedef struct cli_common {
         "quiet", 'q', NULL, 0, "Print results only", 9                                             \
     }
 
-/* Parses a command's line into *options. CLI_GO: do the work; else the help or a sentence was
- * printed: exit with that code. */
+/* Not an exit code: go on with the work. */
 enum { CLI_GO = -1 };
-int cli_parse(const cli_command *command, int argc, char **argv, cli_common *options);
 /* The common keys; every command's parser ends with it. */
 error_t cli_parse_common(int key, char *argument, struct argp_state *state);
 /* Prints "tubelet COMMAND: sentence" and makes cli_parse fail. */
 error_t cli_misuse(struct argp_state *state, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The one argument that a command takes. */
+error_t cli_parse_argument(const char **out, char *argument, struct argp_state *state);
 /* Reads a whole number within bounds; false: the sentence was printed. */
 bool cli_parse_int(struct argp_state *state, const char *option, const char *text, long low,
                    long high, long *out);
@@ -95,9 +96,10 @@ typedef struct cli_work {
     progress progress;
 } cli_work;
 
-/* Makes the context. CLI_GO, or the sentence was printed: exit with that code. */
-int cli_work_begin(cli_work *work, const cli_common *options);
-void cli_work_end(cli_work *work);
+/* Parses a command's line into *options, whose first member is a cli_common, makes the context, does
+ * the job and returns the exit code. */
+typedef int cli_job_fn(const cli_command *self, cli_work *work, void *parsed);
+int cli_run(const cli_command *self, int argc, char **argv, void *options, cli_job_fn *job);
 
 /* Prints the sentence of err to stderr and returns the exit code for it. */
 int cli_fail(const cli_command *command, const tub_error *err);
@@ -106,6 +108,8 @@ int cli_fail_setting(const cli_command *command, const tub_error *err);
 /* The same from a sentence of the program's own: returns CLI_FAILED. */
 int cli_fail_with(const cli_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Prints a result as a line of JSON and releases it; CLI_FAILED where there was no memory for it. */
+int cli_print_json(const cli_command *command, json_t *object);
 /* Flushes stdout: a result that could not be written is a failure. Returns code, or CLI_FAILED. */
 int cli_finish(const cli_command *command, int code);
 

@@ -67,11 +67,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         o->data_options.data_url = argument;
         return 0;
     case ARGP_KEY_ARG:
-        if (o->model == NULL) {
-            o->model = argument;
-            return 0;
-        }
-        return cli_parse_common(key, argument, state);
+        return cli_parse_argument(&o->model, argument, state);
     case ARGP_KEY_END:
         if (o->model == NULL) {
             return cli_misuse(state, "needs a model folder or run folder");
@@ -201,14 +197,41 @@ static int evaluate(const cli_command *self, cli_work *work, const eval_options 
         code = CLI_FAILED;
         goto done;
     }
-    if (!o->common.json) {
+    if (o->common.json) {
+        code = cli_print_json(self, eval_json(s));
+    } else {
         eval_print(s);
-    } else if (!output_line(eval_json(s))) {
-        code = cli_fail_with(self, "out of memory");
     }
 done:
     tub_metrics_free(ctx, metrics);
     free(probabilities);
+    return code;
+}
+
+/* Everything is opened, and the place of the result files looked at, before the work. */
+static int open_and_evaluate(const cli_command *self, cli_work *work, void *parsed) {
+    const eval_options *o = parsed;
+    eval_job job = {0};
+    tub_model *model = NULL;
+    tub_dataset *data = NULL;
+    tub_error err;
+    int code = resolve(self, work->context, o, &job);
+    if (code != CLI_GO) {
+        return code;
+    }
+    job.subject.model = job.folder;
+    job.subject.split = tub_split_name(o->split);
+    if (tub_model_open(work->context, job.folder, &model, &err) != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    code = check_out(self, o);
+    if (code == CLI_GO) {
+        code = tub_dataset_open(work->context, job.data, &o->data_options, &data, &err) == TUB_OK
+                   ? evaluate(self, work, o, &job, model, data)
+                   : cli_fail(self, &err);
+    }
+    tub_dataset_close(data);
+    tub_model_close(model);
     return code;
 }
 
@@ -217,39 +240,7 @@ static int run(const cli_command *self, int argc, char **argv) {
                       .split = TUB_TEST,
                       .batch = 32,
                       .draws = 1000};
-    cli_work work;
-    eval_job job = {0};
-    tub_error err;
-    int code = cli_parse(self, argc, argv, &o.common);
-    if (code != CLI_GO) {
-        return code;
-    }
-    code = cli_work_begin(&work, &o.common);
-    if (code != CLI_GO) {
-        return code;
-    }
-    tub_model *model = NULL;
-    tub_dataset *data = NULL;
-    code = resolve(self, work.context, &o, &job);
-    if (code != CLI_GO) {
-        goto done;
-    }
-    job.subject.model = job.folder;
-    job.subject.split = tub_split_name(o.split);
-    if (tub_model_open(work.context, job.folder, &model, &err) != TUB_OK) {
-        code = cli_fail(self, &err);
-    } else if ((code = check_out(self, &o)) == CLI_GO) {
-        if (tub_dataset_open(work.context, job.data, &o.data_options, &data, &err) != TUB_OK) {
-            code = cli_fail(self, &err);
-        } else {
-            code = evaluate(self, &work, &o, &job, model, data);
-        }
-    }
-done:
-    tub_dataset_close(data);
-    tub_model_close(model);
-    cli_work_end(&work);
-    return code;
+    return cli_run(self, argc, argv, &o, open_and_evaluate);
 }
 
 const cli_command cli_eval = {

@@ -39,61 +39,56 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
 
 static int list(const cli_command *self, bool json) {
     size_t n = 0;
+    int code = CLI_DONE;
     const tub_known_dataset *known = tub_known_datasets(&n);
     if (!json) {
         printf("%-22s %7s %7s %7s %7s  %s\n", "NAME", "CLASSES", "TRAIN", "VAL", "TEST", "WHAT");
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && code == CLI_DONE; i++) {
         const tub_known_dataset *k = &known[i];
-        if (!json) {
+        if (json) {
+            code =
+                cli_print_json(self, json_pack("{s:s,s:s,s:s,s:s?,s:I,s:o}", "name", k->name,
+                                               "file", k->file, "title", k->title, "licence",
+                                               k->licence, "classes", (json_int_t)k->classes,
+                                               "samples", output_integers(k->count, TUB_SPLITS)));
+        } else {
             printf("%-22s %7lld %7lld %7lld %7lld  %s\n", k->name, (long long)k->classes,
                    (long long)k->count[TUB_TRAIN], (long long)k->count[TUB_VAL],
                    (long long)k->count[TUB_TEST], k->title);
-        } else if (!output_line(json_pack("{s:s,s:s,s:s,s:s?,s:I,s:o}", "name", k->name, "file",
-                                          k->file, "title", k->title, "licence", k->licence,
-                                          "classes", (json_int_t)k->classes, "samples",
-                                          output_integers(k->count, TUB_SPLITS)))) {
-            return cli_fail_with(self, "out of memory");
         }
     }
+    return code;
+}
+
+static int fetch_one(const cli_command *self, tub_context *ctx, const fetch_options *o,
+                     const char *name) {
+    char path[TUB_PATH_LENGTH];
+    tub_error err;
+    if (tub_fetch(ctx, name, &o->data, path, sizeof path, &err) != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    if (o->common.json) {
+        return cli_print_json(self,
+                              json_pack("{s:s,s:o}", "name", name, "path", output_text(path)));
+    }
+    puts(path);
     return CLI_DONE;
 }
 
-static int fetch_all(const cli_command *self, tub_context *ctx, const fetch_options *o) {
-    for (int i = 0; i < o->count; i++) {
-        char path[TUB_PATH_LENGTH];
-        tub_error err;
-        if (tub_fetch(ctx, o->names[i], &o->data, path, sizeof path, &err) != TUB_OK) {
-            return cli_fail(self, &err);
-        }
-        if (!o->common.json) {
-            puts(path);
-        } else if (!output_line(
-                       json_pack("{s:s,s:o}", "name", o->names[i], "path", output_text(path)))) {
-            return cli_fail_with(self, "out of memory");
-        }
+static int fetch(const cli_command *self, cli_work *work, void *parsed) {
+    const fetch_options *o = parsed;
+    int code = o->count == 0 ? list(self, o->common.json) : CLI_DONE;
+    for (int i = 0; i < o->count && code == CLI_DONE; i++) {
+        code = fetch_one(self, work->context, o, o->names[i]);
     }
-    return CLI_DONE;
+    return code;
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-    fetch_options o = {.data = tub_dataset_options_default()};
-    cli_work work;
-    int code = cli_parse(self, argc, argv, &o.common);
-    if (code != CLI_GO) {
-        return code;
-    }
-    if (o.count == 0) {
-        return list(self, o.common.json);
-    }
-    o.common.threads = 1; /* a download computes nothing */
-    code = cli_work_begin(&work, &o.common);
-    if (code != CLI_GO) {
-        return code;
-    }
-    code = fetch_all(self, work.context, &o);
-    cli_work_end(&work);
-    return code;
+    /* One thread: a download computes nothing. */
+    fetch_options o = {.common = {.threads = 1}, .data = tub_dataset_options_default()};
+    return cli_run(self, argc, argv, &o, fetch);
 }
 
 const cli_command cli_fetch = {

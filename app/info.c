@@ -35,11 +35,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_BATCH:
         return cli_parse_int(state, "--batch-size", argument, 1, 65536, &o->batch) ? 0 : ECANCELED;
     case ARGP_KEY_ARG:
-        if (o->what == NULL) {
-            o->what = argument;
-            return 0;
-        }
-        return cli_parse_common(key, argument, state);
+        return cli_parse_argument(&o->what, argument, state);
     default:
         return cli_parse_common(key, argument, state);
     }
@@ -64,10 +60,10 @@ static int show_model(const cli_command *self, tub_context *ctx, const info_opti
     }
     if (status != TUB_OK) {
         code = cli_fail(self, &err);
-    } else if (!o->common.json) {
+    } else if (o->common.json) {
+        code = cli_print_json(self, info_model_json(&m));
+    } else {
         info_print_model(&m);
-    } else if (!output_line(info_model_json(&m))) {
-        code = cli_fail_with(self, "out of memory");
     }
     tub_model_close(model);
     return code;
@@ -92,10 +88,10 @@ static int show_data(const cli_command *self, tub_context *ctx, const info_optio
     int code = CLI_DONE;
     if (tub_dataset_open(ctx, o->what, &offline, &data, &err) == TUB_OK) {
         const tub_dataset_info *info = tub_dataset_describe(data);
-        if (!o->common.json) {
+        if (o->common.json) {
+            code = cli_print_json(self, info_data_json(info));
+        } else {
             info_print_data(info);
-        } else if (!output_line(info_data_json(info))) {
-            code = cli_fail_with(self, "out of memory");
         }
         tub_dataset_close(data);
         return code;
@@ -104,26 +100,27 @@ static int show_data(const cli_command *self, tub_context *ctx, const info_optio
     if (k == NULL || (err.status != TUB_E_NOT_FOUND && err.status != TUB_E_NETWORK)) {
         return cli_fail(self, &err);
     }
-    if (!o->common.json) {
-        info_print_known(k);
-        return CLI_DONE;
+    if (o->common.json) {
+        return cli_print_json(self, info_known_json(k));
     }
-    return output_line(info_known_json(k)) ? CLI_DONE : cli_fail_with(self, "out of memory");
+    info_print_known(k);
+    return CLI_DONE;
 }
 
 static int show_machine(const cli_command *self, tub_context *ctx, bool json) {
     tub_machine machine;
     tub_machine_describe(&machine);
-    if (!json) {
-        info_print_machine(ctx, &machine);
-        return CLI_DONE;
+    if (json) {
+        return cli_print_json(self, info_machine_json(ctx, &machine));
     }
-    return output_line(info_machine_json(ctx, &machine)) ? CLI_DONE
-                                                         : cli_fail_with(self, "out of memory");
+    info_print_machine(ctx, &machine);
+    return CLI_DONE;
 }
 
 /* A name that is a preset is one, unless a folder of that name lies here. */
-static int show(const cli_command *self, tub_context *ctx, const info_options *o) {
+static int show(const cli_command *self, cli_work *work, void *parsed) {
+    const info_options *o = parsed;
+    tub_context *ctx = work->context;
     tub_model_config preset;
     tub_error err;
     struct stat status;
@@ -147,18 +144,7 @@ static int show(const cli_command *self, tub_context *ctx, const info_options *o
 
 static int run(const cli_command *self, int argc, char **argv) {
     info_options o = {.batch = 32};
-    cli_work work;
-    int code = cli_parse(self, argc, argv, &o.common);
-    if (code != CLI_GO) {
-        return code;
-    }
-    code = cli_work_begin(&work, &o.common);
-    if (code != CLI_GO) {
-        return code;
-    }
-    code = show(self, work.context, &o);
-    cli_work_end(&work);
-    return code;
+    return cli_run(self, argc, argv, &o, show);
 }
 
 const cli_command cli_info = {

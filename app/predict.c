@@ -228,35 +228,32 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
     return code;
 }
 
+static int open_and_classify(const cli_command *self, cli_work *work, void *parsed) {
+    const predict_options *o = parsed;
+    tub_model *model = NULL;
+    tub_error err;
+    if (tub_model_open(work->context, o->model, &model, &err) != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    predict_printer printer;
+    predict_printer_init(&printer,
+                         o->common.json ? PREDICT_JSON
+                         : o->csv       ? PREDICT_CSV
+                                        : PREDICT_TEXT,
+                         tub_model_describe(model)->classes, tub_model_labels(model));
+    int code = o->data != NULL ? classify_data(self, &printer, work, model, o)
+                               : classify_files(self, &printer, work, model, o);
+    tub_model_close(model);
+    return code;
+}
+
 static int run(const cli_command *self, int argc, char **argv) {
     predict_options o = {.data_options = tub_dataset_options_default(), .split = TUB_TEST};
-    cli_work work;
     o.files = calloc((size_t)argc + 1, sizeof *o.files);
     if (o.files == NULL) {
         return cli_fail_with(self, "out of memory");
     }
-    int code = cli_parse(self, argc, argv, &o.common);
-    if (code == CLI_GO) {
-        code = cli_work_begin(&work, &o.common);
-        if (code == CLI_GO) {
-            tub_model *model = NULL;
-            tub_error err;
-            if (tub_model_open(work.context, o.model, &model, &err) != TUB_OK) {
-                code = cli_fail(self, &err);
-            } else {
-                predict_printer printer;
-                predict_printer_init(&printer,
-                                     o.common.json ? PREDICT_JSON
-                                     : o.csv       ? PREDICT_CSV
-                                                   : PREDICT_TEXT,
-                                     tub_model_describe(model)->classes, tub_model_labels(model));
-                code = o.data != NULL ? classify_data(self, &printer, &work, model, &o)
-                                      : classify_files(self, &printer, &work, model, &o);
-            }
-            tub_model_close(model);
-            cli_work_end(&work);
-        }
-    }
+    int code = cli_run(self, argc, argv, &o, open_and_classify);
     free(o.files);
     return code;
 }

@@ -207,55 +207,72 @@ static void print_result(const train_options *o, const char *run, const tub_trai
     }
 }
 
-/* The training proper, between the two ends of Ctrl-C's meaning. */
-static int work_on(const cli_command *self, tub_context *ctx, const train_options *o) {
-    tub_error err;
-    tub_train_config config;
-    tub_train_result result = {0};
-    tub_status status;
-    char folder[TUB_PATH_LENGTH];
-    const char *run = o->resume != NULL ? o->resume : o->out;
-    if (o->resume != NULL) {
-        const char *epochs = given(o, "epochs");
-        config = tub_train_config_default();
-        if (epochs != NULL && tub_train_config_set(&config, "epochs", epochs, &err) != TUB_OK) {
-            return cli_fail_setting(self, &err);
-        }
-        interrupt_begin(ctx);
-        status =
-            tub_train_resume(ctx, run, NULL, epochs != NULL ? config.epochs : 0, &result, &err);
-    } else {
-        if (resolve(ctx, o, &config, &err) != TUB_OK) {
-            return cli_fail_setting(self, &err);
-        }
-        if (o->dry_run) {
-            return recipe_print(&config, o->common.json) ? CLI_DONE : CLI_FAILED;
-        }
-        if (config.data[0] == '\0') {
-            fprintf(stderr, "tubelet train: no data set; name one with --data, for example --data "
-                            "phantom3d\n");
-            return CLI_MISUSE;
-        }
-        if (run == NULL) {
-            if (!default_run(config.data, folder, sizeof folder)) {
-                return cli_fail_with(self, "no free run folder below runs/; name one with --out");
-            }
-            run = folder;
-        }
-        parents above;
-        make_parents(&above, run);
-        interrupt_begin(ctx);
-        status = tub_train(ctx, &config, NULL, run, o->force, &result, &err);
-        if (status != TUB_OK) {
-            remove_parents(&above);
-        }
-    }
+/* After the training, with Ctrl-C's own meaning again. */
+static int finish(const cli_command *self, const train_options *o, const char *run,
+                  tub_status status, const tub_train_result *result, const tub_error *err) {
     (void)interrupt_end();
     if (status != TUB_OK) {
-        return cli_fail(self, &err);
+        return cli_fail(self, err);
     }
-    print_result(o, run, &result);
-    return result.stopped ? CLI_FAILED : CLI_DONE;
+    print_result(o, run, result);
+    return result->stopped ? CLI_FAILED : CLI_DONE;
+}
+
+static int resume(const cli_command *self, tub_context *ctx, const train_options *o) {
+    tub_error err;
+    tub_train_result result = {0};
+    tub_train_config config = tub_train_config_default();
+    const char *epochs = given(o, "epochs");
+    if (epochs != NULL && tub_train_config_set(&config, "epochs", epochs, &err) != TUB_OK) {
+        return cli_fail_setting(self, &err);
+    }
+    interrupt_begin(ctx);
+    tub_status status =
+        tub_train_resume(ctx, o->resume, NULL, epochs != NULL ? config.epochs : 0, &result, &err);
+    return finish(self, o, o->resume, status, &result, &err);
+}
+
+static int begin(const cli_command *self, tub_context *ctx, const train_options *o,
+                 const tub_train_config *config) {
+    tub_error err;
+    tub_train_result result = {0};
+    char folder[TUB_PATH_LENGTH];
+    const char *run = o->out;
+    if (run == NULL) {
+        if (!default_run(config->data, folder, sizeof folder)) {
+            return cli_fail_with(self, "no free run folder below runs/; name one with --out");
+        }
+        run = folder;
+    }
+    parents above;
+    make_parents(&above, run);
+    interrupt_begin(ctx);
+    tub_status status = tub_train(ctx, config, NULL, run, o->force, &result, &err);
+    if (status != TUB_OK) {
+        remove_parents(&above);
+    }
+    return finish(self, o, run, status, &result, &err);
+}
+
+static int work_on(const cli_command *self, cli_work *work, void *parsed) {
+    const train_options *o = parsed;
+    tub_error err;
+    tub_train_config config;
+    if (o->resume != NULL) {
+        return resume(self, work->context, o);
+    }
+    if (resolve(work->context, o, &config, &err) != TUB_OK) {
+        return cli_fail_setting(self, &err);
+    }
+    if (o->dry_run) {
+        return recipe_print(&config, o->common.json) ? CLI_DONE : CLI_FAILED;
+    }
+    if (config.data[0] == '\0') {
+        fprintf(stderr, "tubelet train: no data set; name one with --data, for example --data "
+                        "phantom3d\n");
+        return CLI_MISUSE;
+    }
+    return begin(self, work->context, o, &config);
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
@@ -263,15 +280,7 @@ static int run(const cli_command *self, int argc, char **argv) {
     if (o == NULL) {
         return cli_fail_with(self, "out of memory");
     }
-    int code = cli_parse(self, argc, argv, &o->common);
-    if (code == CLI_GO) {
-        cli_work work;
-        code = cli_work_begin(&work, &o->common);
-        if (code == CLI_GO) {
-            code = work_on(self, work.context, o);
-            cli_work_end(&work);
-        }
-    }
+    int code = cli_run(self, argc, argv, o, work_on);
     free(o);
     return code;
 }
