@@ -26,10 +26,9 @@ static tub_train_config recipe(void) {
 }
 
 static int set_up(void **state) {
-    (void)state;
     tub_train_config c = {0};
     tub_train_result result;
-    if (!scratch_enter()) {
+    if (scratch_enter(state) != 0) {
         return -1;
     }
     c = recipe();
@@ -39,12 +38,6 @@ static int set_up(void **state) {
     best_epoch = (int)result.best_epoch;
     print_message("best epoch %d\n", best_epoch);
     return best_epoch > 1 ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_leave();
-    return 0;
 }
 
 static void copy(const char *from, const char *to) {
@@ -159,5 +152,5 @@ int main(void) {
         cmocka_unit_test(counted_best_is_kept),
         cmocka_unit_test(metrics_are_of_the_end),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, scratch_leave);
 }

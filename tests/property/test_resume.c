@@ -17,22 +17,6 @@
 #include "base/file.h"
 #include "training.h"
 
-static int set_up(void **state) {
-    (void)state;
-    if (!scratch_enter()) {
-        return -1;
-    }
-    tub_train_config c = long_recipe();
-    must_run(&c, &plainly, "reference");
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_leave();
-    return 0;
-}
-
 /* A kill at every event of the run in turn: start, each step, each checkpoint (written, not yet
  * told), each epoch, the end. */
 static void killed_at_every_event(void **state) {
@@ -256,5 +240,5 @@ int main(void) {
         cmocka_unit_test(max_steps_and_patience),    cmocka_unit_test(no_validation_split),
         cmocka_unit_test(nan_stops_with_a_sentence),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_enter_with_reference, scratch_leave);
 }

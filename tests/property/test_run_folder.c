@@ -16,22 +16,6 @@
 #include "base/file.h"
 #include "training.h"
 
-static int set_up(void **state) {
-    (void)state;
-    if (!scratch_enter()) {
-        return -1;
-    }
-    tub_train_config c = long_recipe();
-    must_run(&c, &plainly, "reference");
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_leave();
-    return 0;
-}
-
 /* At the first step of a run: nobody else may resume or replace it. */
 static void intrude(void *user, const tub_event *event) {
     int *refused = user;
@@ -327,5 +311,5 @@ int main(void) {
         cmocka_unit_test(damaged_checkpoints_are_refused),
         cmocka_unit_test(a_full_disk_keeps_the_checkpoint),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_enter_with_reference, scratch_leave);
 }

@@ -11,18 +11,11 @@
 #include "training.h"
 
 static int set_up(void **state) {
-    (void)state;
-    if (!scratch_enter()) {
+    if (scratch_enter(state) != 0) {
         return -1;
     }
     tub_train_config c = small_recipe();
     must_run(&c, &plainly, "reference");
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_leave();
     return 0;
 }
 
@@ -101,5 +94,5 @@ int main(void) {
         cmocka_unit_test(other_seeds_differ),
         cmocka_unit_test(it_learns),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, scratch_leave);
 }

@@ -15,18 +15,7 @@ static void test_all_threads(void **state) {
     assert_same_run("plain", "together");
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return scratch_enter() ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_leave();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_threads)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -61,17 +61,6 @@ static tub_status train_once(const tub_allocator *a, void *user, tub_error *err)
     return status;
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return scratch_enter() ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_leave();
-    return 0;
-}
-
 static void check(operation o, long step) {
     failing_report report = failing_run_stepped(train_once, &o, step);
     print_message("%ld allocations, each %ld-th refused\n", report.allocations, step);
@@ -120,5 +109,5 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(training),
                                        cmocka_unit_test(training_with_ranks),
                                        cmocka_unit_test(resuming)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -21,16 +21,33 @@ const how plainly = {1, TUB_CPU_AUTO, 1, 1};
 
 static char scratch[64];
 
-bool scratch_enter(void) {
+static bool enter(void) {
     /* In memory where possible: the tests wait for the disk thousands of times otherwise. */
     bool memory = access("/dev/shm", W_OK) == 0;
     strcpy(scratch, memory ? "/dev/shm/tubelet-train-XXXXXX" : "/tmp/tubelet-train-XXXXXX");
     return mkdtemp(scratch) != NULL && chdir(scratch) == 0 && tiny_data_write("tiny.npz") == 0;
 }
 
-void scratch_leave(void) {
+int scratch_enter(void **state) {
+    (void)state;
+    return enter() ? 0 : -1;
+}
+
+int scratch_enter_with_reference(void **state) {
+    (void)state;
+    if (!enter()) {
+        return -1;
+    }
+    tub_train_config c = long_recipe();
+    must_run(&c, &plainly, "reference");
+    return 0;
+}
+
+int scratch_leave(void **state) {
+    (void)state;
     (void)!chdir("/");
     (void)!tub__folder_remove(&tub__default_allocator, scratch, NULL);
+    return 0;
 }
 
 tub_train_config small_recipe(void) {

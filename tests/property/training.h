@@ -17,9 +17,12 @@ typedef struct how {
 
 extern const how plainly; /* one thread, best instruction set */
 
-/* Makes a fresh folder with the data set tiny.npz and goes there: names below are relative to it. */
-bool scratch_enter(void);
-void scratch_leave(void); /* removes it */
+/* Set-up of a group of tests: makes a fresh folder with the data set tiny.npz and goes there, so that
+ * names are relative to it. */
+int scratch_enter(void **state);
+/* The same, and the run "reference" of long_recipe(). */
+int scratch_enter_with_reference(void **state);
+int scratch_leave(void **state); /* removes it */
 
 /* A small odd model with dropout, batch 26 (7 groups of 4, the last of 2) over 46 samples: two
  * steps an epoch, the second short. */
