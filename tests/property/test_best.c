@@ -26,17 +26,15 @@ static tub_train_config recipe(void) {
 }
 
 static int set_up(void **state) {
-    tub_train_config c = {0};
     tub_train_result result;
     if (scratch_enter(state) != 0) {
         return -1;
     }
-    c = recipe();
+    tub_train_config c = recipe();
     if (run(&c, &plainly, "whole", false, NULL, NULL, &result, NULL) != TUB_OK) {
         return -1;
     }
     best_epoch = (int)result.best_epoch;
-    print_message("best epoch %d\n", best_epoch);
     return best_epoch > 1 ? 0 : -1;
 }
 
