@@ -95,6 +95,10 @@ typedef struct tub__dropout {
     uint32_t position; /* of the batch's first sample in the epoch's order */
 } tub__dropout;
 
+/* Reals per token and head: row maximum, 1 / row sum, and room for one bit per element of 64 x 64.
+ */
+enum { TUB__ATTENTION_STATS = 4 };
+
 /* softmax(scale q k^T) v per (sample, group, head). Token t of group g of sample s is row s *
  * sample_stride + g * group_stride + t * token_stride of q, k, v and o; head a is columns a *
  * head_width … of each. So joint, spatial and temporal attention are the same operation with other
@@ -107,8 +111,8 @@ typedef struct tub__attention {
     double scale;     /* on q, before the product */
     tub__mat q, k, v; /* views into one buffer are fine */
     tub__mat o;
-    void *stats; /* [samples, groups, heads, length, 2]: row maximum and 1 / row sum, kept for
-                    backward; NULL: not kept */
+    void *stats; /* [samples, groups, heads, length, TUB__ATTENTION_STATS]: what the forward pass
+                    keeps for backward, in an order of its own; NULL: not kept */
     tub__dropout dropout;
     void *probabilities; /* NULL, or [samples, groups, heads, length, length] reals to fill (before
                             dropout) */

@@ -120,7 +120,8 @@ static void block_activations(const plan *p, tub__block *b, const tub__block *be
     b->mlp.hidden_slope = take_training(p, m, (size_t)c->mlp);
     b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
     b->mlp.output_slope = c->mlp_output_gelu ? take_training(p, m, width) : TUB__NO_MAT;
-    b->attention.stats = p->training ? take_vector(p, p->rows * (size_t)c->heads * 2) : NULL;
+    b->attention.stats =
+        p->training ? take_vector(p, p->rows * (size_t)c->heads * TUB__ATTENTION_STATS) : NULL;
 }
 
 static void block(const plan *p, int layer, const shared *s) {

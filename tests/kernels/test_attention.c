@@ -50,16 +50,24 @@ static double mask_of(const tub__attention *a, size_t sample, size_t rest, size_
     if (a->dropout.rate == 0) {
         return 1;
     }
+    uint32_t word[4];
+    const uint32_t threshold = (uint32_t)(a->dropout.rate * 4294967296.0);
+    if (a->length <= TUB__K_SMALL) {
+        const size_t element = key * a->length + query, blocks = (a->length * a->length + 31) / 32,
+                     i = element % 32;
+        const uint32_t counter[4] = {(uint32_t)((rest * blocks + element / 32) * 8 + i % 16 / 2),
+                                     (uint32_t)(a->dropout.position + sample), a->dropout.layer,
+                                     a->dropout.epoch};
+        tub__philox(a->dropout.key, counter, word);
+        return word[i / 16 * 2 + 1 - i % 2] < threshold ? 0 : 1 / (1 - a->dropout.rate);
+    }
     const size_t row = rest * a->length + query, element = row * tub__round_up(a->length, 16) + key;
     const size_t vector = element / 16;
     const uint32_t counter[4] = {(uint32_t)(vector / 4 * 16 + element % 16),
                                  (uint32_t)(a->dropout.position + sample), a->dropout.layer,
                                  a->dropout.epoch};
-    uint32_t word[4];
     tub__philox(a->dropout.key, counter, word);
-    return word[vector % 4] < (uint32_t)(a->dropout.rate * 4294967296.0)
-               ? 0
-               : 1 / (1 - a->dropout.rate);
+    return word[vector % 4] < threshold ? 0 : 1 / (1 - a->dropout.rate);
 }
 
 typedef struct truth {
@@ -166,7 +174,7 @@ static void new_outputs(const shape *s, buffers *b) {
     fill(b->o.data, rows * b->o.ld, 1);
     b->dq = new_mat(rows, cols, 0, 0), b->dk = new_mat(rows, cols, 32, 0),
     b->dv = new_mat(rows, cols, 0, 0);
-    b->stats = new_floats(s->samples * s->groups * s->heads * n * 2);
+    b->stats = new_floats(s->samples * s->groups * s->heads * n * TUB__ATTENTION_STATS);
     b->probabilities = new_floats(s->samples * s->groups * s->heads * n * n);
 }
 
@@ -256,46 +264,99 @@ static void test_shapes(void **state) {
     }
 }
 
-/* Scores that overflow a naive softmax, all-equal rows, infinities and NaN: the same on every
- * instruction set. */
-static void test_extremes(void **state) {
+/* The algorithm for short sequences: every tail of lanes and tiles, up to the first length that it
+ * does not take; head widths in and out of whole vectors; both groupings, with and without
+ * dropout. */
+static void test_short(void **state) {
+    (void)state;
+    static const size_t widths[] = {8, 12, 16, 20, 32, 64};
+    int turn = 0;
+    for (size_t length = 1; length <= 65; length++) {
+        const bool border = length % 16 <= 1 || length % 16 == 15 || length == 27;
+        for (size_t w = 0; w < 6; w++, turn++) {
+            if (border || turn % 5 == 0) {
+                check(&(shape){1, 2, length, 2, widths[w], turn % 2, 0});
+                check(&(shape){1, 2, length, 2, widths[w], turn % 3 % 2, 0.3});
+            }
+        }
+    }
+}
+
+/* Weights that differ by more than a float can hold: the small ones may come out as anything that
+ * does not count, and nothing may overflow. */
+static void test_steep(void **state) {
     (void)state;
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
-    const shape s = {1, 1, 70, 1, 8, false, 0};
-    for (int kind = 0; kind < 3; kind++) {
-        buffers b = new_buffers(&s), first = {0};
+    const shape s = {1, 1, 27, 2, 16, false, 0};
+    for (int i = 0; i < count; i++) {
+        buffers b = new_buffers(&s);
         float *q = b.q.data;
-        for (size_t r = 0; r < b.q.rows; r++) {
-            for (size_t c = 0; c < 8; c++) {
-                q[r * b.q.ld + c] *= kind == 0 ? 1e4f : kind == 1 ? 0 : 1;
-            }
-            if (kind == 2) {
-                q[r * b.q.ld] = special_values[r % SPECIALS];
-            }
+        for (size_t j = 0; j < b.q.rows * b.q.ld; j++) {
+            q[j] *= 50;
         }
-        for (int i = 0; i < count; i++) {
-            new_outputs(&s, &b);
-            run(sets[i], &s, &b, 0);
-            if (i == 0) {
-                first = b;
-                for (size_t r = 0; kind < 2 && r < 70; r++) {
-                    assert_true(isfinite(at(&b.o, r, 0)));
-                }
-                continue;
-            }
-            assert_same_mat("attention of extremes", sets[i]->name, &first.o, &b.o);
-            assert_same_mat("dq of extremes", sets[i]->name, &first.dq, &b.dq);
-            free_outputs(&b);
-        }
-        free_outputs(&first);
+        new_outputs(&s, &b);
+        run(sets[i], &s, &b, 0);
+        const tub__attention op = operation(&s, &b);
+        truth t = new_truth(&op, &b.d_o);
+        const tub__mat flat = {b.probabilities, 27 * 2, 27, 27};
+        assert_near("steep o", &s, &b.o, t.o, 2e-5);
+        assert_near("steep probabilities", &s, &flat, t.all, 2e-5);
+        free_truth(&t);
+        free_outputs(&b);
         free(b.q.data), free(b.k.data), free(b.v.data), free(b.d_o.data);
+    }
+}
+
+/* Scores that overflow a naive softmax, all-equal rows, infinities and NaN: the same on every
+ * instruction set. */
+static void extremes(size_t length, int kind) {
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    const shape s = {1, 1, length, 1, 8, false, 0};
+    buffers b = new_buffers(&s), first = {0};
+    float *q = b.q.data;
+    for (size_t r = 0; r < b.q.rows; r++) {
+        for (size_t c = 0; c < 8; c++) {
+            q[r * b.q.ld + c] *= kind == 0 ? 1e4f : kind == 1 ? 0 : 1;
+        }
+        if (kind == 2) {
+            q[r * b.q.ld] = special_values[r % SPECIALS];
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        new_outputs(&s, &b);
+        run(sets[i], &s, &b, 0);
+        if (i == 0) {
+            first = b;
+            for (size_t r = 0; kind < 2 && r < length; r++) {
+                assert_true(isfinite(at(&b.o, r, 0)));
+            }
+            continue;
+        }
+        assert_same_mat("attention of extremes", sets[i]->name, &first.o, &b.o);
+        assert_same_mat("dq of extremes", sets[i]->name, &first.dq, &b.dq);
+        assert_same_mat("dk of extremes", sets[i]->name, &first.dk, &b.dk);
+        assert_same_mat("dv of extremes", sets[i]->name, &first.dv, &b.dv);
+        free_outputs(&b);
+    }
+    free_outputs(&first);
+    free(b.q.data), free(b.k.data), free(b.v.data), free(b.d_o.data);
+}
+
+static void test_extremes(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        extremes(70, kind);
+        extremes(30, kind);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_short),
+        cmocka_unit_test(test_steep),
         cmocka_unit_test(test_extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,7 +172,8 @@ static void norm_backward(tub__backend *be, const tub__norm_backward *op) {
 static void attention(tub__backend *be, const tub__attention *op) {
     inside_mat(be, op->q), inside_mat(be, op->k), inside_mat(be, op->v), inside_mat(be, op->o);
     if (op->stats) {
-        inside(be, op->stats, op->samples * op->groups * op->heads * op->length * 2);
+        inside(be, op->stats,
+               op->samples * op->groups * op->heads * op->length * TUB__ATTENTION_STATS);
     }
 }
 static void attention_backward(tub__backend *be, const tub__attention_backward *op) {

@@ -131,7 +131,7 @@ INLINE vf mask_apply(mask *m, const unit *u, size_t row, size_t key, vf x) {
 
 /* Where u's statistics of row t lie: maximum, then 1 / sum. */
 INLINE real *stats_of(const unit *u, size_t t) {
-    return (real *)u->op->stats + (u->index * u->length + t) * 2;
+    return (real *)u->op->stats + (u->index * u->length + t) * TUB__ATTENTION_STATS;
 }
 
 #endif

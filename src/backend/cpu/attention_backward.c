@@ -137,6 +137,10 @@ static void block(const unit *u, const tub__attention_backward *op, const buffer
 
 void KERNEL(attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
                                 void *scratch) {
+    if (op->forward.length <= TUB__K_SMALL) {
+        KERNEL(attention_small_backward)(op, unit0, unit1, scratch);
+        return;
+    }
     for (size_t index = unit0; index < unit1; index++) {
         const unit u = unit_of(&op->forward, index);
         const buffers b = carve(scratch, u.padded);

@@ -126,6 +126,10 @@ static void write_probabilities(const unit *u, const buffers *b, size_t query0, 
 }
 
 void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch) {
+    if (op->length <= TUB__K_SMALL) {
+        KERNEL(attention_small)(op, unit0, unit1, scratch);
+        return;
+    }
     for (size_t index = unit0; index < unit1; index++) {
         const unit u = unit_of(op, index);
         const buffers b = carve(scratch, u.padded);

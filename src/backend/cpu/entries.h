@@ -19,6 +19,9 @@ void KERNEL(tree)(void *partial, size_t groups, size_t stride, size_t width, voi
 void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch);
 void KERNEL(attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
                                 void *scratch);
+void KERNEL(attention_small)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch);
+void KERNEL(attention_small_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
+                                      void *scratch);
 void KERNEL(cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply,
                  tub__mat rows, size_t sample0, size_t sample1);
 void KERNEL(cut_backward)(const tub__geometry *g, tub__mat drows, void *dx, size_t sample0,

@@ -34,6 +34,7 @@ typedef struct tub__k_dw {
 
 /* Scratch memory that one worker needs, in bytes of reals times this. */
 enum {
+    TUB__K_SMALL = 64,    /* longest sequence for attention_small: part of the definition, too */
     TUB__K_KEYS = 64,     /* keys in a block of attention: part of the definition of the result */
     TUB__K_QUERIES = 256, /* queries in a block: not */
     TUB__K_HEAD_LIMIT = 256, /* widest head */

@@ -75,6 +75,8 @@ INLINE __m256 scale1_(__m256 a, __m256 n)
     return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(r, bias), 23)));
 }
 INLINE vf vscale(vf a, vf n) { return MAP2_(scale1_, a, n); }
+INLINE __m256 pow2_(__m256 t) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23)); }
+INLINE vf vpow2(vf t) { return MAP1_(pow2_, t); }
 INLINE real rsqrt_of(real a) { return 1 / sqrtf(a); }
 INLINE real vhsum(vf a)
 {
@@ -91,6 +93,15 @@ INLINE real vhmax(vf a)
     return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
 }
 
+INLINE vu vuload(const uint32_t *p)
+{
+    return (vu){ _mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)(p + 8)) };
+}
+INLINE void vustore(uint32_t *p, vu a)
+{
+    _mm256_storeu_si256((__m256i *)p, a.l);
+    _mm256_storeu_si256((__m256i *)(p + 8), a.h);
+}
 INLINE vu vuset1(uint32_t a) { __m256i t = _mm256_set1_epi32((int)a); return (vu){ t, t }; }
 INLINE vu vulanes(uint32_t first)
 {
@@ -111,12 +122,31 @@ INLINE void vumul(uint32_t a, vu b, vu *high, vu *low)
     mul1_(t, b.l, &high->l, &low->l);
     mul1_(t, b.h, &high->h, &low->h);
 }
+INLINE vu vuadd(vu a, vu b) { return (vu){ _mm256_add_epi32(a.l, b.l), _mm256_add_epi32(a.h, b.h) }; }
 INLINE vm vuge(vu a, uint32_t b)
 {
     __m256i t = _mm256_set1_epi32((int)b);
     return (vm){ _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.l, t), a.l)),
                  _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.h, t), a.h)) };
 }
+INLINE uint32_t vbits(vm m) { return (uint32_t)_mm256_movemask_ps(m.l) | (uint32_t)_mm256_movemask_ps(m.h) << 8; }
+INLINE vm vmask(uint32_t bits)
+{
+    const __m256i b = _mm256_set1_epi32((int)bits), l = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128),
+                  h = _mm256_slli_epi32(l, 8);
+    return (vm){ _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(b, l), l)),
+                 _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(b, h), h)) };
+}
+INLINE vu vupairs(uint32_t first)
+{
+    const __m256i low = _mm256_set1_epi64x(0xffffffff), f = _mm256_set1_epi32((int)first);
+    return (vu){ _mm256_and_si256(low, _mm256_add_epi32(f, _mm256_setr_epi32(0, 0, 1, 0, 2, 0, 3, 0))),
+                 _mm256_and_si256(low, _mm256_add_epi32(f, _mm256_setr_epi32(4, 0, 5, 0, 6, 0, 7, 0))) };
+}
+INLINE vu vuodd(vu a) { return (vu){ _mm256_shuffle_epi32(a.l, 0xf5), _mm256_shuffle_epi32(a.h, 0xf5) }; }
+INLINE vu vueven(vu a) { return (vu){ _mm256_slli_epi64(a.l, 32), _mm256_slli_epi64(a.h, 32) }; }
+INLINE vu vuxor3(vu a, vu b, vu c) { return vuxor(vuxor(a, b), c); }
+INLINE vu vuwide(vu a, vu b) { return (vu){ _mm256_mul_epu32(a.l, b.l), _mm256_mul_epu32(a.h, b.h) }; }
 
 /* Eight rows of eight: pairs, fours, halves. */
 INLINE void transpose8_(__m256 r[8])

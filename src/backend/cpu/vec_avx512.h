@@ -46,6 +46,7 @@ INLINE vf vsign(vf a, vf s)
         _mm512_castps_si512(s), _mm512_castps_si512(a), 0xca));
 }
 INLINE vf vscale(vf a, vf n) { return _mm512_scalef_ps(a, n); }
+INLINE vf vpow2(vf t) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23)); }
 INLINE real rsqrt_of(real a) { return 1 / sqrtf(a); }
 INLINE real vhsum(vf a) /* not _mm512_reduce_add_ps: its order is not promised */
 {
@@ -62,6 +63,8 @@ INLINE real vhmax(vf a)
     return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
 }
 
+INLINE vu vuload(const uint32_t *p) { return _mm512_loadu_si512(p); }
+INLINE void vustore(uint32_t *p, vu a) { _mm512_storeu_si512(p, a); }
 INLINE vu vuset1(uint32_t a) { return _mm512_set1_epi32((int)a); }
 INLINE vu vulanes(uint32_t first)
 {
@@ -76,7 +79,19 @@ INLINE void vumul(uint32_t a, vu b, vu *high, vu *low)
     *high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
     *low = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
 }
+INLINE vu vuadd(vu a, vu b) { return _mm512_add_epi32(a, b); }
 INLINE vm vuge(vu a, uint32_t b) { return _mm512_cmpge_epu32_mask(a, _mm512_set1_epi32((int)b)); }
+INLINE uint32_t vbits(vm m) { return m; }
+INLINE vm vmask(uint32_t bits) { return (vm)bits; }
+INLINE vu vupairs(uint32_t first)
+{
+    return _mm512_add_epi32(_mm512_maskz_set1_epi32(0x5555, (int)first),
+                            _mm512_setr_epi32(0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0));
+}
+INLINE vu vuodd(vu a) { return _mm512_shuffle_epi32(a, 0xf5); } /* a shift would queue with the products */
+INLINE vu vueven(vu a) { return _mm512_slli_epi64(a, 32); }
+INLINE vu vuxor3(vu a, vu b, vu c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
+INLINE vu vuwide(vu a, vu b) { return _mm512_mul_epu32(a, b); }
 
 /* Pairs, fours, eights, halves. */
 INLINE void vtranspose(vf r[16])

@@ -73,6 +73,12 @@ INLINE vf vscale(vf a, vf n) /* a * 2^n, one rounding: |a| in [1/2, 2], n whole,
     }
     return r;
 }
+INLINE vf vpow2(vf t) /* 2^n for t = 1.5 * 2^23 + 127 + n, n whole, -127 < n < 128 */
+{
+    vf r;
+    LANES_ r.x[i] = bits_(word_(t.x[i]) << 23);
+    return r;
+}
 #endif
 
 INLINE real vhsum(vf a) /* lane i + lane i + 8, then + 4, + 2, + 1 */
@@ -87,6 +93,8 @@ INLINE real vhmax(vf a)
 }
 
 /* Whole numbers, for the random generator. */
+INLINE vu vuload(const uint32_t *p) { vu r; LANES_ r.x[i] = p[i]; return r; }
+INLINE void vustore(uint32_t *p, vu a) { LANES_ p[i] = a.x[i]; }
 INLINE vu vuset1(uint32_t a) { vu r; LANES_ r.x[i] = a; return r; }
 INLINE vu vulanes(uint32_t first) { vu r; LANES_ r.x[i] = first + (uint32_t)i; return r; }
 INLINE vu vuxor(vu a, vu b) { vu r; LANES_ r.x[i] = a.x[i] ^ b.x[i]; return r; }
@@ -98,7 +106,26 @@ INLINE void vumul(uint32_t a, vu b, vu *high, vu *low)
         low->x[i] = (uint32_t)p;
     }
 }
+INLINE vu vuadd(vu a, vu b) { vu r; LANES_ r.x[i] = a.x[i] + b.x[i]; return r; }
 INLINE vm vuge(vu a, uint32_t b) { vm r; LANES_ r.x[i] = -(a.x[i] >= b); return r; }
+INLINE uint32_t vbits(vm m) { uint32_t r = 0; LANES_ r |= (uint32_t)(m.x[i] & 1) << i; return r; } /* bit i: lane i */
+INLINE vm vmask(uint32_t bits) { vm r; LANES_ r.x[i] = -(int32_t)(bits >> i & 1); return r; }
+
+/* Eight pairs of lanes: the even lane is the low half of 64 bits. */
+#define PAIRS_ for (int i = 0; i < 16; i += 2)
+INLINE vu vupairs(uint32_t first) { vu r; PAIRS_ r.x[i] = first + (uint32_t)i / 2, r.x[i + 1] = 0; return r; }
+INLINE vu vuodd(vu a) { vu r; PAIRS_ r.x[i] = r.x[i + 1] = a.x[i + 1]; return r; } /* in both lanes */
+INLINE vu vueven(vu a) { vu r; PAIRS_ r.x[i + 1] = a.x[i], r.x[i] = 0; return r; } /* shifted up by 32 */
+INLINE vu vuxor3(vu a, vu b, vu c) { vu r; LANES_ r.x[i] = a.x[i] ^ b.x[i] ^ c.x[i]; return r; }
+INLINE vu vuwide(vu a, vu b) /* product of the even lanes */
+{
+    vu r;
+    PAIRS_ {
+        uint64_t p = (uint64_t)a.x[i] * b.x[i];
+        r.x[i] = (uint32_t)p, r.x[i + 1] = (uint32_t)(p >> 32);
+    }
+    return r;
+}
 
 /* r[i] lane j becomes r[j] lane i. */
 INLINE void vtranspose(vf r[16])
