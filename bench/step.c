@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/profile.h"
 #include "base/clock.h"
 #include "base/context.h"
 #include "model/pass.h"
@@ -66,7 +67,6 @@ static void update(bench *b) {
                             .m = b->m,
                             .v = b->v};
     be->ops->update(be, &op);
-    tub__pass_weights_changed(b->pass);
 }
 
 static void step(bench *b) {
@@ -109,6 +109,32 @@ static void report(const char *what, double seconds, double gflop, double peak) 
            seconds * peak / gflop);
 }
 
+/* Every operation of some steps, the costliest first. */
+static int costlier(const void *a, const void *b) {
+    return compare(&((const tub__profile_line *)b)->seconds,
+                   &((const tub__profile_line *)a)->seconds);
+}
+
+static void print_profile(tub__backend *be, int runs, double peak) {
+    size_t count;
+    tub__profile_line lines[128];
+    const tub__profile_line *seen = tub__profile_lines(be, &count);
+    double sum = 0;
+    memcpy(lines, seen, count * sizeof *lines);
+    qsort(lines, count, sizeof *lines, costlier);
+    printf("\n%-20s %6s %6s %6s %6s %9s %9s %7s %8s\n", "operation", "rows", "depth", "cols",
+           "calls", "ms", "GFLOP/s", "of peak", "GB/s");
+    for (size_t i = 0; i < count; i++) {
+        const tub__profile_line *l = &lines[i];
+        const double rate = 1e-9 * l->flop / l->seconds;
+        sum += l->seconds;
+        printf("%-20s %6zu %6zu %6zu %6.0f %9.3f %9.1f %6.1f%% %8.1f\n", l->operation, l->rows,
+               l->depth, l->columns, (double)l->calls / runs, 1e3 * l->seconds / runs, rate,
+               100 * rate / peak, 1e-9 * l->bytes / l->seconds);
+    }
+    printf("%-47s %9.3f\n", "sum", 1e3 * sum / runs);
+}
+
 int main(int argc, char **argv) {
     tub_error err;
     bench b = {0};
@@ -122,7 +148,12 @@ int main(int argc, char **argv) {
         tub_model_create(b.ctx, &c, 1, &b.model, &err) != TUB_OK) {
         die(&err);
     }
-    tub__backend *be = b.model->backend;
+    tub__backend *inner = b.model->backend, *be = inner;
+    const bool profile = getenv("PROFILE") != NULL;
+    if (profile && tub__profile_create(inner, &be, &err) != TUB_OK) {
+        die(&err);
+    }
+    b.model->backend = be;
     const size_t bytes = b.model->params.elements * be->real_size;
     const tub__pass_config training = {.batch = BATCH, .training = true};
     if (tub__pass_create(b.model, &training, &b.pass, &err) != TUB_OK ||
@@ -146,6 +177,23 @@ int main(int argc, char **argv) {
     }
     printf("%s, %d threads, peak %.1f GFLOP/s\n", tub_context_cpu(b.ctx),
            tub_context_threads(b.ctx), peak);
+    if (profile) {
+        for (int i = 0; i < 3; i++) {
+            step(&b);
+        }
+        tub__profile_clear(be);
+        for (int i = 0; i < repeats; i++) {
+            step(&b);
+        }
+        print_profile(be, repeats, peak);
+        predict1(&b);
+        tub__profile_clear(be);
+        for (int i = 0; i < 10 * repeats; i++) {
+            predict1(&b);
+        }
+        print_profile(be, 10 * repeats, peak);
+        return 0;
+    }
     const double t = timed(&b, step, repeats);
     report("step", t, whole, peak);
     printf("%-22s %9.3f s\n", "epoch of 971", t * SAMPLES / BATCH);

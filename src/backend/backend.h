@@ -54,7 +54,7 @@ typedef struct tub__linear {
 /* dx = (dy W^T) * slope. */
 typedef struct tub__linear_dx {
     tub__mat dy;    /* [M, N] */
-    tub__weight wt; /* W^T as a weight: rows N, cols K */
+    tub__weight w;  /* [K, N] */
     tub__mat slope; /* [M, K] of the activation that made x; data NULL: none */
     tub__mat dx;    /* [M, K] */
 } tub__linear_dx;
@@ -74,6 +74,7 @@ typedef struct tub__norm {
     const void *gamma, *beta; /* [padded D] */
     double epsilon;
     void *mean, *inverse; /* [M] each: kept for the backward pass; NULL: not kept */
+    bool again;           /* mean and inverse are there from the last time: y as then */
     tub__mat y;           /* [M, D]; may be x */
 } tub__norm;
 
@@ -203,7 +204,6 @@ struct tub__backend_ops {
     void (*linear)(tub__backend *be, const tub__linear *op);
     void (*linear_dx)(tub__backend *be, const tub__linear_dx *op);
     void (*linear_dw)(tub__backend *be, const tub__linear_dw *op);
-    void (*transpose)(tub__backend *be, tub__weight w, tub__weight wt);
     void (*norm)(tub__backend *be, const tub__norm *op);
     void (*norm_backward)(tub__backend *be, const tub__norm_backward *op);
     void (*attention)(tub__backend *be, const tub__attention *op);

@@ -10,19 +10,18 @@ static tub__pattern all_tokens(const tub__pass *pass) {
 void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype, const void *x) {
     const tub__pattern pattern = all_tokens(pass);
     const size_t rows = call->samples * pass->tokens, layers = (size_t)pass->model->config.layers;
+    const tub__mat normed = tub__first_rows(pass->normed, rows);
     tub__embedding_forward(call, &pass->embedding, dtype, x,
                            tub__first_rows(pass->blocks[0].x, rows));
     for (size_t l = 0; l < layers; l++) {
         const tub__block *b = &pass->blocks[l];
-        const tub__mat h = tub__first_rows(b->x, rows), normed1 = tub__first_rows(b->normed1, rows);
-        const tub__mat middle = tub__first_rows(b->middle, rows),
-                       normed2 = tub__first_rows(b->normed2, rows);
+        const tub__mat h = tub__first_rows(b->x, rows), middle = tub__first_rows(b->middle, rows);
         const tub__mat next =
             tub__first_rows(l + 1 < layers ? pass->blocks[l + 1].x : pass->end, rows);
-        tub__layer_norm_forward(call, &b->norm1, h, normed1);
-        tub__attention_layer_forward(call, &b->attention, &pattern, normed1, h, middle);
-        tub__layer_norm_forward(call, &b->norm2, middle, normed2);
-        tub__mlp_forward(call, &b->mlp, normed2, middle, next);
+        tub__layer_norm_forward(call, &b->norm1, h, normed);
+        tub__attention_layer_forward(call, &b->attention, &pattern, normed, h, middle);
+        tub__layer_norm_forward(call, &b->norm2, middle, normed);
+        tub__mlp_forward(call, &b->mlp, normed, middle, next);
     }
     tub__head_forward(call, &pass->head, tub__first_rows(pass->end, rows));
 }
@@ -30,17 +29,18 @@ void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype,
 void tub__joint_backward(tub__pass *pass, const tub__call *call) {
     const tub__pattern pattern = all_tokens(pass);
     const size_t rows = call->samples * pass->tokens;
-    const tub__mat d = tub__first_rows(pass->dtokens, rows),
+    const tub__mat normed = tub__first_rows(pass->normed, rows),
+                   d = tub__first_rows(pass->dtokens, rows),
                    dnormed = tub__first_rows(pass->dnormed, rows);
     tub__head_backward(call, &pass->head, tub__first_rows(pass->end, rows), d);
     for (size_t l = (size_t)pass->model->config.layers; l-- > 0;) {
         const tub__block *b = &pass->blocks[l];
-        const tub__mat h = tub__first_rows(b->x, rows), normed1 = tub__first_rows(b->normed1, rows);
-        const tub__mat middle = tub__first_rows(b->middle, rows),
-                       normed2 = tub__first_rows(b->normed2, rows);
-        tub__mlp_backward(call, &b->mlp, normed2, d, dnormed);
+        const tub__mat h = tub__first_rows(b->x, rows), middle = tub__first_rows(b->middle, rows);
+        tub__layer_norm_again(call, &b->norm2, middle, normed);
+        tub__mlp_backward(call, &b->mlp, normed, d, dnormed);
         tub__layer_norm_backward(call, &b->norm2, middle, dnormed, true, d);
-        tub__attention_layer_backward(call, &b->attention, &pattern, normed1, d, dnormed);
+        tub__layer_norm_again(call, &b->norm1, h, normed);
+        tub__attention_layer_backward(call, &b->attention, &pattern, normed, d, dnormed);
         tub__layer_norm_backward(call, &b->norm1, h, dnormed, true, d);
     }
     tub__embedding_backward(call, &pass->embedding, d);

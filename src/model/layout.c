@@ -8,7 +8,7 @@
 
 typedef struct plan {
     tub__pass *pass;
-    tub__arena *arena, *transposed;
+    tub__arena *arena;
     size_t rows; /* M = batch * tokens */
     bool training;
 } plan;
@@ -40,15 +40,8 @@ static void *gradient_of(const plan *p, const tub__param *param) {
     return p->training ? tub__param_mat(p->pass->be, param, p->pass->gradients).data : NULL;
 }
 
-static tub__weight take_transposed(const plan *p, const tub__weight *w) {
-    void *data = tub__arena_take(p->transposed, tub__weight_elements(w->cols, w->rows),
-                                 p->pass->be->real_size);
-    return (tub__weight){data, w->cols, w->rows};
-}
-
-/* cols: of the fused weight when several arrays lie side by side; backward: dx is wanted. */
-static tub__dense dense(const plan *p, tub__role kernel, tub__role bias, int layer, size_t cols,
-                        bool backward) {
+/* cols: of the fused weight when several arrays lie side by side; 0: the array's own. */
+static tub__dense dense(const plan *p, tub__role kernel, tub__role bias, int layer, size_t cols) {
     const tub__param *w = find(p, kernel, layer), *b = find(p, bias, layer);
     tub__dense d = {.w = {value_of(p, w), w->rows, cols ? cols : w->cols}};
     if (b) {
@@ -56,9 +49,6 @@ static tub__dense dense(const plan *p, tub__role kernel, tub__role bias, int lay
         d.dbias = gradient_of(p, b);
     }
     d.dw = (tub__weight){gradient_of(p, w), d.w.rows, d.w.cols};
-    if (p->training && backward) {
-        d.wt = take_transposed(p, &d.w);
-    }
     return d;
 }
 
@@ -106,17 +96,15 @@ static void block_activations(const plan *p, tub__block *b, const tub__block *be
     const size_t width = (size_t)c->hidden, m = p->rows;
     if (before && !p->training) {
         b->x = before->x;
-        b->normed1 = before->normed1, b->middle = before->middle, b->normed2 = before->normed2;
+        b->middle = before->middle;
         b->attention.qkv_rows = before->attention.qkv_rows, b->attention.o = before->attention.o;
         b->mlp.hidden = before->mlp.hidden;
         return;
     }
     b->x = take_mat(p, m, width);
-    b->normed1 = take_mat(p, m, width);
     b->attention.qkv_rows = take_mat(p, m, 3 * tub__padded(width));
-    b->attention.o = p->training ? take_mat(p, m, width) : b->normed1;
+    b->attention.o = p->training ? take_mat(p, m, width) : p->pass->normed;
     b->middle = p->training ? take_mat(p, m, width) : b->x;
-    b->normed2 = p->training ? take_mat(p, m, width) : b->normed1;
     b->mlp.hidden_slope = take_training(p, m, (size_t)c->mlp);
     b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
     b->mlp.output_slope = c->mlp_output_gelu ? take_training(p, m, width) : TUB__NO_MAT;
@@ -131,8 +119,8 @@ static void block(const plan *p, int layer, const shared *s) {
     b->norm1 = norm(p, TUB__NORM1_GAMMA, TUB__NORM1_BETA, layer, s->workspace);
     b->norm2 = norm(p, TUB__NORM2_GAMMA, TUB__NORM2_BETA, layer, s->workspace);
     b->attention = (tub__attention_layer){
-        .qkv = dense(p, TUB__QUERY_KERNEL, TUB__QUERY_BIAS, layer, fused, true),
-        .out = dense(p, TUB__OUT_KERNEL, TUB__OUT_BIAS, layer, 0, true),
+        .qkv = dense(p, TUB__QUERY_KERNEL, TUB__QUERY_BIAS, layer, fused),
+        .out = dense(p, TUB__OUT_KERNEL, TUB__OUT_BIAS, layer, 0),
         .width = (size_t)c->hidden,
         .heads = (size_t)c->heads,
         .number = (uint32_t)layer,
@@ -140,8 +128,8 @@ static void block(const plan *p, int layer, const shared *s) {
         .d_o = s->d_o,
     };
     b->mlp = (tub__mlp){
-        .first = dense(p, TUB__MLP1_KERNEL, TUB__MLP1_BIAS, layer, 0, true),
-        .second = dense(p, TUB__MLP2_KERNEL, TUB__MLP2_BIAS, layer, 0, true),
+        .first = dense(p, TUB__MLP1_KERNEL, TUB__MLP1_BIAS, layer, 0),
+        .second = dense(p, TUB__MLP2_KERNEL, TUB__MLP2_BIAS, layer, 0),
         .activation = c->gelu == TUB_GELU_ERF ? TUB__GELU_ERF : TUB__GELU_TANH,
         .output_activation = c->mlp_output_gelu != 0,
         .dhidden = s->dhidden,
@@ -161,8 +149,7 @@ static void embedding(const plan *p) {
     tub__embedding *e = &pass->embedding;
     *e = (tub__embedding){.geometry = pass->model->geometry,
                           .multiply = c->input_scale == TUB_SCALE_MULTIPLY,
-                          .projection = dense(p, TUB__EMBED_KERNEL, TUB__EMBED_BIAS, -1, 0,
-                                              pass->config.input_gradient),
+                          .projection = dense(p, TUB__EMBED_KERNEL, TUB__EMBED_BIAS, -1, 0),
                           .position = tub__param_mat(pass->be, position, pass->model->weights)};
     e->dposition = e->position;
     e->dposition.data = gradient_of(p, position);
@@ -189,9 +176,9 @@ static void head(const plan *p, const shared *s) {
     tub__head *h = &pass->head;
     *h = (tub__head){.norm = norm(p, TUB__NORM_GAMMA, TUB__NORM_BETA, -1, s->workspace),
                      .pooling = c->pooling,
-                     .classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1, 0, true)};
+                     .classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1, 0)};
     pass->end = p->training ? take_mat(p, p->rows, width) : pass->blocks[0].x;
-    h->normed = p->training ? take_mat(p, p->rows, width) : pass->blocks[0].normed1;
+    h->normed = pass->normed;
     h->pooled = take_mat(p, batch, width);
     h->logits = take_mat(p, batch, classes);
     pass->probabilities = take_mat(p, batch, classes);
@@ -205,13 +192,13 @@ static void head(const plan *p, const shared *s) {
     }
 }
 
-void tub__pass_layout(tub__pass *pass, tub__arena *arena, tub__arena *transposed) {
+void tub__pass_layout(tub__pass *pass, tub__arena *arena) {
     const plan p = {.pass = pass,
                     .arena = arena,
-                    .transposed = transposed,
                     .rows = pass->config.batch * pass->tokens,
                     .training = pass->config.training};
     const shared s = take_shared(&p);
+    pass->normed = take_mat(&p, p.rows, (size_t)pass->model->config.hidden);
     embedding(&p);
     for (int l = 0; l < (int)pass->model->config.layers; l++) {
         block(&p, l, &s);

@@ -46,9 +46,6 @@ TUB_MUST_USE tub_status tub__pass_create(tub_model *model, const tub__pass_confi
                                          tub__pass **out, tub_error *err);
 void tub__pass_destroy(tub__pass *pass); /* accepts NULL */
 
-/* After the weights changed: refreshes the transposed copies that backward uses. */
-void tub__pass_weights_changed(tub__pass *pass);
-
 /* Forward: x is host memory [samples,T,H,W,C] uint8, float32 or float64 (checking build). dropout:
  * NULL in evaluation; its layer is filled in here. */
 void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const void *x,

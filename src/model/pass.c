@@ -4,7 +4,8 @@
 
 #include "base/error.h"
 
-/* Rows of all samples together: what layout.c multiplies before the arena checks it can't overflow then. */
+/* Rows of all samples together: what layout.c multiplies before the arena checks it can't overflow
+ * then. */
 static const size_t ROWS_LIMIT = (size_t)1 << 40;
 
 static tub_status too_large(size_t batch, tub_error *err) {
@@ -28,43 +29,38 @@ static tub_status begin(const tub_model *model, const tub__pass_config *config, 
                             (void **)&pass->blocks, err);
 }
 
-static tub_status measure(tub__pass *pass, size_t *activations, size_t *transposed,
-                          tub_error *err) {
-    tub__arena a, t;
+static tub_status measure(tub__pass *pass, size_t *activations, tub_error *err) {
+    tub__arena a;
     tub__arena_measure(&a);
-    tub__arena_measure(&t);
-    tub__pass_layout(pass, &a, &t);
-    if (a.overflow || t.overflow) {
+    tub__pass_layout(pass, &a);
+    if (a.overflow) {
         return too_large(pass->config.batch, err);
     }
     *activations = a.peak;
-    *transposed = t.peak;
     return TUB_OK;
 }
 
 tub_status tub__pass_measure(const tub_model *model, const tub__pass_config *config, size_t *bytes,
                              tub_error *err) {
     tub__pass pass;
-    size_t activations = 0, transposed = 0;
+    size_t activations = 0;
     TUB__TRY(begin(model, config, &pass, err));
-    const tub_status status = measure(&pass, &activations, &transposed, err);
+    const tub_status status = measure(&pass, &activations, err);
     tub__free(&pass.allocator, pass.blocks);
     if (status != TUB_OK) {
         return status;
     }
-    *bytes = activations + transposed +
-             (config->training ? model->params.elements * model->backend->real_size : 0);
+    *bytes =
+        activations + (config->training ? model->params.elements * model->backend->real_size : 0);
     return TUB_OK;
 }
 
-static tub_status take_slabs(tub__pass *pass, size_t activations, size_t transposed,
-                             tub_error *err) {
+static tub_status take_slabs(tub__pass *pass, size_t activations, tub_error *err) {
     tub__backend *be = pass->be;
     TUB__TRY(be->ops->slab_create(be, activations, &pass->slab, err));
     if (pass->config.training) {
         TUB__TRY(be->ops->slab_create(be, pass->model->params.elements * be->real_size,
                                       &pass->gradients, err));
-        TUB__TRY(be->ops->slab_create(be, transposed, &pass->transposed, err));
     }
     return TUB_OK;
 }
@@ -72,24 +68,22 @@ static tub_status take_slabs(tub__pass *pass, size_t activations, size_t transpo
 tub_status tub__pass_create(tub_model *model, const tub__pass_config *config, tub__pass **out,
                             tub_error *err) {
     tub__pass *pass;
-    size_t activations = 0, transposed = 0;
+    size_t activations = 0;
     TUB__TRY(tub__alloc_array(&model->backend->allocator, 1, sizeof *pass, (void **)&pass, err));
     tub_status status = begin(model, config, pass, err);
     if (status == TUB_OK) {
-        status = measure(pass, &activations, &transposed, err);
+        status = measure(pass, &activations, err);
     }
     if (status == TUB_OK) {
-        status = take_slabs(pass, activations, transposed, err);
+        status = take_slabs(pass, activations, err);
     }
     if (status != TUB_OK) {
         tub__pass_destroy(pass);
         return status;
     }
-    tub__arena a, t;
+    tub__arena a;
     tub__arena_init(&a, pass->slab, activations);
-    tub__arena_init(&t, pass->transposed, transposed);
-    tub__pass_layout(pass, &a, &t);
-    tub__pass_weights_changed(pass);
+    tub__pass_layout(pass, &a);
     *out = pass;
     return TUB_OK;
 }
@@ -103,27 +97,9 @@ void tub__pass_destroy(tub__pass *pass) {
     if (be) {
         be->ops->slab_destroy(be, pass->slab);
         be->ops->slab_destroy(be, pass->gradients);
-        be->ops->slab_destroy(be, pass->transposed);
     }
     tub__free(&a, pass->blocks);
     tub__free(&a, pass);
-}
-
-void tub__pass_weights_changed(tub__pass *pass) {
-    if (!pass->config.training) {
-        return;
-    }
-    for (int64_t l = 0; l < pass->model->config.layers; l++) {
-        const tub__block *b = &pass->blocks[l];
-        tub__dense_transpose(pass->be, &b->attention.qkv);
-        tub__dense_transpose(pass->be, &b->attention.out);
-        tub__dense_transpose(pass->be, &b->mlp.first);
-        tub__dense_transpose(pass->be, &b->mlp.second);
-    }
-    tub__dense_transpose(pass->be, &pass->head.classifier);
-    if (pass->embedding.projection.wt.data) {
-        tub__dense_transpose(pass->be, &pass->embedding.projection);
-    }
 }
 
 static tub__call call_of(const tub__pass *pass) {

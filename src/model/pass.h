@@ -13,7 +13,7 @@ typedef struct tub__block {
     tub__attention_layer attention;
     tub__mlp mlp;
     tub__mat x; /* [M, D] tokens entering the block; kept in training, else shared by all blocks */
-    tub__mat normed1, middle, normed2; /* norm 1 of x; x + attention; norm 2 of that */
+    tub__mat middle; /* [M, D] x + attention */
 } tub__block;
 
 struct tub__pass {
@@ -25,14 +25,15 @@ struct tub__pass {
     tub__embedding embedding;
     tub__block *blocks; /* [layers] */
     tub__head head;
-    tub__mat end;                 /* [M, D] tokens leaving the last block */
-    tub__mat probabilities;       /* [B, K] */
-    tub__mat dtokens, dnormed;    /* [M, D]: gradient of the tokens; of a norm's output */
-    void *losses;                 /* [B] */
-    void *slab;                   /* activations */
-    void *gradients, *transposed; /* slabs; training only */
-    size_t samples;               /* of the last forward pass */
-    tub__dropout dropout;         /* of the last forward pass; rate 0: none */
+    tub__mat end;              /* [M, D] tokens leaving the last block */
+    tub__mat probabilities;    /* [B, K] */
+    tub__mat normed;           /* [M, D] output of the norm at hand; made again in backward */
+    tub__mat dtokens, dnormed; /* [M, D]: gradient of the tokens; of a norm's output */
+    void *losses;              /* [B] */
+    void *slab;                /* activations */
+    void *gradients;           /* slab; training only */
+    size_t samples;            /* of the last forward pass */
+    tub__dropout dropout;      /* of the last forward pass; rate 0: none */
 };
 
 /* Variant 1, joint space-time attention: wiring over the layers. */
@@ -40,7 +41,7 @@ void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype,
 void tub__joint_backward(tub__pass *pass, const tub__call *call);
 
 /* Gives every layer of the pass its views: of the parameters, and of activations taken from the
- * arena. A measuring arena only counts. transposed: offset counter of the transposed weights. */
-void tub__pass_layout(tub__pass *pass, tub__arena *arena, tub__arena *transposed);
+ * arena. A measuring arena only counts. */
+void tub__pass_layout(tub__pass *pass, tub__arena *arena);
 
 #endif

@@ -25,10 +25,6 @@ void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__m
 
 void tub__dense_backward(const tub__call *call, const tub__dense *layer, tub__mat dy,
                          tub__mat slope, tub__mat dx) {
-    const tub__linear_dx op = {.dy = dy, .wt = layer->wt, .slope = slope, .dx = dx};
+    const tub__linear_dx op = {.dy = dy, .w = layer->w, .slope = slope, .dx = dx};
     call->be->ops->linear_dx(call->be, &op);
-}
-
-void tub__dense_transpose(tub__backend *be, const tub__dense *layer) {
-    be->ops->transpose(be, layer->w, layer->wt);
 }

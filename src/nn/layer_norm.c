@@ -2,16 +2,27 @@
 /* Layer norm over the columns, biased variance (Ba et al. 2016). */
 #include "nn/nn.h"
 
-void tub__layer_norm_forward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
-                             tub__mat y) {
+static void normalise(const tub__call *call, const tub__layer_norm *layer, bool again, tub__mat x,
+                      tub__mat y) {
     const tub__norm op = {.x = x,
                           .gamma = layer->gamma,
                           .beta = layer->beta,
                           .epsilon = layer->epsilon,
                           .mean = call->training ? layer->mean : NULL,
                           .inverse = call->training ? layer->inverse : NULL,
+                          .again = again,
                           .y = y};
     call->be->ops->norm(call->be, &op);
+}
+
+void tub__layer_norm_forward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
+                             tub__mat y) {
+    normalise(call, layer, false, x, y);
+}
+
+void tub__layer_norm_again(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
+                           tub__mat y) {
+    normalise(call, layer, true, x, y);
 }
 
 void tub__layer_norm_backward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,

@@ -35,8 +35,8 @@ static const tub__mat TUB__NO_MAT = {NULL, 0, 0, 0};
 /* ---- dense: y = x W + b ---- */
 
 typedef struct tub__dense {
-    tub__weight w, wt, dw; /* wt and dw: training only */
-    const void *bias;      /* NULL: none */
+    tub__weight w, dw; /* dw: training only */
+    const void *bias;  /* NULL: none */
     void *dbias;
 } tub__dense;
 
@@ -47,8 +47,6 @@ void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__m
 /* dx = dy W^T, times the slope of the activation that made x (TUB__NO_MAT: none). */
 void tub__dense_backward(const tub__call *call, const tub__dense *layer, tub__mat dy,
                          tub__mat slope, tub__mat dx);
-/* Refreshes wt from w. */
-void tub__dense_transpose(tub__backend *be, const tub__dense *layer);
 
 /* ---- layer norm ---- */
 
@@ -62,6 +60,10 @@ typedef struct tub__layer_norm {
 
 void tub__layer_norm_forward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
                              tub__mat y);
+/* The output of the last forward pass once more, from the kept rows: cheaper to make than to keep.
+ */
+void tub__layer_norm_again(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
+                           tub__mat y);
 void tub__layer_norm_backward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
                               tub__mat dy, bool add, tub__mat dx);
 

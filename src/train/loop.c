@@ -135,7 +135,6 @@ tub_status tub__trainer_run(tub__trainer *t, tub_error *err) {
     }
     tub_status status = TUB_OK;
     if (!tub__progress_over(&t->progress, t->run->config)) {
-        tub__pass_weights_changed(t->pass);
         t->pending = tub__loader_start(t->loader, (uint32_t)t->progress.epoch,
                                        (size_t)t->progress.batch, err);
     }

@@ -141,7 +141,6 @@ static tub_status apply(tub__trainer *t, void *gradient, tub_error *err) {
         return not_finite(t, "gradient", err);
     }
     tub__optimizer_step(&t->optimizer, gradient, norm, t->progress.step + 1, t->lr);
-    tub__pass_weights_changed(t->pass);
     return TUB_OK;
 }
 

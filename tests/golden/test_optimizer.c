@@ -148,7 +148,6 @@ static void train(golden *g, const tub_train_config *config, const tub__rates *r
     snprintf(name, sizeof name, "%s/loss", run);
     double *losses = member(g, g->expected, name, &count);
     assert_int_equal(count, steps);
-    tub__pass_weights_changed(pass);
     *loss_difference = 0.0;
     for (size_t s = 0; s < steps; s++) {
         double each[BATCH], loss = 0.0;
@@ -159,7 +158,6 @@ static void train(golden *g, const tub_train_config *config, const tub__rates *r
         void *gradient = tub__pass_gradients(pass);
         tub__optimizer_step(&optimizer, gradient, tub__gradient_norm(&optimizer, gradient), s + 1,
                             tub__rate(rates, s));
-        tub__pass_weights_changed(pass);
         for (int i = 0; i < BATCH; i++) {
             loss += each[i] / BATCH;
         }
@@ -302,7 +300,6 @@ static double seed_steps(golden *g, tub_model *model, tub__npz *batches, const d
             *index = member(g, batches, "batch_index", &n);
     assert_int_equal(tub__pass_create(model, &pass_config, &pass, NULL), TUB_OK);
     assert_int_equal(tub__optimizer_create(model, &config, &optimizer, NULL), TUB_OK);
-    tub__pass_weights_changed(pass);
     for (size_t s = 0; s < SEED_STEPS; s++) {
         double each[SEED_BATCH], loss = 0.0;
         int32_t labels[SEED_BATCH];
@@ -318,7 +315,6 @@ static double seed_steps(golden *g, tub_model *model, tub__npz *batches, const d
         void *gradient = tub__pass_gradients(pass);
         tub__optimizer_step(&optimizer, gradient, tub__gradient_norm(&optimizer, gradient), s + 1,
                             config.lr);
-        tub__pass_weights_changed(pass);
         for (int i = 0; i < SEED_BATCH; i++) {
             loss += each[i] / SEED_BATCH;
         }

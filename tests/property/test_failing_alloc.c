@@ -119,7 +119,6 @@ static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err) {
         model, &(tub__pass_config){.batch = 4, .training = true, .input_gradient = true}, &pass,
         err);
     if (status == TUB_OK) {
-        tub__pass_weights_changed(pass);
         tub__pass_forward(pass, 4, TUB_U8, x, NULL);
         tub__pass_loss(pass, &(tub__targets){.labels = labels, .global_batch = 4}, losses);
         tub__pass_backward(pass);

@@ -54,7 +54,6 @@ static double loss(problem *p) {
     double losses[SAMPLES], sum = 0;
     const tub__targets t = {
         .labels = p->labels, .class_weight = p->weight, .smoothing = 0.1, .global_batch = SAMPLES};
-    tub__pass_weights_changed(p->pass);
     tub__pass_forward(p->pass, SAMPLES, TUB_F64, p->x, p->dropped ? &p->dropout : NULL);
     tub__pass_loss(p->pass, &t, losses);
     for (int i = 0; i < SAMPLES; i++) {

@@ -8,10 +8,9 @@
 #include "backend/cpu/vec.h"
 
 void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
-                     size_t panel1);
+                     size_t panel1, void *scratch);
 size_t KERNEL(dw_tasks)(size_t k, size_t panels);
 void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
-void KERNEL(transpose)(const void *w, size_t k, size_t n, void *wt, size_t panel0, size_t panel1);
 void KERNEL(norm)(const tub__norm *op, size_t row0, size_t row1);
 void KERNEL(norm_backward)(const tub__norm_backward *op, size_t group0, size_t group1,
                            void *partial);

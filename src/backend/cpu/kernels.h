@@ -14,6 +14,8 @@ typedef struct tub__k_product {
     const void *a;
     size_t lda, k;
     const void *w;
+    bool transposed;  /* w is the packed [columns of c, k] matrix, and its transpose is meant */
+    size_t columns;   /* of c; for a transposed w only */
     const void *bias; /* NULL: chains start at 0 */
     void *c;
     size_t ldc;
@@ -46,12 +48,12 @@ struct tub__kernels {
     size_t real_size;
     size_t tile_rows; /* rows of the micro-kernel */
 
-    void (*product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
-                    size_t panel1);
+    /* scratch: for a transposed w only. */
+    void (*product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0, size_t panel1,
+                    void *scratch);
     /* How many tasks a weight gradient falls into. */
     size_t (*dw_tasks)(size_t k, size_t panels);
     void (*dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
-    void (*transpose)(const void *w, size_t k, size_t n, void *wt, size_t panel0, size_t panel1);
 
     void (*norm)(const tub__norm *op, size_t row0, size_t row1);
     /* Groups [group0, group1): partial sums of gamma and beta go to partial[group][2][padded cols].

@@ -25,9 +25,10 @@ INLINE size_t vectors_end(const span *s) {
     return s->whole + (s->rest ? 16 : 0);
 }
 
-static void norm_row(const tub__norm *op, const span *s, const real *x, real *y, size_t row) {
+/* Mean and 1 / sqrt(variance + epsilon) of a row. */
+INLINE void row_statistics(const tub__norm *op, const span *s, const real *x, real *mean_out,
+                           real *inverse) {
     const size_t end = vectors_end(s);
-    const real *gamma = op->gamma, *beta = op->beta;
     vf sum = vzero(), squares = vzero();
     for (size_t i = 0; i < end; i += 16) {
         sum = vadd(sum, vload(x + i));
@@ -38,17 +39,28 @@ static void norm_row(const tub__norm *op, const span *s, const real *x, real *y,
         vf d = centred(x, i, s, m);
         squares = vfma(d, d, squares);
     }
-    const real inverse = rsqrt_of(vhsum(squares) / (real)op->x.cols + (real)op->epsilon);
-    const vf inv = vset1(inverse);
+    *mean_out = mean;
+    *inverse = rsqrt_of(vhsum(squares) / (real)op->x.cols + (real)op->epsilon);
+}
+
+static void norm_row(const tub__norm *op, const span *s, const real *x, real *y, size_t row) {
+    const size_t end = vectors_end(s);
+    const real *gamma = op->gamma, *beta = op->beta;
+    real mean, inverse;
+    if (op->again) {
+        mean = ((const real *)op->mean)[row], inverse = ((const real *)op->inverse)[row];
+    } else {
+        row_statistics(op, s, x, &mean, &inverse);
+        if (op->mean) {
+            ((real *)op->mean)[row] = mean, ((real *)op->inverse)[row] = inverse;
+        }
+    }
+    const vf m = vset1(mean), inv = vset1(inverse);
     for (size_t i = 0; i < end; i += 16) {
         vstore(y + i, vfma(vmul(centred(x, i, s, m), inv), vload(gamma + i), vload(beta + i)));
     }
     for (size_t i = end; i < s->padded; i += 16) {
         vstore(y + i, vzero());
-    }
-    if (op->mean) {
-        ((real *)op->mean)[row] = mean;
-        ((real *)op->inverse)[row] = inverse;
     }
 }
 

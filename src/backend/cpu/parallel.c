@@ -60,9 +60,9 @@ typedef struct product_op {
 static void product_part(void *argument, int worker, int workers) {
     SHARE(product_op);
     if (op->by_panel) {
-        r->k->product(&op->p, 0, op->rows, begin, end);
+        r->k->product(&op->p, 0, op->rows, begin, end, r->scratch[worker]);
     } else {
-        r->k->product(&op->p, begin, end, 0, op->panels);
+        r->k->product(&op->p, begin, end, 0, op->panels, r->scratch[worker]);
     }
 }
 
@@ -94,15 +94,17 @@ static void linear(tub__backend *be, const tub__linear *op) {
 static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
     product_op p = {.p = {.a = op->dy.data,
                           .lda = op->dy.ld,
-                          .k = op->wt.rows,
-                          .w = op->wt.data,
+                          .k = op->w.cols,
+                          .w = op->w.data,
+                          .transposed = true,
+                          .columns = op->w.rows,
                           .c = op->dx.data,
                           .ldc = op->dx.ld,
                           .slope = op->slope.data,
                           .ldslope = op->slope.ld,
                           .multiply = op->slope.data != NULL},
                     .rows = op->dy.rows,
-                    .panels = tub__padded(op->wt.cols) / TUB__PANEL};
+                    .panels = tub__padded(op->w.rows) / TUB__PANEL};
     product(be, &p);
 }
 
@@ -123,20 +125,6 @@ static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
                          .dw = op->dw.data,
                          .dbias = op->dbias};
     run(be, dw_part, &p, tub__cpu_of(be)->kernels->dw_tasks(p.k, p.panels));
-}
-
-typedef struct transpose_op {
-    tub__weight w, wt;
-} transpose_op;
-
-static void transpose_part(void *argument, int worker, int workers) {
-    SHARE(transpose_op);
-    r->k->transpose(op->w.data, op->w.rows, op->w.cols, op->wt.data, begin, end);
-}
-
-static void transpose(tub__backend *be, tub__weight w, tub__weight wt) {
-    const transpose_op op = {w, wt};
-    run(be, transpose_part, &op, tub__padded(w.cols) / TUB__PANEL);
 }
 
 /* ---- rows ---- */
@@ -353,7 +341,6 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops) {
     ops->linear = linear;
     ops->linear_dx = linear_dx;
     ops->linear_dw = linear_dw;
-    ops->transpose = transpose;
     ops->norm = norm;
     ops->norm_backward = norm_backward;
     ops->attention = attention;

@@ -41,7 +41,7 @@ INLINE void finish_body(ending e, const tub__k_product *p, size_t row, size_t ro
                 vf d;
                 v = activate(e.kind, v, e.slope ? &d : NULL);
                 if (e.slope) {
-                    vstore(slope + j, d);
+                    vstream(slope + j, d); /* not read before the backward pass */
                 }
             }
             vstore(c + j, e.residual ? vadd(v, vload(add + j)) : v);
@@ -82,37 +82,48 @@ static finish_fn *choose_finish(const tub__k_product *p) {
     return activations[p->activation == TUB__GELU_ERF][p->slope != NULL][p->residual != NULL];
 }
 
-/* One tile of rows times one tile of columns. */
-static void tile_product(const tub__k_product *p, finish_fn *finish, size_t row, size_t rows,
-                         size_t col) {
+/* A stretch of the chains over k, and where the weight's rows for it lie. */
+typedef struct stretch {
+    size_t k0, k1;
+    const real *w;     /* row k0 of the first panel */
+    size_t panel_size; /* from one panel to the next */
+} stretch;
+
+/* One tile of rows times one tile of columns; panel and col count from the stretch's first. */
+static void tile_product(const tub__k_product *p, const stretch *s, finish_fn *finish, size_t row,
+                         size_t rows, size_t panel0, size_t col) {
     ALIGNED real sums[VEC_MR * WIDTH];
-    const real *a = (const real *)p->a + row * p->lda;
-    const real *w = (const real *)p->w + col / TUB__PANEL * TUB__PANEL * p->k + col % TUB__PANEL;
-    const real *bias = p->bias ? (const real *)p->bias + col : NULL;
-    real *c = finish ? sums : (real *)p->c + row * p->ldc + col;
-    tiles_0[VEC_NV - 1][rows - 1](p->k, a, p->lda, w, TUB__PANEL, bias, 0, c,
-                                  finish ? WIDTH : p->ldc);
-    if (finish) {
-        finish(p, row, rows, col, sums);
+    const size_t to = panel0 * TUB__PANEL + col;
+    const real *a = (const real *)p->a + row * p->lda + s->k0;
+    const real *w = s->w + col / TUB__PANEL * s->panel_size + col % TUB__PANEL;
+    const real *start = p->bias ? (const real *)p->bias + to : NULL;
+    real *c = (real *)p->c + row * p->ldc + to;
+    finish_fn *end = s->k1 == p->k ? finish : NULL;
+    if (s->k0 > 0) { /* the chains go on from what the last stretch left */
+        start = c;
+    }
+    tiles_0[VEC_NV - 1][rows - 1](s->k1 - s->k0, a, p->lda, w, TUB__PANEL, start,
+                                  s->k0 > 0 ? p->ldc : 0, end ? sums : c, end ? WIDTH : p->ldc);
+    if (end) {
+        end(p, row, rows, to, sums);
     }
 }
 
 /* A tile of rows stays in L1 while the panels of w stream past it from L2, which they do in order,
- * so that the processor fetches ahead; only so many panels at a time as fit there. */
-void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
-                     size_t panel1) {
-    finish_fn *finish = choose_finish(p);
-    const size_t fit = L2_ELEMENTS / (p->k * TUB__PANEL), step = fit > 1 ? fit : 1;
+ * so that the processor fetches ahead. */
+static void stream_panels(const tub__k_product *p, const stretch *s, finish_fn *finish, size_t row0,
+                          size_t row1, size_t panel0, size_t panel1) {
     const size_t rows = row1 - row0, tiles = tile_count(rows);
-    for (size_t panel = panel0; panel < panel1; panel += step) {
-        const size_t end = panel1 - panel < step ? panel1 : panel + step;
-        for (size_t t = 0; t < tiles; t++) {
-            const size_t row = row0 + tile_begin(rows, t), n = row0 + tile_begin(rows, t + 1) - row;
-            for (size_t col = panel * TUB__PANEL; col < end * TUB__PANEL; col += WIDTH) {
-                tile_product(p, finish, row, n, col);
-            }
+    for (size_t t = 0; t < tiles; t++) {
+        const size_t row = row0 + tile_begin(rows, t), n = row0 + tile_begin(rows, t + 1) - row;
+        for (size_t col = 0; col < (panel1 - panel0) * TUB__PANEL; col += WIDTH) {
+            tile_product(p, s, finish, row, n, panel0, col);
         }
     }
+}
+
+static size_t at_most(size_t n, size_t most) {
+    return n < most ? n : most;
 }
 
 /* Sixteen columns of up to sixteen rows of one panel to rows of another: to[c][r] = from[r][c]. */
@@ -127,19 +138,39 @@ static void transpose_block(const real *from, size_t rows, size_t cols, real *to
     }
 }
 
-static size_t at_most(size_t n, size_t most) {
-    return n < most ? n : most;
+/* Panels [panel0, panel1), rows [k0, k1) of the transposed weight, packed into `to`; k0 is at the
+ * beginning of a panel of p->w. */
+static void transpose_panels(const tub__k_product *p, size_t panel0, size_t panel1, size_t k0,
+                             size_t k1, real *to) {
+    for (size_t row = panel0 * TUB__PANEL; row < panel1 * TUB__PANEL; row += 16) {
+        const size_t rows = row < p->columns ? at_most(p->columns - row, 16) : 0;
+        real *panel = to + (row / TUB__PANEL - panel0) * (k1 - k0) * TUB__PANEL + row % TUB__PANEL;
+        for (size_t k = k0; k < k1; k += 16) {
+            const real *from = (const real *)p->w +
+                               (k / TUB__PANEL * p->columns + row) * TUB__PANEL + k % TUB__PANEL;
+            transpose_block(from, rows, at_most(k1 - k, 16), panel + (k - k0) * TUB__PANEL);
+        }
+    }
 }
 
-/* wt[n][k] = w[k][n], both packed: panels [panel0, panel1) of w become the rows of wt with those
- * numbers. */
-void KERNEL(transpose)(const void *w, size_t k, size_t n, void *wt, size_t panel0, size_t panel1) {
-    for (size_t col = panel0 * TUB__PANEL; col < at_most(n, panel1 * TUB__PANEL); col += 16) {
-        const real *from = (const real *)w + col / TUB__PANEL * TUB__PANEL * k + col % TUB__PANEL;
-        for (size_t row = 0; row < tub__padded(k); row += 16) { /* the padding of wt becomes zero */
-            real *to = (real *)wt + (row / TUB__PANEL * n + col) * TUB__PANEL + row % TUB__PANEL;
-            const size_t rows = row < k ? at_most(k - row, 16) : 0;
-            transpose_block(from + row * TUB__PANEL, rows, at_most(n - col, 16), to);
+/* Only so many panels at a time as fit L2, transposed on the way there where that is wanted. */
+void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
+                     size_t panel1, void *scratch) {
+    enum { DEPTH = L2_ELEMENTS / TUB__PANEL };
+    finish_fn *finish = choose_finish(p);
+    const size_t fit = DEPTH / p->k, step = fit > 1 ? fit : 1;
+    for (size_t panel = panel0, end; panel < panel1; panel = end) {
+        end = at_most(panel + step, panel1);
+        if (!p->transposed) {
+            const stretch all = {0, p->k, (const real *)p->w + panel * p->k * TUB__PANEL,
+                                 p->k * TUB__PANEL};
+            stream_panels(p, &all, finish, row0, row1, panel, end);
+        }
+        for (size_t k0 = 0; p->transposed && k0 < p->k; k0 += DEPTH) {
+            const size_t k1 = at_most(k0 + DEPTH, p->k);
+            const stretch part = {k0, k1, scratch, (k1 - k0) * TUB__PANEL};
+            transpose_panels(p, panel, end, k0, k1, scratch);
+            stream_panels(p, &part, finish, row0, row1, panel, end);
         }
     }
 }

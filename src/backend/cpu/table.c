@@ -89,7 +89,6 @@ const struct tub__kernels CAT3(tub__kernels_, VEC_NAME, ) = {
     .product = KERNEL(product),
     .dw_tasks = KERNEL(dw_tasks),
     .dw = KERNEL(dw),
-    .transpose = KERNEL(transpose),
     .norm = KERNEL(norm),
     .norm_backward = KERNEL(norm_backward),
     .tree = KERNEL(tree),

@@ -24,6 +24,7 @@ typedef __m512i vu;
 
 INLINE vf vload(const real *p) { return _mm512_loadu_ps(p); }
 INLINE void vstore(real *p, vf a) { _mm512_storeu_ps(p, a); }
+INLINE void vstream(real *p, vf a) { _mm512_stream_ps(p, a); }
 INLINE real vlane0(vf a) { return _mm512_cvtss_f32(a); }
 INLINE vf vset1(real a) { return _mm512_set1_ps(a); }
 INLINE vf vadd(vf a, vf b) { return _mm512_add_ps(a, b); }

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Account of a backend's operations: one line for each operation and shape. */
+#include "backend/profile.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include <string.h>
+
+enum { LINES = 128 };
+
+typedef struct profile {
+    tub__backend base; /* first: a tub__backend * is one of these */
+    tub__backend *inner;
+    tub__profile_line lines[LINES];
+    size_t count;
+} profile;
+
+static profile *profile_of(tub__backend *be) {
+    return (profile *)be;
+}
+
+static void account(profile *p, const tub__profile_line *seen) {
+    size_t i = 0;
+    while (i < p->count &&
+           (strcmp(p->lines[i].operation, seen->operation) != 0 || p->lines[i].rows != seen->rows ||
+            p->lines[i].depth != seen->depth || p->lines[i].columns != seen->columns)) {
+        i++;
+    }
+    if (i == LINES) {
+        return;
+    }
+    tub__profile_line *line = &p->lines[i];
+    if (i == p->count) {
+        p->count++;
+        *line = *seen;
+        line->calls = 0, line->seconds = 0, line->flop = 0, line->bytes = 0;
+    }
+    line->calls++;
+    line->seconds += seen->seconds;
+    line->flop += seen->flop;
+    line->bytes += seen->bytes;
+}
+
+/* Runs one operation of the inner backend between two looks at the clock. */
+#define TIMED(call_, ...)                                                                          \
+    do {                                                                                           \
+        profile *p_ = profile_of(be);                                                              \
+        be = p_->inner;                                                                            \
+        const double start_ = tub__seconds();                                                      \
+        be->ops->call_;                                                                            \
+        tub__profile_line line_ = {__VA_ARGS__};                                                   \
+        line_.seconds = tub__seconds() - start_;                                                   \
+        account(p_, &line_);                                                                       \
+    } while (0)
+
+static double reals(const tub__backend *be, double n) {
+    return n * (double)be->real_size;
+}
+
+static void linear(tub__backend *be, const tub__linear *op) {
+    const double m = (double)op->x.rows, k = (double)op->x.cols, n = (double)op->w.cols;
+    TIMED(linear(be, op), .operation = "product", .rows = op->x.rows, .depth = op->x.cols,
+          .columns = op->w.cols, .flop = 2 * m * k * n,
+          .bytes = reals(be, m * k + k * n + m * n * (1 + !!op->slope.data + !!op->residual.data)));
+}
+static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
+    const double m = (double)op->dy.rows, k = (double)op->dy.cols, n = (double)op->w.rows;
+    TIMED(linear_dx(be, op), .operation = "input gradient", .rows = op->dy.rows,
+          .depth = op->dy.cols, .columns = op->w.rows, .flop = 2 * m * k * n,
+          .bytes = reals(be, m * k + k * n + m * n * (1 + !!op->slope.data)));
+}
+static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
+    const double m = (double)op->x.rows, k = (double)op->x.cols, n = (double)op->dw.cols;
+    TIMED(linear_dw(be, op), .operation = "weight gradient", .rows = op->x.cols,
+          .depth = op->x.rows, .columns = op->dw.cols, .flop = 2 * m * k * n,
+          .bytes = reals(be, m * k + k * n + m * n));
+}
+static void norm(tub__backend *be, const tub__norm *op) {
+    TIMED(norm(be, op), .operation = "layer norm", .rows = op->x.rows, .columns = op->x.cols,
+          .bytes = reals(be, 2.0 * (double)op->x.rows * (double)op->x.cols));
+}
+static void norm_backward(tub__backend *be, const tub__norm_backward *op) {
+    TIMED(norm_backward(be, op), .operation = "layer norm gradient", .rows = op->x.rows,
+          .columns = op->x.cols,
+          .bytes = reals(be, (3.0 + op->add) * (double)op->x.rows * (double)op->x.cols));
+}
+
+/* Multiply-adds of one of attention's products over all samples, groups and heads. */
+static double attention_pairs(const tub__attention *op) {
+    return (double)op->samples * (double)op->groups * (double)op->heads * (double)op->length *
+           (double)op->length * (double)op->head_width;
+}
+static void attention(tub__backend *be, const tub__attention *op) {
+    TIMED(attention(be, op), .operation = "attention", .rows = op->samples * op->groups,
+          .depth = op->length, .columns = op->heads * op->head_width,
+          .flop = 4 * attention_pairs(op),
+          .bytes = reals(be, 4.0 * (double)op->samples * (double)op->groups * (double)op->length *
+                                 (double)op->heads * (double)op->head_width));
+}
+static void attention_backward(tub__backend *be, const tub__attention_backward *op) {
+    const tub__attention *f = &op->forward;
+    TIMED(attention_backward(be, op), .operation = "attention gradient",
+          .rows = f->samples * f->groups, .depth = f->length, .columns = f->heads * f->head_width,
+          .flop = 10 * attention_pairs(f),
+          .bytes = reals(be, 8.0 * (double)f->samples * (double)f->groups * (double)f->length *
+                                 (double)f->heads * (double)f->head_width));
+}
+static void multiply(tub__backend *be, tub__mat x, tub__mat y, tub__mat z) {
+    TIMED(multiply(be, x, y, z), .operation = "activation gradient", .rows = x.rows,
+          .columns = x.cols, .bytes = reals(be, 3.0 * (double)x.rows * (double)x.cols));
+}
+static void cut(tub__backend *be, const tub__geometry *g, size_t samples, tub_dtype dtype,
+                const void *x, bool multiply_, tub__mat rows) {
+    TIMED(cut(be, g, samples, dtype, x, multiply_, rows), .operation = "cut", .rows = rows.rows,
+          .columns = rows.cols, .bytes = reals(be, (double)rows.rows * (double)rows.cols));
+}
+static void cut_backward(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows,
+                         void *dx) {
+    TIMED(cut_backward(be, g, samples, drows, dx), .operation = "cut gradient", .rows = drows.rows,
+          .columns = drows.cols, .bytes = reals(be, 2.0 * (double)drows.rows * (double)drows.cols));
+}
+static void prepend(tub__backend *be, size_t samples, tub__mat x, const void *class_token,
+                    tub__mat position, tub__mat y) {
+    TIMED(prepend(be, samples, x, class_token, position, y), .operation = "class token",
+          .rows = y.rows, .columns = y.cols);
+}
+static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub__mat dx) {
+    TIMED(prepend_backward(be, samples, dy, dx), .operation = "class token gradient",
+          .rows = dy.rows, .columns = dy.cols);
+}
+static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum) {
+    TIMED(sum_samples(be, samples, x, sum), .operation = "position gradient", .rows = x.rows,
+          .columns = x.cols, .bytes = reals(be, (double)x.rows * (double)x.cols));
+}
+static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y) {
+    TIMED(pool(be, kind, samples, x, y), .operation = "pooling", .rows = x.rows, .columns = x.cols,
+          .bytes = reals(be, (double)x.rows * (double)x.cols));
+}
+static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
+                          tub__mat dx) {
+    TIMED(pool_backward(be, kind, samples, dy, dx), .operation = "pooling gradient",
+          .rows = dx.rows, .columns = dx.cols,
+          .bytes = reals(be, (double)dx.rows * (double)dx.cols));
+}
+static void softmax(tub__backend *be, tub__mat logits, tub__mat probabilities) {
+    TIMED(softmax(be, logits, probabilities), .operation = "softmax", .rows = logits.rows,
+          .columns = logits.cols);
+}
+static void loss(tub__backend *be, const tub__loss *op) {
+    TIMED(loss(be, op), .operation = "loss", .rows = op->logits.rows, .columns = op->logits.cols);
+}
+static void add(tub__backend *be, void *to, const void *from, size_t elements) {
+    TIMED(add(be, to, from, elements), .operation = "sum of slabs", .columns = elements,
+          .bytes = reals(be, 3.0 * (double)elements));
+}
+static void square_sums(tub__backend *be, const tub__weight *w, size_t count, double *sums) {
+    TIMED(square_sums(be, w, count, sums), .operation = "norm of gradients", .rows = count);
+}
+static void update(tub__backend *be, const tub__update *op) {
+    const size_t n = op->segment_count ? op->segments[op->segment_count - 1].end : 0;
+    TIMED(update(be, op), .operation = "update", .columns = n,
+          .bytes = reals(be, (op->v ? 7.0 : 5.0) * (double)n));
+}
+
+/* Moving memory is not timed. */
+static tub_status slab_create(tub__backend *be, size_t bytes, void **out, tub_error *err) {
+    be = profile_of(be)->inner;
+    return be->ops->slab_create(be, bytes, out, err);
+}
+static void slab_destroy(tub__backend *be, void *slab) {
+    be = profile_of(be)->inner;
+    be->ops->slab_destroy(be, slab);
+}
+static void clear(tub__backend *be, void *data, size_t elements) {
+    be = profile_of(be)->inner;
+    be->ops->clear(be, data, elements);
+}
+static void copy(tub__backend *be, void *to, const void *from, size_t elements) {
+    be = profile_of(be)->inner;
+    be->ops->copy(be, to, from, elements);
+}
+static void mat_in(tub__backend *be, tub__mat to, tub_dtype host, const void *from, size_t row,
+                   size_t column) {
+    be = profile_of(be)->inner;
+    be->ops->mat_in(be, to, host, from, row, column);
+}
+static void mat_out(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
+                    tub__mat from) {
+    be = profile_of(be)->inner;
+    be->ops->mat_out(be, host, to, row, column, from);
+}
+static void pack(tub__backend *be, tub__weight to, tub_dtype host, const void *from, size_t row,
+                 size_t column) {
+    be = profile_of(be)->inner;
+    be->ops->pack(be, to, host, from, row, column);
+}
+static void unpack(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
+                   tub__weight from) {
+    be = profile_of(be)->inner;
+    be->ops->unpack(be, host, to, row, column, from);
+}
+
+static const struct tub__backend_ops operations = {
+    .slab_create = slab_create,
+    .slab_destroy = slab_destroy,
+    .clear = clear,
+    .copy = copy,
+    .mat_in = mat_in,
+    .mat_out = mat_out,
+    .pack = pack,
+    .unpack = unpack,
+    .cut = cut,
+    .cut_backward = cut_backward,
+    .prepend = prepend,
+    .prepend_backward = prepend_backward,
+    .sum_samples = sum_samples,
+    .pool = pool,
+    .pool_backward = pool_backward,
+    .linear = linear,
+    .linear_dx = linear_dx,
+    .linear_dw = linear_dw,
+    .norm = norm,
+    .norm_backward = norm_backward,
+    .attention = attention,
+    .attention_backward = attention_backward,
+    .multiply = multiply,
+    .softmax = softmax,
+    .loss = loss,
+    .add = add,
+    .square_sums = square_sums,
+    .update = update,
+};
+
+tub_status tub__profile_create(tub__backend *inner, tub__backend **out, tub_error *err) {
+    profile *p;
+    TUB__TRY(tub__alloc_array(&inner->allocator, 1, sizeof *p, (void **)&p, err));
+    p->base = *inner;
+    p->base.ops = &operations;
+    p->inner = inner;
+    *out = &p->base;
+    return TUB_OK;
+}
+
+void tub__profile_destroy(tub__backend *be) {
+    if (be) {
+        const tub_allocator a = be->allocator;
+        tub__free(&a, be);
+    }
+}
+
+const tub__profile_line *tub__profile_lines(const tub__backend *be, size_t *count) {
+    const profile *p = (const profile *)be;
+    *count = p->count;
+    return p->lines;
+}
+
+void tub__profile_clear(tub__backend *be) {
+    profile_of(be)->count = 0;
+}
