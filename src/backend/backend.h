@@ -49,6 +49,7 @@ typedef struct tub__linear {
     tub__mat residual; /* data NULL: none; row r of y gets row r % residual.rows; may be y itself
                           when rows are equal */
     tub__mat y;        /* [M, N]; not x */
+    tub__weight next;  /* of the next product, to be brought near meanwhile; data NULL: unknown */
 } tub__linear;
 
 /* dx = (dy W^T) * slope. */

@@ -19,9 +19,9 @@ void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype,
         const tub__mat next =
             tub__first_rows(l + 1 < layers ? pass->blocks[l + 1].x : pass->end, rows);
         tub__layer_norm_forward(call, &b->norm1, h, normed);
-        tub__attention_layer_forward(call, &b->attention, &pattern, normed, h, middle);
+        tub__attention_layer_forward(call, &b->attention, &pattern, normed, h, middle, &b->mlp.first);
         tub__layer_norm_forward(call, &b->norm2, middle, normed);
-        tub__mlp_forward(call, &b->mlp, normed, middle, next);
+        tub__mlp_forward(call, &b->mlp, normed, middle, next, l + 1 < layers ? &b[1].attention.qkv : NULL);
     }
     tub__head_forward(call, &pass->head, tub__first_rows(pass->end, rows));
 }

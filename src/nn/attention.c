@@ -34,12 +34,12 @@ static tub__attention operation(const tub__call *call, const tub__attention_laye
 
 void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer,
                                   const tub__pattern *pattern, tub__mat x, tub__mat residual,
-                                  tub__mat y) {
+                                  tub__mat y, const tub__dense *next) {
     const tub__attention op = operation(call, layer, pattern, x.rows);
     tub__dense_forward(call, &layer->qkv, x, TUB__LINEAR, TUB__NO_MAT, TUB__NO_MAT,
-                       tub__first_rows(layer->qkv_rows, x.rows));
+                       tub__first_rows(layer->qkv_rows, x.rows), &layer->out);
     call->be->ops->attention(call->be, &op);
-    tub__dense_forward(call, &layer->out, op.o, TUB__LINEAR, TUB__NO_MAT, residual, y);
+    tub__dense_forward(call, &layer->out, op.o, TUB__LINEAR, TUB__NO_MAT, residual, y, next);
 }
 
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,

@@ -3,14 +3,16 @@
 #include "nn/nn.h"
 
 void tub__dense_forward(const tub__call *call, const tub__dense *layer, tub__mat x,
-                        tub__activation activation, tub__mat slope, tub__mat residual, tub__mat y) {
+                        tub__activation activation, tub__mat slope, tub__mat residual, tub__mat y,
+                        const tub__dense *next) {
     const tub__linear op = {.x = x,
                             .w = layer->w,
                             .bias = layer->bias,
                             .activation = activation,
                             .slope = slope,
                             .residual = residual,
-                            .y = y};
+                            .y = y,
+                            .next = next ? next->w : (tub__weight){0}};
     call->be->ops->linear(call->be, &op);
 }
 

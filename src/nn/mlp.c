@@ -3,7 +3,7 @@
 #include "nn/nn.h"
 
 void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat residual,
-                      tub__mat y) {
+                      tub__mat y, const tub__dense *next) {
     const tub__mat hidden = tub__first_rows(layer->hidden, x.rows);
     tub__mat hidden_slope = TUB__NO_MAT, output_slope = TUB__NO_MAT;
     if (call->training) {
@@ -11,10 +11,10 @@ void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, tub__mat x, 
         output_slope = tub__first_rows(layer->output_slope, x.rows);
     }
     tub__dense_forward(call, &layer->first, x, layer->activation, hidden_slope, TUB__NO_MAT,
-                       hidden);
+                       hidden, &layer->second);
     tub__dense_forward(call, &layer->second, hidden,
                        layer->output_activation ? layer->activation : TUB__LINEAR, output_slope,
-                       residual, y);
+                       residual, y, next);
 }
 
 void tub__mlp_backward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat dy,

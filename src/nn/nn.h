@@ -40,8 +40,10 @@ typedef struct tub__dense {
     void *dbias;
 } tub__dense;
 
+/* next: the dense layer that follows, whose weight is brought near meanwhile; or NULL. */
 void tub__dense_forward(const tub__call *call, const tub__dense *layer, tub__mat x,
-                        tub__activation activation, tub__mat slope, tub__mat residual, tub__mat y);
+                        tub__activation activation, tub__mat slope, tub__mat residual, tub__mat y,
+                        const tub__dense *next);
 /* Gradients of W and b from x and dy. */
 void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__mat x, tub__mat dy);
 /* dx = dy W^T, times the slope of the activation that made x (TUB__NO_MAT: none). */
@@ -88,7 +90,7 @@ typedef struct tub__attention_layer {
 /* y = attention(x) W + b + residual. */
 void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer,
                                   const tub__pattern *pattern, tub__mat x, tub__mat residual,
-                                  tub__mat y);
+                                  tub__mat y, const tub__dense *next);
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,
                                    const tub__pattern *pattern, tub__mat x, tub__mat dy,
                                    tub__mat dx);
@@ -110,7 +112,7 @@ typedef struct tub__mlp {
 } tub__mlp;
 
 void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat residual,
-                      tub__mat y);
+                      tub__mat y, const tub__dense *next);
 void tub__mlp_backward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat dy,
                        tub__mat dx);
 

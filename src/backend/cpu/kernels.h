@@ -26,6 +26,8 @@ typedef struct tub__k_product {
     bool multiply;
     const void *residual; /* added last; row r takes row r % residual_rows */
     size_t ldres, residual_rows;
+    const void *next; /* panels of the next product, [next_panels][next_k][32], or NULL */
+    size_t next_k, next_panels, panels;
 } tub__k_product;
 
 typedef struct tub__k_dw {

@@ -85,7 +85,11 @@ static void linear(tub__backend *be, const tub__linear *op) {
                           .ldslope = op->slope.ld,
                           .residual = op->residual.data,
                           .ldres = op->residual.ld,
-                          .residual_rows = op->residual.rows},
+                          .residual_rows = op->residual.rows,
+                          .next = op->next.data,
+                          .next_k = op->next.rows,
+                          .next_panels = tub__padded(op->next.cols) / TUB__PANEL,
+                          .panels = tub__padded(op->w.cols) / TUB__PANEL},
                     .rows = op->x.rows,
                     .panels = tub__padded(op->w.cols) / TUB__PANEL};
     product(be, &p);

@@ -6,6 +6,7 @@
 #include "backend/cpu/vmath.h"
 
 DEFINE_TILES(0)
+DEFINE_AHEAD_TILES(0)
 
 enum {
     WIDTH = 16 * VEC_NV,
@@ -89,36 +90,81 @@ typedef struct stretch {
     size_t panel_size; /* from one panel to the next */
 } stretch;
 
-/* One tile of rows times one tile of columns; panel and col count from the stretch's first. */
+/* One tile of rows times one tile of columns; panel and col count from the stretch's first. ahead:
+ * what to ask memory for meanwhile, or at NULL. */
 static void tile_product(const tub__k_product *p, const stretch *s, finish_fn *finish, size_t row,
-                         size_t rows, size_t panel0, size_t col) {
+                         size_t rows, size_t panel0, size_t col, tile_ahead ahead) {
     ALIGNED real sums[VEC_MR * WIDTH];
-    const size_t to = panel0 * TUB__PANEL + col;
+    const size_t to = panel0 * TUB__PANEL + col, k = s->k1 - s->k0;
     const real *a = (const real *)p->a + row * p->lda + s->k0;
     const real *w = s->w + col / TUB__PANEL * s->panel_size + col % TUB__PANEL;
-    const real *start = p->bias ? (const real *)p->bias + to : NULL;
     real *c = (real *)p->c + row * p->ldc + to;
+    /* The chains go on from what the last stretch left. */
+    const real *start = s->k0 > 0 ? c : p->bias ? (const real *)p->bias + to : NULL;
+    const size_t lds = s->k0 > 0 ? p->ldc : 0;
     finish_fn *end = s->k1 == p->k ? finish : NULL;
-    if (s->k0 > 0) { /* the chains go on from what the last stretch left */
-        start = c;
+    real *out = end ? sums : c;
+    const size_t ldout = end ? WIDTH : p->ldc;
+    if (ahead.at) {
+        tiles_ahead_0[rows - 1](k, a, p->lda, w, TUB__PANEL, start, lds, out, ldout, ahead);
+    } else {
+        tiles_0[VEC_NV - 1][rows - 1](k, a, p->lda, w, TUB__PANEL, start, lds, out, ldout);
     }
-    tiles_0[VEC_NV - 1][rows - 1](s->k1 - s->k0, a, p->lda, w, TUB__PANEL, start,
-                                  s->k0 > 0 ? p->ldc : 0, end ? sums : c, end ? WIDTH : p->ldc);
     if (end) {
         end(p, row, rows, to, sums);
     }
 }
 
+/* The panel after the last one of this share: the first of the same share of the next product. */
+static const real *next_panel(const tub__k_product *p, const stretch *s, size_t panel0,
+                              size_t panels, size_t next) {
+    if (next < panels) {
+        return s->w + next * s->panel_size;
+    }
+    if (!p->next) {
+        return NULL;
+    }
+    return (const real *)p->next + panel0 * p->next_panels / p->panels * p->next_k * TUB__PANEL;
+}
+
+/* Few rows use a panel so little that memory can't bring the next one in the time of a single tile:
+ * all tiles of rows pass by a panel before the next, and each asks for its part of that. */
+static void panel_by_panel(const tub__k_product *p, const stretch *s, finish_fn *finish,
+                           size_t row0, size_t row1, size_t panel0, size_t panel1) {
+    const size_t rows = row1 - row0, tiles = tile_count(rows), k = s->k1 - s->k0;
+    for (size_t col = 0; col < (panel1 - panel0) * TUB__PANEL; col += WIDTH) {
+        const real *next = next_panel(p, s, panel0, panel1 - panel0, col / TUB__PANEL + 1);
+        for (size_t t = 0; t < tiles; t++) {
+            const size_t row = row0 + tile_begin(rows, t), n = row0 + tile_begin(rows, t + 1) - row;
+            tile_ahead ahead = {NULL, tiles == 1 ? TUB__PANEL : 16};
+            if (next && col % TUB__PANEL == 0 && t < 2) {
+                ahead.at = next + t * k * 16;
+            }
+            tile_product(p, s, finish, row, n, panel0, col, ahead);
+        }
+    }
+}
+
 /* A tile of rows stays in L1 while the panels of w stream past it from L2, which they do in order,
  * so that the processor fetches ahead. */
-static void stream_panels(const tub__k_product *p, const stretch *s, finish_fn *finish, size_t row0,
-                          size_t row1, size_t panel0, size_t panel1) {
+static void tile_by_tile(const tub__k_product *p, const stretch *s, finish_fn *finish, size_t row0,
+                         size_t row1, size_t panel0, size_t panel1) {
     const size_t rows = row1 - row0, tiles = tile_count(rows);
     for (size_t t = 0; t < tiles; t++) {
         const size_t row = row0 + tile_begin(rows, t), n = row0 + tile_begin(rows, t + 1) - row;
         for (size_t col = 0; col < (panel1 - panel0) * TUB__PANEL; col += WIDTH) {
-            tile_product(p, s, finish, row, n, panel0, col);
+            tile_product(p, s, finish, row, n, panel0, col, (tile_ahead){0});
         }
+    }
+}
+
+static void stream_panels(const tub__k_product *p, const stretch *s, finish_fn *finish, size_t row0,
+                          size_t row1, size_t panel0, size_t panel1) {
+    enum { FEW = 4 };
+    if (tile_count(row1 - row0) <= FEW) {
+        panel_by_panel(p, s, finish, row0, row1, panel0, panel1);
+    } else {
+        tile_by_tile(p, s, finish, row0, row1, panel0, panel1);
     }
 }
 

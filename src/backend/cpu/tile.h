@@ -15,12 +15,21 @@
 typedef void tile_fn(size_t k, const real *a, size_t lda, const real *b, size_t ldb,
                      const real *start, size_t lds, real *c, size_t ldc);
 
+/* A tile that also asks for memory that will be needed soon: one line every step of k, `ahead` and
+ * then every `stride` elements from it. */
+typedef struct tile_ahead {
+    const real *at;
+    size_t stride;
+} tile_ahead;
+typedef void tile_ahead_fn(size_t k, const real *a, size_t lda, const real *b, size_t ldb,
+                           const real *start, size_t lds, real *c, size_t ldc, tile_ahead ahead);
+
 INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, size_t lda,
                       const real *b, size_t ldb, const real *start, size_t lds, real *c,
-                      size_t ldc) {
+                      size_t ldc, const tile_ahead *ahead) {
     vf acc[VEC_MR][VEC_NV], bv[VEC_NV];
     /* One pointer for four rows: the rest of the address is an index register. */
-    const real *q[(VEC_MR + 3) / 4];
+    const real *q[(VEC_MR + 3) / 4], *soon = ahead ? ahead->at : NULL;
     UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vzero();
     if (start) {
         UNROLL for (int i = 0; i < mr; i++, start += lds) UNROLL for (int j = 0; j < nv; j++)
@@ -29,6 +38,9 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
     if (transposed) {
         for (size_t p = 0; p < k; p++, b += ldb, a += lda) {
             UNROLL for (int j = 0; j < nv; j++) bv[j] = vload(b + 16 * j);
+            if (ahead) {
+                vprefetch(soon), soon += ahead->stride;
+            }
             UNROLL for (int i = 0; i < mr; i++) {
                 vf s = vset1(a[i]);
                 UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, bv[j], acc[i][j]);
@@ -38,6 +50,9 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
         UNROLL for (int i = 0; i < mr; i += 4) q[i / 4] = a + (size_t)i * lda;
         for (size_t p = 0; p < k; p++, b += ldb) {
             UNROLL for (int j = 0; j < nv; j++) bv[j] = vload(b + 16 * j);
+            if (ahead) {
+                vprefetch(soon), soon += ahead->stride;
+            }
             UNROLL for (int i = 0; i < mr; i++) {
                 vf s = vset1(q[i / 4][(size_t)(i % 4) * lda]);
                 UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, bv[j], acc[i][j]);
@@ -55,8 +70,15 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
     static void tile_##mr##_##nv##_##tr(size_t k, const real *a, size_t lda, const real *b,        \
                                         size_t ldb, const real *start, size_t lds, real *c,        \
                                         size_t ldc) {                                              \
-        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc);                              \
+        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc, NULL);                        \
     }
+#define TILE_AHEAD_(mr, nv, tr)                                                                    \
+    static void tile_ahead_##mr##_##nv##_##tr(size_t k, const real *a, size_t lda, const real *b,  \
+                                              size_t ldb, const real *start, size_t lds, real *c,  \
+                                              size_t ldc, tile_ahead ahead) {                      \
+        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc, &ahead);                      \
+    }
+#define TILE_AHEAD_NAME_(mr, nv, tr) tile_ahead_##mr##_##nv##_##tr,
 #define TILE_NAME_(mr, nv, tr) tile_##mr##_##nv##_##tr,
 #if VEC_MR == 14
 #define TILE_ROWS_(F, nv, tr)                                                                      \
@@ -74,7 +96,10 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
 #define TILE_ROWS_(F, nv, tr) F(1, nv, tr) F(2, nv, tr)
 #endif
 
-/* DEFINE_TILES(0) makes the tiles for row-major a, DEFINE_TILES(1) those for transposed a:
+/* DEFINE_AHEAD_TILES does the same for the tiles that ask for memory, of full width only:
+ * tiles_ahead_0[rows - 1].
+ *
+ * DEFINE_TILES(0) makes the tiles for row-major a, DEFINE_TILES(1) those for transposed a:
  * tiles_0[nv - 1][rows - 1]. */
 #if VEC_NV == 2
 #define DEFINE_TILES(tr)                                                                           \
@@ -87,6 +112,11 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
     TILE_ROWS_(TILE_, 1, tr)                                                                       \
     static tile_fn *const tiles_##tr[1][VEC_MR] = {{TILE_ROWS_(TILE_NAME_, 1, tr)}};
 #endif
+
+#define DEFINE_AHEAD_TILES(tr)                                                                     \
+    TILE_ROWS_(TILE_AHEAD_, VEC_NV, tr)                                                            \
+    static tile_ahead_fn *const tiles_ahead_##tr[VEC_MR] = {                                       \
+        TILE_ROWS_(TILE_AHEAD_NAME_, VEC_NV, tr)};
 
 /* Rows are shared out evenly among tiles: 27 is 14 + 13. Tile t of n rows begins at tile_begin(n,
  * t). */

@@ -32,6 +32,7 @@ typedef struct { uint32_t x[16]; } vu;
 
 INLINE vf vload(const real *p) { vf r; LANES_ r.x[i] = p[i]; return r; }
 INLINE void vstore(real *p, vf a) { LANES_ p[i] = a.x[i]; }
+INLINE void vprefetch(const real *p) { __builtin_prefetch(p, 0, 2); }
 INLINE void vstream(real *p, vf a) { vstore(p, a); }
 INLINE real vlane0(vf a) { return a.x[0]; }
 INLINE vf vset1(real a) { vf r; LANES_ r.x[i] = a; return r; }
