@@ -38,6 +38,9 @@ static inline size_t tub__geometry_voxels(const tub__geometry *g) {
     return g->frames * g->height * g->width * g->channels;
 }
 
+/* Sums over samples are chained inside groups of this many (docs/numerics.md section 2). */
+enum { TUB__GROUP = 4 };
+
 /* y = activation(x W + b) + residual. */
 typedef struct tub__linear {
     tub__mat x;       /* [M, K] */
@@ -83,7 +86,7 @@ typedef struct tub__norm_backward {
     tub__mat dy, x; /* [M, D] */
     const void *gamma, *mean, *inverse;
     size_t group_rows;
-    bool add; /* dx += instead of dx = */
+    tub__mat add; /* dx = add + …, may be dx itself; data NULL: nothing is added */
     tub__mat dx;
     void *dgamma, *dbeta; /* [padded D] */
     void *workspace;      /* [groups, 2, padded D] reals */
@@ -202,6 +205,13 @@ struct tub__backend_ops {
     void (*pool_backward)(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
                           tub__mat dx);
 
+    /* Between these two, operations on rows (linear, linear_dx, norm, norm_backward, attention,
+     * attention_backward, multiply) may wait for the end, which then does all of them for `block`
+     * samples, and then for the next ones: what one operation leaves in a cache, the next finds
+     * there, and workers meet only at the end. block: a multiple of TUB__GROUP. All rows belong to
+     * `samples` samples in order; nothing else may be asked for in between. */
+    void (*blocks_begin)(tub__backend *be, size_t samples, size_t block);
+    void (*blocks_end)(tub__backend *be);
     void (*linear)(tub__backend *be, const tub__linear *op);
     void (*linear_dx)(tub__backend *be, const tub__linear_dx *op);
     void (*linear_dw)(tub__backend *be, const tub__linear_dw *op);

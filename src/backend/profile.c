@@ -57,6 +57,13 @@ static double reals(const tub__backend *be, double n) {
     return n * (double)be->real_size;
 }
 
+/* The inner backend never hears of blocks: every operation runs, and counts, by itself. */
+static void blocks_begin(tub__backend *be, size_t samples, size_t block) {
+    (void)be, (void)samples, (void)block;
+}
+static void blocks_end(tub__backend *be) {
+    (void)be;
+}
 static void linear(tub__backend *be, const tub__linear *op) {
     const double m = (double)op->x.rows, k = (double)op->x.cols, n = (double)op->w.cols;
     TIMED(linear(be, op), .operation = "product", .rows = op->x.rows, .depth = op->x.cols,
@@ -82,7 +89,7 @@ static void norm(tub__backend *be, const tub__norm *op) {
 static void norm_backward(tub__backend *be, const tub__norm_backward *op) {
     TIMED(norm_backward(be, op), .operation = "layer norm gradient", .rows = op->x.rows,
           .columns = op->x.cols,
-          .bytes = reals(be, (3.0 + op->add) * (double)op->x.rows * (double)op->x.cols));
+          .bytes = reals(be, (3.0 + !!op->add.data) * (double)op->x.rows * (double)op->x.cols));
 }
 
 /* Multiply-adds of one of attention's products over all samples, groups and heads. */
@@ -216,6 +223,8 @@ static const struct tub__backend_ops operations = {
     .sum_samples = sum_samples,
     .pool = pool,
     .pool_backward = pool_backward,
+    .blocks_begin = blocks_begin,
+    .blocks_end = blocks_end,
     .linear = linear,
     .linear_dx = linear_dx,
     .linear_dw = linear_dw,

@@ -10,7 +10,7 @@ static tub__pattern all_tokens(const tub__pass *pass) {
 void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype, const void *x) {
     const tub__pattern pattern = all_tokens(pass);
     const size_t rows = call->samples * pass->tokens, layers = (size_t)pass->model->config.layers;
-    const tub__mat normed = tub__first_rows(pass->normed, rows);
+    const tub__mat normed = tub__first_rows(pass->normed1, rows);
     tub__embedding_forward(call, &pass->embedding, dtype, x,
                            tub__first_rows(pass->blocks[0].x, rows));
     for (size_t l = 0; l < layers; l++) {
@@ -18,30 +18,52 @@ void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype,
         const tub__mat h = tub__first_rows(b->x, rows), middle = tub__first_rows(b->middle, rows);
         const tub__mat next =
             tub__first_rows(l + 1 < layers ? pass->blocks[l + 1].x : pass->end, rows);
+        call->be->ops->blocks_begin(call->be, call->samples, TUB__GROUP);
         tub__layer_norm_forward(call, &b->norm1, h, normed);
-        tub__attention_layer_forward(call, &b->attention, &pattern, normed, h, middle, &b->mlp.first);
+        tub__attention_layer_forward(call, &b->attention, &pattern, normed, h, middle,
+                                     &b->mlp.first);
         tub__layer_norm_forward(call, &b->norm2, middle, normed);
-        tub__mlp_forward(call, &b->mlp, normed, middle, next, l + 1 < layers ? &b[1].attention.qkv : NULL);
+        tub__mlp_forward(call, &b->mlp, normed, middle, next,
+                         l + 1 < layers ? &b[1].attention.qkv : NULL);
+        call->be->ops->blocks_end(call->be);
     }
     tub__head_forward(call, &pass->head, tub__first_rows(pass->end, rows));
 }
 
-void tub__joint_backward(tub__pass *pass, const tub__call *call) {
+/* Samples done together in the backward pass: each product transposes its weight once for them. */
+enum { BACKWARD_BLOCK = 2 * TUB__GROUP };
+
+/* d: the gradient of what the block gave; left: room for that of what it got. Gradients of the
+ * weights come last: they need all samples, the rest only its own. */
+static void block_backward(const tub__pass *pass, const tub__call *call, const tub__block *b,
+                           tub__mat d, tub__mat left) {
     const tub__pattern pattern = all_tokens(pass);
+    const tub__mat h = tub__first_rows(b->x, d.rows), middle = tub__first_rows(b->middle, d.rows),
+                   normed1 = tub__first_rows(pass->normed1, d.rows),
+                   normed2 = tub__first_rows(pass->normed2, d.rows),
+                   dmiddle = tub__first_rows(pass->dmiddle, d.rows),
+                   dnormed = tub__first_rows(pass->dnormed, d.rows);
+    call->be->ops->blocks_begin(call->be, call->samples, BACKWARD_BLOCK);
+    tub__mlp_backward(call, &b->mlp, d, dnormed);
+    tub__layer_norm_backward(call, &b->norm2, middle, dnormed, d, dmiddle);
+    tub__layer_norm_again(call, &b->norm2, middle, normed2);
+    tub__attention_layer_backward(call, &b->attention, &pattern, dmiddle, dnormed);
+    tub__layer_norm_backward(call, &b->norm1, h, dnormed, dmiddle, left);
+    tub__layer_norm_again(call, &b->norm1, h, normed1);
+    call->be->ops->blocks_end(call->be);
+    tub__attention_layer_gradients(call, &b->attention, normed1, dmiddle);
+    tub__mlp_gradients(call, &b->mlp, normed2, d);
+}
+
+void tub__joint_backward(tub__pass *pass, const tub__call *call) {
     const size_t rows = call->samples * pass->tokens;
-    const tub__mat normed = tub__first_rows(pass->normed, rows),
-                   d = tub__first_rows(pass->dtokens, rows),
-                   dnormed = tub__first_rows(pass->dnormed, rows);
+    tub__mat d = tub__first_rows(pass->dtokens[0], rows),
+             left = tub__first_rows(pass->dtokens[1], rows);
     tub__head_backward(call, &pass->head, tub__first_rows(pass->end, rows), d);
     for (size_t l = (size_t)pass->model->config.layers; l-- > 0;) {
-        const tub__block *b = &pass->blocks[l];
-        const tub__mat h = tub__first_rows(b->x, rows), middle = tub__first_rows(b->middle, rows);
-        tub__layer_norm_again(call, &b->norm2, middle, normed);
-        tub__mlp_backward(call, &b->mlp, normed, d, dnormed);
-        tub__layer_norm_backward(call, &b->norm2, middle, dnormed, true, d);
-        tub__layer_norm_again(call, &b->norm1, h, normed);
-        tub__attention_layer_backward(call, &b->attention, &pattern, normed, d, dnormed);
-        tub__layer_norm_backward(call, &b->norm1, h, dnormed, true, d);
+        block_backward(pass, call, &pass->blocks[l], d, left);
+        const tub__mat last = d;
+        d = left, left = last;
     }
     tub__embedding_backward(call, &pass->embedding, d);
 }

@@ -72,7 +72,7 @@ static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int 
 
 /* What backward passes write and read at once: one set for all blocks. */
 typedef struct shared {
-    void *workspace;
+    void *workspace[2]; /* of a block's two norms */
     tub__mat dqkv, d_o, dhidden, dout;
 } shared;
 
@@ -82,7 +82,8 @@ static shared take_shared(const plan *p) {
     const size_t groups = (p->pass->config.batch + TUB__GROUP - 1) / TUB__GROUP;
     shared s = {0};
     if (p->training) {
-        s.workspace = take_vector(p, groups * 2 * tub__padded(width));
+        s.workspace[0] = take_vector(p, groups * 2 * tub__padded(width));
+        s.workspace[1] = take_vector(p, groups * 2 * tub__padded(width));
         s.dqkv = take_mat(p, p->rows, 3 * tub__padded(width));
         s.d_o = take_mat(p, p->rows, width);
         s.dhidden = take_mat(p, p->rows, (size_t)c->mlp);
@@ -103,7 +104,7 @@ static void block_activations(const plan *p, tub__block *b, const tub__block *be
     }
     b->x = take_mat(p, m, width);
     b->attention.qkv_rows = take_mat(p, m, 3 * tub__padded(width));
-    b->attention.o = p->training ? take_mat(p, m, width) : p->pass->normed;
+    b->attention.o = p->training ? take_mat(p, m, width) : p->pass->normed1;
     b->middle = p->training ? take_mat(p, m, width) : b->x;
     b->mlp.hidden_slope = take_training(p, m, (size_t)c->mlp);
     b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
@@ -116,8 +117,8 @@ static void block(const plan *p, int layer, const shared *s) {
     const tub_model_config *c = &p->pass->model->config;
     tub__block *b = &p->pass->blocks[layer];
     const size_t fused = 3 * tub__padded((size_t)c->hidden);
-    b->norm1 = norm(p, TUB__NORM1_GAMMA, TUB__NORM1_BETA, layer, s->workspace);
-    b->norm2 = norm(p, TUB__NORM2_GAMMA, TUB__NORM2_BETA, layer, s->workspace);
+    b->norm1 = norm(p, TUB__NORM1_GAMMA, TUB__NORM1_BETA, layer, s->workspace[0]);
+    b->norm2 = norm(p, TUB__NORM2_GAMMA, TUB__NORM2_BETA, layer, s->workspace[1]);
     b->attention = (tub__attention_layer){
         .qkv = dense(p, TUB__QUERY_KERNEL, TUB__QUERY_BIAS, layer, fused),
         .out = dense(p, TUB__OUT_KERNEL, TUB__OUT_BIAS, layer, 0),
@@ -174,11 +175,11 @@ static void head(const plan *p, const shared *s) {
     const size_t batch = pass->config.batch, width = (size_t)c->hidden,
                  classes = (size_t)c->classes;
     tub__head *h = &pass->head;
-    *h = (tub__head){.norm = norm(p, TUB__NORM_GAMMA, TUB__NORM_BETA, -1, s->workspace),
+    *h = (tub__head){.norm = norm(p, TUB__NORM_GAMMA, TUB__NORM_BETA, -1, s->workspace[0]),
                      .pooling = c->pooling,
                      .classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1, 0)};
     pass->end = p->training ? take_mat(p, p->rows, width) : pass->blocks[0].x;
-    h->normed = pass->normed;
+    h->normed = pass->normed1;
     h->pooled = take_mat(p, batch, width);
     h->logits = take_mat(p, batch, classes);
     pass->probabilities = take_mat(p, batch, classes);
@@ -187,7 +188,9 @@ static void head(const plan *p, const shared *s) {
         h->dlogits = take_mat(p, batch, classes);
         h->dpooled = take_mat(p, batch, width);
         pass->dnormed = take_mat(p, p->rows, width);
-        pass->dtokens = take_mat(p, p->rows, width);
+        pass->dmiddle = take_mat(p, p->rows, width);
+        pass->dtokens[0] = take_mat(p, p->rows, width);
+        pass->dtokens[1] = take_mat(p, p->rows, width);
         h->dnormed = pass->dnormed;
     }
 }
@@ -198,7 +201,8 @@ void tub__pass_layout(tub__pass *pass, tub__arena *arena) {
                     .rows = pass->config.batch * pass->tokens,
                     .training = pass->config.training};
     const shared s = take_shared(&p);
-    pass->normed = take_mat(&p, p.rows, (size_t)pass->model->config.hidden);
+    pass->normed1 = take_mat(&p, p.rows, (size_t)pass->model->config.hidden);
+    pass->normed2 = take_training(&p, p.rows, (size_t)pass->model->config.hidden);
     embedding(&p);
     for (int l = 0; l < (int)pass->model->config.layers; l++) {
         block(&p, l, &s);

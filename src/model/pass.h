@@ -25,15 +25,17 @@ struct tub__pass {
     tub__embedding embedding;
     tub__block *blocks; /* [layers] */
     tub__head head;
-    tub__mat end;              /* [M, D] tokens leaving the last block */
-    tub__mat probabilities;    /* [B, K] */
-    tub__mat normed;           /* [M, D] output of the norm at hand; made again in backward */
-    tub__mat dtokens, dnormed; /* [M, D]: gradient of the tokens; of a norm's output */
-    void *losses;              /* [B] */
-    void *slab;                /* activations */
-    void *gradients;           /* slab; training only */
-    size_t samples;            /* of the last forward pass */
-    tub__dropout dropout;      /* of the last forward pass; rate 0: none */
+    tub__mat end;           /* [M, D] tokens leaving the last block */
+    tub__mat probabilities; /* [B, K] */
+    /* [M, D] each: output of a block's norms, made again in backward (the second in training only);
+     * gradients of the tokens between two blocks, of those in a block's middle, of a norm's output.
+     */
+    tub__mat normed1, normed2, dtokens[2], dmiddle, dnormed;
+    void *losses;         /* [B] */
+    void *slab;           /* activations */
+    void *gradients;      /* slab; training only */
+    size_t samples;       /* of the last forward pass */
+    tub__dropout dropout; /* of the last forward pass; rate 0: none */
 };
 
 /* Variant 1, joint space-time attention: wiring over the layers. */

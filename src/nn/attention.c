@@ -43,20 +43,23 @@ void tub__attention_layer_forward(const tub__call *call, const tub__attention_la
 }
 
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,
-                                   const tub__pattern *pattern, tub__mat x, tub__mat dy,
-                                   tub__mat dx) {
+                                   const tub__pattern *pattern, tub__mat dy, tub__mat dx) {
     const size_t step = tub__padded(layer->width);
-    const tub__mat dqkv = tub__first_rows(layer->dqkv, x.rows);
-    const tub__attention_backward op = {.forward = operation(call, layer, pattern, x.rows),
-                                        .d_o = tub__first_rows(layer->d_o, x.rows),
+    const tub__mat dqkv = tub__first_rows(layer->dqkv, dy.rows);
+    const tub__attention_backward op = {.forward = operation(call, layer, pattern, dy.rows),
+                                        .d_o = tub__first_rows(layer->d_o, dy.rows),
                                         .dq = tub__columns(call->be, dqkv, 0, layer->width),
                                         .dk = tub__columns(call->be, dqkv, step, layer->width),
                                         .dv = tub__columns(call->be, dqkv, 2 * step, layer->width)};
-    tub__dense_gradients(call, &layer->out, op.forward.o, dy);
     tub__dense_backward(call, &layer->out, dy, TUB__NO_MAT, op.d_o);
     call->be->ops->attention_backward(call->be, &op);
-    tub__dense_gradients(call, &layer->qkv, x, dqkv);
     tub__dense_backward(call, &layer->qkv, dqkv, TUB__NO_MAT, dx);
+}
+
+void tub__attention_layer_gradients(const tub__call *call, const tub__attention_layer *layer,
+                                    tub__mat x, tub__mat dy) {
+    tub__dense_gradients(call, &layer->out, tub__first_rows(layer->o, x.rows), dy);
+    tub__dense_gradients(call, &layer->qkv, x, tub__first_rows(layer->dqkv, x.rows));
 }
 
 void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,

@@ -14,7 +14,8 @@ void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, 
         return;
     }
     const tub__mat bare = tub__first_rows(layer->bare, count);
-    tub__dense_forward(call, &layer->projection, rows, TUB__LINEAR, TUB__NO_MAT, TUB__NO_MAT, bare, NULL);
+    tub__dense_forward(call, &layer->projection, rows, TUB__LINEAR, TUB__NO_MAT, TUB__NO_MAT, bare,
+                       NULL);
     call->be->ops->prepend(call->be, call->samples, bare, layer->class_token, layer->position, y);
 }
 

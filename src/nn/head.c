@@ -19,5 +19,5 @@ void tub__head_backward(const tub__call *call, const tub__head *layer, tub__mat 
     tub__dense_gradients(call, &layer->classifier, pooled, dlogits);
     tub__dense_backward(call, &layer->classifier, dlogits, TUB__NO_MAT, dpooled);
     call->be->ops->pool_backward(call->be, layer->pooling, call->samples, dpooled, dnormed);
-    tub__layer_norm_backward(call, &layer->norm, x, dnormed, false, dx);
+    tub__layer_norm_backward(call, &layer->norm, x, dnormed, TUB__NO_MAT, dx);
 }

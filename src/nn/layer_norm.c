@@ -26,7 +26,7 @@ void tub__layer_norm_again(const tub__call *call, const tub__layer_norm *layer, 
 }
 
 void tub__layer_norm_backward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
-                              tub__mat dy, bool add, tub__mat dx) {
+                              tub__mat dy, tub__mat add, tub__mat dx) {
     const tub__norm_backward op = {.dy = dy,
                                    .x = x,
                                    .gamma = layer->gamma,

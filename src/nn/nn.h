@@ -18,9 +18,6 @@ typedef struct tub__call {
     const tub__dropout *dropout; /* NULL: none */
 } tub__call;
 
-/* Sums over samples are chained inside groups of this many. */
-enum { TUB__GROUP = 4 };
-
 /* The first `rows` rows of a view. */
 static inline tub__mat tub__first_rows(tub__mat m, size_t rows) {
     m.rows = rows;
@@ -66,8 +63,9 @@ void tub__layer_norm_forward(const tub__call *call, const tub__layer_norm *layer
  */
 void tub__layer_norm_again(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
                            tub__mat y);
+/* dx = add + the gradient of x; add: TUB__NO_MAT, dx or another matrix. */
 void tub__layer_norm_backward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
-                              tub__mat dy, bool add, tub__mat dx);
+                              tub__mat dy, tub__mat add, tub__mat dx);
 
 /* ---- multi-head attention ---- */
 
@@ -92,8 +90,10 @@ void tub__attention_layer_forward(const tub__call *call, const tub__attention_la
                                   const tub__pattern *pattern, tub__mat x, tub__mat residual,
                                   tub__mat y, const tub__dense *next);
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,
-                                   const tub__pattern *pattern, tub__mat x, tub__mat dy,
-                                   tub__mat dx);
+                                   const tub__pattern *pattern, tub__mat dy, tub__mat dx);
+/* The weights' gradients, after backward, whose dy it takes; x: of the forward pass. */
+void tub__attention_layer_gradients(const tub__call *call, const tub__attention_layer *layer,
+                                    tub__mat x, tub__mat dy);
 /* The attention probabilities of the rows kept by the last forward pass, into backend memory. */
 void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,
                                         const tub__pattern *pattern, tub__mat scratch_o,
@@ -113,8 +113,9 @@ typedef struct tub__mlp {
 
 void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat residual,
                       tub__mat y, const tub__dense *next);
-void tub__mlp_backward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat dy,
-                       tub__mat dx);
+void tub__mlp_backward(const tub__call *call, const tub__mlp *layer, tub__mat dy, tub__mat dx);
+/* The weights' gradients, after backward, whose dy it takes; x: of the forward pass. */
+void tub__mlp_gradients(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat dy);
 
 /* ---- tubelet embedding: tokens from clips ---- */
 

@@ -12,9 +12,8 @@
 #ifndef TUB__TRAIN_GROUPS_H
 #define TUB__TRAIN_GROUPS_H
 
+#include "backend/backend.h"
 #include <stddef.h>
-
-enum { TUB__GROUP = 4 };
 
 /* Leaves of the tree over a batch: the least power of two that is at least the number of groups. */
 static inline size_t tub__tree_leaves(size_t batch) {

@@ -142,6 +142,13 @@ static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tu
     assert_int_equal(dy.rows, samples);
     inside_mat(be, dy), inside_mat(be, dx);
 }
+static void blocks_begin(tub__backend *be, size_t samples, size_t block) {
+    assert_true(samples > 0 && block % TUB__GROUP == 0);
+    shut_of(be)->calls++;
+}
+static void blocks_end(tub__backend *be) {
+    shut_of(be)->calls++;
+}
 static void linear(tub__backend *be, const tub__linear *op) {
     assert_int_equal(op->x.cols, op->w.rows);
     assert_int_equal(op->x.rows, op->y.rows);
@@ -203,6 +210,8 @@ static const struct tub__backend_ops shut_ops = {
     .sum_samples = sum_samples,
     .pool = pool,
     .pool_backward = pool_backward,
+    .blocks_begin = blocks_begin,
+    .blocks_end = blocks_end,
     .linear = linear,
     .linear_dx = linear_dx,
     .linear_dw = linear_dw,

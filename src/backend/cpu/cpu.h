@@ -6,12 +6,47 @@
 #include "backend/cpu.h"
 #include "backend/cpu/kernels.h"
 
+/* One worker's part of an operation: items [begin, end). */
+typedef void tub__part_fn(const struct tub__kernels *k, const void *op, size_t begin, size_t end,
+                          void *scratch);
+/* What an operation has left to do when all parts are done. */
+typedef void tub__after_fn(tub__backend *be, const void *op);
+
+typedef struct tub__product_op {
+    tub__k_product p;
+    size_t rows, panels;
+} tub__product_op;
+
+typedef struct tub__multiply_op {
+    tub__mat x, y, z;
+} tub__multiply_op;
+
+/* An operation that waits for the end of its block; regions.h says what the fields mean. */
+typedef struct tub__taken_op {
+    tub__part_fn *part;
+    tub__after_fn *after;
+    size_t count, samples_per_item;
+    union {
+        tub__product_op product;
+        tub__multiply_op multiply;
+        tub__norm norm;
+        tub__norm_backward norm_backward;
+        tub__attention attention;
+        tub__attention_backward attention_backward;
+    } op;
+} tub__taken_op;
+
 typedef struct tub__cpu {
     tub__backend base; /* first: a tub__backend * is one of these */
     struct tub__backend_ops ops;
     const struct tub__kernels *kernels;
     void **scratch; /* one block per worker */
     int workers;
+    struct {
+        bool open;
+        size_t samples, block, count;
+        tub__taken_op op[16];
+    } taken;
 } tub__cpu;
 
 static inline tub__cpu *tub__cpu_of(tub__backend *be) {

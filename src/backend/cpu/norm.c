@@ -80,6 +80,7 @@ static void backward_row(const tub__norm_backward *op, const span *s, size_t row
                *dy = (const real *)op->dy.data + row * op->dy.ld;
     const real *gamma = op->gamma;
     real *dx = (real *)op->dx.data + row * op->dx.ld;
+    const real *add = op->add.data ? (const real *)op->add.data + row * op->add.ld : NULL;
     const size_t end = vectors_end(s);
     const vf mean = vset1(((const real *)op->mean)[row]),
              inv = vset1(((const real *)op->inverse)[row]);
@@ -95,7 +96,7 @@ static void backward_row(const tub__norm_backward *op, const span *s, size_t row
     for (size_t i = 0; i < end; i += 16) {
         vf h = vmul(centred(x, i, s, mean), inv), e = vmul(vload(dy + i), vload(gamma + i));
         vf v = vmul(inv, vsub(vsub(e, a), vmul(h, c)));
-        v = op->add ? vadd(vload(dx + i), v) : v;
+        v = add ? vadd(vload(add + i), v) : v;
         vstore(dx + i, i < s->whole ? v : vsel(vfirst(s->rest), v, vzero()));
     }
     for (size_t i = end; i < s->padded; i += 16) {

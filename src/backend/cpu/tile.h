@@ -25,8 +25,8 @@ typedef void tile_ahead_fn(size_t k, const real *a, size_t lda, const real *b, s
                            const real *start, size_t lds, real *c, size_t ldc, tile_ahead ahead);
 
 INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, size_t lda,
-                      const real *b, size_t ldb, const real *start, size_t lds, real *c,
-                      size_t ldc, const tile_ahead *ahead) {
+                      const real *b, size_t ldb, const real *start, size_t lds, real *c, size_t ldc,
+                      const tile_ahead *ahead) {
     vf acc[VEC_MR][VEC_NV], bv[VEC_NV];
     /* One pointer for four rows: the rest of the address is an index register. */
     const real *q[(VEC_MR + 3) / 4], *soon = ahead ? ahead->at : NULL;
@@ -79,7 +79,7 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
         tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc, &ahead);                      \
     }
 #define TILE_AHEAD_NAME_(mr, nv, tr) tile_ahead_##mr##_##nv##_##tr,
-#define TILE_NAME_(mr, nv, tr) tile_##mr##_##nv##_##tr,
+#define TILE_NAME_(mr, nv, tr)       tile_##mr##_##nv##_##tr,
 #if VEC_MR == 14
 #define TILE_ROWS_(F, nv, tr)                                                                      \
     F(1, nv, tr)                                                                                   \
@@ -87,8 +87,10 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
     F(3, nv, tr)                                                                                   \
     F(4, nv, tr)                                                                                   \
     F(5, nv, tr)                                                                                   \
-    F(6, nv, tr) F(7, nv, tr) F(8, nv, tr) F(9, nv, tr) F(10, nv, tr) F(11, nv, tr) F(12, nv, tr)  \
-        F(13, nv, tr) F(14, nv, tr)
+    F(6, nv, tr)                                                                                   \
+    F(7, nv, tr)                                                                                   \
+    F(8, nv, tr) F(9, nv, tr) F(10, nv, tr) F(11, nv, tr) F(12, nv, tr) F(13, nv, tr)              \
+        F(14, nv, tr)
 #elif VEC_MR == 6
 #define TILE_ROWS_(F, nv, tr)                                                                      \
     F(1, nv, tr) F(2, nv, tr) F(3, nv, tr) F(4, nv, tr) F(5, nv, tr) F(6, nv, tr)

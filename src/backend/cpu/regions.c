@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Regions of the pool, and the operations of a block of layers run sample block by sample block. */
+#include "backend/cpu/regions.h"
+
+#include "base/fpenv.h"
+#include <string.h>
+
+/* What the workers of one region read. */
+typedef struct region {
+    const tub__cpu *cpu;
+    tub__part_fn *part;
+    const void *op;
+    size_t count; /* items to share out */
+} region;
+
+static void region_part(void *argument, int worker, int workers) {
+    const region *r = argument;
+    size_t begin, end;
+    tub__share(r->count, worker, workers, &begin, &end);
+    r->part(r->cpu->kernels, r->op, begin, end, r->cpu->scratch[worker]);
+}
+
+/* Without waking anybody. */
+static void run_alone(tub__pool_fn *fn, void *argument) {
+    const tub__fpenv saved = tub__fpenv_enter();
+    fn(argument, 0, 1);
+    tub__fpenv_leave(saved);
+}
+
+void tub__cpu_run(tub__backend *be, tub__part_fn *part, const void *op, size_t count) {
+    region r = {tub__cpu_of(be), part, op, count};
+    if (count == 1) {
+        run_alone(region_part, &r);
+    } else {
+        tub__pool_run(be->pool, region_part, &r);
+    }
+}
+
+void tub__cpu_run_light(tub__backend *be, tub__part_fn *part, const void *op, size_t count,
+                        size_t elements) {
+    enum { WORTH_SHARING = 8192 };
+    region r = {tub__cpu_of(be), part, op, count};
+    if (elements < WORTH_SHARING) {
+        run_alone(region_part, &r);
+    } else {
+        tub__pool_run(be->pool, region_part, &r);
+    }
+}
+
+/* ---- blocks of samples ---- */
+
+/* Whole groups are shared out: sums over samples are made of them. */
+static size_t groups_of(size_t samples) {
+    return (samples + TUB__GROUP - 1) / TUB__GROUP;
+}
+
+/* Equally many for every worker, or so many that the last ones hardly matter. */
+static bool worth_blocks(size_t groups, size_t workers) {
+    return groups > 1 && (groups % workers == 0 || groups >= 4 * workers);
+}
+
+void tub__cpu_blocks_begin(tub__backend *be, size_t samples, size_t block) {
+    tub__cpu *cpu = tub__cpu_of(be);
+    cpu->taken.open = worth_blocks(groups_of(samples), (size_t)cpu->workers);
+    cpu->taken.samples = samples;
+    cpu->taken.block = block;
+    cpu->taken.count = 0;
+}
+
+static size_t lesser(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* Items of samples [sample0, sample1). */
+static void run_block(const tub__cpu *cpu, const tub__taken_op *t, size_t sample0, size_t sample1,
+                      void *scratch) {
+    const size_t n = t->samples_per_item, each = n > 1 ? 1 : t->count / cpu->taken.samples;
+    t->part(cpu->kernels, &t->op, (sample0 + n - 1) / n * each, (sample1 + n - 1) / n * each,
+            scratch);
+}
+
+static void blocks_part(void *argument, int worker, int workers) {
+    const tub__cpu *cpu = argument;
+    const size_t samples = cpu->taken.samples;
+    size_t begin, end;
+    tub__share(groups_of(samples), worker, workers, &begin, &end);
+    end = lesser(end * TUB__GROUP, samples);
+    for (size_t s = begin * TUB__GROUP; s < end; s += cpu->taken.block) {
+        for (size_t i = 0; i < cpu->taken.count; i++) {
+            run_block(cpu, &cpu->taken.op[i], s, lesser(s + cpu->taken.block, end),
+                      cpu->scratch[worker]);
+        }
+    }
+}
+
+static void run_taken(tub__backend *be) {
+    tub__cpu *cpu = tub__cpu_of(be);
+    tub__pool_run(be->pool, blocks_part, cpu);
+    for (size_t i = 0; i < cpu->taken.count; i++) {
+        const tub__taken_op *t = &cpu->taken.op[i];
+        if (t->after) {
+            t->after(be, &t->op);
+        }
+    }
+    cpu->taken.count = 0;
+}
+
+bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t size, size_t count,
+                   size_t samples_per_item, tub__after_fn *after) {
+    tub__cpu *cpu = tub__cpu_of(be);
+    if (!cpu->taken.open) {
+        return false;
+    }
+    if (cpu->taken.count == sizeof cpu->taken.op / sizeof *cpu->taken.op) {
+        run_taken(be);
+    }
+    tub__taken_op *t = &cpu->taken.op[cpu->taken.count++];
+    *t = (tub__taken_op){
+        .part = part, .after = after, .count = count, .samples_per_item = samples_per_item};
+    memcpy(&t->op, op, size);
+    return true;
+}
+
+void tub__cpu_blocks_end(tub__backend *be) {
+    tub__cpu *cpu = tub__cpu_of(be);
+    if (cpu->taken.open && cpu->taken.count) {
+        run_taken(be);
+    }
+    cpu->taken.open = false;
+}
