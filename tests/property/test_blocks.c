@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A pass gives the same bits whether its operations run one by one or wait for each other and run
+ * block of samples by block of samples, for batches that make whole blocks and such that don't; and
+ * the backend that keeps account of operations counts what the formula of costs counts. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/profile.h"
+#include "base/context.h"
+#include "model/model.h"
+#include "support/cmocka_all.h"
+
+enum { BATCH = 40, SIDE = 12, VOXELS = SIDE * SIDE * SIDE };
+
+/* Nothing is a multiple of what the kernels like. */
+static tub_model_config odd_model(tub_pooling pooling) {
+    tub_model_config c;
+    assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
+    c.frames = c.height = c.width = SIDE;
+    for (int i = 0; i < 3; i++) {
+        c.tubelet[i] = c.stride[i] = 5;
+    }
+    c.hidden = 40, c.heads = 4, c.mlp = 72, c.layers = 2, c.classes = 3;
+    c.pooling = pooling;
+    return c;
+}
+
+/* What a forward and a backward pass leave. */
+typedef struct trace {
+    size_t logits, gradients;
+    float *values;
+} trace;
+
+static trace run_pass(int threads, bool apart, tub_pooling pooling, size_t samples) {
+    const tub__dropout dropout = {.rate = 0.2, .key = {{3, 4}}, .epoch = 1, .position = 7};
+    const tub_model_config c = odd_model(pooling);
+    tub_context_config config = tub_context_config_default();
+    tub_context *ctx;
+    tub_model *model;
+    tub__backend *profile = NULL;
+    tub__pass *pass;
+    tub_error err;
+    config.threads = threads;
+    assert_ok(tub_context_create(&config, &ctx, &err), err);
+    assert_ok(tub_model_create(ctx, &c, 1, &model, &err), err);
+    if (apart) {
+        assert_ok(tub__profile_create(model->backend, &profile, &err), err);
+        model->backend = profile;
+    }
+    assert_ok(
+        tub__pass_create(model, &(tub__pass_config){.batch = BATCH, .training = true}, &pass, &err),
+        err);
+    unsigned char *x = malloc(BATCH * VOXELS);
+    int32_t labels[BATCH];
+    for (size_t i = 0; i < BATCH * VOXELS; i++) {
+        x[i] = (unsigned char)(i * 2654435761u >> 13);
+    }
+    for (int i = 0; i < BATCH; i++) {
+        labels[i] = i % 3;
+    }
+    trace t = {.logits = samples * 3, .gradients = model->params.elements};
+    t.values = calloc(t.logits + t.gradients, sizeof *t.values);
+    tub__pass_forward(pass, samples, TUB_U8, x, &dropout);
+    tub__pass_loss(pass, &(tub__targets){.labels = labels, .global_batch = samples}, NULL);
+    tub__pass_backward(pass);
+    tub__pass_logits(pass, TUB_F32, t.values);
+    memcpy(t.values + t.logits, tub__pass_gradients(pass), t.gradients * sizeof *t.values);
+    free(x);
+    tub__pass_destroy(pass);
+    tub_model_close(model);
+    tub__profile_destroy(profile);
+    tub_context_destroy(ctx);
+    return t;
+}
+
+static void compare(tub_pooling pooling, size_t samples) {
+    const trace one_by_one = run_pass(1, true, pooling, samples);
+    const size_t n = one_by_one.logits + one_by_one.gradients;
+    float largest = 0;
+    for (size_t i = one_by_one.logits; i < n; i++) {
+        largest = one_by_one.values[i] > largest ? one_by_one.values[i] : largest;
+    }
+    assert_true(largest > 1e-4f); /* equal zeros would prove little */
+    for (int threads = 1; threads <= 4; threads++) {
+        const trace t = run_pass(threads, false, pooling, samples);
+        for (size_t i = 0; i < n; i++) {
+            if (memcmp(&t.values[i], &one_by_one.values[i], sizeof(float)) != 0) {
+                fail_msg("%zu samples, %d threads: %s %zu differs", samples, threads,
+                         i < t.logits ? "logit" : "gradient", i < t.logits ? i : i - t.logits);
+            }
+        }
+        free(t.values);
+    }
+    free(one_by_one.values);
+}
+
+static void test_same_bits(void **state) {
+    (void)state;
+    static const size_t samples[] = {1, 3, 4, 5, 8, 11, 16, 30, 32, 37, 40};
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        compare(TUB_POOL_MEAN, samples[i]);
+        compare(TUB_POOL_CLASS_TOKEN, samples[i]);
+    }
+}
+
+static void test_account(void **state) {
+    (void)state;
+    tub_model_config c = odd_model(TUB_POOL_MEAN);
+    tub_context *ctx;
+    tub_model *model;
+    tub_model_cost cost;
+    tub__backend *profile;
+    tub__pass *pass;
+    tub_error err;
+    size_t count, products = 0;
+    double flop = 0, seconds = 0;
+    unsigned char *x = calloc(2, VOXELS);
+    c.hidden = 64; /* no padding between query, key and value, which the account would count */
+    assert_ok(tub_context_create(NULL, &ctx, &err), err);
+    assert_ok(tub_model_create(ctx, &c, 1, &model, &err), err);
+    assert_ok(tub_model_cost_of(&c, 1, &cost, &err), err);
+    assert_ok(tub__profile_create(model->backend, &profile, &err), err);
+    model->backend = profile;
+    assert_ok(tub__pass_create(model, &(tub__pass_config){.batch = 2}, &pass, &err), err);
+    tub__pass_forward(pass, 2, TUB_U8, x, NULL);
+    const tub__profile_line *lines = tub__profile_lines(profile, &count);
+    for (size_t i = 0; i < count; i++) {
+        flop += lines[i].flop;
+        seconds += lines[i].seconds;
+        products += strcmp(lines[i].operation, "product") == 0 ? lines[i].calls : 0;
+        assert_true(lines[i].seconds >= 0 && lines[i].calls > 0);
+    }
+    assert_int_equal(products, 4 * c.layers + 2); /* with embedding and head */
+    assert_true(flop == 2 * 2 * cost.multiply_adds && seconds > 0);
+    tub__profile_clear(profile);
+    (void)tub__profile_lines(profile, &count);
+    assert_int_equal(count, 0);
+    free(x);
+    tub__pass_destroy(pass);
+    tub_model_close(model);
+    tub__profile_destroy(profile);
+    tub_context_destroy(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_account),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
