@@ -2,7 +2,8 @@
 /* Where a training step's time goes: the whole step, its parts, and batch-1 and batch-32 inference,
  * as multiples of the time that their operations take at the multiply-add peak measured in between.
  *
- * usage: bench_step [threads] [cpu] [repeats] */
+ * usage: bench_step [threads] [cpu] [repeats] [profile]
+ * profile: a table of the operations instead, each run by itself */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,72 +136,91 @@ static void print_profile(tub__backend *be, int runs, double peak) {
     printf("%-47s %9.3f\n", "sum", 1e3 * sum / runs);
 }
 
+/* argv: threads, instruction set. */
+static void set_up(bench *b, int argc, char **argv) {
+    tub_error err;
+    tub_context_config config = tub_context_config_default();
+    config.threads = argc > 1 ? atoi(argv[1]) : 2;
+    tub_model_config c;
+    if ((argc > 2 && tub_cpu_parse(argv[2], &config.cpu, &err) != TUB_OK) ||
+        tub_context_create(&config, &b->ctx, &err) != TUB_OK ||
+        tub_model_preset("vivit-tiny", &c, &err) != TUB_OK ||
+        tub_model_create(b->ctx, &c, 1, &b->model, &err) != TUB_OK) {
+        die(&err);
+    }
+    b->x = malloc(BATCH * 28 * 28 * 28);
+    for (size_t i = 0; i < BATCH * 28 * 28 * 28; i++) {
+        b->x[i] = (unsigned char)(i * 2654435761u >> 24);
+    }
+    for (int i = 0; i < BATCH; i++) {
+        b->labels[i] = i % 11;
+    }
+}
+
+/* The training pass and the optimiser's moments, on the model's backend of now. */
+static void prepare_training(bench *b) {
+    tub_error err;
+    tub__backend *be = b->model->backend;
+    const size_t bytes = b->model->params.elements * be->real_size;
+    const tub__pass_config training = {.batch = BATCH, .training = true};
+    if (tub__pass_create(b->model, &training, &b->pass, &err) != TUB_OK ||
+        be->ops->slab_create(be, bytes, &b->m, &err) != TUB_OK ||
+        be->ops->slab_create(be, bytes, &b->v, &err) != TUB_OK) {
+        die(&err);
+    }
+}
+
+static void profiled(bench *b, void (*fn)(bench *), int repeats, double peak) {
+    tub__backend *be = b->model->backend;
+    for (int i = 0; i < 3; i++) {
+        fn(b);
+    }
+    tub__profile_clear(be);
+    for (int i = 0; i < repeats; i++) {
+        fn(b);
+    }
+    print_profile(be, repeats, peak);
+}
+
+static void profile_all(bench *b, int repeats, double peak) {
+    tub_error err;
+    if (tub__profile_create(b->model->backend, &b->model->backend, &err) != TUB_OK) {
+        die(&err);
+    }
+    prepare_training(b);
+    profiled(b, step, repeats, peak);
+    profiled(b, predict1, 10 * repeats, peak);
+}
+
+static void time_all(bench *b, int repeats, double peak) {
+    /* GFLOP of a forward pass, and of a training step of the batch. */
+    const double one = 0.0914525184, whole = 2 * 135424128.0e-9 * BATCH;
+    prepare_training(b);
+    const double t = timed(b, step, repeats);
+    report("step", t, whole, peak);
+    printf("%-22s %9.3f s\n", "epoch of 971", t * SAMPLES / BATCH);
+    report("  forward", timed(b, forward, repeats), one * BATCH, peak);
+    report("  backward", timed(b, backward, repeats), whole - one * BATCH, peak);
+    report("  update", timed(b, update, repeats), 0, peak);
+    report("predict batch 1", timed(b, predict1, 10 * repeats), one, peak);
+    report("predict batch 32", timed(b, predict32, repeats), one * BATCH, peak);
+}
+
 int main(int argc, char **argv) {
     tub_error err;
     bench b = {0};
-    tub_context_config config = tub_context_config_default();
-    config.threads = argc > 1 ? atoi(argv[1]) : 2;
-    const int repeats = argc > 3 ? atoi(argv[3]) : 30;
-    tub_model_config c;
-    if ((argc > 2 && tub_cpu_parse(argv[2], &config.cpu, &err) != TUB_OK) ||
-        tub_context_create(&config, &b.ctx, &err) != TUB_OK ||
-        tub_model_preset("vivit-tiny", &c, &err) != TUB_OK ||
-        tub_model_create(b.ctx, &c, 1, &b.model, &err) != TUB_OK) {
-        die(&err);
-    }
-    tub__backend *inner = b.model->backend, *be = inner;
-    const bool profile = getenv("PROFILE") != NULL;
-    if (profile && tub__profile_create(inner, &be, &err) != TUB_OK) {
-        die(&err);
-    }
-    b.model->backend = be;
-    const size_t bytes = b.model->params.elements * be->real_size;
-    const tub__pass_config training = {.batch = BATCH, .training = true};
-    if (tub__pass_create(b.model, &training, &b.pass, &err) != TUB_OK ||
-        be->ops->slab_create(be, bytes, &b.m, &err) != TUB_OK ||
-        be->ops->slab_create(be, bytes, &b.v, &err) != TUB_OK) {
-        die(&err);
-    }
-    b.x = malloc(BATCH * 28 * 28 * 28);
-    for (size_t i = 0; i < BATCH * 28 * 28 * 28; i++) {
-        b.x[i] = (unsigned char)(i * 2654435761u >> 24);
-    }
-    for (int i = 0; i < BATCH; i++) {
-        b.labels[i] = i % 11;
-    }
-    const double one = 0.0914525184,
-                 whole = 2 * 135424128.0e-9 *
-                         BATCH; /* GFLOP: a forward, a training step of the batch */
     double peak;
+    const int repeats = argc > 3 ? atoi(argv[3]) : 30;
+    set_up(&b, argc, argv);
     if (tub_bench_peak(b.ctx, 9, &peak, &err) != TUB_OK) {
         die(&err);
     }
     printf("%s, %d threads, peak %.1f GFLOP/s\n", tub_context_cpu(b.ctx),
            tub_context_threads(b.ctx), peak);
-    if (profile) {
-        for (int i = 0; i < 3; i++) {
-            step(&b);
-        }
-        tub__profile_clear(be);
-        for (int i = 0; i < repeats; i++) {
-            step(&b);
-        }
-        print_profile(be, repeats, peak);
-        predict1(&b);
-        tub__profile_clear(be);
-        for (int i = 0; i < 10 * repeats; i++) {
-            predict1(&b);
-        }
-        print_profile(be, 10 * repeats, peak);
-        return 0;
+    if (argc > 4 && strcmp(argv[4], "profile") == 0) {
+        profile_all(&b, repeats, peak);
+    } else {
+        time_all(&b, repeats, peak);
     }
-    const double t = timed(&b, step, repeats);
-    report("step", t, whole, peak);
-    printf("%-22s %9.3f s\n", "epoch of 971", t * SAMPLES / BATCH);
-    report("  forward", timed(&b, forward, repeats), one * BATCH, peak);
-    report("  backward", timed(&b, backward, repeats), whole - one * BATCH, peak);
-    report("  update", timed(&b, update, repeats), 0, peak);
-    report("predict batch 1", timed(&b, predict1, 10 * repeats), one, peak);
-    report("predict batch 32", timed(&b, predict32, repeats), one * BATCH, peak);
     return 0;
 }
