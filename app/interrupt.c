@@ -21,7 +21,7 @@ static void say(const char *text, size_t length) {
 
 static void on_signal(int number) {
     static const char first[] =
-        "\nStopping after this step; the run will be saved. Once more to stop at once.\n";
+        "\nStopping; what is done so far will be kept. Once more to stop at once.\n";
     if (interrupt_count++ == 0 && interrupted_context != NULL) {
         tub_train_stop(interrupted_context);
         say(first, sizeof first - 1);

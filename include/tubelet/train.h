@@ -132,7 +132,8 @@ TUB_API TUB_MUST_USE tub_status tub_train_resume(tub_context *ctx, const char *r
                                                  tub_dataset *data, int64_t epochs,
                                                  tub_train_result *result, tub_error *err);
 /* Asks the training in ctx to finish its step, save and return with result->stopped; before a
- * training it asks the next one, which then does one step. Async-signal-safe. */
+ * training it asks the next one, which then does one step. A download is stopped, too, and what it
+ * has brought is kept. Async-signal-safe. */
 TUB_API void tub_train_stop(tub_context *ctx);
 /* The recipe of a run folder. */
 TUB_API TUB_MUST_USE tub_status tub_run_config(tub_context *ctx, const char *run,

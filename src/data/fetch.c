@@ -264,6 +264,9 @@ tub_status tub__fetch(tub_context *ctx, const tub_known_dataset *set,
     if (status == TUB_OK) {
         status = get(&f, read.offline != 0, path, path_size, err);
     }
+    if (status == TUB_E_CANCELLED) {
+        ctx->stop = 0; /* it was meant for this download */
+    }
     tub__free(&ctx->allocator, f.url);
     tub__free(&ctx->allocator, f.partial);
     tub__free(&ctx->allocator, f.path);

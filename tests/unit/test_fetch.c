@@ -290,6 +290,9 @@ static void stops_when_asked(void **state) {
     f->ctx->stop = 1;
     assert_int_equal(fetch(f), TUB_E_CANCELLED);
     assert_false(tub__file_exists(f->whole));
+    /* That was that download: the next one in the same context is not stopped. */
+    assert_int_equal(fetch(f), TUB_OK);
+    assert_true(tub__file_exists(f->whole));
 }
 
 static tub_context *stopped_by_signal;
