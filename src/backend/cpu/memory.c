@@ -1,11 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The CPU backend's memory: slabs, and numbers in and out of padded rows and packed panels. */
 #include <string.h>
+#include <sys/mman.h>
 
 #include "backend/cpu/cpu.h"
+#include "base/error.h"
+
+/* A step goes over some 90 MB: with pages of 2 MB the processor finds their addresses sooner. Only
+ * a wish: systems without them go on with small ones. */
+static void wish_for_huge_pages(void *block, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    enum { HUGE_PAGE = 2 << 20 };
+    const uintptr_t begin = tub__round_up((uintptr_t)block, HUGE_PAGE),
+                    end = ((uintptr_t)block + bytes) / HUGE_PAGE * HUGE_PAGE;
+    if (begin < end) {
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+    }
+#endif
+}
 
 static tub_status slab_create(tub__backend *be, size_t bytes, void **out, tub_error *err) {
-    return tub__alloc_array(&be->allocator, 1, bytes, out, err);
+    TUB__TRY(tub__alloc(&be->allocator, bytes, out, err));
+    wish_for_huge_pages(*out, bytes);
+    memset(*out, 0, bytes);
+    return TUB_OK;
 }
 
 static void slab_destroy(tub__backend *be, void *slab) {
