@@ -76,7 +76,7 @@ typedef struct cli_common {
 enum { CLI_GO = -1 };
 /* The common keys; every command's parser ends with it. */
 error_t cli_parse_common(int key, char *argument, struct argp_state *state);
-/* Prints "tubelet COMMAND: sentence" and makes cli_parse fail. */
+/* Prints "tubelet COMMAND: sentence" and makes the parser fail. */
 error_t cli_misuse(struct argp_state *state, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The one argument that a command takes. */

@@ -118,7 +118,7 @@ static int costlier(const void *a, const void *b) {
 
 static void print_profile(tub__backend *be, int runs, double peak) {
     size_t count;
-    tub__profile_line lines[128];
+    tub__profile_line lines[TUB__PROFILE_LINES];
     const tub__profile_line *seen = tub__profile_lines(be, &count);
     double sum = 0;
     memcpy(lines, seen, count * sizeof *lines);

@@ -37,7 +37,7 @@ typedef enum tub_event_kind {
     TUB_EVENT_LOG = 1,     /* level, message */
     TUB_EVENT_DOWNLOAD,    /* message (file name), done, total (bytes; 0 unknown) */
     TUB_EVENT_TRAIN_START, /* message (run folder), done (step to start at), total (steps in all),
-                              epochs */
+                              epochs, samples (of the epoch, before that step) */
     TUB_EVENT_STEP,  /* epoch, done (step), total, samples, seconds, train (running means of the
                         epoch), lr */
     TUB_EVENT_EPOCH, /* epoch, done, total, seconds, train, val, lr */

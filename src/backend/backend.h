@@ -168,6 +168,14 @@ typedef struct tub__update {
     void *w, *g, *m, *v; /* slabs; v NULL for SGD */
 } tub__update;
 
+/* Operations that belong together: all their rows are those of `samples` samples in order. */
+typedef struct tub__blocks {
+    size_t samples;
+    size_t block;   /* samples done together; a multiple of TUB__GROUP */
+    size_t rows;    /* of a sample */
+    size_t weights; /* elements of all the products' weights */
+} tub__blocks;
+
 struct tub__backend_ops {
     /* Memory. Slabs are cleared. */
     tub_status (*slab_create)(tub__backend *be, size_t bytes, void **out, tub_error *err);
@@ -208,9 +216,8 @@ struct tub__backend_ops {
     /* Between these two, operations on rows (linear, linear_dx, norm, norm_backward, attention,
      * attention_backward, multiply) may wait for the end, which then does all of them for `block`
      * samples, and then for the next ones: what one operation leaves in a cache, the next finds
-     * there, and workers meet only at the end. block: a multiple of TUB__GROUP. All rows belong to
-     * `samples` samples in order; nothing else may be asked for in between. */
-    void (*blocks_begin)(tub__backend *be, size_t samples, size_t block);
+     * there, and workers meet only at the end. Nothing else may be asked for in between. */
+    void (*blocks_begin)(tub__backend *be, const tub__blocks *blocks);
     void (*blocks_end)(tub__backend *be);
     void (*linear)(tub__backend *be, const tub__linear *op);
     void (*linear_dx)(tub__backend *be, const tub__linear_dx *op);

@@ -6,12 +6,10 @@
 #include "base/error.h"
 #include <string.h>
 
-enum { LINES = 128 };
-
 typedef struct profile {
     tub__backend base; /* first: a tub__backend * is one of these */
     tub__backend *inner;
-    tub__profile_line lines[LINES];
+    tub__profile_line lines[TUB__PROFILE_LINES];
     size_t count;
 } profile;
 
@@ -26,7 +24,7 @@ static void account(profile *p, const tub__profile_line *seen) {
             p->lines[i].depth != seen->depth || p->lines[i].columns != seen->columns)) {
         i++;
     }
-    if (i == LINES) {
+    if (i == TUB__PROFILE_LINES) {
         return;
     }
     tub__profile_line *line = &p->lines[i];
@@ -58,8 +56,8 @@ static double reals(const tub__backend *be, double n) {
 }
 
 /* The inner backend never hears of blocks: every operation runs, and counts, by itself. */
-static void blocks_begin(tub__backend *be, size_t samples, size_t block) {
-    (void)be, (void)samples, (void)block;
+static void blocks_begin(tub__backend *be, const tub__blocks *blocks) {
+    (void)be, (void)blocks;
 }
 static void blocks_end(tub__backend *be) {
     (void)be;

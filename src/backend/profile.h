@@ -5,6 +5,9 @@
 
 #include "backend/backend.h"
 
+/* Operations and shapes that are told apart; what comes after them is not counted. */
+enum { TUB__PROFILE_LINES = 128 };
+
 /* All calls of one operation with one shape. */
 typedef struct tub__profile_line {
     const char *operation;

@@ -2,6 +2,18 @@
 /* Variant 1 of the paper: all tokens of a sample attend to each other in every block. */
 #include "model/pass.h"
 
+/* A block's operations on rows, for so many samples at a time. */
+static void blocks_begin(const tub__pass *pass, const tub__call *call, const tub__block *b,
+                         size_t block) {
+    const tub__weight w[] = {b->attention.qkv.w, b->attention.out.w, b->mlp.first.w,
+                             b->mlp.second.w};
+    tub__blocks blocks = {.samples = call->samples, .block = block, .rows = pass->tokens};
+    for (size_t i = 0; i < sizeof w / sizeof *w; i++) {
+        blocks.weights += tub__weight_elements(w[i].rows, w[i].cols);
+    }
+    call->be->ops->blocks_begin(call->be, &blocks);
+}
+
 static tub__pattern all_tokens(const tub__pass *pass) {
     return (tub__pattern){
         .groups = 1, .length = pass->tokens, .group_stride = pass->tokens, .token_stride = 1};
@@ -18,7 +30,7 @@ void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype,
         const tub__mat h = tub__first_rows(b->x, rows), middle = tub__first_rows(b->middle, rows);
         const tub__mat next =
             tub__first_rows(l + 1 < layers ? pass->blocks[l + 1].x : pass->end, rows);
-        call->be->ops->blocks_begin(call->be, call->samples, TUB__GROUP);
+        blocks_begin(pass, call, b, TUB__GROUP);
         tub__layer_norm_forward(call, &b->norm1, h, normed);
         tub__attention_layer_forward(call, &b->attention, &pattern, normed, h, middle,
                                      &b->mlp.first);
@@ -43,7 +55,7 @@ static void block_backward(const tub__pass *pass, const tub__call *call, const t
                    normed2 = tub__first_rows(pass->normed2, d.rows),
                    dmiddle = tub__first_rows(pass->dmiddle, d.rows),
                    dnormed = tub__first_rows(pass->dnormed, d.rows);
-    call->be->ops->blocks_begin(call->be, call->samples, BACKWARD_BLOCK);
+    blocks_begin(pass, call, b, BACKWARD_BLOCK);
     tub__mlp_backward(call, &b->mlp, d, dnormed);
     tub__layer_norm_backward(call, &b->norm2, middle, dnormed, d, dmiddle);
     tub__layer_norm_again(call, &b->norm2, middle, normed2);

@@ -8,7 +8,7 @@
 #include <tubelet/data.h>
 
 /* Columns are padded to whole panels, so that no kernel needs a column tail. The padding of every
- * activation, weight, gradient and moment is zero, always. */
+ * activation, weight, gradient and moment is zero, always (of an activation's slope: finite). */
 enum { TUB__PANEL = 32 };
 
 static inline size_t tub__padded(size_t columns) {

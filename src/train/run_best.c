@@ -81,27 +81,29 @@ tub_status tub__run_write_best(const tub_model *model, const tub_train_config *c
     return status;
 }
 
-/* The checkpoint counts `epoch` as the best one. Where best/ is that one already, what lies in
- * best.next/ is what it has taken the place of. */
+/* What waits is taken when the checkpoint counts its epoch; anything else there is of another life
+ * of the run, or what best/ was before. */
 static tub_status settle(const tub_allocator *a, const char *next, const char *best, uint64_t epoch,
                          tub_error *err) {
-    int64_t waiting = 0, there = 0;
+    int64_t waiting = 0;
+    if (epoch == 0) { /* the run has no best epoch yet: a former life's */
+        TUB__TRY(tub__folder_remove(a, best, err));
+    }
+    if (!tub__is_folder(next)) {
+        return TUB_OK;
+    }
     TUB__TRY(read_epoch(a, next, &waiting, err));
-    TUB__TRY(read_epoch(a, best, &there, err));
-    bool take = (uint64_t)waiting == epoch && (uint64_t)there != epoch;
-    return take ? tub__folder_commit(a, next, best, true, err) : tub__folder_remove(a, next, err);
+    return epoch > 0 && (uint64_t)waiting == epoch ? tub__folder_commit(a, next, best, true, err)
+                                                   : tub__folder_remove(a, next, err);
 }
 
 tub_status tub__run_settle_best(const tub_allocator *a, const char *run, uint64_t epoch,
                                 tub_error *err) {
     char *next = NULL, *best = NULL;
     TUB__TRY(tub__path_join(a, run, TUB__RUN_NEXT, &next, err));
-    tub_status status = TUB_OK;
-    if (tub__is_folder(next)) {
-        status = tub__path_join(a, run, TUB__RUN_BEST, &best, err);
-        if (status == TUB_OK) {
-            status = settle(a, next, best, epoch, err);
-        }
+    tub_status status = tub__path_join(a, run, TUB__RUN_BEST, &best, err);
+    if (status == TUB_OK) {
+        status = settle(a, next, best, epoch, err);
     }
     tub__free(a, best);
     tub__free(a, next);

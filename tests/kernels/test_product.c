@@ -75,7 +75,11 @@ static void run_product(const struct tub__kernels *k, const operands *o, const e
                               .ldslope = slope->ld,
                               .residual = e->residual ? o->residual.data : NULL,
                               .ldres = o->residual.ld,
-                              .residual_rows = o->residual.rows};
+                              .residual_rows = o->residual.rows,
+                              .next = o->w.data, /* asked for, never used */
+                              .next_k = o->w.rows,
+                              .next_panels = tub__padded(o->w.cols) / TUB__PANEL,
+                              .panels = tub__padded(o->w.cols) / TUB__PANEL};
     const size_t panels = tub__padded(o->w.cols) / TUB__PANEL;
     float *scratch = new_floats(TUB__K_SCRATCH);
     memset(scratch, 0xff,

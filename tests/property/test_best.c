@@ -129,6 +129,24 @@ static void counted_best_is_kept(void **state) {
     }
 }
 
+/* Without its checkpoint a run begins again: an epoch of the same number, by another recipe, is
+ * another one. */
+static void former_best_is_not_taken_for_ours(void **state) {
+    (void)state;
+    tub_train_config c = recipe();
+    c.epochs = 1;
+    c.warmup_epochs = 0;
+    assert_int_equal(tub__folder_remove(&tub__default_allocator, "killed", NULL), TUB_OK);
+    must_run(&c, &plainly, "killed");
+    c.lr *= 3;
+    must_run(&c, &plainly, "faster");
+    assert_int_equal(unlink("killed/checkpoint/state.safetensors"), 0);
+    copy("faster/recipe.yaml", "killed/recipe.yaml");
+    assert_int_equal(resumed(0).best_epoch, 1);
+    assert_same_as("faster");
+    assert_int_equal(tub__folder_remove(&tub__default_allocator, "faster", NULL), TUB_OK);
+}
+
 /* metrics.json tells of an end: it goes when the run is to go on, and comes again. */
 static void metrics_are_of_the_end(void **state) {
     (void)state;
@@ -148,6 +166,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(uncounted_best_is_taken_back),
         cmocka_unit_test(counted_best_is_kept),
+        cmocka_unit_test(former_best_is_not_taken_for_ours),
         cmocka_unit_test(metrics_are_of_the_end),
     };
     return cmocka_run_group_tests(tests, set_up, scratch_leave);

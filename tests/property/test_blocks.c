@@ -18,7 +18,7 @@ static tub_model_config odd_model(tub_pooling pooling) {
     assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
     c.frames = c.height = c.width = SIDE;
     for (int i = 0; i < 3; i++) {
-        c.tubelet[i] = c.stride[i] = 5;
+        c.tubelet[i] = c.stride[i] = 4;
     }
     c.hidden = 40, c.heads = 4, c.mlp = 72, c.layers = 2, c.classes = 3;
     c.pooling = pooling;

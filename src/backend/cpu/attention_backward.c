@@ -72,43 +72,25 @@ static void row_deltas(const unit *u, const buffers *b, size_t first, size_t row
 }
 
 /* One row: scores in s and dp in g become dropped probabilities in s and the scores' gradient in g.
- *
- * When the block holds all keys, delta is summed here, relative to the first dp: dp often hardly
- * varies from key to key, and its differences are what query and key gradients are made of.
- * Subtracting a neighbour first is exact or nearly so, where p (dp - rowsum(do o)) would lose what
- * the rounding of rowsum(p) and of delta costs. */
+ */
 static void score_gradient_row(const unit *u, const buffers *b, mask *drop, size_t row,
                                size_t in_block, size_t key0, size_t keys) {
-    real *s = b->p + in_block * KEYS, *g = b->ds + in_block * KEYS, kept[KEYS];
+    real *s = b->p + in_block * KEYS, *g = b->ds + in_block * KEYS;
     const real *stat = stats_of(u, row);
-    const vf m = vset1(stat[0]), inverse = vset1(stat[1]);
-    const bool whole = keys == u->length;
-    vf sum = vzero(), reference = vset1(b->delta[in_block]);
+    const vf m = vset1(stat[0]), inverse = vset1(stat[1]), delta = vset1(b->delta[in_block]);
     for (size_t j = 0; j < keys; j += 16) {
         vf p = vmul(vexp_first(vsub(vload(s + j), m), keys - j), inverse), dp = vload(g + j);
-        vstore(kept + j, p);
         if (drop->on) {
             dp = mask_apply(drop, u, row, key0 + j, dp);
         }
-        if (whole && j == 0) {
-            reference = vset1(vlane0(dp));
-        }
-        dp = vsub(dp, reference);
-        vstore(g + j, dp);
+        vstore(g + j, vmul(p, vsub(dp, delta)));
         vstore(s + j, drop->on ? mask_apply(drop, u, row, key0 + j, p) : p);
-        sum = vfma(p, dp, sum);
-    }
-    const vf delta = vset1(whole ? vhsum(sum) : 0);
-    for (size_t j = 0; j < keys; j += 16) {
-        vstore(g + j, vmul(vload(kept + j), vsub(vload(g + j), delta)));
     }
 }
 
 static void score_gradients(const unit *u, const buffers *b, mask *drop, size_t query0, size_t rows,
                             size_t key0, size_t keys) {
-    if (keys < u->length) {
-        row_deltas(u, b, query0, rows);
-    }
+    row_deltas(u, b, query0, rows);
     for (size_t t = 0; t < rows; t++) {
         score_gradient_row(u, b, drop, query0 + t, t, key0, keys);
     }

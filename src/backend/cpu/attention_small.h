@@ -2,8 +2,8 @@
 /* What the attention kernels for short sequences share.
  *
  * All scores of a head lie in one block [key][query], with the queries in the lanes: maxima and
- * sums over the keys are then vertical, each one chain in increasing key, and nothing is ever added
- * up across lanes. Lanes past the last query compute on zeros and are written nowhere. */
+ * sums over the keys are then vertical, each sum one chain in increasing key, and nothing is ever
+ * added up across lanes. Lanes past the last query compute on zeros and are written nowhere. */
 #ifndef TUB__CPU_ATTENTION_SMALL_H
 #define TUB__CPU_ATTENTION_SMALL_H
 

@@ -36,6 +36,9 @@ typedef struct tub__taken_op {
     } op;
 } tub__taken_op;
 
+/* Operations that can wait; one more makes those run that do. */
+enum { TUB__CPU_TAKEN = 16 };
+
 typedef struct tub__cpu {
     tub__backend base; /* first: a tub__backend * is one of these */
     struct tub__backend_ops ops;
@@ -45,7 +48,7 @@ typedef struct tub__cpu {
     struct {
         bool open;
         size_t samples, block, count;
-        tub__taken_op op[16];
+        tub__taken_op op[TUB__CPU_TAKEN];
     } taken;
 } tub__cpu;
 

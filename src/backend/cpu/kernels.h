@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel table: what one instruction set offers. Every function does one worker's part; cpu.c
- * decides the parts.
+/* The kernel table: what one instruction set offers. Every function does one worker's part;
+ * parallel.c decides the parts.
  *
  * Pointers are to the build's real type (float; double in the checking build). Sizes are in
  * elements. */
@@ -36,7 +36,7 @@ typedef struct tub__k_dw {
     void *dw, *dbias;
 } tub__k_dw;
 
-/* Scratch memory that one worker needs, in bytes of reals times this. */
+/* Sizes that kernels and their callers agree on. */
 enum {
     TUB__K_SMALL = 64,    /* longest sequence for attention_small: part of the definition, too */
     TUB__K_KEYS = 64,     /* keys in a block of attention: part of the definition of the result */

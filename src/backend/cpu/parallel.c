@@ -230,12 +230,14 @@ static void loss(tub__backend *be, const tub__loss *op) {
 
 /* ---- slabs: shared out in whole panels ---- */
 
+#define PANELS(n) ((n)*TUB__PANEL)
+
 typedef struct add_op {
     void *to;
     const void *from;
 } add_op;
 
-PART(add_part, add_op, k->add(op->to, op->from, begin *TUB__PANEL, end *TUB__PANEL))
+PART(add_part, add_op, k->add(op->to, op->from, PANELS(begin), PANELS(end)))
 
 static void add(tub__backend *be, void *to, const void *from, size_t elements) {
     const add_op op = {to, from};
@@ -247,17 +249,20 @@ typedef struct square_op {
     double *sums;
 } square_op;
 
-PART(
-    square_part, square_op, for (size_t i = begin; i < end; i++) {
+static void squares(const struct tub__kernels *k, const square_op *op, size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++) {
         op->sums[i] = k->square_sum(op->w[i].data, op->w[i].rows, op->w[i].cols);
-    })
+    }
+}
+
+PART(square_part, square_op, squares(k, op, begin, end))
 
 static void square_sums(tub__backend *be, const tub__weight *w, size_t count, double *sums) {
     const square_op op = {w, sums};
     tub__cpu_run(be, square_part, &op, count);
 }
 
-PART(update_part, tub__update, k->update(op, begin *TUB__PANEL, end *TUB__PANEL))
+PART(update_part, tub__update, k->update(op, PANELS(begin), PANELS(end)))
 
 static void update(tub__backend *be, const tub__update *op) {
     tub__cpu_run(be, update_part, op,

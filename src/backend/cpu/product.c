@@ -12,6 +12,8 @@ enum {
     WIDTH = 16 * VEC_NV,
     L2_ELEMENTS = 131072 /* of a weight that pass by at once: half a megabyte of floats */
 };
+_Static_assert((int)L2_ELEMENTS <= (int)TUB__K_SCRATCH,
+               "a part of a transposed weight fits the scratch");
 
 INLINE vf activate(tub__activation kind, vf x, vf *slope) {
     return kind == TUB__GELU_TANH ? vgelu_tanh(x, slope) : vgelu_erf(x, slope);
@@ -90,7 +92,7 @@ typedef struct stretch {
     size_t panel_size; /* from one panel to the next */
 } stretch;
 
-/* One tile of rows times one tile of columns; panel and col count from the stretch's first. ahead:
+/* One tile of rows times one tile of columns; col counts from panel0, the stretch's first. ahead:
  * what to ask memory for meanwhile, or at NULL. */
 static void tile_product(const tub__k_product *p, const stretch *s, finish_fn *finish, size_t row,
                          size_t rows, size_t panel0, size_t col, tile_ahead ahead) {
@@ -115,11 +117,11 @@ static void tile_product(const tub__k_product *p, const stretch *s, finish_fn *f
     }
 }
 
-/* The panel after the last one of this share: the first of the same share of the next product. */
-static const real *next_panel(const tub__k_product *p, const stretch *s, size_t panel0,
-                              size_t panels, size_t next) {
-    if (next < panels) {
-        return s->w + next * s->panel_size;
+/* The panel after `panel`, which is one of the share [.., panel1); after the last one, that of the
+ * next product which has the same place there. */
+static const real *next_panel(const tub__k_product *p, size_t panel, size_t panel0, size_t panel1) {
+    if (panel + 1 < panel1) {
+        return (const real *)p->w + (panel + 1) * p->k * TUB__PANEL;
     }
     if (!p->next) {
         return NULL;
@@ -128,19 +130,22 @@ static const real *next_panel(const tub__k_product *p, const stretch *s, size_t 
 }
 
 /* Few rows use a panel so little that memory can't bring the next one in the time of a single tile:
- * all tiles of rows pass by a panel before the next, and each asks for its part of that. */
-static void panel_by_panel(const tub__k_product *p, const stretch *s, finish_fn *finish,
-                           size_t row0, size_t row1, size_t panel0, size_t panel1) {
-    const size_t rows = row1 - row0, tiles = tile_count(rows), k = s->k1 - s->k0;
+ * all tiles of rows pass by a panel before the next, and the first two each ask for half of that. A
+ * lone tile asks for every other line: processors fetch lines in pairs. */
+static void panel_by_panel(const tub__k_product *p, finish_fn *finish, size_t row0, size_t row1,
+                           size_t panel0, size_t panel1) {
+    const stretch all = {0, p->k, (const real *)p->w + panel0 * p->k * TUB__PANEL,
+                         p->k * TUB__PANEL};
+    const size_t rows = row1 - row0, tiles = tile_count(rows);
     for (size_t col = 0; col < (panel1 - panel0) * TUB__PANEL; col += WIDTH) {
-        const real *next = next_panel(p, s, panel0, panel1 - panel0, col / TUB__PANEL + 1);
+        const real *next = next_panel(p, panel0 + col / TUB__PANEL, panel0, panel1);
         for (size_t t = 0; t < tiles; t++) {
             const size_t row = row0 + tile_begin(rows, t), n = row0 + tile_begin(rows, t + 1) - row;
             tile_ahead ahead = {NULL, tiles == 1 ? TUB__PANEL : 16};
             if (next && col % TUB__PANEL == 0 && t < 2) {
-                ahead.at = next + t * k * 16;
+                ahead.at = next + t * p->k * 16;
             }
-            tile_product(p, s, finish, row, n, panel0, col, ahead);
+            tile_product(p, &all, finish, row, n, panel0, col, ahead);
         }
     }
 }
@@ -155,16 +160,6 @@ static void tile_by_tile(const tub__k_product *p, const stretch *s, finish_fn *f
         for (size_t col = 0; col < (panel1 - panel0) * TUB__PANEL; col += WIDTH) {
             tile_product(p, s, finish, row, n, panel0, col, (tile_ahead){0});
         }
-    }
-}
-
-static void stream_panels(const tub__k_product *p, const stretch *s, finish_fn *finish, size_t row0,
-                          size_t row1, size_t panel0, size_t panel1) {
-    enum { FEW = 4 };
-    if (tile_count(row1 - row0) <= FEW) {
-        panel_by_panel(p, s, finish, row0, row1, panel0, panel1);
-    } else {
-        tile_by_tile(p, s, finish, row0, row1, panel0, panel1);
     }
 }
 
@@ -200,23 +195,36 @@ static void transpose_panels(const tub__k_product *p, size_t panel0, size_t pane
 }
 
 /* Only so many panels at a time as fit L2, transposed on the way there where that is wanted. */
-void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
-                     size_t panel1, void *scratch) {
+static void by_parts(const tub__k_product *p, finish_fn *finish, size_t row0, size_t row1,
+                     size_t panel0, size_t panel1, real *scratch) {
     enum { DEPTH = L2_ELEMENTS / TUB__PANEL };
-    finish_fn *finish = choose_finish(p);
     const size_t fit = DEPTH / p->k, step = fit > 1 ? fit : 1;
     for (size_t panel = panel0, end; panel < panel1; panel = end) {
         end = at_most(panel + step, panel1);
         if (!p->transposed) {
             const stretch all = {0, p->k, (const real *)p->w + panel * p->k * TUB__PANEL,
                                  p->k * TUB__PANEL};
-            stream_panels(p, &all, finish, row0, row1, panel, end);
+            tile_by_tile(p, &all, finish, row0, row1, panel, end);
         }
         for (size_t k0 = 0; p->transposed && k0 < p->k; k0 += DEPTH) {
             const size_t k1 = at_most(k0 + DEPTH, p->k);
             const stretch part = {k0, k1, scratch, (k1 - k0) * TUB__PANEL};
             transpose_panels(p, panel, end, k0, k1, scratch);
-            stream_panels(p, &part, finish, row0, row1, panel, end);
+            tile_by_tile(p, &part, finish, row0, row1, panel, end);
         }
+    }
+}
+
+void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
+                     size_t panel1, void *scratch) {
+    enum { FEW = 4 };
+    finish_fn *finish = choose_finish(p);
+    if (!p->transposed && tile_count(row1 - row0) <= FEW) {
+        panel_by_panel(p, finish, row0, row1, panel0, panel1);
+    } else {
+        by_parts(p, finish, row0, row1, panel0, panel1, scratch);
+    }
+    if (p->slope && !p->multiply) {
+        vfence(); /* the streamed slopes, before another thread may look at them */
     }
 }

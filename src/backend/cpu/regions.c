@@ -3,6 +3,7 @@
 #include "backend/cpu/regions.h"
 
 #include "base/fpenv.h"
+#include <assert.h>
 #include <string.h>
 
 /* What the workers of one region read. */
@@ -28,6 +29,7 @@ static void run_alone(tub__pool_fn *fn, void *argument) {
 }
 
 void tub__cpu_run(tub__backend *be, tub__part_fn *part, const void *op, size_t count) {
+    assert(!tub__cpu_of(be)->taken.open); /* it would overtake those that wait */
     region r = {tub__cpu_of(be), part, op, count};
     if (count == 1) {
         run_alone(region_part, &r);
@@ -54,16 +56,22 @@ static size_t groups_of(size_t samples) {
     return (samples + TUB__GROUP - 1) / TUB__GROUP;
 }
 
-/* Equally many for every worker, or so many that the last ones hardly matter. */
-static bool worth_blocks(size_t groups, size_t workers) {
-    return groups > 1 && (groups % workers == 0 || groups >= 4 * workers);
+/* Weights pass by once for every block instead of once: that is cheap while they stay in L2 and a
+ * block has rows enough to use them. And every worker needs equally many groups, or so many that
+ * the last ones hardly matter. */
+static bool worth_blocks(const tub__blocks *b, size_t workers) {
+    enum { L2_ELEMENTS = 262144, ROWS = 64 };
+    const size_t groups = groups_of(b->samples);
+    return b->weights <= L2_ELEMENTS && b->block * b->rows >= ROWS && groups > 1 &&
+           (groups % workers == 0 || groups >= 4 * workers);
 }
 
-void tub__cpu_blocks_begin(tub__backend *be, size_t samples, size_t block) {
+void tub__cpu_blocks_begin(tub__backend *be, const tub__blocks *blocks) {
     tub__cpu *cpu = tub__cpu_of(be);
-    cpu->taken.open = worth_blocks(groups_of(samples), (size_t)cpu->workers);
-    cpu->taken.samples = samples;
-    cpu->taken.block = block;
+    assert(blocks->block % TUB__GROUP == 0 && !cpu->taken.open);
+    cpu->taken.open = worth_blocks(blocks, (size_t)cpu->workers);
+    cpu->taken.samples = blocks->samples;
+    cpu->taken.block = blocks->block;
     cpu->taken.count = 0;
 }
 
@@ -111,7 +119,9 @@ bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t 
     if (!cpu->taken.open) {
         return false;
     }
-    if (cpu->taken.count == sizeof cpu->taken.op / sizeof *cpu->taken.op) {
+    assert(size <= sizeof cpu->taken.op[0].op &&
+           (samples_per_item > 1 || count % cpu->taken.samples == 0));
+    if (cpu->taken.count == TUB__CPU_TAKEN) {
         run_taken(be);
     }
     tub__taken_op *t = &cpu->taken.op[cpu->taken.count++];

@@ -17,7 +17,7 @@ void tub__cpu_run_light(tub__backend *be, tub__part_fn *part, const void *op, si
                         size_t elements);
 
 /* Between these two, operations that are taken down with tub__cpu_take run at the end. */
-void tub__cpu_blocks_begin(tub__backend *be, size_t samples, size_t block);
+void tub__cpu_blocks_begin(tub__backend *be, const tub__blocks *blocks);
 void tub__cpu_blocks_end(tub__backend *be);
 /* False when nothing is being taken down now: run it. Else keeps a copy of the operation, of which
  * each sample has an equal part of the items (samples_per_item 1), or each item has so many

@@ -89,8 +89,7 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
     F(5, nv, tr)                                                                                   \
     F(6, nv, tr)                                                                                   \
     F(7, nv, tr)                                                                                   \
-    F(8, nv, tr) F(9, nv, tr) F(10, nv, tr) F(11, nv, tr) F(12, nv, tr) F(13, nv, tr)              \
-        F(14, nv, tr)
+    F(8, nv, tr) F(9, nv, tr) F(10, nv, tr) F(11, nv, tr) F(12, nv, tr) F(13, nv, tr) F(14, nv, tr)
 #elif VEC_MR == 6
 #define TILE_ROWS_(F, nv, tr)                                                                      \
     F(1, nv, tr) F(2, nv, tr) F(3, nv, tr) F(4, nv, tr) F(5, nv, tr) F(6, nv, tr)
@@ -98,11 +97,9 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
 #define TILE_ROWS_(F, nv, tr) F(1, nv, tr) F(2, nv, tr)
 #endif
 
-/* DEFINE_AHEAD_TILES does the same for the tiles that ask for memory, of full width only:
- * tiles_ahead_0[rows - 1].
- *
- * DEFINE_TILES(0) makes the tiles for row-major a, DEFINE_TILES(1) those for transposed a:
- * tiles_0[nv - 1][rows - 1]. */
+/* DEFINE_TILES(0) makes the tiles for row-major a, DEFINE_TILES(1) those for transposed a:
+ * tiles_0[nv - 1][rows - 1]. DEFINE_AHEAD_TILES makes those that ask for memory, of full width
+ * only: tiles_ahead_0[rows - 1]. */
 #if VEC_NV == 2
 #define DEFINE_TILES(tr)                                                                           \
     TILE_ROWS_(TILE_, 1, tr)                                                                       \

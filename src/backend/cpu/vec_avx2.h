@@ -28,6 +28,7 @@ typedef struct { __m256i l, h; } vu;
 
 INLINE vf vload(const real *p) { return (vf){ _mm256_loadu_ps(p), _mm256_loadu_ps(p + 8) }; }
 INLINE void vstore(real *p, vf a) { _mm256_storeu_ps(p, a.l); _mm256_storeu_ps(p + 8, a.h); }
+INLINE void vfence(void) { }
 INLINE void vprefetch(const real *p) { __builtin_prefetch(p, 0, 2); }
 INLINE void vstream(real *p, vf a) { vstore(p, a); }
 INLINE real vlane0(vf a) { return _mm256_cvtss_f32(a.l); }

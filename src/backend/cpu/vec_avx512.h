@@ -24,6 +24,7 @@ typedef __m512i vu;
 
 INLINE vf vload(const real *p) { return _mm512_loadu_ps(p); }
 INLINE void vstore(real *p, vf a) { _mm512_storeu_ps(p, a); }
+INLINE void vfence(void) { _mm_sfence(); }
 INLINE void vprefetch(const real *p) { __builtin_prefetch(p, 0, 2); }
 INLINE void vstream(real *p, vf a) { _mm512_stream_ps(p, a); }
 INLINE real vlane0(vf a) { return _mm512_cvtss_f32(a); }

@@ -32,6 +32,10 @@ typedef struct { uint32_t x[16]; } vu;
 
 INLINE vf vload(const real *p) { vf r; LANES_ r.x[i] = p[i]; return r; }
 INLINE void vstore(real *p, vf a) { LANES_ p[i] = a.x[i]; }
+/* vstream stores what is not read soon, perhaps past the caches: p is aligned to the size of the
+ * sixteen lanes, and vfence comes before another thread looks. vprefetch asks for the line of p,
+ * which may be any address. */
+INLINE void vfence(void) { }
 INLINE void vprefetch(const real *p) { __builtin_prefetch(p, 0, 2); }
 INLINE void vstream(real *p, vf a) { vstore(p, a); }
 INLINE real vlane0(vf a) { return a.x[0]; }
