@@ -312,9 +312,3 @@ int cli_finish(const cli_command *command, int code) {
     }
     return code;
 }
-
-bool cli_is_model_folder(const char *path) {
-    char file[PATH_MAX];
-    return snprintf(file, sizeof file, "%s/config.json", path) < (int)sizeof file &&
-           access(file, F_OK) == 0;
-}

@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "eval_print.h"
 #include "output.h"
+#include "subject.h"
 
 enum { KEY_SPLIT = CLI_KEY_OWN, KEY_WEIGHTS, KEY_BATCH, KEY_DRAWS, KEY_NO_FILES, KEY_DATA_URL };
 
@@ -48,11 +49,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
                    ? 0
                    : cli_misuse(state, "--split: %s", err.message);
     case KEY_WEIGHTS:
-        if (strcmp(argument, "last") != 0 && strcmp(argument, "best") != 0) {
-            return cli_misuse(state, "--weights '%s' is neither last nor best", argument);
-        }
-        o->weights = argument;
-        return 0;
+        return subject_parse_weights(&o->weights, argument, state);
     case 'o':
         o->out = argument;
         return 0;
@@ -83,7 +80,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
 /* What is evaluated, once names and defaults are resolved. */
 typedef struct eval_job {
     eval_subject subject;
-    char folder[PATH_MAX]; /* of the weights */
+    subject model;
     char data[TUB_PATH_LENGTH];
 } eval_job;
 
@@ -91,34 +88,20 @@ typedef struct eval_job {
  */
 static int resolve(const cli_command *self, tub_context *ctx, const eval_options *o,
                    eval_job *job) {
-    char recipe[PATH_MAX];
-    tub_train_config config;
-    tub_error err;
-    bool is_run =
-        snprintf(recipe, sizeof recipe, "%s/recipe.yaml", o->model) < (int)sizeof recipe &&
-        access(recipe, F_OK) == 0;
-    if (is_run && tub_run_config(ctx, o->model, &config, &err) != TUB_OK) {
-        return cli_fail(self, &err);
+    int code = subject_resolve(self, ctx, o->model, o->weights, &job->model);
+    if (code != CLI_GO) {
+        return code;
     }
-    if (!is_run && access(o->model, F_OK) == 0 && o->data == NULL) {
+    if (!job->model.is_run && access(o->model, F_OK) == 0 && o->data == NULL) {
         fprintf(stderr, "tubelet eval: %s does not say its data set; name one with --data\n",
                 o->model);
         return CLI_MISUSE;
     }
-    if (!is_run && o->weights != NULL) {
-        return cli_fail_with(self, "--weights %s: %s is no run folder", o->weights, o->model);
-    }
-    bool best = o->weights != NULL ? strcmp(o->weights, "best") == 0
-                                   : is_run && config.evaluate == TUB_EVALUATE_BEST;
-    job->subject.weights = is_run ? (best ? "best" : "last") : NULL;
+    job->subject.weights = job->model.weights;
     snprintf(job->data, sizeof job->data, "%s",
-             o->data != NULL ? o->data
-             : is_run        ? config.data
-                             : "");
-    if (snprintf(job->folder, sizeof job->folder, best ? "%s/best" : "%s", o->model) >=
-        (int)sizeof job->folder) {
-        return cli_fail_with(self, "the path of the model is too long");
-    }
+             o->data != NULL     ? o->data
+             : job->model.is_run ? job->model.config.data
+                                 : "");
     return CLI_GO;
 }
 
@@ -141,7 +124,7 @@ static int check_out(const cli_command *self, const eval_options *o) {
     return CLI_GO;
 }
 
-/* eval-SPLIT.json and MedMNIST's result file. */
+/* eval-SPLIT.json, or eval-SPLIT-best.json beside it, and MedMNIST's result file. */
 static int write_files(const cli_command *self, tub_context *ctx, const eval_options *o,
                        const eval_subject *s, const float *probabilities) {
     const char *folder = o->out != NULL ? o->out : o->model;
@@ -156,7 +139,9 @@ static int write_files(const cli_command *self, tub_context *ctx, const eval_opt
                             &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
-    if (snprintf(path, sizeof path, "%s/eval-%s.json", folder, s->split) >= (int)sizeof path) {
+    bool best = s->weights != NULL && strcmp(s->weights, "best") == 0;
+    if (snprintf(path, sizeof path, "%s/eval-%s%s.json", folder, s->split, best ? "-best" : "") >=
+        (int)sizeof path) {
         return cli_fail_with(self, "the path of the result is too long");
     }
     if (!output_file(eval_json(s), path, why, sizeof why)) {
@@ -219,9 +204,9 @@ static int open_and_evaluate(const cli_command *self, cli_work *work, void *pars
     if (code != CLI_GO) {
         return code;
     }
-    job.subject.model = job.folder;
+    job.subject.model = job.model.folder;
     job.subject.split = tub_split_name(o->split);
-    if (tub_model_open(work->context, job.folder, &model, &err) != TUB_OK) {
+    if (tub_model_open(work->context, job.model.folder, &model, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
     code = check_out(self, o);
@@ -249,7 +234,8 @@ const cli_command cli_eval = {
     .summary = "prints the metrics of a model on a data set",
     .description =
         "Top-1, top-5 and AUC with 95 % bootstrap intervals, a table of the classes and the "
-        "confusion matrix. Writes eval-SPLIT.json and the result file of the MedMNIST benchmark.",
+        "confusion matrix. Writes eval-SPLIT.json (of best weights: eval-SPLIT-best.json) and the "
+        "result file of the MedMNIST benchmark.",
     .examples = "  tubelet eval runs/first\n"
                 "  tubelet eval runs/first --weights best --split val\n"
                 "  tubelet eval runs/first --data other.npz --out results --json",

@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "info_print.h"
 #include "output.h"
+#include "subject.h"
 
 enum { KEY_ARRAYS = CLI_KEY_OWN, KEY_BATCH };
 
@@ -128,7 +129,11 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
         return show_machine(self, ctx, o->common.json);
     }
     if (stat(o->what, &status) == 0) {
-        return S_ISDIR(status.st_mode) ? show_model(self, ctx, o, NULL) : show_data(self, ctx, o);
+        if (!S_ISDIR(status.st_mode)) {
+            return show_data(self, ctx, o);
+        }
+        int code = subject_check_folder(self, o->what);
+        return code == CLI_GO ? show_model(self, ctx, o, NULL) : code;
     }
     if (tub_model_preset(o->what, &preset, &err) == TUB_OK) {
         return show_model(self, ctx, o, &preset);

@@ -9,13 +9,15 @@
 #include "cli.h"
 #include "output.h"
 #include "predict_print.h"
+#include "subject.h"
 
-enum { KEY_CSV = CLI_KEY_OWN, KEY_NO_PREPROCESS, KEY_SPLIT, KEY_FIRST, KEY_DATA_URL };
+enum { KEY_CSV = CLI_KEY_OWN, KEY_NO_PREPROCESS, KEY_WEIGHTS, KEY_SPLIT, KEY_FIRST, KEY_DATA_URL };
 
 static const struct argp_option options[] = {
     {"csv", KEY_CSV, NULL, 0, "Print comma-separated values with a header line", 1},
+    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 1},
     {"no-preprocess", KEY_NO_PREPROCESS, NULL, 0,
-     "The files hold float32 values [T,H,W,C] just as the model takes them", 1},
+     "Refuse uint8 files: the values must be float32 already, as the model takes them", 1},
     {"data", 'd', "NAME", 0, "Take the volumes from a data set instead of files", 1},
     {"split", KEY_SPLIT, "SPLIT", 0, "Split of that data set (default test)", 1},
     {"first", KEY_FIRST, "N", 0, "Only the first N volumes of the split", 1},
@@ -26,7 +28,7 @@ static const struct argp_option options[] = {
 
 typedef struct predict_options {
     cli_common common;
-    const char *model, *data;
+    const char *model, *data, *weights;
     tub_dataset_options data_options;
     tub_split split;
     long first;
@@ -69,6 +71,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_NO_PREPROCESS:
         o->no_preprocess = true;
         return 0;
+    case KEY_WEIGHTS:
+        return subject_parse_weights(&o->weights, argument, state);
     case 'd':
         o->data = argument;
         return 0;
@@ -232,8 +236,16 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
     const predict_options *o = parsed;
     tub_model *model = NULL;
     tub_error err;
-    if (tub_model_open(work->context, o->model, &model, &err) != TUB_OK) {
+    subject s;
+    int code = subject_resolve(self, work->context, o->model, o->weights, &s);
+    if (code != CLI_GO) {
+        return code;
+    }
+    if (tub_model_open(work->context, s.folder, &model, &err) != TUB_OK) {
         return cli_fail(self, &err);
+    }
+    if (s.is_run && !o->common.quiet && !o->common.json) {
+        fprintf(stderr, "%s (%s weights)\n", s.folder, s.weights);
     }
     predict_printer printer;
     predict_printer_init(&printer,
@@ -241,8 +253,9 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
                          : o->csv       ? PREDICT_CSV
                                         : PREDICT_TEXT,
                          tub_model_describe(model)->classes, tub_model_labels(model));
-    int code = o->data != NULL ? classify_data(self, &printer, work, model, o)
-                               : classify_files(self, &printer, work, model, o);
+    printer.weights = s.weights;
+    code = o->data != NULL ? classify_data(self, &printer, work, model, o)
+                           : classify_files(self, &printer, work, model, o);
     tub_model_close(model);
     return code;
 }
@@ -269,6 +282,7 @@ const cli_command cli_predict = {
     .examples = "  tubelet predict runs/first volume.npy\n"
                 "  tubelet predict runs/first organmnist3d.npz:test_images[5] --json\n"
                 "  tubelet predict runs/first --data phantom3d --split test --first 5\n"
+                "  tubelet predict runs/first volume.npy --weights best\n"
                 "  tubelet predict runs/first *.npy --csv > classes.csv",
     .options = options,
     .parser = parse,

@@ -32,6 +32,7 @@ typedef struct predict_printer {
     const char *const *labels;
     bool table; /* stdout is a terminal */
     bool header_done;
+    const char *weights; /* "last" or "best" of a run; NULL for a plain model folder */
 } predict_printer;
 
 void predict_printer_init(predict_printer *p, predict_format format, int64_t classes,

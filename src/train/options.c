@@ -72,7 +72,7 @@
     X(checkpoint_every, "checkpoint_every", INT, NULL, 0, BIG, "N", \
       "checkpoint after so many steps too (0: after each epoch only)") \
     X(evaluate, "evaluate", CHOICE, "last|best", 0, 0, "WHICH", \
-      "weights that 'tubelet eval RUN' uses") \
+      "weights that eval and predict use") \
     X(model.frames, "model.frames", INT, NULL, 0, WIDE, "N", \
       "frames (depth) of a clip (0: as the data)") \
     X(model.height, "model.height", INT, NULL, 0, WIDE, "N", \

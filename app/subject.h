@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a MODEL on the command line means: the folder whose weights a command uses. */
+#ifndef APP_SUBJECT_H
+#define APP_SUBJECT_H
+
+#include <limits.h>
+
+#include "cli.h"
+
+typedef struct subject {
+    bool is_run;
+    tub_train_config config; /* of a run */
+    const char *weights;     /* "last" or "best" of a run; NULL for a plain model folder */
+    char folder[PATH_MAX];   /* of the weights */
+} subject;
+
+/* The value of --weights. */
+error_t subject_parse_weights(const char **out, const char *argument, struct argp_state *state);
+/* CLI_GO, or the exit code after a sentence: the folder is neither a model nor a run. */
+int subject_check_folder(const cli_command *self, const char *model);
+/* Finds the folder of the weights; weights NULL: as the recipe of the run says. CLI_GO or the exit
+ * code after a sentence. */
+int subject_resolve(const cli_command *self, tub_context *ctx, const char *model,
+                    const char *weights, subject *out);
+
+#endif
