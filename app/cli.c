@@ -290,7 +290,7 @@ int cli_fail(const cli_command *command, const tub_error *err) {
 
 int cli_fail_setting(const cli_command *command, const tub_error *err) {
     int code = cli_fail(command, err);
-    return err->status == TUB_E_RANGE ? CLI_MISUSE : code;
+    return err->status == TUB_E_RANGE || err->status == TUB_E_FORMAT ? CLI_MISUSE : code;
 }
 
 int cli_fail_with(const cli_command *command, const char *format, ...) {

@@ -103,7 +103,8 @@ int cli_run(const cli_command *self, int argc, char **argv, void *options, cli_j
 
 /* Prints the sentence of err to stderr and returns the exit code for it. */
 int cli_fail(const cli_command *command, const tub_error *err);
-/* The same where only settings can be wrong: a value out of range is misuse there. */
+/* The same where only settings can be wrong: a value out of range is misuse there, and so is a
+ * recipe whose form is wrong. */
 int cli_fail_setting(const cli_command *command, const tub_error *err);
 /* The same from a sentence of the program's own: returns CLI_FAILED. */
 int cli_fail_with(const cli_command *command, const char *format, ...)

@@ -82,12 +82,12 @@ static void print_csv(predict_printer *p, const predict_line *line, int64_t best
 }
 
 static void print_json(const predict_printer *p, const predict_line *line, int64_t best) {
-    json_t *object = json_pack(
-        "{s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:s?}", "file", output_text(line->file), "index",
-        (json_int_t)line->index, "class", (json_int_t)best, "label", output_label(p->labels, best),
-        "probabilities", output_floats(line->probabilities, p->classes), "logits",
-        output_floats(line->logits, p->classes), "milliseconds", output_number(line->milliseconds),
-        "weights", p->weights);
+    json_t *object = json_pack("{s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:s?}", "file",
+                               output_text(line->file), "index", (json_int_t)line->index, "class",
+                               (json_int_t)best, "label", output_label(p->labels, best),
+                               "probabilities", output_floats(line->probabilities, p->classes),
+                               "logits", output_floats(line->logits, p->classes), "milliseconds",
+                               output_number(line->milliseconds), "weights", p->weights);
     if (line->truth >= 0) {
         json_object_set_new(object, "truth", json_integer(line->truth));
     }
