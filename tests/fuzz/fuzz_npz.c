@@ -6,11 +6,16 @@
 
 enum { UNPACK_LIMIT = 1 << 18, READ_MAX = 16 };
 
+/* Asked in another way than the reader asks: "t../n" is a name like any other. */
+static bool climbs(const char *name) {
+    return strncmp(name, "../", 3) == 0 || strstr(name, "/../") != NULL;
+}
+
 static void read_members(const tub_allocator *a, tub__npz *z) {
     size_t count = tub__npz_count(z);
     for (size_t i = 0; i < count; i++) {
         const char *name = tub__npz_name(z, i);
-        FUZZ_CHECK(strstr(name, "../") == NULL && name[0] != '/');
+        FUZZ_CHECK(!climbs(name) && name[0] != '/');
         FUZZ_CHECK(i > READ_MAX || tub__npz_has(z, name));
         tub__npy npy;
         void *bytes = NULL;
