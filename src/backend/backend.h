@@ -9,6 +9,7 @@
 #ifndef TUB__BACKEND_BACKEND_H
 #define TUB__BACKEND_BACKEND_H
 
+#include "backend/group.h"
 #include "base/alloc.h"
 #include "base/philox.h"
 #include "base/pool.h"
@@ -37,9 +38,6 @@ static inline size_t tub__geometry_row(const tub__geometry *g) {
 static inline size_t tub__geometry_voxels(const tub__geometry *g) {
     return g->frames * g->height * g->width * g->channels;
 }
-
-/* Sums over samples are chained inside groups of this many (docs/numerics.md section 2). */
-enum { TUB__GROUP = 4 };
 
 /* y = activation(x W + b) + residual. */
 typedef struct tub__linear {

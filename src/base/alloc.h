@@ -22,6 +22,9 @@ static inline bool tub__add(size_t a, size_t b, size_t *out) {
 static inline size_t tub__round_up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
 }
+static inline size_t tub__min(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
 /* A block of bytes, 64-byte aligned, not cleared. Zero bytes give a valid pointer too. */
 TUB_MUST_USE tub_status tub__alloc(const tub_allocator *a, size_t bytes, void **out,

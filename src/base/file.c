@@ -169,6 +169,12 @@ bool tub__is_folder(const char *path) {
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool tub__has_name(int fd, int folder, const char *name, int flags) {
+    struct stat ours, named;
+    return fstat(fd, &ours) == 0 && fstatat(folder, name, &named, flags) == 0 &&
+           ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
 tub_status tub__path_join(const tub_allocator *a, const char *folder, const char *name, char **out,
                           tub_error *err) {
     size_t length = strlen(folder), rest = strlen(name) + 1;

@@ -48,6 +48,9 @@ TUB_MUST_USE tub_status tub__file_append(const char *path, const void *data, siz
 
 bool tub__file_exists(const char *path);
 bool tub__is_folder(const char *path);
+/* The file or folder open as fd is still the one of that name: nobody renamed or replaced it.
+ * folder and flags as fstatat takes them (AT_FDCWD and 0 for a plain path). */
+bool tub__has_name(int fd, int folder, const char *name, int flags);
 /* Creates a folder and its missing parents; an existing one is fine. */
 TUB_MUST_USE tub_status tub__folder_create(const char *path, tub_error *err);
 /* Removes a folder and what is in it; never follows links; a missing folder is fine. */

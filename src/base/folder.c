@@ -155,13 +155,6 @@ tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, con
     return tub__folder_remove(a, temporary, err);
 }
 
-/* The folder open as fd is still the one of that name. */
-static bool is_current(int fd, const char *path) {
-    struct stat ours, named;
-    return fstat(fd, &ours) == 0 && stat(path, &named) == 0 && ours.st_dev == named.st_dev &&
-           ours.st_ino == named.st_ino;
-}
-
 tub_status tub__folder_lock(const char *path, int *fd, tub_error *err) {
     for (;;) {
         int opened = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -172,7 +165,7 @@ tub_status tub__folder_lock(const char *path, int *fd, tub_error *err) {
             close(opened);
             return tub__fail(err, TUB_E_EXISTS, "%s: another process is at work on it", path);
         }
-        if (is_current(opened, path)) {
+        if (tub__has_name(opened, AT_FDCWD, path, 0)) {
             *fd = opened;
             return TUB_OK;
         }
@@ -212,15 +205,12 @@ tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder, t
 /* Removes a folder that nobody has locked. The lock is held until the name is gone: whoever makes
  * such a folder, and has not locked it yet, sees then that it is lost. */
 static void remove_unlocked(int parent, const char *name) {
-    struct stat ours, named;
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         return;
     }
     /* Without locks on the file system nobody knows who is alive: then it stays. */
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &ours) == 0 &&
-        fstatat(parent, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_dev == named.st_dev &&
-        ours.st_ino == named.st_ino) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && tub__has_name(fd, parent, name, AT_SYMLINK_NOFOLLOW)) {
         int contents = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         if (contents >= 0 && remove_contents(contents) == 0) {
             (void)!unlinkat(parent, name, AT_REMOVEDIR);

@@ -164,14 +164,12 @@ static tub_status ask_for_lock(const fetch *f, int fd, tub_error *err) {
 /* Waits for the lock; *current tells whether the locked file is still the one of that name (another
  * process may have renamed or removed it while we waited). */
 static tub_status wait_for_lock(fetch *f, int fd, bool *current, tub_error *err) {
-    struct stat ours, named;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
         tub__log_line(f->ctx, TUB_LOG_INFO, "%s: another process is downloading it; waiting",
                       f->set->file);
         TUB__TRY(ask_for_lock(f, fd, err));
     }
-    *current = fstat(fd, &ours) == 0 && stat(f->partial, &named) == 0 &&
-               ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+    *current = tub__has_name(fd, AT_FDCWD, f->partial, 0);
     return TUB_OK;
 }
 

@@ -49,15 +49,11 @@ struct tub__loader {
     bool stop;          /* under the lock */
 };
 
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 /* Copies this share of one batch into a slot. */
 static void fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch) {
     size_t start = batch * l->batch;
-    size_t whole = smaller(l->batch, l->count - start);
-    size_t begin = smaller(l->share_begin, whole), end = smaller(l->share_end, whole);
+    size_t whole = tub__min(l->batch, l->count - start);
+    size_t begin = tub__min(l->share_begin, whole), end = tub__min(l->share_end, whole);
     for (size_t i = begin; i < end; i++) {
         uint32_t from = l->order[start + i];
         size_t to = i - begin;
@@ -190,9 +186,9 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     l->batches = (l->count - 1) / l->batch + 1;
     l->depth = config->depth;
     /* No batch is larger than the split: a batch size beyond it takes no more memory. */
-    size_t longest = smaller(l->batch, l->count);
-    l->share_begin = smaller(config->share_begin, longest);
-    l->share_end = smaller(config->share_end == 0 ? l->batch : config->share_end, longest);
+    size_t longest = tub__min(l->batch, l->count);
+    l->share_begin = tub__min(config->share_begin, longest);
+    l->share_end = tub__min(config->share_end == 0 ? l->batch : config->share_end, longest);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->changed, NULL);
     tub_status status = make_buffers(l, err);

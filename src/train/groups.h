@@ -12,7 +12,7 @@
 #ifndef TUB__TRAIN_GROUPS_H
 #define TUB__TRAIN_GROUPS_H
 
-#include "backend/backend.h"
+#include "backend/group.h"
 #include <stddef.h>
 
 /* Leaves of the tree over a batch: the least power of two that is at least the number of groups. */

@@ -2,6 +2,7 @@
 /* Numbers and words as text: parsing, and the distance between words. */
 #include "train/text.h"
 
+#include "base/alloc.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,12 +53,8 @@ bool tub__text_to_real(const char *text, double *out) {
     return true;
 }
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 size_t tub__edit_distance(const char *a, const char *b) {
-    size_t n = least(strlen(a), WORD_LIMIT), m = least(strlen(b), WORD_LIMIT);
+    size_t n = tub__min(strlen(a), WORD_LIMIT), m = tub__min(strlen(b), WORD_LIMIT);
     size_t row[3][WORD_LIMIT + 1];
     for (size_t j = 0; j <= m; j++) {
         row[0][j] = j;
@@ -67,9 +64,9 @@ size_t tub__edit_distance(const char *a, const char *b) {
         now[0] = i;
         for (size_t j = 1; j <= m; j++) {
             size_t replace = last[j - 1] + (a[i - 1] != b[j - 1]);
-            now[j] = least(replace, least(last[j], now[j - 1]) + 1);
+            now[j] = tub__min(replace, tub__min(last[j], now[j - 1]) + 1);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-                now[j] = least(now[j], before[j - 2] + 1);
+                now[j] = tub__min(now[j], before[j - 2] + 1);
             }
         }
     }

@@ -6,10 +6,6 @@
 #include "train/groups.h"
 #include <string.h>
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 /* Gradient slabs for the left subtrees: one per level of the tree over the micro-batches. */
 static tub_status make_levels(tub__trainer *t, tub_error *err) {
     tub__backend *be = t->model->backend;
@@ -94,7 +90,7 @@ static tub_status fill(tub__trainer *t, tub_error *err) {
     t->leaves = tub__tree_leaves(batch) / (size_t)t->dist.size;
     t->sample_bytes = (size_t)(info->frames * info->height * info->width * info->channels) *
                       (info->dtype == TUB_U8 ? 1 : sizeof(float));
-    size_t part = least(t->leaves / (size_t)c->micro_batches * TUB__GROUP, batch);
+    size_t part = tub__min(t->leaves / (size_t)c->micro_batches * TUB__GROUP, batch);
     tub__pass_config pass = {.batch = part, .training = true};
     TUB__TRY(tub__pass_create(t->model, &pass, &t->pass, err));
     TUB__TRY(tub__optimizer_create(t->model, c, &t->optimizer, err));

@@ -195,25 +195,35 @@ static void data_are_found_from_anywhere(void **state) {
     tub_context_destroy(ctx);
 }
 
+/* The bytes of a file, the caller's. */
+static void take_file(const char *path, char **bytes, size_t *size) {
+    tub_error err = {0};
+    assert_ok(tub__file_read(&tub__default_allocator, path, 1 << 26, bytes, size, &err), err);
+}
+
+static void put_file(const char *path, const char *bytes, size_t size) {
+    tub_error err = {0};
+    assert_ok(tub__file_write(&tub__default_allocator, path, bytes, size, &err), err);
+}
+
 static void edited_recipes_are_noticed(void **state) {
     (void)state;
     tub_train_config c = long_recipe();
     tub_error err = {0};
     must_run(&c, &plainly, "edited");
-    char path[1024], *text = NULL;
     size_t size = 0;
-    snprintf(path, sizeof path, "%s/recipe.yaml", "edited");
-    assert_int_equal(tub__file_read(&tub__default_allocator, path, 1 << 20, &text, &size, NULL),
-                     TUB_OK);
-    char *lr = strstr(text, "\"momentum\": 0.9");
-    assert_non_null(lr);
-    lr[strlen("\"momentum\": 0.")] = '8';
-    assert_int_equal(tub__file_write(&tub__default_allocator, path, text, size, NULL), TUB_OK);
+    char *text = NULL;
+    take_file("edited/recipe.yaml", &text, &size);
+    char *digit = strstr(text, "\"momentum\": 0.9");
+    assert_non_null(digit);
+    digit += strlen("\"momentum\": 0.");
+    *digit = '8';
+    put_file("edited/recipe.yaml", text, size);
     c.epochs = 0;
     assert_int_equal(run(&c, &plainly, "edited", true, NULL, NULL, NULL, &err), TUB_E_ARGUMENT);
     assert_non_null(strstr(err.message, "other settings"));
-    lr[strlen("\"momentum\": 0.")] = 'x';
-    assert_int_equal(tub__file_write(&tub__default_allocator, path, text, size, NULL), TUB_OK);
+    *digit = 'x';
+    put_file("edited/recipe.yaml", text, size);
     assert_int_not_equal(run(&c, &plainly, "edited", true, NULL, NULL, NULL, &err), TUB_OK);
     tub__free(&tub__default_allocator, text);
 }
@@ -224,21 +234,20 @@ static void damaged_checkpoints_are_refused(void **state) {
     tub_train_config c = long_recipe();
     tub_error err = {0};
     must_run(&c, &plainly, "damaged");
-    char path[1024], *bytes = NULL;
+    static const char state_file[] = "damaged/checkpoint/state.safetensors";
     size_t size = 0;
-    snprintf(path, sizeof path, "%s/checkpoint/state.safetensors", "damaged");
-    assert_int_equal(tub__file_read(&tub__default_allocator, path, 1 << 26, &bytes, &size, NULL),
-                     TUB_OK);
+    char *bytes = NULL;
+    take_file(state_file, &bytes, &size);
     c.epochs = 7;
     static const size_t cuts[] = {0, 7, 100, 5000};
     for (int i = 0; i < 5; i++) {
         size_t keep = i < 4 ? cuts[i] : size - 1;
-        assert_int_equal(tub__file_write(&tub__default_allocator, path, bytes, keep, NULL), TUB_OK);
+        put_file(state_file, bytes, keep);
         err.message[0] = '\0';
         assert_int_not_equal(run(&c, &plainly, "damaged", true, NULL, NULL, NULL, &err), TUB_OK);
         assert_non_null(strstr(err.message, "state.safetensors"));
     }
-    assert_int_equal(tub__file_write(&tub__default_allocator, path, bytes, size, NULL), TUB_OK);
+    put_file(state_file, bytes, size);
     assert_int_equal(run(&c, &plainly, "damaged", true, NULL, NULL, NULL, &err), TUB_OK);
     tub__free(&tub__default_allocator, bytes);
 }

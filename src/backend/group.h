@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The unit in which samples are summed, for whoever divides a batch. */
+#ifndef TUB__BACKEND_GROUP_H
+#define TUB__BACKEND_GROUP_H
+
+/* Sums over samples are chained inside groups of this many (docs/numerics.md section 2). */
+enum { TUB__GROUP = 4 };
+
+#endif
