@@ -201,11 +201,11 @@ static bool check_names(const cli_command *command, const struct argp_option *op
         snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : 0), argv[i] + 2);
         const struct argp_option *option = find_option(options, argv[i] + 2, length);
         if (option == NULL) {
-            const char *near = cli_nearest(word, options, count_options(options), option_word);
-            fprintf(stderr, "tubelet %s: unknown option '%.*s'; %s%s%s%s\n", command->name,
-                    (int)length + 2, argv[i], near != NULL ? "did you mean '--" : "tubelet ",
-                    near != NULL ? near : command->name, near != NULL ? "'?" : " --help",
-                    near != NULL ? "" : " lists all");
+            size_t n = count_options(options), near = tub_nearest(word, options, n, option_word);
+            fprintf(stderr, "tubelet %s: unknown option '%.*s'; %s%s%s\n", command->name,
+                    (int)length + 2, argv[i], near < n ? "did you mean '--" : "tubelet ",
+                    near < n ? options[near].name : command->name,
+                    near < n ? "'?" : " --help lists all");
             return false;
         }
         if (option->arg != NULL && (option->flags & OPTION_ARG_OPTIONAL) == 0 &&

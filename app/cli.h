@@ -114,10 +114,6 @@ int cli_print_json(const cli_command *command, json_t *object);
 /* Flushes stdout: a result that could not be written is a failure. Returns code, or CLI_FAILED. */
 int cli_finish(const cli_command *command, int code);
 
-/* The nearest of n words within a third of its length, or NULL: for "did you mean". */
-typedef const char *cli_word_fn(const void *words, size_t index);
-const char *cli_nearest(const char *word, const void *words, size_t n, cli_word_fn *get);
-
 /* Writes the manual page made of the option tables to stdout. */
 void cli_print_manual(void);
 

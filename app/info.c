@@ -118,6 +118,31 @@ static int show_machine(const cli_command *self, tub_context *ctx, bool json) {
     return CLI_DONE;
 }
 
+/* What can be named: presets and data sets. */
+static const char *name_word(const void *words, size_t index) {
+    static const char *const others[] = {"vivit-tiny", "vivit-b", "phantom3d"};
+    enum { OTHERS = sizeof others / sizeof *others };
+    size_t n = 0;
+    const tub_known_dataset *k = tub_known_datasets(&n);
+    (void)words;
+    return index < n ? k[index].name : index < n + OTHERS ? others[index - n] : "";
+}
+
+static int fail_unknown(const cli_command *self, const char *what) {
+    enum { WORDS = 32 }; /* more than there are */
+    size_t near = tub_nearest(what, NULL, WORDS, name_word);
+    if (near < WORDS) {
+        return cli_fail_with(self,
+                             "'%s' is no model folder, preset, data set or file; did you mean "
+                             "'%s'?",
+                             what, name_word(NULL, near));
+    }
+    return cli_fail_with(self,
+                         "'%s' is no model folder, preset (vivit-tiny, vivit-b), data set "
+                         "(tubelet fetch lists them) or file",
+                         what);
+}
+
 /* A name that is a preset is one, unless a folder of that name lies here. */
 static int show(const cli_command *self, cli_work *work, void *parsed) {
     const info_options *o = parsed;
@@ -139,10 +164,7 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
         return show_model(self, ctx, o, &preset);
     }
     if (known(o->what) == NULL && strcmp(o->what, "phantom3d") != 0) {
-        return cli_fail_with(self,
-                             "'%s' is no model folder, preset (vivit-tiny, vivit-b), data set "
-                             "(tubelet fetch lists them) or file",
-                             o->what);
+        return fail_unknown(self, o->what);
     }
     return show_data(self, ctx, o);
 }

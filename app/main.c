@@ -27,6 +27,20 @@ static const char *command_word(const void *words, size_t index) {
     return (*((const cli_command *const *)words + index))->name;
 }
 
+static void print_unknown(const char *word) {
+    size_t near = tub_nearest(word, commands, COMMANDS, command_word);
+    fprintf(stderr, "tubelet: unknown command '%s'; ", word);
+    if (near < COMMANDS) {
+        fprintf(stderr, "did you mean '%s'?\n", commands[near]->name);
+        return;
+    }
+    fputs("there are", stderr);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        fprintf(stderr, "%s %s", i > 0 ? "," : "", commands[i]->name);
+    }
+    fputc('\n', stderr);
+}
+
 static void print_help(FILE *out) {
     fputs("Usage: tubelet COMMAND [OPTION...] [ARGUMENT...]\n"
           "Trains, evaluates and runs video vision transformers (ViViT).\n\n",
@@ -75,10 +89,7 @@ int main(int argc, char **argv) {
     const char *word = help ? argv[2] : argv[1];
     const cli_command *command = cli_command_find(word);
     if (command == NULL) {
-        const char *near = cli_nearest(word, commands, COMMANDS, command_word);
-        fprintf(stderr, "tubelet: unknown command '%s'; %s%s%s\n", word,
-                near != NULL ? "did you mean '" : "tubelet --help lists them",
-                near != NULL ? near : "", near != NULL ? "'?" : "");
+        print_unknown(word);
         return CLI_MISUSE;
     }
     if (help) {

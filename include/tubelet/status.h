@@ -3,6 +3,8 @@
 #ifndef TUBELET_STATUS_H
 #define TUBELET_STATUS_H
 
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -49,6 +51,13 @@ TUB_API const char *tub_status_name(tub_status status);
 
 /* The library's version, "MAJOR.MINOR.PATCH". Static storage. Thread-safe. */
 TUB_API const char *tub_version(void);
+
+/* Word number `index` of a list; "" is passed over. */
+typedef const char *tub_word_fn(const void *words, size_t index);
+/* Which of n words was probably meant by an unknown one, for "did you mean": the index of the first
+ * that is the fewest insertions, deletions, replacements and swaps of neighbouring letters away, at
+ * most a third of the letters (rounded up); n where none is that near. Thread-safe where get is. */
+TUB_API size_t tub_nearest(const char *word, const void *words, size_t n, tub_word_fn *get);
 
 #ifdef __cplusplus
 }

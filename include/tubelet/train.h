@@ -88,7 +88,7 @@ typedef struct tub_option {
 } tub_option;
 TUB_API const tub_option *tub_train_options(size_t *count);
 /* Sets one key from text. "preset" sets every model value again: set it before the others.
- * Errors: TUB_E_ARGUMENT (unknown key, with the nearest known one; unknown preset or choice; not a number),
+ * Errors: TUB_E_ARGUMENT (unknown key, with a near known one; unknown preset or choice; not a number),
  * TUB_E_RANGE. */
 TUB_API TUB_MUST_USE tub_status tub_train_config_set(tub_train_config *config, const char *key,
                                                      const char *value, tub_error *err);
@@ -96,7 +96,7 @@ TUB_API TUB_MUST_USE tub_status tub_train_config_set(tub_train_config *config, c
 TUB_API TUB_MUST_USE tub_status tub_train_config_get(const tub_train_config *config,
                                                      const char *key, char *out, size_t size,
                                                      tub_error *err);
-/* Applies a YAML recipe over *config. Unknown keys are errors that suggest the nearest known
+/* Applies a YAML recipe over *config. Unknown keys are errors that suggest a near known
  * one. Errors also: TUB_E_MODULE (mod-yaml), TUB_E_FORMAT with line and column. */
 TUB_API TUB_MUST_USE tub_status tub_recipe_read(tub_context *ctx, const char *path,
                                                 tub_train_config *config, tub_error *err);

@@ -147,13 +147,7 @@ static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_op
                          name);
     }
     if (!tub__file_exists(name)) {
-        return tub__fail(
-            err, TUB_E_NOT_FOUND,
-            "%s: no such file, and no known data set (phantom3d, organmnist3d, nodulemnist3d, "
-            "adrenalmnist3d, fracturemnist3d, vesselmnist3d, synapsemnist3d, each also with @64 "
-            "but "
-            "phantom3d)",
-            name);
+        return tub__known_fail(name, "no such file, and no known data set", true, err);
     }
     TUB__TRY(tub__path_absolute(&data->ctx->allocator, name, &data->source, err));
     return tub__dataset_fill_npz(data, name, err);

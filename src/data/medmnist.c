@@ -3,6 +3,7 @@
  * medmnist package 3.0.2. */
 #include "data/medmnist.h"
 
+#include "base/error.h"
 #include <string.h>
 
 const char tub__medmnist_url[] = "https://zenodo.org/records/10519652/files/";
@@ -106,6 +107,24 @@ int tub__known_by_file(const char *file) {
         }
     }
     return -1;
+}
+
+/* The table's, then the built-in one's. */
+static const char *name_word(const void *words, size_t index) {
+    (void)words;
+    return index < KNOWN ? known[index].name : "phantom3d";
+}
+
+tub_status tub__known_fail(const char *name, const char *fact, bool built_in, tub_error *err) {
+    size_t n = KNOWN + (built_in ? 1 : 0), near = tub_nearest(name, NULL, n, name_word);
+    if (near < n) {
+        return tub__fail(err, TUB_E_NOT_FOUND, "%s: %s; did you mean '%s'?", name, fact,
+                         name_word(NULL, near));
+    }
+    return tub__fail(err, TUB_E_NOT_FOUND,
+                     "%s: %s (%sorganmnist3d, nodulemnist3d, adrenalmnist3d, fracturemnist3d, "
+                     "vesselmnist3d, synapsemnist3d; all%s also with @64)",
+                     name, fact, built_in ? "phantom3d, " : "", built_in ? " but phantom3d" : "");
 }
 
 const tub__known_details *tub__known_details_of(int index) {

@@ -3,6 +3,7 @@
 #ifndef TUB__DATA_MEDMNIST_H
 #define TUB__DATA_MEDMNIST_H
 
+#include <stdbool.h>
 #include <tubelet/data.h>
 
 /* The folder from which all of them are published; a file's address is this, its name, and the
@@ -20,5 +21,10 @@ typedef struct tub__known_details {
 int tub__known_by_name(const char *name);
 int tub__known_by_file(const char *file);
 const tub__known_details *tub__known_details_of(int index);
+
+/* Fails with TUB_E_NOT_FOUND: "NAME: FACT" and the name that was probably meant, else all of them;
+ * built_in: phantom3d is one. */
+TUB_MUST_USE tub_status tub__known_fail(const char *name, const char *fact, bool built_in,
+                                        tub_error *err);
 
 #endif

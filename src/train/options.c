@@ -146,26 +146,26 @@ static size_t find(const char *key) {
     return COUNT;
 }
 
+/* Every key, then what stands behind its dot: "heads" is close to "model.heads" for somebody who
+ * forgot the mapping. */
+static const char *key_word(const void *words, size_t index) {
+    (void)words;
+    const char *dot = index < COUNT ? NULL : strchr(options[index - COUNT].key, '.');
+    return index < COUNT ? options[index].key : dot != NULL ? dot + 1 : "";
+}
+
 const char *tub__option_nearest(const char *key) {
-    const char *nearest = options[0].key;
-    size_t smallest = SIZE_MAX;
-    for (size_t i = 0; i < COUNT; i++) {
-        /* "heads" is close to "model.heads" for somebody who forgot the mapping. */
-        const char *dot = strchr(options[i].key, '.');
-        size_t whole = tub__edit_distance(key, options[i].key);
-        size_t last = dot != NULL ? tub__edit_distance(key, dot + 1) : whole;
-        size_t distance = last < whole ? last : whole;
-        if (distance < smallest) {
-            smallest = distance;
-            nearest = options[i].key;
-        }
-    }
-    return nearest;
+    enum { WORDS = 2 * COUNT };
+    size_t i = tub_nearest(key, NULL, WORDS, key_word);
+    return i < WORDS ? options[i % COUNT].key : NULL;
 }
 
 static tub_status unknown(const char *key, tub_error *err) {
-    return tub__fail(err, TUB_E_ARGUMENT, "unknown setting '%.80s'; did you mean '%s'?", key,
-                     tub__option_nearest(key));
+    const char *near = tub__option_nearest(key);
+    return near != NULL ? tub__fail(err, TUB_E_ARGUMENT,
+                                    "unknown setting '%.80s'; did you mean '%s'?", key, near)
+                        : tub__fail(err, TUB_E_ARGUMENT,
+                                    "unknown setting '%.80s'; tubelet train --help lists all", key);
 }
 
 static tub_status out_of_range(const tub_option *o, const char *text, tub_error *err) {

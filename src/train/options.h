@@ -5,7 +5,7 @@
 
 #include <tubelet/train.h>
 
-/* The known key that looks most like an unknown one. */
+/* The known key that an unknown one was probably meant to be, or NULL. */
 const char *tub__option_nearest(const char *key);
 
 #endif

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers read from text, exactly and whatever the program's locale; and how far one word is
- * from another. */
+/* Numbers read from text, exactly and whatever the program's locale. */
 #ifndef TUB__TRAIN_TEXT_H
 #define TUB__TRAIN_TEXT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* A whole decimal integer that fits, with nothing before or after it. */
@@ -13,8 +11,5 @@ bool tub__text_to_int(const char *text, int64_t *out);
 /* A decimal real number ("0.1", "1e-4"), with nothing before or after it; no infinity, NaN or
  * hexadecimal. */
 bool tub__text_to_real(const char *text, double *out);
-
-/* Insertions, deletions, replacements and swaps of neighbours that make one word the other. */
-size_t tub__edit_distance(const char *a, const char *b);
 
 #endif

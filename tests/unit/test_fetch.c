@@ -384,7 +384,7 @@ static void knows_the_names(void **state) {
     assert_int_equal(tub__known_by_name("organmnist"), -1);
     assert_int_equal(tub_fetch(f->ctx, "nothing3d", NULL, f->path, sizeof f->path, &f->error),
                      TUB_E_NOT_FOUND);
-    assert_sentence(f, "nothing3d is no data set that can be downloaded");
+    assert_sentence(f, "nothing3d: no data set that can be downloaded (organmnist3d, ");
     char small[8];
     assert_int_equal(tub_fetch(f->ctx, "organmnist3d", NULL, small, sizeof small, &f->error),
                      TUB_E_ARGUMENT);

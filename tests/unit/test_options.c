@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The option table: defaults, every key set and read back, wrong values, suggestions, checks of
  * settings against each other. */
+#include "base/words.h"
 #include "cmocka_all.h"
-#include "train/text.h"
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tubelet/train.h>
@@ -149,6 +150,31 @@ static void unknown_keys_get_a_suggestion(void **state) {
     refuse("weigth_decay", "8", TUB_E_ARGUMENT, "'weight_decay'");
 }
 
+/* What is far from every key gets no suggestion, but the way to the list. */
+static void far_keys_get_none(void **state) {
+    (void)state;
+    static const char *const far[] = {"", "x", "qq", "frobnicate", "learning_schedule_name"};
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
+        refuse(far[i], "8", TUB_E_ARGUMENT, "'; tubelet train --help lists all");
+    }
+}
+
+static const char *word(const void *words, size_t index) {
+    return ((const char *const *)words)[index];
+}
+
+static void nearest_words(void **state) {
+    (void)state;
+    static const char *const words[] = {"", "train", "eval", "info", "eval"};
+    assert_int_equal(tub_nearest("trian", words, 5, word), 1);
+    assert_int_equal(tub_nearest("evil", words, 5, word), 2); /* the first of equal ones */
+    assert_int_equal(tub_nearest("tra", words, 5, word), 5);  /* two of three letters */
+    assert_int_equal(tub_nearest("t", words, 5, word), 5);
+    assert_int_equal(tub_nearest("", words, 5, word), 5);
+    assert_int_equal(tub_nearest("frobnicate", words, 5, word), 5);
+    assert_int_equal(tub_nearest("train", words, 0, word), 0);
+}
+
 static void preset_resets_the_model(void **state) {
     (void)state;
     tub_train_config c = tub_train_config_default();
@@ -213,6 +239,11 @@ static void distances(void **state) {
     assert_int_equal(tub__edit_distance("kitten", "sitting"), 3);
     assert_int_equal(tub__edit_distance("epohcs", "epochs"), 1);
     assert_int_equal(tub__edit_distance("ab", "ba"), 1);
+    char long_word[200];
+    memset(long_word, 'e', sizeof long_word);
+    long_word[sizeof long_word - 1] = '\0';
+    assert_true(tub__edit_distance("epochs", long_word) == SIZE_MAX);
+    assert_true(tub__edit_distance(long_word, long_word) == SIZE_MAX);
 }
 
 int main(void) {
@@ -222,6 +253,8 @@ int main(void) {
         cmocka_unit_test(numbers_are_exact),
         cmocka_unit_test(wrong_values_are_refused),
         cmocka_unit_test(unknown_keys_get_a_suggestion),
+        cmocka_unit_test(far_keys_get_none),
+        cmocka_unit_test(nearest_words),
         cmocka_unit_test(preset_resets_the_model),
         cmocka_unit_test(contradictions_are_found),
         cmocka_unit_test(get_needs_room),
