@@ -28,7 +28,8 @@ static const struct argp_option options[] = {
     {"resume", KEY_RESUME, "RUN", 0,
      "Go on with this run; of the settings only --epochs may change", 1},
     {"force", KEY_FORCE, NULL, 0, "Replace the run folder if it exists", 1},
-    {"dry-run", KEY_DRY_RUN, NULL, 0, "Print the resolved recipe and stop", 1},
+    {"dry-run", KEY_DRY_RUN, NULL, 0,
+     "Read the data, print the resolved recipe and the plan, and stop; writes nothing", 1},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
@@ -232,17 +233,69 @@ static int resume(const cli_command *self, tub_context *ctx, const train_options
     return finish(self, o, o->resume, status, &result, &err);
 }
 
+/* Where the run goes: as told, or to the first free default; NULL after a sentence. */
+static const char *run_folder(const cli_command *self, const train_options *o,
+                              const tub_train_config *config, char *room, size_t size) {
+    if (o->out != NULL) {
+        return o->out;
+    }
+    if (default_run(config->data, room, size)) {
+        return room;
+    }
+    (void)cli_fail_with(self, "no free run folder below runs/; name one with --out");
+    return NULL;
+}
+
+static void print_plan(const tub_train_plan *plan, const char *data, const char *run) {
+    const tub_model_config *m = &plan->config.model;
+    fprintf(stderr,
+            "%s: %lld train, %lld val and %lld test samples of %lld x %lld x %lld x %lld %s, %lld "
+            "classes%s\n",
+            data, (long long)plan->count[TUB_TRAIN], (long long)plan->count[TUB_VAL],
+            (long long)plan->count[TUB_TEST], (long long)m->frames, (long long)m->height,
+            (long long)m->width, (long long)m->channels,
+            plan->dtype == TUB_U8 ? "uint8" : "float32", (long long)m->classes,
+            plan->present ? "" : " (as published; training downloads it first)");
+    fprintf(stderr,
+            "%s: %lld parameters, %lld tokens; %lld epochs of %lld steps, %lld steps in all\n", run,
+            (long long)plan->parameters, (long long)plan->tokens, (long long)plan->config.epochs,
+            (long long)plan->epoch_steps, (long long)plan->steps);
+}
+
+/* Everything that comes before the first step, and nothing of it on the disk. */
+static int dry_run(const cli_command *self, tub_context *ctx, const train_options *o,
+                   const tub_train_config *config) {
+    tub_error err;
+    tub_train_plan plan;
+    char folder[TUB_PATH_LENGTH];
+    bool talk = !o->common.quiet && !o->common.json;
+    if (config->data[0] == '\0') {
+        if (talk) {
+            fputs("No data set is named: the settings were checked, and nothing else\n", stderr);
+        }
+        return recipe_print(config, o->common.json) ? CLI_DONE : CLI_FAILED;
+    }
+    const char *run = run_folder(self, o, config, folder, sizeof folder);
+    if (run == NULL) {
+        return CLI_FAILED;
+    }
+    if (tub_train_plan_of(ctx, config, NULL, run, o->force, &plan, &err) != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    if (talk) {
+        print_plan(&plan, config->data, run);
+    }
+    return recipe_print(&plan.config, o->common.json) ? CLI_DONE : CLI_FAILED;
+}
+
 static int begin(const cli_command *self, tub_context *ctx, const train_options *o,
                  const tub_train_config *config) {
     tub_error err;
     tub_train_result result = {0};
     char folder[TUB_PATH_LENGTH];
-    const char *run = o->out;
+    const char *run = run_folder(self, o, config, folder, sizeof folder);
     if (run == NULL) {
-        if (!default_run(config->data, folder, sizeof folder)) {
-            return cli_fail_with(self, "no free run folder below runs/; name one with --out");
-        }
-        run = folder;
+        return CLI_FAILED;
     }
     parents above;
     make_parents(&above, run);
@@ -265,7 +318,7 @@ static int work_on(const cli_command *self, cli_work *work, void *parsed) {
         return cli_fail_setting(self, &err);
     }
     if (o->dry_run) {
-        return recipe_print(&config, o->common.json) ? CLI_DONE : CLI_FAILED;
+        return dry_run(self, work->context, o, &config);
     }
     if (config.data[0] == '\0') {
         fprintf(stderr, "tubelet train: no data set; name one with --data, for example --data "

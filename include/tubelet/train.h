@@ -104,6 +104,24 @@ TUB_API TUB_MUST_USE tub_status tub_recipe_read(tub_context *ctx, const char *pa
 TUB_API TUB_MUST_USE tub_status tub_train_config_check(const tub_train_config *config,
                                                        tub_error *err);
 
+/* What a training would be. */
+typedef struct tub_train_plan {
+    tub_train_config config;   /* as the run's recipe would say it: sizes and path of the data */
+    int64_t count[TUB_SPLITS]; /* samples */
+    tub_dtype dtype;           /* of the samples */
+    int present;               /* 0: the data set is still to be downloaded; the facts are the
+                                  published ones */
+    int64_t tokens, parameters;
+    int64_t epoch_steps, steps; /* of one epoch, and in all */
+} tub_train_plan;
+
+/* Does what tub_train does before the first step, but downloads, makes and changes nothing: reads
+ * and checks the data, fits the settings to them, and looks whether run (NULL: not yet named) could
+ * be made. Errors as tub_train. */
+TUB_API TUB_MUST_USE tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config,
+                                                  tub_dataset *data, const char *run, int force,
+                                                  tub_train_plan *out, tub_error *err);
+
 typedef struct tub_train_result {
     int64_t steps, epochs;
     double seconds;

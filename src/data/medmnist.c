@@ -109,6 +109,25 @@ int tub__known_by_file(const char *file) {
     return -1;
 }
 
+bool tub__known_info(const char *name, tub_dataset_info *out) {
+    int i = tub__known_by_name(name);
+    if (i < 0) {
+        return false;
+    }
+    int64_t side = strchr(name, '@') != NULL ? 64 : 28;
+    *out = (tub_dataset_info){.name = known[i].name,
+                              .licence = known[i].licence,
+                              .frames = side,
+                              .height = side,
+                              .width = side,
+                              .channels = 1,
+                              .dtype = TUB_U8,
+                              .classes = known[i].classes,
+                              .labels = details[i].labels};
+    memcpy(out->count, known[i].count, sizeof out->count);
+    return true;
+}
+
 /* The table's, then the built-in one's. */
 static const char *name_word(const void *words, size_t index) {
     (void)words;

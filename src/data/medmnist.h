@@ -22,6 +22,9 @@ int tub__known_by_name(const char *name);
 int tub__known_by_file(const char *file);
 const tub__known_details *tub__known_details_of(int index);
 
+/* The published facts of a known name, whether the file is here or not; false: not a known one. */
+bool tub__known_info(const char *name, tub_dataset_info *out);
+
 /* Fails with TUB_E_NOT_FOUND: "NAME: FACT" and the name that was probably meant, else all of them;
  * built_in: phantom3d is one. */
 TUB_MUST_USE tub_status tub__known_fail(const char *name, const char *fact, bool built_in,

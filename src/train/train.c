@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/fpenv.h"
-#include "data/dataset.h"
 #include "train/log.h"
+#include "train/material.h"
 #include "train/ranks.h"
 #include "train/recipe.h"
 #include "train/run_folder.h"
@@ -16,7 +16,7 @@
 typedef struct session {
     tub_context *ctx;
     tub_train_config config;
-    tub_dataset *owned; /* opened here; NULL: the caller's */
+    tub__material material;
     tub__run run;
     tub__ranks ranks;
     double began;
@@ -40,60 +40,6 @@ static tub_status session_create(session *s, bool force, tub_error *err) {
     return status;
 }
 
-/* A size that the recipe leaves open comes from the data; one that it names must agree. */
-static tub_status resolve_size(const char *key, int64_t *size, int64_t data, const char *name,
-                               tub_error *err) {
-    if (*size == 0) {
-        *size = data;
-    }
-    if (*size != data) {
-        return tub__fail(err, TUB_E_SHAPE,
-                         "%s: its samples have %s %" PRId64 ", the recipe says %" PRId64
-                         "; leave it out to take the data's",
-                         name, key, data, *size);
-    }
-    return TUB_OK;
-}
-
-static tub_status resolve(tub_train_config *c, const tub_dataset_info *info, tub_error *err) {
-    TUB__TRY(resolve_size("model.frames", &c->model.frames, info->frames, info->name, err));
-    TUB__TRY(resolve_size("model.height", &c->model.height, info->height, info->name, err));
-    TUB__TRY(resolve_size("model.width", &c->model.width, info->width, info->name, err));
-    TUB__TRY(resolve_size("model.channels", &c->model.channels, info->channels, info->name, err));
-    TUB__TRY(resolve_size("model.classes", &c->model.classes, info->classes, info->name, err));
-    if (info->count[TUB_TRAIN] == 0) {
-        return tub__fail(err, TUB_E_NOT_FOUND, "%s: the train split is empty", info->name);
-    }
-    if (info->count[TUB_VAL] == 0 && (c->patience > 0 || c->evaluate == TUB_EVALUATE_BEST)) {
-        return tub__fail(err, TUB_E_NOT_FOUND, "%s: the val split is empty, so %s can't be used",
-                         info->name, c->patience > 0 ? "patience" : "evaluate: best");
-    }
-    TUB__TRY(tub_model_config_check(&c->model, err));
-    return tub_train_config_check(c, err);
-}
-
-static tub_status open_data(session *s, tub_dataset *data, tub_error *err) {
-    if (data == NULL && s->config.data[0] == '\0') {
-        return tub__fail(err, TUB_E_ARGUMENT,
-                         "no data set was named; set data (phantom3d is built in)");
-    }
-    if (data == NULL) {
-        tub_dataset_options options = tub_dataset_options_default();
-        options.data_url = s->config.data_url[0] != '\0' ? s->config.data_url : NULL;
-        TUB__TRY(tub_dataset_open(s->ctx, s->config.data, &options, &s->owned, err));
-        data = s->owned;
-    }
-    s->run.data = data;
-    s->run.info = tub_dataset_describe(data);
-    /* What the recipe will say: a path as it was given would only resume from the same folder. */
-    TUB__TRY(tub_train_config_set(&s->config, "data", data->source, err));
-    if (s->run.info->count[TUB_VAL] == 0) {
-        tub__log_line(s->ctx, TUB_LOG_WARNING,
-                      "%s has no val split: no validation, and no best model", s->run.info->name);
-    }
-    return TUB_OK;
-}
-
 /* Data, settings and the ranks' memory; nothing is written yet. s->config is filled. */
 static tub_status session_open(session *s, tub_context *ctx, tub_dataset *data, const char *run,
                                tub_error *err) {
@@ -101,8 +47,9 @@ static tub_status session_open(session *s, tub_context *ctx, tub_dataset *data, 
     s->ctx = ctx;
     s->began = tub__seconds();
     TUB__TRY(tub_train_config_check(&s->config, err));
-    TUB__TRY(open_data(s, data, err));
-    TUB__TRY(resolve(&s->config, s->run.info, err));
+    TUB__TRY(tub__material_open(ctx, &s->config, data, false, &s->material, err));
+    s->run.data = s->material.data;
+    s->run.info = s->material.info;
     s->run.config = &s->config;
     s->run.folder = run;
     TUB__TRY(tub__recipe_digest(&s->config, s->run.identity.recipe, err));
@@ -121,7 +68,7 @@ static tub_status session_open(session *s, tub_context *ctx, tub_dataset *data, 
 
 static void session_close(session *s) {
     tub__ranks_destroy(&s->ranks);
-    tub_dataset_close(s->owned);
+    tub__material_close(&s->material);
     if (s->lock >= 0) {
         close(s->lock);
     }

@@ -134,6 +134,32 @@ static void force_needs_the_folder_itself(void **state) {
     assert_true(is_run("forced"));
 }
 
+/* The plan says what the run's recipe and its result say afterwards, and leaves nothing. */
+static void plans_come_true(void **state) {
+    (void)state;
+    tub_train_config c = long_recipe(), made;
+    tub_train_plan plan;
+    tub_train_result result = {0};
+    tub_error err = {0};
+    tub_context *ctx = NULL;
+    c.max_steps = 9;
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    assert_ok(tub_train_plan_of(ctx, &c, NULL, "planned", 0, &plan, &err), err);
+    assert_false(tub__file_exists("planned"));
+    assert_ok(run(&c, &plainly, "planned", false, NULL, NULL, &result, &err), err);
+    assert_ok(tub_run_config(ctx, "planned", &made, &err), err);
+    assert_memory_equal(&made, &plan.config, sizeof made);
+    assert_int_equal(plan.steps, result.steps);
+    assert_true(plan.present);
+    assert_int_equal(plan.count[TUB_TRAIN], 46);
+    assert_int_equal(tub_train_plan_of(ctx, &c, NULL, "planned", 0, &plan, &err), TUB_E_EXISTS);
+    assert_ok(tub_train_plan_of(ctx, &c, NULL, "planned", 1, &plan, &err), err);
+    assert_true(is_run("planned"));
+    strcpy(c.data, "missing.npz");
+    assert_int_equal(tub_train_plan_of(ctx, &c, NULL, NULL, 0, &plan, &err), TUB_E_NOT_FOUND);
+    tub_context_destroy(ctx);
+}
+
 /* Any voxel or label of what training and validation see counts; the test split does not. */
 static void other_data_are_noticed(void **state) {
     (void)state;
@@ -314,6 +340,7 @@ int main(void) {
         cmocka_unit_test(existing_folders_are_safe),
         cmocka_unit_test(leftovers_go),
         cmocka_unit_test(force_needs_the_folder_itself),
+        cmocka_unit_test(plans_come_true),
         cmocka_unit_test(other_data_are_noticed),
         cmocka_unit_test(data_are_found_from_anywhere),
         cmocka_unit_test(edited_recipes_are_noticed),

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Data and settings made to fit each other, before any work; and the plan that results. */
+#include "train/material.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/medmnist.h"
+#include "model/model.h"
+#include "train/progress.h"
+#include "train/run_folder.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* A size that the recipe leaves open comes from the data; one that it names must agree. */
+static tub_status resolve_size(const char *key, int64_t *size, int64_t data, const char *name,
+                               tub_error *err) {
+    if (*size == 0) {
+        *size = data;
+    }
+    if (*size != data) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: its samples have %s %" PRId64 ", the recipe says %" PRId64
+                         "; leave it out to take the data's",
+                         name, key, data, *size);
+    }
+    return TUB_OK;
+}
+
+static tub_status resolve(tub_train_config *c, const tub_dataset_info *info, tub_error *err) {
+    TUB__TRY(resolve_size("model.frames", &c->model.frames, info->frames, info->name, err));
+    TUB__TRY(resolve_size("model.height", &c->model.height, info->height, info->name, err));
+    TUB__TRY(resolve_size("model.width", &c->model.width, info->width, info->name, err));
+    TUB__TRY(resolve_size("model.channels", &c->model.channels, info->channels, info->name, err));
+    TUB__TRY(resolve_size("model.classes", &c->model.classes, info->classes, info->name, err));
+    if (info->count[TUB_TRAIN] == 0) {
+        return tub__fail(err, TUB_E_NOT_FOUND, "%s: the train split is empty", info->name);
+    }
+    if (info->count[TUB_VAL] == 0 && (c->patience > 0 || c->evaluate == TUB_EVALUATE_BEST)) {
+        return tub__fail(err, TUB_E_NOT_FOUND, "%s: the val split is empty, so %s can't be used",
+                         info->name, c->patience > 0 ? "patience" : "evaluate: best");
+    }
+    TUB__TRY(tub_model_config_check(&c->model, err));
+    return tub_train_config_check(c, err);
+}
+
+/* Opens what the settings name. */
+static tub_status open_named(tub_context *ctx, const tub_train_config *config, bool offline,
+                             tub__material *out, tub_error *err) {
+    if (config->data[0] == '\0') {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "no data set was named; set data (phantom3d is built in)");
+    }
+    tub_dataset_options options = tub_dataset_options_default();
+    options.data_url = config->data_url[0] != '\0' ? config->data_url : NULL;
+    options.offline = offline;
+    tub_status status = tub_dataset_open(ctx, config->data, &options, &out->owned, err);
+    if (offline && status == TUB_E_NOT_FOUND && tub__known_info(config->data, &out->known)) {
+        out->info = &out->known;
+        return TUB_OK;
+    }
+    out->data = out->owned;
+    return status;
+}
+
+/* Voxels at the end of an axis, or between tubelets, that no tubelet covers. */
+static int64_t unread(size_t size, size_t kernel, size_t stride, size_t grid) {
+    return (int64_t)(stride < kernel ? size - (grid - 1) * stride - kernel : size - grid * kernel);
+}
+
+static void tell_unread(tub_context *ctx, const tub_model_config *c, const char *name) {
+    static const char *const axis[3] = {"frames", "rows", "columns"};
+    const tub__geometry g = tub__model_geometry(c);
+    const size_t size[3] = {g.frames, g.height, g.width};
+    char parts[160] = "";
+    size_t used = 0;
+    for (int i = 0; i < 3; i++) {
+        int64_t lost = unread(size[i], g.kernel[i], g.stride[i], g.grid[i]);
+        if (lost > 0) {
+            used += (size_t)snprintf(parts + used, sizeof parts - used, "%s%" PRId64 " of %zu %s",
+                                     used > 0 ? ", " : "", lost, size[i], axis[i]);
+        }
+    }
+    if (used > 0) {
+        tub__log_line(ctx, TUB_LOG_INFO,
+                      "%s: %s lie in no tubelet (model.tubelet %zu,%zu,%zu, every "
+                      "%zu,%zu,%zu voxels): the model does not see them",
+                      name, parts, g.kernel[0], g.kernel[1], g.kernel[2], g.stride[0], g.stride[1],
+                      g.stride[2]);
+    }
+}
+
+tub_status tub__material_open(tub_context *ctx, tub_train_config *config, tub_dataset *given,
+                              bool offline, tub__material *out, tub_error *err) {
+    *out = (tub__material){.data = given};
+    if (given == NULL) {
+        TUB__TRY(open_named(ctx, config, offline, out, err));
+    }
+    if (out->data != NULL) {
+        out->info = tub_dataset_describe(out->data);
+        /* What the recipe will say: a path as it was given would only resume from the same
+         * folder. */
+        TUB__TRY(tub_train_config_set(config, "data", out->data->source, err));
+    }
+    if (out->info->count[TUB_VAL] == 0) {
+        tub__log_line(ctx, TUB_LOG_WARNING, "%s has no val split: no validation, and no best model",
+                      out->info->name);
+    }
+    TUB__TRY(resolve(config, out->info, err));
+    tell_unread(ctx, &config->model, out->info->name);
+    return TUB_OK;
+}
+
+void tub__material_close(tub__material *m) {
+    tub_dataset_close(m->owned);
+    *m = (tub__material){0};
+}
+
+/* Whether a run of that name could be made. */
+static tub_status check_run(const tub_allocator *a, const char *run, bool force, tub_error *err) {
+    int lock = -1;
+    TUB__TRY(tub__run_may_create(a, run, force, err));
+    if (tub__is_folder(run)) {
+        TUB__TRY(tub__folder_lock(run, &lock, err));
+        close(lock);
+    }
+    return TUB_OK;
+}
+
+static tub_status fill_plan(const tub__material *m, tub_train_plan *out, tub_error *err) {
+    const tub_train_config *c = &out->config;
+    tub_model_cost cost;
+    TUB__TRY(tub_model_cost_of(&c->model, c->batch_size, &cost, err));
+    uint64_t samples = (uint64_t)m->info->count[TUB_TRAIN], batch = (uint64_t)c->batch_size;
+    uint64_t batches = (samples + batch - 1) / batch;
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        out->count[s] = m->info->count[s];
+    }
+    out->dtype = m->info->dtype;
+    out->present = m->data != NULL;
+    out->tokens = cost.tokens;
+    out->parameters = cost.parameters;
+    out->epoch_steps = (int64_t)batches;
+    out->steps = (int64_t)tub__progress_total(c, batches);
+    return TUB_OK;
+}
+
+tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
+                             const char *run, int force, tub_train_plan *out, tub_error *err) {
+    tub__material m = {0};
+    *out = (tub_train_plan){.config = *config};
+    if (run != NULL) {
+        TUB__TRY(check_run(&ctx->allocator, run, force != 0, err));
+    }
+    tub_status status = tub_train_config_check(&out->config, err);
+    if (status == TUB_OK) {
+        status = tub__material_open(ctx, &out->config, data, true, &m, err);
+    }
+    if (status == TUB_OK) {
+        status = fill_plan(&m, out, err);
+    }
+    tub__material_close(&m);
+    return status;
+}
