@@ -237,6 +237,11 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
     tub_model *model = NULL;
     tub_error err;
     subject s;
+    if (o->count > 0 && !subject_is_model(o->model) && subject_is_model(o->files[0])) {
+        return cli_fail_with(self,
+                             "%s is a model folder: give it first, as in tubelet predict %s %s",
+                             o->files[0], o->files[0], o->model);
+    }
     int code = subject_resolve(self, work->context, o->model, o->weights, &s);
     if (code != CLI_GO) {
         return code;

@@ -14,6 +14,10 @@ static bool has_file(const char *folder, const char *name) {
            access(path, F_OK) == 0;
 }
 
+bool subject_is_model(const char *path) {
+    return has_file(path, "config.json");
+}
+
 /* The first folder below that is a model, by name: somebody gave the folder of all runs. */
 static bool model_below(const char *folder, char *out, size_t size) {
     DIR *list = opendir(folder);
@@ -32,17 +36,23 @@ static bool model_below(const char *folder, char *out, size_t size) {
     }
     closedir(list);
     size_t length = strlen(folder);
-    return found[0] != '\0' &&
-           snprintf(out, size, "%s%s%s", folder, folder[length - 1] == '/' ? "" : "/", found) <
-               (int)size;
+    return found[0] != '\0' && snprintf(out, size, "%s%s%s", folder,
+                                        folder[length - 1] == '/' ? "" : "/", found) < (int)size;
 }
 
 int subject_check_folder(const cli_command *self, const char *model) {
     char below[PATH_MAX];
     struct stat status;
-    if (stat(model, &status) != 0 || !S_ISDIR(status.st_mode) || has_file(model, "config.json") ||
+    if (stat(model, &status) != 0 || has_file(model, "config.json") ||
         has_file(model, "recipe.yaml")) {
         return CLI_GO; /* opening it says what is wrong, if anything is */
+    }
+    if (!S_ISDIR(status.st_mode)) {
+        return cli_fail_with(self, "%s is a file; a model is the folder that tubelet train made",
+                             model);
+    }
+    if (errno != ENOENT) {
+        return cli_fail_with(self, "%s: %s", model, strerror(errno));
     }
     if (model_below(model, below, sizeof below)) {
         return cli_fail_with(self,

@@ -16,7 +16,9 @@ typedef struct subject {
 
 /* The value of --weights. */
 error_t subject_parse_weights(const char **out, const char *argument, struct argp_state *state);
-/* CLI_GO, or the exit code after a sentence: the folder is neither a model nor a run. */
+/* A folder that holds a model, or a run. */
+bool subject_is_model(const char *path);
+/* CLI_GO, or the exit code after a sentence: it is a file, or the folder is neither a model nor a run. */
 int subject_check_folder(const cli_command *self, const char *model);
 /* Finds the folder of the weights; weights NULL: as the recipe of the run says. CLI_GO or the exit
  * code after a sentence. */

@@ -169,6 +169,17 @@ bool tub__is_folder(const char *path) {
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+tub_status tub__folder_expect(const char *path, const char *what, tub_error *err) {
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        return errno == ENOENT
+                   ? tub__fail(err, TUB_E_NOT_FOUND, "%s: no such folder; %s", path, what)
+                   : tub__fail_errno(err, errno, "%s", path);
+    }
+    return S_ISDIR(st.st_mode) ? TUB_OK
+                               : tub__fail(err, TUB_E_NOT_FOUND, "%s is a file; %s", path, what);
+}
+
 bool tub__has_name(int fd, int folder, const char *name, int flags) {
     struct stat ours, named;
     return fstat(fd, &ours) == 0 && fstatat(folder, name, &named, flags) == 0 &&

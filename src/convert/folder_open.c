@@ -9,12 +9,8 @@ tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out,
     tub_model_config config;
     tub_model *model = NULL;
     char **labels = NULL;
-    if (!tub__is_folder(folder)) {
-        return tub__fail(
-            err, TUB_E_NOT_FOUND,
-            "%s: no such folder; a model is a folder with config.json and model.safetensors",
-            folder);
-    }
+    TUB__TRY(tub__folder_expect(folder,
+                                "a model is a folder with config.json and model.safetensors", err));
     TUB__TRY(tub__folder_read_config(ctx, folder, &config, &labels, err));
     tub_status status = tub__model_create_empty(ctx, ctx->backend, &config, &model, err);
     if (status == TUB_OK && labels != NULL) {

@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "data/medmnist.h"
 #include "data/phantom3d.h"
+#include "formats/npy.h"
+#include <errno.h>
 #include <string.h>
 
 static const char *const split_names[TUB_SPLITS] = {"train", "val", "test"};
@@ -134,6 +136,20 @@ static tub_status fill_known(tub_dataset *data, const char *name,
     return tub__dataset_fill_npz(data, path, err);
 }
 
+/* A single array is often taken for a data set; and what can't be opened is told in the system's
+ * words. */
+static tub_status check_kind(const char *path, tub_error *err) {
+    tub__map map;
+    TUB__TRY(tub__map_open(path, &map, err));
+    bool array = tub__is_npy(map.data, map.size);
+    tub__map_close(&map);
+    return array ? tub__fail(err, TUB_E_FORMAT,
+                             "%s: holds one array; a data set is a .npz file with train_images, "
+                             "train_labels, val_images, val_labels, test_images and test_labels",
+                             path)
+                 : TUB_OK;
+}
+
 /* Fills `data` from what `name` means. */
 static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_options *options,
                        tub_error *err) {
@@ -147,8 +163,12 @@ static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_op
                          name);
     }
     if (!tub__file_exists(name)) {
+        if (errno != ENOENT) {
+            return tub__fail_errno(err, errno, "%s", name);
+        }
         return tub__known_fail(name, "no such file, and no known data set", true, err);
     }
+    TUB__TRY(check_kind(name, err));
     TUB__TRY(tub__path_absolute(&data->ctx->allocator, name, &data->source, err));
     return tub__dataset_fill_npz(data, name, err);
 }

@@ -78,7 +78,8 @@ static tub_status parse_argument(const tub_allocator *a, const char *argument, t
         out->member = colon + 1;
     }
     if (!tub__file_exists(out->path)) {
-        return tub__fail(err, TUB_E_NOT_FOUND, "%s: no such file", out->path);
+        return errno == ENOENT ? tub__fail(err, TUB_E_NOT_FOUND, "%s: no such file", out->path)
+                               : tub__fail_errno(err, errno, "%s", out->path);
     }
     return TUB_OK;
 }

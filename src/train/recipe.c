@@ -9,6 +9,7 @@
 #include "train/options.h"
 #include "train/run_folder.h"
 #include "train/text.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -190,10 +191,28 @@ tub_status tub__recipe_digest(const tub_train_config *config, char hex[33], tub_
     return TUB_OK;
 }
 
+/* A run folder holds a recipe, and may be meant. */
+static tub_status check_not_folder(tub_context *ctx, const char *path, tub_error *err) {
+    const tub_allocator *a = &ctx->allocator;
+    char *inner = NULL;
+    if (!tub__is_folder(path)) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__path_join(a, path, TUB__RUN_RECIPE, &inner, err));
+    tub_status status =
+        tub__file_exists(inner)
+            ? tub__fail(err, TUB_E_IO, "%s is a folder, not a recipe; did you mean %s?", path,
+                        inner)
+            : tub__fail(err, TUB_E_IO, "%s is a folder; a recipe is a YAML file", path);
+    tub__free(a, inner);
+    return status;
+}
+
 tub_status tub_recipe_read(tub_context *ctx, const char *path, tub_train_config *config,
                            tub_error *err) {
     tub__json *recipe = NULL;
     tub_train_config read = *config; /* a recipe with a mistake changes nothing */
+    TUB__TRY(check_not_folder(ctx, path, err));
     TUB__TRY(tub__yaml_load(ctx, path, &recipe, err));
     tub_status status = tub__recipe_apply(recipe, &read, err);
     tub__json_free(recipe);
@@ -210,9 +229,10 @@ tub_status tub_run_config(tub_context *ctx, const char *run, tub_train_config *o
     tub_train_config config = tub_train_config_default();
     tub__json *recipe = NULL;
     char *path = NULL;
+    TUB__TRY(tub__folder_expect(run, "a run is the folder that tubelet train made (--out)", err));
     TUB__TRY(tub__path_join(a, run, TUB__RUN_RECIPE, &path, err));
     tub_status status = TUB_OK;
-    if (!tub__file_exists(path)) {
+    if (!tub__file_exists(path) && errno == ENOENT) {
         status = tub__fail(err, TUB_E_NOT_FOUND, "%s: no such file, so %s is not a run folder",
                            path, run);
         goto done;

@@ -79,9 +79,12 @@ tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool for
     TUB__TRY(check_name(run, err));
     char *recipe = NULL;
     TUB__TRY(tub__path_join(a, run, TUB__RUN_RECIPE, &recipe, err));
-    bool is_run = tub__file_exists(recipe);
+    int failure = access(recipe, F_OK) == 0 ? 0 : errno;
     tub__free(a, recipe);
-    if (!is_run) {
+    if (failure != 0 && failure != ENOENT && failure != ENOTDIR) {
+        return tub__fail_errno(err, failure, "%s", run);
+    }
+    if (failure != 0) {
         return tub__fail(err, TUB_E_EXISTS,
                          "%s is not a run folder (it has no " TUB__RUN_RECIPE "), so it is not "
                          "replaced; choose another folder or remove it yourself",

@@ -365,7 +365,7 @@ static void test_missing_and_truncated(void **state) {
     expect_refused(
         f, temp_path(&f->folder, "nowhere"), TUB_E_NOT_FOUND,
         "nowhere: no such folder; a model is a folder with config.json and model.safetensors");
-    expect_refused(f, config, TUB_E_NOT_FOUND, "config.json: no such folder");
+    expect_refused(f, config, TUB_E_NOT_FOUND, "config.json is a file; a model is a folder");
     expect_refused(f, folder, TUB_E_NOT_FOUND, "model.safetensors");
     snprintf(config, sizeof config, "%s/model.safetensors.index.json", folder);
     assert_ok(tub__file_write(heap, config, "{}", 2, &err), err);
