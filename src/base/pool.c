@@ -3,10 +3,13 @@
  * same.
  *
  *      caller                               worker
- *      function, argument, left = n - 1     waits until epoch differs from the last one it saw
+ *      function, argument                   waits for the epoch after the last one it saw
  *      epoch + 1                       -->  function(argument, worker)
- *      function(argument, 0)                left - 1
- *      waits until left is 0           <--
+ *      function(argument, 0)                done + 1
+ *      waits until all have done it    <--
+ *
+ * A barrier within a region is a counter of arrivals: who comes as number t waits for the end of
+ * the t / threads-th round.
  *
  * Nobody takes a lock while the other side is awake. Who goes to sleep first announces it (asleep
  * or caller_asleep) and then looks at the counter once more under the lock; who changes a counter
@@ -29,6 +32,9 @@
 #define CROWDED_SPIN_SECONDS  1e-6
 #define CROWDED_YIELD_SECONDS 20e-6
 
+/* Only ever goes up; 64 bits never come around. */
+typedef atomic_uint_least64_t counter;
+
 typedef struct worker {
     tub__pool *pool;
     int number;
@@ -43,13 +49,16 @@ struct tub__pool {
     worker *workers; /* [threads - 1] */
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
+    /* What a worker needs to begin is in one line: it travels once. */
+    _Alignas(TUB__ALIGN) counter epoch; /* regions handed out */
+    atomic_int asleep;                  /* workers waiting on begin */
+    atomic_bool stop;
     tub__pool_fn *function;
     void *argument;
-    _Alignas(TUB__ALIGN) atomic_uint epoch; /* regions handed out */
-    atomic_int asleep;                      /* workers waiting on begin */
-    atomic_bool stop;
-    _Alignas(TUB__ALIGN) atomic_int left; /* workers not done with the region */
+    _Alignas(TUB__ALIGN) counter done;    /* shares done by workers, over all regions */
     atomic_bool caller_asleep;            /* the caller waits on end */
+    uint64_t due;                         /* what done is when the region is */
+    _Alignas(TUB__ALIGN) counter arrived; /* at barriers, over all regions */
 };
 
 int tub__available_cores(void) {
@@ -70,24 +79,18 @@ static inline void relax(void) {
 #endif
 }
 
-static bool region_begun(const tub__pool *pool, unsigned seen) {
-    return atomic_load(&pool->epoch) != seen;
+static bool reached(const counter *c, uint64_t count) {
+    return atomic_load(c) >= count;
 }
 
-static bool region_done(const tub__pool *pool, unsigned unused) {
-    (void)unused;
-    return atomic_load(&pool->left) == 0;
-}
-
-/* Waits awake for a condition; false when the time is over and it is better to sleep. */
-static bool wait_awake(const tub__pool *pool, bool (*done)(const tub__pool *, unsigned),
-                       unsigned seen) {
+/* Waits awake; false when the time is over and it is better to sleep. */
+static bool wait_awake(const tub__pool *pool, const counter *c, uint64_t count) {
     enum { LOOKS = 32 }; /* between two looks at the clock */
     double start = 0.0;
     double waited = 0.0;
     for (;;) {
         for (int i = 0; i < LOOKS; i++) {
-            if (done(pool, seen)) {
+            if (reached(c, count)) {
                 return true;
             }
             if (waited < pool->spin_until) {
@@ -101,31 +104,31 @@ static bool wait_awake(const tub__pool *pool, bool (*done)(const tub__pool *, un
         start = start == 0.0 ? now : start;
         waited = now - start;
         if (waited >= pool->yield_until) {
-            return done(pool, seen);
+            return reached(c, count);
         }
     }
 }
 
-static void wait_for_region(tub__pool *pool, unsigned seen) {
-    if (wait_awake(pool, region_begun, seen)) {
+static void wait_for_region(tub__pool *pool, uint64_t number) {
+    if (wait_awake(pool, &pool->epoch, number)) {
         return;
     }
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->asleep, 1);
-    while (!region_begun(pool, seen)) {
+    while (!reached(&pool->epoch, number)) {
         pthread_cond_wait(&pool->begin, &pool->lock);
     }
     atomic_fetch_sub(&pool->asleep, 1);
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void wait_for_end(tub__pool *pool) {
-    if (wait_awake(pool, region_done, 0)) {
+static void wait_for_end(tub__pool *pool, uint64_t due) {
+    if (wait_awake(pool, &pool->done, due)) {
         return;
     }
     pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->caller_asleep, true);
-    while (!region_done(pool, 0)) {
+    while (!reached(&pool->done, due)) {
         pthread_cond_wait(&pool->end, &pool->lock);
     }
     atomic_store(&pool->caller_asleep, false);
@@ -145,13 +148,14 @@ static void *work(void *argument) {
     worker *self = argument;
     tub__pool *pool = self->pool;
     (void)tub__fpenv_enter(); /* for the thread's whole life */
-    for (unsigned seen = 0;; seen++) {
-        wait_for_region(pool, seen);
+    for (uint64_t number = 1;; number++) {
+        wait_for_region(pool, number);
         if (atomic_load(&pool->stop)) {
             return NULL;
         }
         pool->function(pool->argument, self->number, pool->threads);
-        if (atomic_fetch_sub(&pool->left, 1) == 1 && atomic_load(&pool->caller_asleep)) {
+        atomic_fetch_add(&pool->done, 1);
+        if (atomic_load(&pool->caller_asleep)) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->end);
             pthread_mutex_unlock(&pool->lock);
@@ -233,12 +237,21 @@ void tub__pool_run(tub__pool *pool, tub__pool_fn *fn, void *argument) {
     if (pool->threads > 1) {
         pool->function = fn;
         pool->argument = argument;
-        atomic_store(&pool->left, pool->threads - 1);
+        pool->due += (uint64_t)pool->threads - 1;
         begin_region(pool);
         fn(argument, 0, pool->threads);
-        wait_for_end(pool);
+        wait_for_end(pool, pool->due);
     } else {
         fn(argument, 0, 1);
     }
     tub__fpenv_leave(saved);
+}
+
+void tub__pool_barrier(tub__pool *pool) {
+    const uint64_t threads = (uint64_t)pool->threads;
+    const uint64_t ticket = atomic_fetch_add(&pool->arrived, 1);
+    const uint64_t all = (ticket / threads + 1) * threads;
+    while (!wait_awake(pool, &pool->arrived, all)) {
+        sched_yield();
+    }
 }

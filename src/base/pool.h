@@ -32,6 +32,10 @@ int tub__pool_threads(const tub__pool *pool);
  * and only one thread may use a pool at a time. */
 void tub__pool_run(tub__pool *pool, tub__pool_fn *fn, void *argument);
 
+/* For fn to call, on every worker equally often: none goes on before all have come. What one wrote
+ * before, all can read after. */
+void tub__pool_barrier(tub__pool *pool);
+
 /* The share [*begin, *end) of n items for one worker: contiguous, even to within one item. */
 static inline void tub__share(size_t n, int worker, int workers, size_t *begin, size_t *end) {
     *begin = n * (size_t)worker / (size_t)workers;

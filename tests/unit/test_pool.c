@@ -75,6 +75,46 @@ static void test_regions(void **state) {
     tub__pool_destroy(NULL);
 }
 
+/* Every worker reads what its neighbour wrote before the barrier, in regions of unequal numbers of
+ * barriers. */
+typedef struct relay {
+    tub__pool *pool;
+    int rounds;
+    long cell[MOST][16];
+    bool right[MOST];
+} relay;
+
+static void pass_on(void *argument, int worker, int workers) {
+    relay *r = argument;
+    r->right[worker] = true;
+    for (int i = 0; i < r->rounds; i++) {
+        if ((i * 7 + worker) % 50 == 0) {
+            usleep(30);
+        }
+        r->cell[worker][0] = 100 * i + worker;
+        tub__pool_barrier(r->pool);
+        const int next = (worker + 1) % workers;
+        r->right[worker] = r->right[worker] && r->cell[next][0] == 100 * i + next;
+        tub__pool_barrier(r->pool);
+    }
+}
+
+static void test_barriers(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= MOST; threads++) {
+        static relay r;
+        r.pool = make(threads);
+        for (int region = 0; region < 60; region++) {
+            r.rounds = region * region % 23;
+            tub__pool_run(r.pool, pass_on, &r);
+            for (int w = 0; w < threads; w++) {
+                assert_true(r.right[w]);
+            }
+        }
+        tub__pool_destroy(r.pool);
+    }
+}
+
 /* Made and destroyed at once, asleep or awake. */
 static void test_short_lives(void **state) {
     (void)state;
@@ -196,12 +236,10 @@ static void test_shares(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_regions),
-                                       cmocka_unit_test(test_short_lives),
-                                       cmocka_unit_test(test_several),
-                                       cmocka_unit_test(test_busy_core),
-                                       cmocka_unit_test(test_signals_go_to_the_caller),
-                                       cmocka_unit_test(test_arguments),
-                                       cmocka_unit_test(test_shares)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_regions),     cmocka_unit_test(test_barriers),
+        cmocka_unit_test(test_short_lives), cmocka_unit_test(test_several),
+        cmocka_unit_test(test_busy_core),   cmocka_unit_test(test_signals_go_to_the_caller),
+        cmocka_unit_test(test_arguments),   cmocka_unit_test(test_shares)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
