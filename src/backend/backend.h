@@ -39,10 +39,24 @@ static inline size_t tub__geometry_voxels(const tub__geometry *g) {
     return g->frames * g->height * g->width * g->channels;
 }
 
-/* y = activation(x W + b) + residual. */
+typedef struct tub__norm {
+    tub__mat x;               /* [M, D] */
+    const void *gamma, *beta; /* [padded D] */
+    double epsilon;
+    void *mean, *inverse; /* [M] each: kept for the backward pass; NULL: not kept */
+    bool again;           /* mean and inverse are there from the last time: y as then */
+    tub__mat y;           /* [M, D]; may be x */
+} tub__norm;
+
+/* y = activation(norm(x) W + b) + residual. */
 typedef struct tub__linear {
     tub__mat x;       /* [M, K] */
+    tub__norm norm;   /* gamma NULL: x is taken as it is; else its rows are normalised on the way
+                         (norm.x and norm.y are not looked at) and there is no residual */
     tub__weight w;    /* [K, N] */
+    size_t side;      /* matrices of equal width that lie side by side in w, each in whole panels;
+                         0 is 1. Who makes some columns of one makes the same of the others: query,
+                         key and value of a head */
     const void *bias; /* [padded N], or NULL */
     tub__activation activation;
     tub__mat slope;    /* [M, N]: activation'(x W + b), kept for the backward pass; data NULL: not
@@ -50,7 +64,8 @@ typedef struct tub__linear {
     tub__mat residual; /* data NULL: none; row r of y gets row r % residual.rows; may be y itself
                           when rows are equal */
     tub__mat y;        /* [M, N]; not x */
-    tub__weight next;  /* of the next product, to be brought near meanwhile; data NULL: unknown */
+    tub__weight next;  /* of the next product (the first of those side by side), to be brought near
+                          meanwhile; data NULL: unknown */
 } tub__linear;
 
 /* dx = (dy W^T) * slope. */
@@ -70,15 +85,6 @@ typedef struct tub__linear_dw {
     tub__weight dw; /* [K, N] */
     void *dbias;    /* [padded N], or NULL */
 } tub__linear_dw;
-
-typedef struct tub__norm {
-    tub__mat x;               /* [M, D] */
-    const void *gamma, *beta; /* [padded D] */
-    double epsilon;
-    void *mean, *inverse; /* [M] each: kept for the backward pass; NULL: not kept */
-    bool again;           /* mean and inverse are there from the last time: y as then */
-    tub__mat y;           /* [M, D]; may be x */
-} tub__norm;
 
 typedef struct tub__norm_backward {
     tub__mat dy, x; /* [M, D] */
@@ -191,9 +197,10 @@ struct tub__backend_ops {
     void (*unpack)(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
                    tub__weight from);
 
-    /* Tokens. x: host memory [samples, T,H,W,C] of uint8 (scaled) or float32/float64. */
-    void (*cut)(tub__backend *be, const tub__geometry *g, size_t samples, tub_dtype dtype,
-                const void *x, bool multiply, tub__mat rows);
+    /* Tokens: rows [samples * N, row] of x, host memory [samples, T,H,W,C] of uint8 (scaled) or
+     * float32/float64. */
+    void (*cut)(tub__backend *be, const tub__geometry *g, tub_dtype dtype, const void *x,
+                bool multiply, tub__mat rows);
     /* The transpose of cut: drows [samples * N, row] to the input's gradient dx [samples, T,H,W,C]
      * (backend memory, no padding). */
     void (*cut_backward)(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows,
@@ -214,7 +221,8 @@ struct tub__backend_ops {
     /* Between these two, operations on rows (linear, linear_dx, norm, norm_backward, attention,
      * attention_backward, multiply) may wait for the end, which then does all of them for `block`
      * samples, and then for the next ones: what one operation leaves in a cache, the next finds
-     * there, and workers meet only at the end. Nothing else may be asked for in between. */
+     * there, and workers meet only at the end. Of few rows, all operations run on all of them, but
+     * the workers are called together only once. Nothing else may be asked for in between. */
     void (*blocks_begin)(tub__backend *be, const tub__blocks *blocks);
     void (*blocks_end)(tub__backend *be);
     void (*linear)(tub__backend *be, const tub__linear *op);

@@ -114,9 +114,9 @@ static void multiply(tub__backend *be, tub__mat x, tub__mat y, tub__mat z) {
     TIMED(multiply(be, x, y, z), .operation = "activation gradient", .rows = x.rows,
           .columns = x.cols, .bytes = reals(be, 3.0 * (double)x.rows * (double)x.cols));
 }
-static void cut(tub__backend *be, const tub__geometry *g, size_t samples, tub_dtype dtype,
-                const void *x, bool multiply_, tub__mat rows) {
-    TIMED(cut(be, g, samples, dtype, x, multiply_, rows), .operation = "cut", .rows = rows.rows,
+static void cut(tub__backend *be, const tub__geometry *g, tub_dtype dtype, const void *x,
+                bool multiply_, tub__mat rows) {
+    TIMED(cut(be, g, dtype, x, multiply_, rows), .operation = "cut", .rows = rows.rows,
           .columns = rows.cols, .bytes = reals(be, (double)rows.rows * (double)rows.cols));
 }
 static void cut_backward(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows,

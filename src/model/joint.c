@@ -22,7 +22,6 @@ static tub__pattern all_tokens(const tub__pass *pass) {
 void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype, const void *x) {
     const tub__pattern pattern = all_tokens(pass);
     const size_t rows = call->samples * pass->tokens, layers = (size_t)pass->model->config.layers;
-    const tub__mat normed = tub__first_rows(pass->normed1, rows);
     tub__embedding_forward(call, &pass->embedding, dtype, x,
                            tub__first_rows(pass->blocks[0].x, rows));
     for (size_t l = 0; l < layers; l++) {
@@ -31,12 +30,11 @@ void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype,
         const tub__mat next =
             tub__first_rows(l + 1 < layers ? pass->blocks[l + 1].x : pass->end, rows);
         blocks_begin(pass, call, b, TUB__GROUP);
-        tub__layer_norm_forward(call, &b->norm1, h, normed);
-        tub__attention_layer_forward(call, &b->attention, &pattern, normed, h, middle,
-                                     &b->mlp.first);
-        tub__layer_norm_forward(call, &b->norm2, middle, normed);
-        tub__mlp_forward(call, &b->mlp, normed, middle, next,
-                         l + 1 < layers ? &b[1].attention.qkv : NULL);
+        tub__attention_layer_forward(call, &b->attention, &b->norm1, &pattern, h, middle,
+                                     b->mlp.first.w);
+        tub__mlp_forward(call, &b->mlp, &b->norm2, middle, next,
+                         l + 1 < layers ? tub__attention_layer_first(&b[1].attention)
+                                        : (tub__weight){0});
         call->be->ops->blocks_end(call->be);
     }
     tub__head_forward(call, &pass->head, tub__first_rows(pass->end, rows));

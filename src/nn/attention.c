@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+enum { PROJECTIONS = 3 }; /* query, key, value */
+
 static tub__attention operation(const tub__call *call, const tub__attention_layer *layer,
                                 const tub__pattern *pattern, size_t rows) {
     const tub__mat all = tub__first_rows(layer->qkv_rows, rows);
@@ -33,13 +35,24 @@ static tub__attention operation(const tub__call *call, const tub__attention_laye
 }
 
 void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer,
-                                  const tub__pattern *pattern, tub__mat x, tub__mat residual,
-                                  tub__mat y, const tub__dense *next) {
+                                  const tub__layer_norm *norm, const tub__pattern *pattern,
+                                  tub__mat x, tub__mat y, tub__weight next) {
     const tub__attention op = operation(call, layer, pattern, x.rows);
-    tub__dense_forward(call, &layer->qkv, x, TUB__LINEAR, TUB__NO_MAT, TUB__NO_MAT,
-                       tub__first_rows(layer->qkv_rows, x.rows), &layer->out);
+    tub__dense_forward(call, &layer->qkv,
+                       &(tub__linear){.x = x,
+                                      .norm = tub__layer_norm_within(call, norm),
+                                      .side = PROJECTIONS,
+                                      .y = tub__first_rows(layer->qkv_rows, x.rows),
+                                      .next = layer->out.w});
     call->be->ops->attention(call->be, &op);
-    tub__dense_forward(call, &layer->out, op.o, TUB__LINEAR, TUB__NO_MAT, residual, y, next);
+    tub__dense_forward(call, &layer->out,
+                       &(tub__linear){.x = op.o, .residual = x, .y = y, .next = next});
+}
+
+tub__weight tub__attention_layer_first(const tub__attention_layer *layer) {
+    tub__weight w = layer->qkv.w;
+    w.cols /= PROJECTIONS;
+    return w;
 }
 
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,

@@ -2,18 +2,11 @@
 /* Dense layer: y = activation(x W + b) + residual, and its gradients. */
 #include "nn/nn.h"
 
-void tub__dense_forward(const tub__call *call, const tub__dense *layer, tub__mat x,
-                        tub__activation activation, tub__mat slope, tub__mat residual, tub__mat y,
-                        const tub__dense *next) {
-    const tub__linear op = {.x = x,
-                            .w = layer->w,
-                            .bias = layer->bias,
-                            .activation = activation,
-                            .slope = slope,
-                            .residual = residual,
-                            .y = y,
-                            .next = next ? next->w : (tub__weight){0}};
-    call->be->ops->linear(call->be, &op);
+void tub__dense_forward(const tub__call *call, const tub__dense *layer, const tub__linear *op) {
+    tub__linear whole = *op;
+    whole.w = layer->w;
+    whole.bias = layer->bias;
+    call->be->ops->linear(call->be, &whole);
 }
 
 void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__mat x, tub__mat dy) {

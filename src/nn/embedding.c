@@ -7,15 +7,14 @@ void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, 
                             const void *x, tub__mat y) {
     const size_t count = call->samples * tub__geometry_tokens(&layer->geometry);
     const tub__mat rows = tub__first_rows(layer->rows, count);
-    call->be->ops->cut(call->be, &layer->geometry, call->samples, dtype, x, layer->multiply, rows);
+    call->be->ops->cut(call->be, &layer->geometry, dtype, x, layer->multiply, rows);
     if (!layer->class_token) {
-        tub__dense_forward(call, &layer->projection, rows, TUB__LINEAR, TUB__NO_MAT,
-                           layer->position, y, NULL);
+        tub__dense_forward(call, &layer->projection,
+                           &(tub__linear){.x = rows, .residual = layer->position, .y = y});
         return;
     }
     const tub__mat bare = tub__first_rows(layer->bare, count);
-    tub__dense_forward(call, &layer->projection, rows, TUB__LINEAR, TUB__NO_MAT, TUB__NO_MAT, bare,
-                       NULL);
+    tub__dense_forward(call, &layer->projection, &(tub__linear){.x = rows, .y = bare});
     call->be->ops->prepend(call->be, call->samples, bare, layer->class_token, layer->position, y);
 }
 

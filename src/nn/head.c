@@ -7,8 +7,9 @@ void tub__head_forward(const tub__call *call, const tub__head *layer, tub__mat x
     const tub__mat pooled = tub__first_rows(layer->pooled, call->samples);
     tub__layer_norm_forward(call, &layer->norm, x, normed);
     call->be->ops->pool(call->be, layer->pooling, call->samples, normed, pooled);
-    tub__dense_forward(call, &layer->classifier, pooled, TUB__LINEAR, TUB__NO_MAT, TUB__NO_MAT,
-                       tub__first_rows(layer->logits, call->samples), NULL);
+    tub__dense_forward(
+        call, &layer->classifier,
+        &(tub__linear){.x = pooled, .y = tub__first_rows(layer->logits, call->samples)});
 }
 
 void tub__head_backward(const tub__call *call, const tub__head *layer, tub__mat x, tub__mat dx) {

@@ -2,16 +2,20 @@
 /* Layer norm over the columns, biased variance (Ba et al. 2016). */
 #include "nn/nn.h"
 
+tub__norm tub__layer_norm_within(const tub__call *call, const tub__layer_norm *layer) {
+    return (tub__norm){.gamma = layer->gamma,
+                       .beta = layer->beta,
+                       .epsilon = layer->epsilon,
+                       .mean = call->training ? layer->mean : NULL,
+                       .inverse = call->training ? layer->inverse : NULL};
+}
+
 static void normalise(const tub__call *call, const tub__layer_norm *layer, bool again, tub__mat x,
                       tub__mat y) {
-    const tub__norm op = {.x = x,
-                          .gamma = layer->gamma,
-                          .beta = layer->beta,
-                          .epsilon = layer->epsilon,
-                          .mean = call->training ? layer->mean : NULL,
-                          .inverse = call->training ? layer->inverse : NULL,
-                          .again = again,
-                          .y = y};
+    tub__norm op = tub__layer_norm_within(call, layer);
+    op.x = x;
+    op.y = y;
+    op.again = again;
     call->be->ops->norm(call->be, &op);
 }
 

@@ -2,19 +2,29 @@
 /* MLP: dense, GELU, dense, and in the Keras example a GELU after the second dense layer too. */
 #include "nn/nn.h"
 
-void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat residual,
-                      tub__mat y, const tub__dense *next) {
+void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, const tub__layer_norm *norm,
+                      tub__mat x, tub__mat y, tub__weight next) {
     const tub__mat hidden = tub__first_rows(layer->hidden, x.rows);
     tub__mat hidden_slope = TUB__NO_MAT, output_slope = TUB__NO_MAT;
     if (call->training) {
         hidden_slope = tub__first_rows(layer->hidden_slope, x.rows);
         output_slope = tub__first_rows(layer->output_slope, x.rows);
     }
-    tub__dense_forward(call, &layer->first, x, layer->activation, hidden_slope, TUB__NO_MAT, hidden,
-                       &layer->second);
-    tub__dense_forward(call, &layer->second, hidden,
-                       layer->output_activation ? layer->activation : TUB__LINEAR, output_slope,
-                       residual, y, next);
+    tub__dense_forward(call, &layer->first,
+                       &(tub__linear){.x = x,
+                                      .norm = tub__layer_norm_within(call, norm),
+                                      .activation = layer->activation,
+                                      .slope = hidden_slope,
+                                      .y = hidden,
+                                      .next = layer->second.w});
+    tub__dense_forward(
+        call, &layer->second,
+        &(tub__linear){.x = hidden,
+                       .activation = layer->output_activation ? layer->activation : TUB__LINEAR,
+                       .slope = output_slope,
+                       .residual = x,
+                       .y = y,
+                       .next = next});
 }
 
 /* Gradient of what the second dense layer gives, before its activation. */

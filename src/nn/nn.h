@@ -37,10 +37,8 @@ typedef struct tub__dense {
     void *dbias;
 } tub__dense;
 
-/* next: the dense layer that follows, whose weight is brought near meanwhile; or NULL. */
-void tub__dense_forward(const tub__call *call, const tub__dense *layer, tub__mat x,
-                        tub__activation activation, tub__mat slope, tub__mat residual, tub__mat y,
-                        const tub__dense *next);
+/* op: all but the weight and its bias. */
+void tub__dense_forward(const tub__call *call, const tub__dense *layer, const tub__linear *op);
 /* Gradients of W and b from x and dy. */
 void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__mat x, tub__mat dy);
 /* dx = dy W^T, times the slope of the activation that made x (TUB__NO_MAT: none). */
@@ -59,6 +57,8 @@ typedef struct tub__layer_norm {
 
 void tub__layer_norm_forward(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
                              tub__mat y);
+/* The same as the beginning of a dense layer, for tub__linear.norm. */
+tub__norm tub__layer_norm_within(const tub__call *call, const tub__layer_norm *layer);
 /* The output of the last forward pass once more, from the kept rows: cheaper to make than to keep.
  */
 void tub__layer_norm_again(const tub__call *call, const tub__layer_norm *layer, tub__mat x,
@@ -85,10 +85,13 @@ typedef struct tub__attention_layer {
     tub__mat dqkv, d_o; /* scratch of backward; the padding of dqkv is zero */
 } tub__attention_layer;
 
-/* y = attention(x) W + b + residual. */
+/* y = x + attention(norm(x)) W + b. next: the weight of the product that follows, as in
+ * tub__linear. */
 void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer,
-                                  const tub__pattern *pattern, tub__mat x, tub__mat residual,
-                                  tub__mat y, const tub__dense *next);
+                                  const tub__layer_norm *norm, const tub__pattern *pattern,
+                                  tub__mat x, tub__mat y, tub__weight next);
+/* The weight of its first product, for the layer before. */
+tub__weight tub__attention_layer_first(const tub__attention_layer *layer);
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,
                                    const tub__pattern *pattern, tub__mat dy, tub__mat dx);
 /* The weights' gradients, after backward, whose dy it takes; x: of the forward pass. */
@@ -99,7 +102,7 @@ void tub__attention_layer_probabilities(const tub__call *call, const tub__attent
                                         const tub__pattern *pattern, tub__mat scratch_o,
                                         void *probabilities);
 
-/* ---- MLP: y = gelu?(gelu(x W1 + b1) W2 + b2) + residual ---- */
+/* ---- MLP: gelu?(gelu(x W1 + b1) W2 + b2) ---- */
 
 typedef struct tub__mlp {
     tub__dense first, second;
@@ -111,8 +114,9 @@ typedef struct tub__mlp {
     tub__mat dhidden, dout;              /* scratch of backward */
 } tub__mlp;
 
-void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat residual,
-                      tub__mat y, const tub__dense *next);
+/* y = x + MLP(norm(x)). next: the weight of the product that follows, as in tub__linear. */
+void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, const tub__layer_norm *norm,
+                      tub__mat x, tub__mat y, tub__weight next);
 void tub__mlp_backward(const tub__call *call, const tub__mlp *layer, tub__mat dy, tub__mat dx);
 /* The weights' gradients, after backward, whose dy it takes; x: of the forward pass. */
 void tub__mlp_gradients(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat dy);

@@ -76,10 +76,7 @@ static void run_product(const struct tub__kernels *k, const operands *o, const e
                               .residual = e->residual ? o->residual.data : NULL,
                               .ldres = o->residual.ld,
                               .residual_rows = o->residual.rows,
-                              .next = o->w.data, /* asked for, never used */
-                              .next_k = o->w.rows,
-                              .next_panels = tub__padded(o->w.cols) / TUB__PANEL,
-                              .panels = tub__padded(o->w.cols) / TUB__PANEL};
+                              .next = o->w.data /* asked for, never used */};
     const size_t panels = tub__padded(o->w.cols) / TUB__PANEL;
     float *scratch = new_floats(TUB__K_SCRATCH);
     memset(scratch, 0xff,

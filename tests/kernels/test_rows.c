@@ -329,7 +329,7 @@ static void test_cut(void **state) {
     for (int s = 0; s < count; s++) {
         tub__mat cut = new_mat(rows, tub__geometry_row(&g), 0, 1);
         float *dx = new_floats(2 * voxels);
-        sets[s]->cut(&g, TUB_F32, x, false, cut, 0, 2);
+        sets[s]->cut(&g, TUB_F32, x, false, cut, 0, cut.rows);
         sets[s]->cut_backward(&g, r, dx, 0, 2);
         double left = 0, right = 0;
         for (size_t i = 0; i < rows; i++) {
@@ -358,8 +358,8 @@ static void test_cut(void **state) {
                                 .stride = {1, 1, 256},
                                 .grid = {1, 1, 1}};
     tub__mat divided = new_mat(1, 256, 0, 0), multiplied = new_mat(1, 256, 0, 0);
-    sets[count - 1]->cut(&line, TUB_U8, bytes, false, divided, 0, 1);
-    sets[count - 1]->cut(&line, TUB_U8, bytes, true, multiplied, 0, 1);
+    sets[count - 1]->cut(&line, TUB_U8, bytes, false, divided, 0, divided.rows);
+    sets[count - 1]->cut(&line, TUB_U8, bytes, true, multiplied, 0, multiplied.rows);
     int differ = 0;
     for (size_t i = 0; i < 256; i++) {
         assert_true(at(&divided, 0, i) == (float)i / 255.0f);

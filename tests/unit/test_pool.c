@@ -104,8 +104,8 @@ static void test_barriers(void **state) {
     for (int threads = 1; threads <= MOST; threads++) {
         static relay r;
         r.pool = make(threads);
-        for (int region = 0; region < 60; region++) {
-            r.rounds = region * region % 23;
+        for (int i = 0; i < 60; i++) {
+            r.rounds = i * i % 23;
             tub__pool_run(r.pool, pass_on, &r);
             for (int w = 0; w < threads; w++) {
                 assert_true(r.right[w]);

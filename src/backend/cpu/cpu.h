@@ -13,15 +13,17 @@ typedef void tub__part_fn(const struct tub__kernels *k, const void *op, size_t b
 typedef void tub__after_fn(tub__backend *be, const void *op);
 
 typedef struct tub__product_op {
-    tub__k_product p;
-    size_t rows, panels;
+    tub__k_product p; /* without next, which depends on the worker */
+    tub__norm norm;   /* of the rows of p.a, on the way; gamma NULL: none */
+    size_t rows, cols /* of a, without padding */, panels, side;
+    tub__weight next;
 } tub__product_op;
 
 typedef struct tub__multiply_op {
     tub__mat x, y, z;
 } tub__multiply_op;
 
-/* An operation that waits for the end of its block; regions.h says what the fields mean. */
+/* An operation that waits; regions.h says what the fields mean. */
 typedef struct tub__taken_op {
     tub__part_fn *part;
     tub__after_fn *after;
@@ -36,6 +38,10 @@ typedef struct tub__taken_op {
     } op;
 } tub__taken_op;
 
+/* How operations run: each as it comes, or all that wait for block after block of samples, or one
+ * after the other on all rows, but in one region. */
+typedef enum tub__order { TUB__AT_ONCE = 0, TUB__BY_BLOCKS, TUB__IN_TURN } tub__order;
+
 /* Operations that can wait; one more makes those run that do. */
 enum { TUB__CPU_TAKEN = 16 };
 
@@ -46,7 +52,7 @@ typedef struct tub__cpu {
     void **scratch; /* one block per worker */
     int workers;
     struct {
-        bool open;
+        tub__order order;
         size_t samples, block, count;
         tub__taken_op op[TUB__CPU_TAKEN];
     } taken;

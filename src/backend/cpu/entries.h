@@ -22,7 +22,7 @@ void KERNEL(attention_small)(const tub__attention *op, size_t unit0, size_t unit
 void KERNEL(attention_small_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
                                       void *scratch);
 void KERNEL(cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply,
-                 tub__mat rows, size_t sample0, size_t sample1);
+                 tub__mat rows, size_t row0, size_t row1);
 void KERNEL(cut_backward)(const tub__geometry *g, tub__mat drows, void *dx, size_t sample0,
                           size_t sample1);
 void KERNEL(prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0,

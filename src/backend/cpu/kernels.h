@@ -26,8 +26,7 @@ typedef struct tub__k_product {
     bool multiply;
     const void *residual; /* added last; row r takes row r % residual_rows */
     size_t ldres, residual_rows;
-    const void *next; /* panels of the next product, [next_panels][next_k][32], or NULL */
-    size_t next_k, next_panels, panels;
+    const void *next; /* the panels that are wanted after those of this call, or NULL */
 } tub__k_product;
 
 typedef struct tub__k_dw {
@@ -71,7 +70,7 @@ struct tub__kernels {
                                void *scratch);
 
     void (*cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply,
-                tub__mat rows, size_t sample0, size_t sample1);
+                tub__mat rows, size_t row0, size_t row1);
     void (*cut_backward)(const tub__geometry *g, tub__mat drows, void *dx, size_t sample0,
                          size_t sample1);
     void (*prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0,

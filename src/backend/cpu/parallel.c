@@ -2,6 +2,8 @@
 /* The model's operations on the CPU, each cut into items that workers share. */
 #include "backend/cpu/regions.h"
 
+#include <assert.h>
+
 /* A part function, whose operation is `op` of a type, and what it does with items [begin, end). */
 #define PART(name, type, ...)                                                                      \
     static void name(const struct tub__kernels *k, const void *op_, size_t begin, size_t end,      \
@@ -13,20 +15,93 @@
 
 /* ---- products ---- */
 
-PART(product_rows, tub__product_op, k->product(&op->p, begin, end, 0, op->panels, scratch))
+static void *row_of(const struct tub__kernels *k, const void *data, size_t row, size_t ld) {
+    return data ? (char *)data + row * ld * k->real_size : NULL;
+}
 
-PART(product_panels, tub__product_op, k->product(&op->p, 0, op->rows, begin, end, scratch))
+/* The same product with rows [begin, ..) of a, normalised into scratch. Only one of those who make
+ * columns of the same rows may keep the statistics. */
+static tub__k_product normalised(const struct tub__kernels *k, const tub__product_op *op,
+                                 size_t begin, size_t end, bool keep, void *scratch) {
+    tub__k_product p = op->p;
+    tub__norm norm = op->norm;
+    const size_t ld = tub__padded(op->cols);
+    norm.x = (tub__mat){row_of(k, p.a, begin, p.lda), end - begin, op->cols, p.lda};
+    norm.y = (tub__mat){scratch, end - begin, op->cols, ld};
+    norm.mean = keep ? row_of(k, norm.mean, begin, 1) : NULL;
+    norm.inverse = keep ? row_of(k, norm.inverse, begin, 1) : NULL;
+    k->norm(&norm, 0, end - begin);
+    p.a = scratch, p.lda = ld;
+    p.c = row_of(k, p.c, begin, p.ldc);
+    p.slope = row_of(k, p.slope, begin, p.ldslope);
+    return p;
+}
+
+/* Rows [begin, end), as many at a time as fit scratch when they are normalised. */
+static void rows_of_product(const struct tub__kernels *k, const tub__product_op *op, size_t begin,
+                            size_t end, void *scratch) {
+    tub__k_product p = op->p;
+    p.next = op->next.data;
+    if (!op->norm.gamma) {
+        k->product(&p, begin, end, 0, op->panels, scratch);
+        return;
+    }
+    const size_t fit = TUB__K_SCRATCH / tub__padded(op->cols);
+    for (size_t row = begin, stop; row < end; row = stop) {
+        stop = row + fit < end ? row + fit : end;
+        p = normalised(k, op, row, stop, true, scratch);
+        p.next = op->next.data;
+        k->product(&p, 0, stop - row, 0, op->panels, NULL);
+    }
+}
+
+/* Most of these rows are in the caches of other workers, who made them a moment ago: they are asked
+ * for all at once, not one by one as the tiles come upon them. */
+static void ask_for_rows(const struct tub__kernels *k, const tub__product_op *op) {
+    enum { LINE = 64 };
+    for (size_t r = 0; r < op->rows; r++) {
+        const char *row = row_of(k, op->p.a, r, op->p.lda);
+        for (size_t i = 0; i < op->cols * k->real_size; i += LINE) {
+            __builtin_prefetch(row + i);
+        }
+    }
+}
+
+/* Panels [begin, end) of every matrix that lies in w. The next product will be shared out in the
+ * same way. */
+static void panels_of_product(const struct tub__kernels *k, const tub__product_op *op, size_t begin,
+                              size_t end, void *scratch) {
+    const size_t each = op->panels / op->side;
+    const size_t next_panel = begin * (tub__padded(op->next.cols) / TUB__PANEL) / each;
+    tub__k_product p = op->p;
+    if (begin == end) {
+        return;
+    }
+    ask_for_rows(k, op);
+    if (op->norm.gamma) {
+        p = normalised(k, op, 0, op->rows, begin == 0, scratch);
+    }
+    for (size_t i = 0; i < op->side; i++) {
+        const size_t first = i * each + begin;
+        p.next = i + 1 < op->side
+                     ? row_of(k, p.w, (first + each) * p.k, TUB__PANEL)
+                     : row_of(k, op->next.data, next_panel * op->next.rows, TUB__PANEL);
+        k->product(&p, 0, op->rows, first, i * each + end, scratch);
+    }
+}
+
+PART(product_rows, tub__product_op, rows_of_product(k, op, begin, end, scratch))
+PART(product_panels, tub__product_op, panels_of_product(k, op, begin, end, scratch))
 
 static void product(tub__backend *be, const tub__product_op *op) {
     const tub__cpu *cpu = tub__cpu_of(be);
-    if (tub__cpu_take(be, product_rows, op, sizeof *op, op->rows, 1, NULL)) {
-        return;
-    }
-    /* Few rows: every worker takes all of them for its panels. */
-    if (op->rows < (size_t)cpu->workers * cpu->kernels->tile_rows && op->panels > 1) {
-        tub__cpu_run(be, product_panels, op, op->panels);
-    } else {
-        tub__cpu_run(be, product_rows, op, op->rows);
+    const size_t each = op->panels / op->side;
+    const bool by_panels =
+        cpu->taken.order != TUB__BY_BLOCKS && each > 1 && tub__cpu_few_rows(cpu, op->rows);
+    tub__part_fn *part = by_panels ? product_panels : product_rows;
+    const size_t count = by_panels ? each : op->rows;
+    if (!tub__cpu_take(be, part, op, sizeof *op, count, 1, NULL)) {
+        tub__cpu_run(be, part, op, count);
     }
 }
 
@@ -43,13 +118,15 @@ static void linear(tub__backend *be, const tub__linear *op) {
                                      .ldslope = op->slope.ld,
                                      .residual = op->residual.data,
                                      .ldres = op->residual.ld,
-                                     .residual_rows = op->residual.rows,
-                                     .next = op->next.data,
-                                     .next_k = op->next.rows,
-                                     .next_panels = tub__padded(op->next.cols) / TUB__PANEL,
-                                     .panels = tub__padded(op->w.cols) / TUB__PANEL},
+                                     .residual_rows = op->residual.rows},
+                               .norm = op->norm,
                                .rows = op->x.rows,
-                               .panels = tub__padded(op->w.cols) / TUB__PANEL};
+                               .cols = op->x.cols,
+                               .panels = tub__padded(op->w.cols) / TUB__PANEL,
+                               .side = op->side ? op->side : 1,
+                               .next = op->next};
+    assert(!op->norm.gamma || !op->residual.data);
+    assert(p.panels % p.side == 0);
     product(be, &p);
 }
 
@@ -66,7 +143,9 @@ static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
                                      .ldslope = op->slope.ld,
                                      .multiply = op->slope.data != NULL},
                                .rows = op->dy.rows,
-                               .panels = tub__padded(op->w.rows) / TUB__PANEL};
+                               .cols = op->dy.cols,
+                               .panels = tub__padded(op->w.rows) / TUB__PANEL,
+                               .side = 1};
     product(be, &p);
 }
 
@@ -166,10 +245,10 @@ typedef struct tokens_op {
 
 PART(cut_part, tokens_op, k->cut(op->g, op->dtype, op->host, op->multiply, op->y, begin, end))
 
-static void cut(tub__backend *be, const tub__geometry *g, size_t samples, tub_dtype dtype,
-                const void *x, bool multiply, tub__mat rows) {
+static void cut(tub__backend *be, const tub__geometry *g, tub_dtype dtype, const void *x,
+                bool multiply, tub__mat rows) {
     const tokens_op op = {.g = g, .dtype = dtype, .host = x, .multiply = multiply, .y = rows};
-    tub__cpu_run(be, cut_part, &op, samples);
+    tub__cpu_run(be, cut_part, &op, rows.rows);
 }
 
 PART(cut_backward_part, tokens_op, k->cut_backward(op->g, op->x, op->data, begin, end))

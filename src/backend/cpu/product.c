@@ -117,16 +117,10 @@ static void tile_product(const tub__k_product *p, const stretch *s, finish_fn *f
     }
 }
 
-/* The panel after `panel`, which is one of the share [.., panel1); after the last one, that of the
- * next product which has the same place there. */
-static const real *next_panel(const tub__k_product *p, size_t panel, size_t panel0, size_t panel1) {
-    if (panel + 1 < panel1) {
-        return (const real *)p->w + (panel + 1) * p->k * TUB__PANEL;
-    }
-    if (!p->next) {
-        return NULL;
-    }
-    return (const real *)p->next + panel0 * p->next_panels / p->panels * p->next_k * TUB__PANEL;
+/* All of k, panels from `panel` on. */
+static stretch whole_chains(const tub__k_product *p, size_t panel) {
+    const size_t panel_size = p->k * TUB__PANEL;
+    return (stretch){0, p->k, (const real *)p->w + panel * panel_size, panel_size};
 }
 
 /* Few rows use a panel so little that memory can't bring the next one in the time of a single tile:
@@ -134,11 +128,11 @@ static const real *next_panel(const tub__k_product *p, size_t panel, size_t pane
  * lone tile asks for every other line: processors fetch lines in pairs. */
 static void panel_by_panel(const tub__k_product *p, finish_fn *finish, size_t row0, size_t row1,
                            size_t panel0, size_t panel1) {
-    const stretch all = {0, p->k, (const real *)p->w + panel0 * p->k * TUB__PANEL,
-                         p->k * TUB__PANEL};
-    const size_t rows = row1 - row0, tiles = tile_count(rows);
-    for (size_t col = 0; col < (panel1 - panel0) * TUB__PANEL; col += WIDTH) {
-        const real *next = next_panel(p, panel0 + col / TUB__PANEL, panel0, panel1);
+    const stretch all = whole_chains(p, panel0);
+    const size_t rows = row1 - row0, tiles = tile_count(rows), panels = panel1 - panel0;
+    for (size_t col = 0; col < panels * TUB__PANEL; col += WIDTH) {
+        const size_t after = col / TUB__PANEL + 1;
+        const real *next = after < panels ? all.w + after * all.panel_size : p->next;
         for (size_t t = 0; t < tiles; t++) {
             const size_t row = row0 + tile_begin(rows, t), n = row0 + tile_begin(rows, t + 1) - row;
             tile_ahead ahead = {NULL, tiles == 1 ? TUB__PANEL : 16};
@@ -194,23 +188,30 @@ static void transpose_panels(const tub__k_product *p, size_t panel0, size_t pane
     }
 }
 
-/* Only so many panels at a time as fit L2, transposed on the way there where that is wanted. */
+enum { DEPTH = L2_ELEMENTS / TUB__PANEL }; /* of a panel that is alone in L2 */
+
+/* Panels that fit L2, stretch by stretch transposed into scratch. */
+static void transposed_part(const tub__k_product *p, finish_fn *finish, size_t row0, size_t row1,
+                            size_t panel0, size_t panel1, real *scratch) {
+    for (size_t k0 = 0; k0 < p->k; k0 += DEPTH) {
+        const size_t k1 = at_most(k0 + DEPTH, p->k);
+        const stretch part = {k0, k1, scratch, (k1 - k0) * TUB__PANEL};
+        transpose_panels(p, panel0, panel1, k0, k1, scratch);
+        tile_by_tile(p, &part, finish, row0, row1, panel0, panel1);
+    }
+}
+
+/* Only so many panels at a time as fit L2. */
 static void by_parts(const tub__k_product *p, finish_fn *finish, size_t row0, size_t row1,
                      size_t panel0, size_t panel1, real *scratch) {
-    enum { DEPTH = L2_ELEMENTS / TUB__PANEL };
     const size_t fit = DEPTH / p->k, step = fit > 1 ? fit : 1;
     for (size_t panel = panel0, end; panel < panel1; panel = end) {
         end = at_most(panel + step, panel1);
-        if (!p->transposed) {
-            const stretch all = {0, p->k, (const real *)p->w + panel * p->k * TUB__PANEL,
-                                 p->k * TUB__PANEL};
+        if (p->transposed) {
+            transposed_part(p, finish, row0, row1, panel, end, scratch);
+        } else {
+            const stretch all = whole_chains(p, panel);
             tile_by_tile(p, &all, finish, row0, row1, panel, end);
-        }
-        for (size_t k0 = 0; p->transposed && k0 < p->k; k0 += DEPTH) {
-            const size_t k1 = at_most(k0 + DEPTH, p->k);
-            const stretch part = {k0, k1, scratch, (k1 - k0) * TUB__PANEL};
-            transpose_panels(p, panel, end, k0, k1, scratch);
-            tile_by_tile(p, &part, finish, row0, row1, panel, end);
         }
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Regions of the pool, and the operations of a block of layers run sample block by sample block. */
+/* Regions of the pool: one for each operation, or one for many. */
 #include "backend/cpu/regions.h"
 
 #include "base/fpenv.h"
@@ -28,28 +28,31 @@ static void run_alone(tub__pool_fn *fn, void *argument) {
     tub__fpenv_leave(saved);
 }
 
-void tub__cpu_run(tub__backend *be, tub__part_fn *part, const void *op, size_t count) {
-    assert(!tub__cpu_of(be)->taken.open); /* it would overtake those that wait */
+static void run(tub__backend *be, tub__part_fn *part, const void *op, size_t count, bool alone) {
+    assert(tub__cpu_of(be)->taken.order == TUB__AT_ONCE); /* it would overtake those that wait */
     region r = {tub__cpu_of(be), part, op, count};
-    if (count == 1) {
+    if (alone) {
         run_alone(region_part, &r);
     } else {
         tub__pool_run(be->pool, region_part, &r);
     }
+}
+
+void tub__cpu_run(tub__backend *be, tub__part_fn *part, const void *op, size_t count) {
+    run(be, part, op, count, count == 1);
 }
 
 void tub__cpu_run_light(tub__backend *be, tub__part_fn *part, const void *op, size_t count,
                         size_t elements) {
     enum { WORTH_SHARING = 8192 };
-    region r = {tub__cpu_of(be), part, op, count};
-    if (elements < WORTH_SHARING) {
-        run_alone(region_part, &r);
-    } else {
-        tub__pool_run(be->pool, region_part, &r);
-    }
+    run(be, part, op, count, elements < WORTH_SHARING);
 }
 
-/* ---- blocks of samples ---- */
+bool tub__cpu_few_rows(const tub__cpu *cpu, size_t rows) {
+    return rows < (size_t)cpu->workers * cpu->kernels->tile_rows;
+}
+
+/* ---- operations that wait for each other ---- */
 
 /* Whole groups are shared out: sums over samples are made of them. */
 static size_t groups_of(size_t samples) {
@@ -66,10 +69,17 @@ static bool worth_blocks(const tub__blocks *b, size_t workers) {
            (groups % workers == 0 || groups >= 4 * workers);
 }
 
+static tub__order choose_order(const tub__cpu *cpu, const tub__blocks *b) {
+    if (worth_blocks(b, (size_t)cpu->workers)) {
+        return TUB__BY_BLOCKS;
+    }
+    return tub__cpu_few_rows(cpu, b->samples * b->rows) ? TUB__IN_TURN : TUB__AT_ONCE;
+}
+
 void tub__cpu_blocks_begin(tub__backend *be, const tub__blocks *blocks) {
     tub__cpu *cpu = tub__cpu_of(be);
-    assert(blocks->block % TUB__GROUP == 0 && !cpu->taken.open);
-    cpu->taken.open = worth_blocks(blocks, (size_t)cpu->workers);
+    assert(blocks->block % TUB__GROUP == 0 && cpu->taken.order == TUB__AT_ONCE);
+    cpu->taken.order = choose_order(cpu, blocks);
     cpu->taken.samples = blocks->samples;
     cpu->taken.block = blocks->block;
     cpu->taken.count = 0;
@@ -101,9 +111,23 @@ static void blocks_part(void *argument, int worker, int workers) {
     }
 }
 
+/* All operations on all rows, each when all workers are done with the one before. */
+static void turns_part(void *argument, int worker, int workers) {
+    const tub__cpu *cpu = argument;
+    for (size_t i = 0; i < cpu->taken.count; i++) {
+        const tub__taken_op *t = &cpu->taken.op[i];
+        size_t begin, end;
+        if (i > 0) {
+            tub__pool_barrier(cpu->base.pool);
+        }
+        tub__share(t->count, worker, workers, &begin, &end);
+        t->part(cpu->kernels, &t->op, begin, end, cpu->scratch[worker]);
+    }
+}
+
 static void run_taken(tub__backend *be) {
     tub__cpu *cpu = tub__cpu_of(be);
-    tub__pool_run(be->pool, blocks_part, cpu);
+    tub__pool_run(be->pool, cpu->taken.order == TUB__BY_BLOCKS ? blocks_part : turns_part, cpu);
     for (size_t i = 0; i < cpu->taken.count; i++) {
         const tub__taken_op *t = &cpu->taken.op[i];
         if (t->after) {
@@ -116,11 +140,12 @@ static void run_taken(tub__backend *be) {
 bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t size, size_t count,
                    size_t samples_per_item, tub__after_fn *after) {
     tub__cpu *cpu = tub__cpu_of(be);
-    if (!cpu->taken.open) {
+    if (cpu->taken.order == TUB__AT_ONCE) {
         return false;
     }
-    assert(size <= sizeof cpu->taken.op[0].op &&
-           (samples_per_item > 1 || count % cpu->taken.samples == 0));
+    assert(size <= sizeof cpu->taken.op[0].op);
+    assert(cpu->taken.order == TUB__IN_TURN || samples_per_item > 1 ||
+           count % cpu->taken.samples == 0);
     if (cpu->taken.count == TUB__CPU_TAKEN) {
         run_taken(be);
     }
@@ -133,8 +158,8 @@ bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t 
 
 void tub__cpu_blocks_end(tub__backend *be) {
     tub__cpu *cpu = tub__cpu_of(be);
-    if (cpu->taken.open && cpu->taken.count) {
+    if (cpu->taken.count > 0) {
         run_taken(be);
     }
-    cpu->taken.open = false;
+    cpu->taken.order = TUB__AT_ONCE;
 }

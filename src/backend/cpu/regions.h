@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sharing an operation out over the pool: alone, or together with its neighbours block of samples
- * by block of samples.
+/* Sharing an operation out over the pool: alone, or together with its neighbours.
  *
  * How the work is split changes no bit: every output element is computed whole by one worker, and
  * sums over samples follow the groups and the tree of docs/numerics.md. */
@@ -19,9 +18,11 @@ void tub__cpu_run_light(tub__backend *be, tub__part_fn *part, const void *op, si
 /* Between these two, operations that are taken down with tub__cpu_take run at the end. */
 void tub__cpu_blocks_begin(tub__backend *be, const tub__blocks *blocks);
 void tub__cpu_blocks_end(tub__backend *be);
-/* False when nothing is being taken down now: run it. Else keeps a copy of the operation, of which
- * each sample has an equal part of the items (samples_per_item 1), or each item has so many
- * samples. after: called with the operation when all have run, or NULL. */
+/* Few rows are shared out by columns: then there are too few tiles of rows for all workers. */
+bool tub__cpu_few_rows(const tub__cpu *cpu, size_t rows);
+/* False when nothing is being taken down now: run it. Else keeps a copy of the operation. Where
+ * order is TUB__BY_BLOCKS, each sample has an equal part of the items (samples_per_item 1), or each
+ * item has so many samples. after: called with the operation when all have run, or NULL. */
 bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t size, size_t count,
                    size_t samples_per_item, tub__after_fn *after);
 

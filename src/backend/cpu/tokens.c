@@ -57,12 +57,12 @@ static place place_of(const tub__geometry *g, size_t token) {
 }
 
 void KERNEL(cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply,
-                 tub__mat rows, size_t sample0, size_t sample1) {
+                 tub__mat rows, size_t row0, size_t row1) {
     const size_t tokens = tub__geometry_tokens(g), line = g->kernel[2] * g->channels,
                  voxels = tub__geometry_voxels(g);
     source s;
     source_open(&s, dtype, x, multiply);
-    for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
+    for (size_t n = row0; n < row1; n++) {
         const place p = place_of(g, n % tokens);
         real *row = (real *)rows.data + n * rows.ld, *out = row;
         for (size_t dt = 0; dt < g->kernel[0]; dt++) {
