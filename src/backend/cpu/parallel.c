@@ -48,7 +48,7 @@ static void rows_of_product(const struct tub__kernels *k, const tub__product_op 
     }
     const size_t fit = TUB__K_SCRATCH / tub__padded(op->cols);
     for (size_t row = begin, stop; row < end; row = stop) {
-        stop = row + fit < end ? row + fit : end;
+        stop = tub__min(row + fit, end);
         p = normalised(k, op, row, stop, true, scratch);
         p.next = op->next.data;
         k->product(&p, 0, stop - row, 0, op->panels, NULL);

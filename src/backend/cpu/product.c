@@ -157,10 +157,6 @@ static void tile_by_tile(const tub__k_product *p, const stretch *s, finish_fn *f
     }
 }
 
-static size_t at_most(size_t n, size_t most) {
-    return n < most ? n : most;
-}
-
 /* Sixteen columns of up to sixteen rows of one panel to rows of another: to[c][r] = from[r][c]. */
 static void transpose_block(const real *from, size_t rows, size_t cols, real *to) {
     vf r[16];
@@ -178,12 +174,12 @@ static void transpose_block(const real *from, size_t rows, size_t cols, real *to
 static void transpose_panels(const tub__k_product *p, size_t panel0, size_t panel1, size_t k0,
                              size_t k1, real *to) {
     for (size_t row = panel0 * TUB__PANEL; row < panel1 * TUB__PANEL; row += 16) {
-        const size_t rows = row < p->columns ? at_most(p->columns - row, 16) : 0;
+        const size_t rows = row < p->columns ? tub__min(p->columns - row, 16) : 0;
         real *panel = to + (row / TUB__PANEL - panel0) * (k1 - k0) * TUB__PANEL + row % TUB__PANEL;
         for (size_t k = k0; k < k1; k += 16) {
             const real *from = (const real *)p->w +
                                (k / TUB__PANEL * p->columns + row) * TUB__PANEL + k % TUB__PANEL;
-            transpose_block(from, rows, at_most(k1 - k, 16), panel + (k - k0) * TUB__PANEL);
+            transpose_block(from, rows, tub__min(k1 - k, 16), panel + (k - k0) * TUB__PANEL);
         }
     }
 }
@@ -194,7 +190,7 @@ enum { DEPTH = L2_ELEMENTS / TUB__PANEL }; /* of a panel that is alone in L2 */
 static void transposed_part(const tub__k_product *p, finish_fn *finish, size_t row0, size_t row1,
                             size_t panel0, size_t panel1, real *scratch) {
     for (size_t k0 = 0; k0 < p->k; k0 += DEPTH) {
-        const size_t k1 = at_most(k0 + DEPTH, p->k);
+        const size_t k1 = tub__min(k0 + DEPTH, p->k);
         const stretch part = {k0, k1, scratch, (k1 - k0) * TUB__PANEL};
         transpose_panels(p, panel0, panel1, k0, k1, scratch);
         tile_by_tile(p, &part, finish, row0, row1, panel0, panel1);
@@ -206,7 +202,7 @@ static void by_parts(const tub__k_product *p, finish_fn *finish, size_t row0, si
                      size_t panel0, size_t panel1, real *scratch) {
     const size_t fit = DEPTH / p->k, step = fit > 1 ? fit : 1;
     for (size_t panel = panel0, end; panel < panel1; panel = end) {
-        end = at_most(panel + step, panel1);
+        end = tub__min(panel + step, panel1);
         if (p->transposed) {
             transposed_part(p, finish, row0, row1, panel, end, scratch);
         } else {

@@ -85,10 +85,6 @@ void tub__cpu_blocks_begin(tub__backend *be, const tub__blocks *blocks) {
     cpu->taken.count = 0;
 }
 
-static size_t lesser(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 /* Items of samples [sample0, sample1). */
 static void run_block(const tub__cpu *cpu, const tub__taken_op *t, size_t sample0, size_t sample1,
                       void *scratch) {
@@ -102,10 +98,10 @@ static void blocks_part(void *argument, int worker, int workers) {
     const size_t samples = cpu->taken.samples;
     size_t begin, end;
     tub__share(groups_of(samples), worker, workers, &begin, &end);
-    end = lesser(end * TUB__GROUP, samples);
+    end = tub__min(end * TUB__GROUP, samples);
     for (size_t s = begin * TUB__GROUP; s < end; s += cpu->taken.block) {
         for (size_t i = 0; i < cpu->taken.count; i++) {
-            run_block(cpu, &cpu->taken.op[i], s, lesser(s + cpu->taken.block, end),
+            run_block(cpu, &cpu->taken.op[i], s, tub__min(s + cpu->taken.block, end),
                       cpu->scratch[worker]);
         }
     }
