@@ -95,35 +95,6 @@ tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err) {
     return TUB_OK;
 }
 
-/* All bytes of a sample's elements are equal to the first element's. */
-static bool is_constant(const unsigned char *sample, size_t bytes, size_t element) {
-    return memcmp(sample, sample + element, bytes - element) == 0;
-}
-
-/* Counts the samples that show nothing, and says so: most often an export went wrong. */
-static void count_constant(tub_dataset *data) {
-    size_t bytes = tub__dataset_sample_bytes(&data->info);
-    size_t element = tub__dtype_bytes(data->info.dtype);
-    for (int s = 0; s < TUB_SPLITS; s++) {
-        int64_t constant = 0, first = -1;
-        for (int64_t i = 0; i < data->info.count[s]; i++) {
-            if (is_constant((const unsigned char *)data->samples[s] + (size_t)i * bytes, bytes,
-                            element)) {
-                first = first < 0 ? i : first;
-                constant++;
-            }
-        }
-        data->info.constant[s] = constant;
-        if (constant > 0) {
-            tub__log_line(data->ctx, TUB_LOG_WARNING,
-                          "%s: %lld of %lld %s volumes are constant (all voxels equal), the first "
-                          "is number %lld",
-                          data->name, (long long)constant, (long long)data->info.count[s],
-                          split_names[s], (long long)first);
-        }
-    }
-}
-
 /* A set that has a name of its own. */
 static tub_status fill_known(tub_dataset *data, const char *name,
                              const tub_dataset_options *options, tub_error *err) {
@@ -191,7 +162,7 @@ tub_status tub_dataset_open(tub_context *ctx, const char *name, const tub_datase
         tub_dataset_close(data);
         return status;
     }
-    count_constant(data);
+    tub__dataset_survey(data);
     *out = data;
     return TUB_OK;
 }

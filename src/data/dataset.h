@@ -32,4 +32,7 @@ TUB_MUST_USE tub_status tub__dataset_options_read(const tub_dataset_options *giv
 TUB_MUST_USE tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err);
 TUB_MUST_USE tub_status tub__dataset_fill_npz(tub_dataset *data, const char *path, tub_error *err);
 
+/* Counts the constant volumes of a filled one, and warns of what is most often a mistake. */
+void tub__dataset_survey(tub_dataset *data);
+
 #endif

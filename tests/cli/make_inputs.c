@@ -179,6 +179,12 @@ static void change(const char *kind, array arrays[MEMBERS]) {
         snprintf(arrays[5].name, NAME_SIZE, "../evil");
     } else if (strcmp(kind, "nan") == 0) {
         make_nan(arrays);
+    } else if (strcmp(kind, "onebased") == 0) {
+        for (int i = 1; i < MEMBERS; i += 2) {
+            for (size_t k = 0; k < arrays[i].size; k++) {
+                arrays[i].bytes[k]++;
+            }
+        }
     } else if (strcmp(kind, "notrain") == 0) {
         snprintf(arrays[0].name, NAME_SIZE, "other_images");
         snprintf(arrays[1].name, NAME_SIZE, "other_labels");
@@ -223,9 +229,9 @@ static void write_volumes(void) {
 
 int main(void) {
     static const char *const kinds[] = {
-        "small",    "keys",     "nolabels",  "complex", "object", "struct", "floatlabels",
-        "negative", "huge",     "fewlabels", "empty",   "mixed",  "flat",   "short",
-        "bomb",     "overflow", "traversal", "nan",     "notrain"};
+        "small",    "keys",     "nolabels",  "complex", "object",  "struct",  "floatlabels",
+        "negative", "huge",     "fewlabels", "empty",   "mixed",   "flat",    "short",
+        "bomb",     "overflow", "traversal", "nan",     "notrain", "onebased"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         array arrays[MEMBERS] = {0};
         char path[64];

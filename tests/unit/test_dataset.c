@@ -240,6 +240,68 @@ static void warns_of_constant_volumes(void **state) {
         "made.npz: 2 of 3 val volumes are constant (all voxels equal), the first is number 1");
 }
 
+/* Opens with one warning that holds `piece`, or with none where it is NULL. */
+static void assert_warned(fixture *f, const six *arrays, const char *piece) {
+    f->warnings = 0;
+    assert_ok(open_six(f, arrays), f->error);
+    assert_int_equal(f->warnings, piece != NULL);
+    if (piece != NULL && strstr(f->log, piece) == NULL) {
+        fail_msg("'%s' does not say '%s'", f->log, piece);
+    }
+}
+
+static void warns_of_raw_floats(void **state) {
+    fixture *f = *state;
+    static const float ends[][2] = {{0, 1}, {-16, 16}, {-1000, 3}, {0, 255}};
+    static const char *const says[] = {NULL, NULL, "train has -1000 to 3;", "train has 0 to 255;"};
+    for (size_t t = 0; t < sizeof ends / sizeof ends[0]; t++) {
+        float values[N * VOXELS];
+        six a = good();
+        for (int i = 0; i < N * VOXELS; i++) {
+            values[i] = ends[t][i % 2];
+        }
+        for (int s = 0; s < 3; s++) {
+            a.array[2 * s].type = "<f4";
+            a.array[2 * s].data = values;
+        }
+        assert_warned(f, &a, says[t]);
+    }
+}
+
+/* Of train, and of integers however they are stored. */
+static void warns_of_faint_integers(void **state) {
+    fixture *f = *state;
+    static const char *const types[] = {"|b1", "|u1", "|i1"};
+    static const int high[] = {1, 15, 16};
+    static const char *const says[] = {"largest voxel of train is 1,",
+                                       "largest voxel of train is 15,", NULL};
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+        unsigned char values[N * VOXELS];
+        six a = good();
+        for (int i = 0; i < N * VOXELS; i++) {
+            values[i] = i % 2 ? (unsigned char)high[t] : 0;
+        }
+        a.array[TRAIN_IMAGES].type = types[t];
+        a.array[TRAIN_IMAGES].data = values;
+        assert_warned(f, &a, says[t]);
+    }
+}
+
+static void warns_of_labels_from_one(void **state) {
+    fixture *f = *state;
+    static const unsigned char ones[3][N] = {{1, 3, 2}, {2, 2, 1}, {3, 1, 1}};
+    static const unsigned char zero[N] = {1, 0, 1};
+    six a = good();
+    for (int s = 0; s < 3; s++) {
+        a.array[2 * s + 1].data = ones[s];
+    }
+    assert_warned(f, &a, "no label is 0, but 3 is one;");
+    assert_int_equal(tub_dataset_describe(f->data)->classes, 4);
+    a.array[TEST_LABELS].data =
+        zero; /* a class that only training lacks is no mistake of counting */
+    assert_warned(f, &a, NULL);
+}
+
 static void refuses_wrong_keys(void **state) {
     fixture *f = *state;
     six a = good();
@@ -414,6 +476,9 @@ int main(void) {
         CASE(reads_channels_last),
         CASE(takes_names_from_known_files),
         CASE(warns_of_constant_volumes),
+        CASE(warns_of_raw_floats),
+        CASE(warns_of_faint_integers),
+        CASE(warns_of_labels_from_one),
         CASE(refuses_wrong_keys),
         CASE(refuses_wrong_shapes),
         CASE(refuses_wrong_types),

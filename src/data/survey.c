@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looks an open data set over for what is allowed but most often a mistake of an export, and says
+ * so once. */
+#include "base/error.h"
+#include "data/dataset.h"
+#include <string.h>
+
+/* Inputs further from 0 than this are hardly meant, and so is a uint8 set that never gets there. */
+enum { FAR = 16 };
+
+/* All bytes of a sample's elements are equal to the first element's. */
+static bool is_constant(const unsigned char *sample, size_t bytes, size_t element) {
+    return memcmp(sample, sample + element, bytes - element) == 0;
+}
+
+/* Counts the samples that show nothing, and says so: most often an export went wrong. */
+static void count_constant(tub_dataset *data) {
+    size_t bytes = tub__dataset_sample_bytes(&data->info);
+    size_t element = tub__dtype_bytes(data->info.dtype);
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        int64_t constant = 0, first = -1;
+        for (int64_t i = 0; i < data->info.count[s]; i++) {
+            if (is_constant((const unsigned char *)data->samples[s] + (size_t)i * bytes, bytes,
+                            element)) {
+                first = first < 0 ? i : first;
+                constant++;
+            }
+        }
+        data->info.constant[s] = constant;
+        if (constant > 0) {
+            tub__log_line(data->ctx, TUB_LOG_WARNING,
+                          "%s: %lld of %lld %s volumes are constant (all voxels equal), the first "
+                          "is number %lld",
+                          data->name, (long long)constant, (long long)data->info.count[s],
+                          tub_split_name((tub_split)s), (long long)first);
+        }
+    }
+}
+
+/* Raw intensities (Hounsfield units, 0 to 255) stored as floats. */
+static void look_at_floats(const tub_dataset *data) {
+    const float *v = data->samples[TUB_TRAIN];
+    size_t n = (size_t)data->info.count[TUB_TRAIN] * tub__dataset_elements(&data->info);
+    float low = v[0], high = v[0];
+    for (size_t i = 1; i < n; i++) {
+        low = v[i] < low ? v[i] : low;
+        high = v[i] > high ? v[i] : high;
+    }
+    if (low < -FAR || high > FAR) {
+        tub__log_line(data->ctx, TUB_LOG_WARNING,
+                      "%s: floats reach the model as they are, and train has %g to %g; scale them "
+                      "to about 0 to 1 first",
+                      data->name, (double)low, (double)high);
+    }
+}
+
+/* Masks of 0 and 1, and other integers that were not stretched to 0 to 255. */
+static void look_at_bytes(const tub_dataset *data) {
+    const unsigned char *v = data->samples[TUB_TRAIN];
+    size_t n = (size_t)data->info.count[TUB_TRAIN] * tub__dataset_elements(&data->info);
+    unsigned char high = 0;
+    for (size_t i = 0; i < n && high < FAR; i++) {
+        high = v[i] > high ? v[i] : high;
+    }
+    if (high > 0 && high < FAR) {
+        tub__log_line(data->ctx, TUB_LOG_WARNING,
+                      "%s: the largest voxel of train is %d, and integers are divided by 255, so "
+                      "that the model sees almost nothing; stretch them to 0 to 255, or store "
+                      "floats",
+                      data->name, (int)high);
+    }
+}
+
+/* A class 0 that never comes: labels counted from 1. */
+static void look_at_labels(const tub_dataset *data) {
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        for (int64_t i = 0; i < data->info.count[s]; i++) {
+            if (data->labels[s][i] == 0) {
+                return;
+            }
+        }
+    }
+    tub__log_line(data->ctx, TUB_LOG_WARNING,
+                  "%s: no label is 0, but %lld is one; labels count from 0: subtract 1 where yours "
+                  "count from 1, or the model has a class that never comes",
+                  data->name, (long long)data->info.classes - 1);
+}
+
+void tub__dataset_survey(tub_dataset *data) {
+    count_constant(data);
+    if (data->info.count[TUB_TRAIN] == 0) {
+        return;
+    }
+    if (data->info.dtype == TUB_F32) {
+        look_at_floats(data);
+    } else {
+        look_at_bytes(data);
+    }
+    look_at_labels(data);
+}
