@@ -102,6 +102,10 @@ static int resolve(const cli_command *self, tub_context *ctx, const eval_options
              o->data != NULL     ? o->data
              : job->model.is_run ? job->model.config.data
                                  : "");
+    if (o->data == NULL && job->data[0] == '/' && access(job->data, F_OK) != 0 && errno == ENOENT) {
+        return cli_fail_with(self, "the run's data set is not at %s any more; name it with --data",
+                             job->data);
+    }
     return CLI_GO;
 }
 

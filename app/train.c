@@ -26,7 +26,9 @@ static const struct argp_option options[] = {
     {"recipe", KEY_RECIPE, "FILE", 0, "Read settings from a YAML recipe first", 1},
     {"out", 'o', "RUN", 0, "Run folder to make (default: runs/DATA-NUMBER)", 1},
     {"resume", KEY_RESUME, "RUN", 0,
-     "Go on with this run; of the settings only --epochs may change", 1},
+     "Go on with this run; of the settings only --epochs and --max-steps may change, and --data "
+     "may name the same data's new place",
+     1},
     {"force", KEY_FORCE, NULL, 0, "Replace the run folder if it exists", 1},
     {"dry-run", KEY_DRY_RUN, NULL, 0,
      "Read the data, print the resolved recipe and the plan, and stop; writes nothing", 1},
@@ -69,10 +71,11 @@ static error_t check_resume(const train_options *o, struct argp_state *state) {
     }
     for (int i = 0; i < o->count; i++) {
         const char *key = o->given[i].setting->key;
-        if (strcmp(key, "epochs") != 0) {
+        if (strcmp(key, "epochs") != 0 && strcmp(key, "max_steps") != 0 &&
+            strcmp(key, "data") != 0) {
             return cli_misuse(state,
                               "--resume keeps the run's recipe: %s can't change, only "
-                              "--epochs can",
+                              "--epochs, --max-steps and the place of --data can",
                               key);
         }
     }
@@ -219,17 +222,38 @@ static int finish(const cli_command *self, const train_options *o, const char *r
     return result->stopped ? CLI_FAILED : CLI_DONE;
 }
 
+/* The value of a limit given on the command line, checked as a recipe's. */
+static tub_status limit(const train_options *o, const char *key, int64_t keep, int64_t *out,
+                        tub_error *err) {
+    tub_train_config config = tub_train_config_default();
+    const char *text = given(o, key);
+    *out = keep;
+    if (text != NULL) {
+        tub_status status = tub_train_config_set(&config, key, text, err);
+        if (status != TUB_OK) {
+            return status;
+        }
+        *out = strcmp(key, "epochs") == 0 ? config.epochs : config.max_steps;
+    }
+    return TUB_OK;
+}
+
 static int resume(const cli_command *self, tub_context *ctx, const train_options *o) {
     tub_error err;
     tub_train_result result = {0};
-    tub_train_config config = tub_train_config_default();
-    const char *epochs = given(o, "epochs");
-    if (epochs != NULL && tub_train_config_set(&config, "epochs", epochs, &err) != TUB_OK) {
+    tub_dataset *data = NULL;
+    int64_t epochs = 0, max_steps = 0;
+    const char *moved = given(o, "data");
+    if (limit(o, "epochs", 0, &epochs, &err) != TUB_OK ||
+        limit(o, "max_steps", -1, &max_steps, &err) != TUB_OK) {
         return cli_fail_setting(self, &err);
     }
     interrupt_begin(ctx);
-    tub_status status =
-        tub_train_resume(ctx, o->resume, NULL, epochs != NULL ? config.epochs : 0, &result, &err);
+    tub_status status = moved != NULL ? tub_dataset_open(ctx, moved, NULL, &data, &err) : TUB_OK;
+    if (status == TUB_OK) {
+        status = tub_train_resume(ctx, o->resume, data, epochs, max_steps, &result, &err);
+    }
+    tub_dataset_close(data);
     return finish(self, o, o->resume, status, &result, &err);
 }
 
@@ -349,7 +373,8 @@ const cli_command cli_train = {
     .examples = "  tubelet train --data phantom3d --recipe recipes/keras-vivit.yaml\n"
                 "  tubelet train --data organmnist3d --epochs 20 --lr 2e-4 --out runs/first\n"
                 "  tubelet train --resume runs/first\n"
-                "  tubelet train --resume runs/first --epochs 90",
+                "  tubelet train --resume runs/first --epochs 90\n"
+                "  tubelet train --resume runs/first --data new/place/of/data.npz",
     .options = options,
     .training_options = true,
     .parser = parse,

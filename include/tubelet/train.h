@@ -142,13 +142,15 @@ TUB_API TUB_MUST_USE tub_status tub_train(tub_context *ctx, const tub_train_conf
                                           tub_dataset *data, const char *run, int force,
                                           tub_train_result *result, tub_error *err);
 /* Continues a run from its last checkpoint (from the start when there is none), to the bits of
- * an uninterrupted run. epochs: 0 keeps the run's number; another one also continues a finished
- * run. Errors as tub_train; TUB_E_NOT_FOUND (no run folder), TUB_E_EXISTS (another training is at
+ * an uninterrupted run. data: NULL opens what the recipe names; else the same data from wherever
+ * they are now, and the recipe gets their new path. epochs: 0 keeps the run's number; max_steps: -1
+ * does, 0 is no limit; other numbers also continue a finished run. Errors as tub_train; TUB_E_NOT_FOUND (no run folder), TUB_E_EXISTS (another training is at
  * work on it), TUB_E_FORMAT (damaged checkpoint), TUB_E_ARGUMENT (recipe or data are not those of
- * the checkpoint; fewer epochs than are done). */
+ * the checkpoint; fewer epochs or steps than are done). */
 TUB_API TUB_MUST_USE tub_status tub_train_resume(tub_context *ctx, const char *run,
                                                  tub_dataset *data, int64_t epochs,
-                                                 tub_train_result *result, tub_error *err);
+                                                 int64_t max_steps, tub_train_result *result,
+                                                 tub_error *err);
 /* Asks the training in ctx to finish its step, save and return with result->stopped; before a
  * training it asks the next one, which then does one step. A download is stopped, too, and what it
  * has brought is kept. Async-signal-safe. */

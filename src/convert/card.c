@@ -119,6 +119,9 @@ static void print_scores(tub__text *t, const char *split, const tub_scores *s) {
 }
 
 static void print_results(tub__text *t, const tub__card *card) {
+    if (card->note != NULL) {
+        tub__text_add(t, "%s\n\n", card->note);
+    }
     if (card->val == NULL && card->test == NULL) {
         return;
     }

@@ -12,6 +12,7 @@ typedef struct tub__card {
     const char *recipe;     /* command or recipe that made it, or NULL */
     const tub_scores *val;  /* or NULL */
     const tub_scores *test; /* or NULL */
+    const char *note;       /* a sentence about the weights and the scores, or NULL */
 } tub__card;
 
 /* Writes config.json, preprocessor_config.json and README.md (card may be NULL): all but the

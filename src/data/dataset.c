@@ -137,6 +137,9 @@ static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_op
         if (errno != ENOENT) {
             return tub__fail_errno(err, errno, "%s", name);
         }
+        if (strchr(name, '/') != NULL) {
+            return tub__fail(err, TUB_E_NOT_FOUND, "%s: no such file", name);
+        }
         return tub__known_fail(name, "no such file, and no known data set", true, err);
     }
     TUB__TRY(check_kind(name, err));

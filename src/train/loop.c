@@ -58,6 +58,16 @@ static tub_status checkpoint(tub__trainer *t, tub_error *err) {
     return TUB_OK;
 }
 
+/* Part of an epoch, where max_steps ends the run, is no epoch: it is the best only as long as there
+ * is none, and a run that goes on takes it back. */
+static bool judge(tub__progress *p, const tub_scores *val, bool whole) {
+    if (whole || p->best_epoch == 0) {
+        return tub__progress_judge(p, val);
+    }
+    p->val = *val;
+    return false;
+}
+
 /* Validation, log row, best and last weights, checkpoint: in the order that run_folder.h
  * explains. */
 static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
@@ -74,7 +84,7 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
                              "lr (now %g) or set clip_norm; the last checkpoint is whole",
                              p->epoch + 1, t->lr);
         }
-        best = tub__progress_judge(p, &val);
+        best = judge(p, &val, p->batch == t->batches);
     }
     p->seconds = tub__seconds() - t->started;
     TUB__TRY(tub__log_row(&t->ctx->allocator, run->folder, p, t->lr, err));

@@ -11,10 +11,13 @@
 #include "train/recipe.h"
 #include "train/run_parts.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { NOTE_LENGTH = 256 };
 
 tub_status tub__run_write_recipe(const tub_allocator *a, const char *folder,
                                  const tub_train_config *config, tub_error *err) {
@@ -155,11 +158,31 @@ static tub_status metrics_text(const tub_model *model, const tub_train_config *c
     return tub__json_finish(&w, text, size, err);
 }
 
+/* The weights of a stop inside an epoch are later than the scores. */
+static void stop_note(const tub__progress *p, bool scored, char note[NOTE_LENGTH]) {
+    int used = snprintf(note, NOTE_LENGTH,
+                        "The training was stopped inside epoch %" PRIu64 ". The weights are those "
+                        "after step %" PRIu64 ", ",
+                        p->epoch + 1, p->step);
+    if (scored) {
+        snprintf(note + used, NOTE_LENGTH - (size_t)used, "the scores those of epoch %" PRIu64 ".",
+                 p->epoch);
+    } else {
+        snprintf(note + used, NOTE_LENGTH - (size_t)used, "which were not validated.");
+    }
+}
+
 tub_status tub__run_write_metrics(const tub_model *model, const tub_train_config *config,
                                   const tub_dataset_info *info, const tub__progress *p,
                                   const char *run, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
-    tub__card card = tub__run_card(config, info, p->val.loss == p->val.loss ? &p->val : NULL);
+    bool scored = p->val.loss == p->val.loss;
+    tub__card card = tub__run_card(config, info, scored ? &p->val : NULL);
+    char note[NOTE_LENGTH];
+    if (p->batch > 0 && !tub__progress_over(p, config)) {
+        stop_note(p, scored, note);
+        card.note = note;
+    }
     char *text = NULL, *path = NULL;
     size_t size = 0;
     TUB__TRY(tub__folder_write_config(model, run, &card, err));
@@ -173,8 +196,12 @@ tub_status tub__run_write_metrics(const tub_model *model, const tub_train_config
     return status;
 }
 
-tub_status tub__run_forget_metrics(const tub_allocator *a, const char *run, tub_error *err) {
+tub_status tub__run_forget_end(const tub_model *model, const tub_train_config *config,
+                               const tub_dataset_info *info, const char *run, tub_error *err) {
+    const tub_allocator *a = &model->context->allocator;
+    tub__card card = tub__run_card(config, info, NULL);
     char *path = NULL;
+    TUB__TRY(tub__folder_write_config(model, run, &card, err));
     TUB__TRY(tub__path_join(a, run, TUB__RUN_METRICS, &path, err));
     tub_status status = TUB_OK;
     if (unlink(path) != 0 && errno != ENOENT) {

@@ -52,10 +52,12 @@ TUB_MUST_USE tub_status tub__run_write_best(const tub_model *model, const tub_tr
  * becomes best/ if it is of that epoch, else it goes. best/ is whole at every instant. */
 TUB_MUST_USE tub_status tub__run_settle_best(const tub_allocator *a, const char *run,
                                              uint64_t epoch, tub_error *err);
-/* Removes metrics.json of an end that is not the end any more. */
-TUB_MUST_USE tub_status tub__run_forget_metrics(const tub_allocator *a, const char *run,
-                                                tub_error *err);
-/* Writes metrics.json and the model card's scores. */
+/* Removes metrics.json, and the scores from the model card: the end is not the end any more. */
+TUB_MUST_USE tub_status tub__run_forget_end(const tub_model *model, const tub_train_config *config,
+                                            const tub_dataset_info *info, const char *run,
+                                            tub_error *err);
+/* Writes metrics.json and the model card with the last validation's scores; where the run was
+ * stopped inside an epoch, the card says that the weights are later ones. */
 TUB_MUST_USE tub_status tub__run_write_metrics(const tub_model *model,
                                                const tub_train_config *config,
                                                const tub_dataset_info *info, const tub__progress *p,

@@ -10,7 +10,7 @@
 /* What the model card says of a run; val may be NULL. */
 static inline tub__card tub__run_card(const tub_train_config *config, const tub_dataset_info *info,
                                       const tub_scores *val) {
-    return (tub__card){info->name, info->licence, config->preset, val, NULL};
+    return (tub__card){info->name, info->licence, config->preset, val, NULL, NULL};
 }
 
 static inline void tub__run_put_scores(tub__json_writer *w, const char *key, const tub_scores *s) {

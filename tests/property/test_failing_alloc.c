@@ -236,7 +236,7 @@ static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *er
 static tub_status resume(tub_context *ctx, const scene *s, tub_error *err) {
     char run[700];
     snprintf(run, sizeof run, "%s/run", s->folder.path);
-    return tub_train_resume(ctx, run, NULL, 2, NULL, err);
+    return tub_train_resume(ctx, run, NULL, 2, -1, NULL, err);
 }
 
 static void test_train(void **state) {

@@ -93,6 +93,46 @@ typedef struct stopper {
     uint64_t step;
 } stopper;
 
+/* Whether the model card of a run has these words. */
+static void assert_card(const char *folder, const char *words, bool expected) {
+    char path[256], *text = NULL;
+    size_t size = 0;
+    snprintf(path, sizeof path, "%s/README.md", folder);
+    assert_int_equal(tub__file_read(&tub__default_allocator, path, 1 << 20, &text, &size, NULL),
+                     TUB_OK);
+    if ((strstr(text, words) != NULL) != expected) {
+        fail_msg("'%s' %s in:\n%s", words, expected ? "is not" : "is", text);
+    }
+    tub__free(&tub__default_allocator, text);
+}
+
+static void kill_self(void *user, const tub_event *event) {
+    int *left = user;
+    (void)event;
+    if (--*left == 0) {
+        raise(SIGKILL);
+    }
+}
+
+/* Goes on to more steps in a child that kills itself at its n-th event; true when it came to the
+ * end. */
+static bool child_with_steps(const tub_train_config *c, const char *folder, int events) {
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        tub_context *ctx = NULL;
+        tub_context_config context = tub_context_config_default();
+        context.on_event = kill_self;
+        context.event_user = &events;
+        _exit(tub_context_create(&context, &ctx, NULL) ||
+              tub_train_resume(ctx, folder, NULL, 0, c->max_steps, NULL, NULL));
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status);
+}
+
 static void stop_at(void *user, const tub_event *event) {
     stopper *s = user;
     if (event->kind == TUB_EVENT_STEP && event->done == s->step) {
@@ -120,7 +160,7 @@ static void stopped_and_resumed(void **state) {
         assert_int_equal(result.steps, steps[i]);
         assert_int_equal(result.stopped, steps[i] < 36);
         s.step = 0;
-        assert_int_equal(tub_train_resume(s.ctx, "stopped", NULL, 0, &result, &err), TUB_OK);
+        assert_int_equal(tub_train_resume(s.ctx, "stopped", NULL, 0, -1, &result, &err), TUB_OK);
         assert_int_equal(result.steps, 36);
         assert_int_equal(result.stopped, 0);
         tub_context_destroy(s.ctx);
@@ -157,6 +197,107 @@ static void more_epochs_go_on(void **state) {
     c.epochs = 4;
     assert_int_equal(run(&c, &plainly, "longer", true, NULL, NULL, &result, &err), TUB_E_ARGUMENT);
     assert_non_null(strstr(err.message, "9 epochs already"));
+}
+
+static void must_go_on(const char *folder, int64_t epochs, int64_t max_steps) {
+    tub_context *ctx = NULL;
+    tub_error err = {0};
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    assert_ok(tub_train_resume(ctx, folder, NULL, epochs, max_steps, NULL, &err), err);
+    tub_context_destroy(ctx);
+}
+
+/* Inside the first epoch, inside a later one and at an end: as if there had been no limit, or the
+ * later one only. */
+static void more_steps_go_on(void **state) {
+    (void)state;
+    static const int64_t steps[] = {3, 6, 20};
+    tub_train_config c = long_recipe();
+    c.schedule = TUB_CONSTANT;
+    must_run(&c, &plainly, "no-limit");
+    c.max_steps = 21;
+    must_run(&c, &plainly, "limit-21");
+    for (int i = 0; i < 3; i++) {
+        char folder[32];
+        snprintf(folder, sizeof folder, "limit-%d", (int)steps[i]);
+        c.max_steps = steps[i];
+        must_run(&c, &plainly, folder);
+        must_go_on(folder, 0, 21);
+        assert_same_run("limit-21", folder);
+        must_go_on(folder, 0, 0);
+        assert_same_run("no-limit", folder);
+    }
+}
+
+/* The same where the run is killed at any event of going on. */
+static void more_steps_survive_kills(void **state) {
+    (void)state;
+    tub_train_config c = long_recipe();
+    c.schedule = TUB_CONSTANT;
+    for (int events = 1; events < 30; events += 2) {
+        char folder[32];
+        snprintf(folder, sizeof folder, "limit-killed-%d", events);
+        c.max_steps = 3;
+        must_run(&c, &plainly, folder);
+        c.max_steps = 21;
+        assert_false(child_with_steps(&c, folder, events));
+        must_go_on(folder, 0, 21);
+        assert_same_run("limit-21", folder);
+        assert_clean(folder);
+    }
+}
+
+static void refuse_limits(const char *folder, int64_t epochs, int64_t max_steps, const char *part) {
+    tub_context *ctx = NULL;
+    tub_error err = {0};
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    assert_int_equal(tub_train_resume(ctx, folder, NULL, epochs, max_steps, NULL, &err),
+                     TUB_E_ARGUMENT);
+    assert_non_null(strstr(err.message, part));
+    tub_context_destroy(ctx);
+}
+
+static void limits_that_were_passed_are_refused(void **state) {
+    (void)state;
+    tub_train_config c = long_recipe();
+    c.schedule = TUB_CONSTANT;
+    c.max_steps = 8;
+    must_run(&c, &plainly, "limited");
+    refuse_limits("limited", 0, 7, "8 steps already; max_steps can't be 7");
+    refuse_limits("limited", 9, -1, "not epochs alone");
+    refuse_limits("limited", 1, -1, "1 epochs already; epochs can't be 1");
+    refuse_limits("reference", 0, 100, "not max_steps alone");
+    must_go_on("limited", 0, 8);
+}
+
+/* What the card says of a stop inside an epoch, and of a run that was stopped once. */
+static void cards_tell_the_weights_from_the_scores(void **state) {
+    (void)state;
+    static const char *const says[] = {
+        "stopped inside epoch 1. The weights are those after step 2, "
+        "which were not validated.",
+        "stopped inside epoch 2. The weights are those after step "
+        "8, the scores those of epoch 1."};
+    static const uint64_t steps[] = {2, 8};
+    for (int i = 0; i < 2; i++) {
+        stopper s = {NULL, steps[i]};
+        tub_context_config context = tub_context_config_default();
+        tub_train_config c = long_recipe();
+        context.on_event = stop_at;
+        context.event_user = &s;
+        assert_int_equal(tub_context_create(&context, &s.ctx, NULL), TUB_OK);
+        assert_int_equal(tub_train(s.ctx, &c, NULL, "card", i > 0, NULL, NULL), TUB_OK);
+        tub_context_destroy(s.ctx);
+        assert_card("card", says[i], true);
+        assert_card("card", "| validation |", i > 0);
+        /* Killed after two epochs more: the card claims nothing, because nobody would correct it. */
+        assert_false(child_of(NULL, "card", true, 20, -1));
+        assert_card("card", "stopped inside", false);
+        assert_card("card", "| validation |", false);
+        must_go_on("card", 0, -1);
+        assert_card("card", "stopped inside", false);
+        assert_card("card", "| validation |", true);
+    }
 }
 
 static void max_steps_and_patience(void **state) {
@@ -234,10 +375,18 @@ static void nan_stops_with_a_sentence(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_at_every_event),     cmocka_unit_test(killed_again_and_again),
-        cmocka_unit_test(killed_at_random_times),    cmocka_unit_test(stopped_and_resumed),
-        cmocka_unit_test(resumed_with_other_ranks),  cmocka_unit_test(more_epochs_go_on),
-        cmocka_unit_test(max_steps_and_patience),    cmocka_unit_test(no_validation_split),
+        cmocka_unit_test(killed_at_every_event),
+        cmocka_unit_test(killed_again_and_again),
+        cmocka_unit_test(killed_at_random_times),
+        cmocka_unit_test(stopped_and_resumed),
+        cmocka_unit_test(resumed_with_other_ranks),
+        cmocka_unit_test(more_epochs_go_on),
+        cmocka_unit_test(more_steps_go_on),
+        cmocka_unit_test(more_steps_survive_kills),
+        cmocka_unit_test(limits_that_were_passed_are_refused),
+        cmocka_unit_test(cards_tell_the_weights_from_the_scores),
+        cmocka_unit_test(max_steps_and_patience),
+        cmocka_unit_test(no_validation_split),
         cmocka_unit_test(nan_stops_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, scratch_enter_with_reference, scratch_leave);

@@ -26,7 +26,7 @@ static void intrude(void *user, const tub_event *event) {
     tub_context *ctx = NULL;
     tub_error err = {0};
     assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
-    *refused += tub_train_resume(ctx, "busy", NULL, 0, NULL, &err) == TUB_E_EXISTS;
+    *refused += tub_train_resume(ctx, "busy", NULL, 0, -1, NULL, &err) == TUB_E_EXISTS;
     assert_non_null(strstr(err.message, "another process is at work"));
     *refused += tub_train(ctx, &c, NULL, "busy", 1, NULL, &err) == TUB_E_EXISTS;
     tub_context_destroy(ctx);
@@ -92,7 +92,7 @@ static void existing_folders_are_safe(void **state) {
     assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
     assert_int_equal(tub_train(ctx, &c, NULL, "precious", 1, NULL, &err), TUB_E_EXISTS);
     assert_true(tub__is_folder("precious"));
-    assert_int_equal(tub_train_resume(ctx, "precious", NULL, 0, NULL, &err), TUB_E_NOT_FOUND);
+    assert_int_equal(tub_train_resume(ctx, "precious", NULL, 0, -1, NULL, &err), TUB_E_NOT_FOUND);
     tub_context_destroy(ctx);
 }
 
@@ -179,16 +179,16 @@ static void other_data_are_noticed(void **state) {
         for (int64_t i = 0; i < info->count[split]; i++) {
             unsigned char *voxel = samples + (size_t)i * bytes + (size_t)i % bytes;
             *voxel ^= 1;
-            assert_int_equal(tub_train_resume(ctx, "data", data, 0, NULL, &err), expected);
+            assert_int_equal(tub_train_resume(ctx, "data", data, 0, -1, NULL, &err), expected);
             *voxel ^= 1;
         }
         int32_t *label = (int32_t *)tub_dataset_labels(data, split) + info->count[split] - 1;
         int32_t right = *label;
         *label = right == 0;
-        assert_int_equal(tub_train_resume(ctx, "data", data, 0, NULL, &err), expected);
+        assert_int_equal(tub_train_resume(ctx, "data", data, 0, -1, NULL, &err), expected);
         *label = right;
     }
-    assert_int_equal(tub_train_resume(ctx, "data", data, 0, NULL, &err), TUB_OK);
+    assert_int_equal(tub_train_resume(ctx, "data", data, 0, -1, NULL, &err), TUB_OK);
     tub_dataset_close(data);
     tub_context_destroy(ctx);
 }
@@ -214,10 +214,40 @@ static void data_are_found_from_anywhere(void **state) {
     for (int i = 0; i < 2; i++) {
         char run[64];
         snprintf(run, sizeof run, "../%s", runs[i]);
-        assert_ok(tub_train_resume(ctx, run, NULL, 6, NULL, &err), err);
+        assert_ok(tub_train_resume(ctx, run, NULL, 6, -1, NULL, &err), err);
     }
     assert_int_equal(chdir(".."), 0);
     assert_same_run(runs[0], runs[1]);
+    tub_context_destroy(ctx);
+}
+
+/* The same data from another place, and no others; the run remembers it. */
+static void moved_data_are_found_again(void **state) {
+    (void)state;
+    tub_train_config c = long_recipe(), after;
+    tub_error err = {0};
+    tub_context *ctx = NULL;
+    tub_dataset *data = NULL;
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    assert_int_equal(tub_dataset_open(ctx, "tiny.npz", NULL, &data, NULL), TUB_OK);
+    c.epochs = 2;
+    must_run(&c, &plainly, "moved");
+    assert_int_equal(rename("tiny.npz", "new-place.npz"), 0);
+    assert_int_equal(tub_train_resume(ctx, "moved", NULL, 6, -1, NULL, &err), TUB_E_NOT_FOUND);
+    assert_non_null(strstr(err.message, "tubelet train --resume moved --data FILE"));
+    tub_dataset_close(data);
+    assert_ok(tub_dataset_open(ctx, "new-place.npz", NULL, &data, &err), err);
+    int32_t *label = (int32_t *)tub_dataset_labels(data, TUB_VAL), right = *label;
+    *label = right == 0;
+    assert_int_equal(tub_train_resume(ctx, "moved", data, 4, -1, NULL, &err), TUB_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "other data"));
+    *label = right;
+    assert_ok(tub_train_resume(ctx, "moved", data, 4, -1, NULL, &err), err);
+    tub_dataset_close(data);
+    assert_ok(tub_run_config(ctx, "moved", &after, &err), err);
+    assert_non_null(strstr(after.data, "/new-place.npz"));
+    assert_ok(tub_train_resume(ctx, "moved", NULL, 6, -1, NULL, &err), err);
+    assert_int_equal(rename("new-place.npz", "tiny.npz"), 0);
     tub_context_destroy(ctx);
 }
 
@@ -343,6 +373,7 @@ int main(void) {
         cmocka_unit_test(plans_come_true),
         cmocka_unit_test(other_data_are_noticed),
         cmocka_unit_test(data_are_found_from_anywhere),
+        cmocka_unit_test(moved_data_are_found_again),
         cmocka_unit_test(edited_recipes_are_noticed),
         cmocka_unit_test(damaged_checkpoints_are_refused),
         cmocka_unit_test(a_full_disk_keeps_the_checkpoint),

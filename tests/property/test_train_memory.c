@@ -53,7 +53,7 @@ static tub_status train_once(const tub_allocator *a, void *user, tub_error *err)
     c.ranks = o->ranks;
     c.micro_batches = 2;
     if (o->resume) {
-        status = tub_train_resume(ctx, "memory", NULL, 0, NULL, err);
+        status = tub_train_resume(ctx, "memory", NULL, 0, -1, NULL, err);
     } else {
         status = tub_train(ctx, &c, NULL, "memory", 1, NULL, err);
     }

@@ -96,8 +96,8 @@ tub_status run(const tub_train_config *config, const how *by, const char *folder
         return status;
     }
     if (resume) {
-        status =
-            tub_train_resume(ctx, folder, NULL, config != NULL ? config->epochs : 0, result, err);
+        status = tub_train_resume(ctx, folder, NULL, config != NULL ? config->epochs : 0, -1,
+                                  result, err);
     } else {
         tub_train_config c = *config;
         c.ranks = by->ranks;
