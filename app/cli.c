@@ -137,6 +137,27 @@ static const char *setting_argument(const tub_option *setting) {
     return setting->argument != NULL ? setting->argument : "VALUE";
 }
 
+/* The help with a capital letter and the default: "... (default 32)", or "... (0: no limit; default
+ * 0)". */
+static void setting_help(const tub_option *setting, char *out, size_t size) {
+    const tub_train_config defaults = tub_train_config_default();
+    char value[TUB_PATH_LENGTH] = "";
+    snprintf(out, size, "%s", setting->help);
+    out[0] = (char)toupper((unsigned char)out[0]);
+    if (tub_train_config_get(&defaults, setting->key, value, sizeof value, NULL) != TUB_OK ||
+        value[0] == '\0') {
+        return;
+    }
+    size_t length = strlen(value), used = strlen(out);
+    if (setting->type == TUB_OPTION_REAL && length > 2 && strcmp(value + length - 2, ".0") == 0) {
+        value[length - 2] = '\0';
+    }
+    const char *open = strrchr(out, '(');
+    bool remark = open != NULL && open > out && open[-1] == ' ' && out[used - 1] == ')';
+    snprintf(out + used - (remark ? 1 : 0), size - used, "%sdefault %s)", remark ? "; " : " (",
+             value);
+}
+
 struct argp_option *cli_full_options(const cli_command *command) {
     enum { NAME_SIZE = 48, HELP_SIZE = 192, TEXT_SIZE = NAME_SIZE + HELP_SIZE };
     size_t own = count_options(command->options);
@@ -159,8 +180,7 @@ struct argp_option *cli_full_options(const cli_command *command) {
     for (size_t i = 0; i < n; i++) {
         char *name = texts + i * TEXT_SIZE, *help = name + NAME_SIZE;
         option_name(settings[i].key, name, NAME_SIZE);
-        snprintf(help, HELP_SIZE, "%s", settings[i].help);
-        help[0] = (char)toupper((unsigned char)help[0]);
+        setting_help(&settings[i], help, HELP_SIZE);
         table[used++] =
             (struct argp_option){name,
                                  CLI_KEY_SETTING + (int)i,

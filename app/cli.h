@@ -62,10 +62,10 @@ typedef struct cli_common {
          CLI_KEY_CPU,                                                                              \
          "SET",                                                                                    \
          0,                                                                                        \
-         "Instruction set: auto, portable, avx2 or avx512; all give the same bits",                \
+         "Instruction set: auto, portable, avx2 or avx512; all give the same bits (default auto)", \
          8},                                                                                       \
     {                                                                                              \
-        "device", CLI_KEY_DEVICE, "NAME", 0, "Where to compute: cpu", 8                            \
+        "device", CLI_KEY_DEVICE, "NAME", 0, "Where to compute: cpu (default cpu)", 8              \
     }
 #define CLI_OPTIONS_TALK                                                                           \
     {"json", CLI_KEY_JSON, NULL, 0, "Print JSON, one object per line (docs/json.md)", 9}, {        \

@@ -23,7 +23,8 @@ static const struct argp_option options[] = {
     {"no-files", KEY_NO_FILES, NULL, 0, "Write no result files", 1},
     {"batch-size", KEY_BATCH, "N", 0, "Samples at a time (default 32); changes no digit", 1},
     {"draws", KEY_DRAWS, "N", 0, "Bootstrap draws for the intervals (default 1000, 0 none)", 1},
-    {"data-url", KEY_DATA_URL, "URL", 0, "Folder of a mirror for the download", 1},
+    {"data-url", KEY_DATA_URL, "URL", 0,
+     "Folder of a mirror for the download (default: where the set is published)", 1},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};

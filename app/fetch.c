@@ -9,7 +9,8 @@
 enum { KEY_DATA_URL = CLI_KEY_OWN, NAMES_LIMIT = 64 };
 
 static const struct argp_option options[] = {
-    {"data-url", KEY_DATA_URL, "URL", 0, "Folder of a mirror that has the same file names", 1},
+    {"data-url", KEY_DATA_URL, "URL", 0,
+     "Folder of a mirror that has the same file names (default: where the set is published)", 1},
     CLI_OPTIONS_TALK,
     {0}};
 

@@ -20,8 +20,9 @@ static const struct argp_option options[] = {
      "Refuse uint8 files: the values must be float32 already, as the model takes them", 1},
     {"data", 'd', "NAME", 0, "Take the volumes from a data set instead of files", 1},
     {"split", KEY_SPLIT, "SPLIT", 0, "Split of that data set (default test)", 1},
-    {"first", KEY_FIRST, "N", 0, "Only the first N volumes of the split", 1},
-    {"data-url", KEY_DATA_URL, "URL", 0, "Folder of a mirror for the download", 1},
+    {"first", KEY_FIRST, "N", 0, "Only the first N volumes of the split (default: all)", 1},
+    {"data-url", KEY_DATA_URL, "URL", 0,
+     "Folder of a mirror for the download (default: where the set is published)", 1},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
