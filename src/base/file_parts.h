@@ -15,6 +15,9 @@ bool tub__write_fully(int fd, const void *data, size_t size);
 TUB_MUST_USE tub_status tub__temporary_name(const tub_allocator *a, const char *path,
                                             unsigned attempt, char **out, tub_error *err);
 
+/* True for "….tubelet.tmp-XXXXXX", the names that tub__temporary_name makes. */
+bool tub__is_temporary(const char *name);
+
 /* Writes the folder that holds path ("." for a bare name) and returns where path's last component
  * begins, slashes behind it included; NULL when there is none or the room is too small. */
 const char *tub__path_split(const char *path, char *folder, size_t room);

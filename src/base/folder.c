@@ -173,13 +173,6 @@ tub_status tub__folder_lock(const char *path, int *fd, tub_error *err) {
     }
 }
 
-/* True for "….tubelet.tmp-XXXXXX", the names that tub__temporary_name makes. */
-static bool is_temporary(const char *name) {
-    const size_t mark = strlen(TUB__TEMPORARY_MARK), end = mark + TUB__TEMPORARY_RANDOM;
-    size_t length = strlen(name);
-    return length > end && memcmp(name + length - end, TUB__TEMPORARY_MARK, mark) == 0;
-}
-
 tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder, tub_error *err) {
     DIR *open_folder = opendir(folder);
     if (open_folder == NULL) {
@@ -188,7 +181,8 @@ tub_status tub__temporaries_remove(const tub_allocator *a, const char *folder, t
     tub_status status = TUB_OK;
     struct dirent *entry;
     while (status == TUB_OK && (entry = readdir(open_folder)) != NULL) {
-        if (!is_temporary(entry->d_name) || unlinkat(dirfd(open_folder), entry->d_name, 0) == 0) {
+        if (!tub__is_temporary(entry->d_name) ||
+            unlinkat(dirfd(open_folder), entry->d_name, 0) == 0) {
             continue;
         }
         char *path;
@@ -229,7 +223,7 @@ void tub__leftovers_remove(const char *path) {
     size_t length = strcspn(name, "/");
     for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
         const char *found = entry->d_name;
-        if (strncmp(found, name, length) == 0 && is_temporary(found) &&
+        if (strncmp(found, name, length) == 0 && tub__is_temporary(found) &&
             strlen(found) == length + strlen(TUB__TEMPORARY_MARK) + TUB__TEMPORARY_RANDOM) {
             remove_unlocked(dirfd(folder), found);
         }

@@ -45,6 +45,12 @@ tub_status tub__temporary_name(const tub_allocator *a, const char *path, unsigne
     return TUB_OK;
 }
 
+bool tub__is_temporary(const char *name) {
+    const size_t mark = strlen(TUB__TEMPORARY_MARK), end = mark + TUB__TEMPORARY_RANDOM;
+    size_t length = strlen(name);
+    return length > end && memcmp(name + length - end, TUB__TEMPORARY_MARK, mark) == 0;
+}
+
 tub_status tub__sync_folder(const char *path, tub_error *err) {
     tub_status status = TUB_OK;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -63,6 +69,17 @@ tub_status tub__sync_parent(const char *path, tub_error *err) {
     char folder[PATH_MAX];
     return tub__path_split(path, folder, sizeof folder) == NULL ? TUB_OK /* the root: it has none */
                                                                 : tub__sync_folder(folder, err);
+}
+
+/* The file's new name to the disk. In a folder that is itself only being made nobody looks for it
+ * before tub__folder_commit, which does that for all files together. */
+static tub_status sync_name(const char *path, tub_error *err) {
+    char folder[PATH_MAX];
+    if (tub__path_split(path, folder, sizeof folder) == NULL) {
+        return TUB_OK;
+    }
+    folder[strlen(folder) - (folder[strlen(folder) - 1] == '/')] = '\0';
+    return tub__is_temporary(folder) ? TUB_OK : tub__sync_parent(path, err);
 }
 
 static void forget(tub__writer *w) {
@@ -129,7 +146,7 @@ tub_status tub__writer_commit(tub__writer *w, tub_error *err) {
         forget(w);
         return status;
     }
-    tub_status status = tub__sync_parent(w->path, err);
+    tub_status status = sync_name(w->path, err);
     forget(w);
     return status;
 }
