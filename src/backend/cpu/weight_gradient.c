@@ -2,10 +2,11 @@
 /* The gradient of a weight and its bias: x^T dy, chained within groups of rows, groups added in the
  * balanced tree.
  *
- * A task is a chunk of a few tiles of k times a few panels of 32 columns. Group by group its
- * columns of x and, panel by panel, of dy are packed into scratch: in the matrices the rows lie far
- * apart, which costs cache conflicts; packed, a group's parts stay in L1. The partial sums of the
- * tree wait in scratch too. */
+ * A task is a chunk of a few tiles of k times a few panels of 32 columns. A worker goes over the
+ * rows once, slice by slice, and does all its tasks for a slice before the next, so that x and dy
+ * come from memory in order; the tasks' partial sums wait in scratch, as many tasks at a time as
+ * have room there. Of a slice, the panels of dy and the columns of x that a task needs are packed:
+ * in the matrices the rows lie far apart, which costs cache conflicts. */
 #include "backend/cpu/entries.h"
 #include "backend/cpu/tile.h"
 
@@ -15,15 +16,15 @@ enum {
     WIDTH = 16 * VEC_NV,
     TILES = 5,  /* in a chunk */
     PANELS = 4, /* in a task: packing x is shared by so many */
-    ROWS = 256, /* packed at once */
+    ROWS = 128, /* of a slice, at most */
     X_STRIDE = (TILES * VEC_MR + 15) / 16 * 16,
     TILE_SIZE = VEC_MR * TUB__PANEL,
-    LEVEL_SIZE = TILES * PANELS * TILE_SIZE
+    PANEL_SIZE = ROWS * TUB__PANEL,
+    TILES_SIZE = TILES * PANELS * TILE_SIZE,
+    LEVEL_SIZE = TILES_SIZE + PANELS * TUB__PANEL, /* of a task's sums, and those of its bias */
+    TREES = TUB__K_SCRATCH - ROWS * X_STRIDE - PANELS * PANEL_SIZE - TILE_SIZE
 };
-_Static_assert(ROWS *(X_STRIDE + TUB__PANEL) + TILE_SIZE + (1 + TREE_LEVELS) * PANELS * TUB__PANEL +
-                       TREE_LEVELS * LEVEL_SIZE <=
-                   TUB__K_SCRATCH,
-               "the task's buffers fit the scratch");
+_Static_assert((1 + TREE_LEVELS) * LEVEL_SIZE <= TREES, "a task's sums fit the scratch");
 
 /* How the work falls into tasks: every task is some neighbouring tiles of k times some panels. */
 static size_t chunks_of(size_t k) {
@@ -91,110 +92,154 @@ static void pack_columns(const real *x, size_t ldx, size_t rows, size_t cols, re
 typedef struct task {
     size_t tile0, tile1; /* tiles of k */
     size_t panel0, panel1;
-    bool bias; /* this task also sums the bias */
+    bool bias;    /* this task also sums the bias */
+    real *levels; /* [levels + 1] of LEVEL_SIZE: the tree; the last is the group's sums so far, for
+                     groups of several slices, and for the bias always */
 } task;
+
+/* Rows of one group that are packed at once. */
+typedef struct slice {
+    size_t row, rows, group;
+    bool first, last; /* of the group */
+} slice;
 
 typedef struct work {
     real *x;      /* [ROWS][X_STRIDE] */
-    real *dy;     /* [ROWS][32] */
+    real *dy;     /* [PANELS][ROWS][32] */
     real *sums;   /* [VEC_MR][32]: a tile's sums over one group */
-    real *bias;   /* [1 + TREE_LEVELS][PANELS][32]: the group's sums, then the tree */
-    real *levels; /* [TREE_LEVELS][PANELS][TILES][VEC_MR][32] */
+    real *trees;  /* of the tasks at hand */
+    size_t depth; /* of a tree: levels + 1 */
 } work;
 
-static work carve(real *scratch) {
-    work w = {.x = scratch};
+static work carve(const tub__k_dw *p, real *scratch) {
+    const size_t groups = (p->rows + p->group_rows - 1) / p->group_rows;
+    work w = {.x = scratch, .depth = 2};
     w.dy = w.x + ROWS * X_STRIDE;
-    w.sums = w.dy + ROWS * TUB__PANEL;
-    w.bias = w.sums + TILE_SIZE;
-    w.levels = w.bias + (1 + TREE_LEVELS) * PANELS * TUB__PANEL;
+    w.sums = w.dy + PANELS * PANEL_SIZE;
+    w.trees = w.sums + TILE_SIZE;
+    for (; groups >> (w.depth - 1); w.depth++) {
+    }
     return w;
 }
 
-/* Where the tree of a tile begins; tile and panel count from the task's first. */
-INLINE real *tree_of(const work *w, size_t tile, size_t panel) {
-    return w->levels + (panel * TILES + tile) * TILE_SIZE;
+/* Task number i, whose sums lie in tree number `tree`. */
+static task task_of(const tub__k_dw *p, const work *w, size_t i, size_t tree) {
+    const size_t chunks = chunks_of(p->k), tiles = tile_count(p->k);
+    const size_t chunk = i % chunks, panel = i / chunks * PANELS;
+    return (task){.tile0 = tiles * chunk / chunks,
+                  .tile1 = tiles * (chunk + 1) / chunks,
+                  .panel0 = panel,
+                  .panel1 = tub__min(panel + PANELS, p->panels),
+                  .bias = p->dbias && chunk == 0,
+                  .levels = w->trees + tree * w->depth * LEVEL_SIZE};
 }
 
-/* One tile over packed rows of one group, then, when the group ends with them, into its tree. A
- * group of more than ROWS rows goes on from the sums that wait at level 0 of a tree of its own: the
- * last level. */
-static void tile_sums(const tub__k_dw *p, const task *t, const work *w, size_t tile, size_t panel,
-                      size_t rows, bool first, bool last, size_t group) {
+INLINE real *open_level(const task *t, const work *w) {
+    return t->levels + (w->depth - 1) * LEVEL_SIZE;
+}
+
+/* Where the sums of a tile lie in a level; tile and panel count from the task's first. */
+INLINE size_t place_of(size_t tile, size_t panel) {
+    return (panel * TILES + tile) * TILE_SIZE;
+}
+
+/* One tile over a slice, then, when the group ends with it, into its tree. */
+static void tile_sums(const tub__k_dw *p, const task *t, const work *w, const slice *s, size_t tile,
+                      size_t panel) {
     const size_t k0 = tile_begin(p->k, t->tile0 + tile),
                  n = tile_begin(p->k, t->tile0 + tile + 1) - k0;
-    const real *x = w->x + k0 - tile_begin(p->k, t->tile0);
-    real *tree = tree_of(w, tile, panel), *open = tree + (TREE_LEVELS - 1) * LEVEL_SIZE;
-    const bool straight = last && tree_rise(group) == 0; /* nothing to add: the sums are level 0 */
-    real *c = straight ? tree : last ? w->sums : open;
+    const real *x = w->x + k0 - tile_begin(p->k, t->tile0), *dy = w->dy + panel * PANEL_SIZE;
+    real *tree = t->levels + place_of(tile, panel),
+         *open = open_level(t, w) + place_of(tile, panel);
+    const bool straight = s->last && tree_rise(s->group) == 0; /* nothing to add: it is level 0 */
+    real *c = straight ? tree : s->last ? w->sums : open;
     for (size_t j = 0; j < TUB__PANEL; j += WIDTH) {
-        tiles_1[VEC_NV - 1][n - 1](rows, x, X_STRIDE, w->dy + j, TUB__PANEL,
-                                   first ? NULL : open + j, TUB__PANEL, c + j, TUB__PANEL);
+        tiles_1[VEC_NV - 1][n - 1](s->rows, x, X_STRIDE, dy + j, TUB__PANEL,
+                                   s->first ? NULL : open + j, TUB__PANEL, c + j, TUB__PANEL);
     }
-    if (last && !straight) {
-        tree_push(tree, LEVEL_SIZE, n * TUB__PANEL, group, w->sums);
+    if (s->last && !straight) {
+        tree_push(tree, LEVEL_SIZE, n * TUB__PANEL, s->group, w->sums);
     }
 }
 
-static void group_sums(const tub__k_dw *p, const task *t, const work *w, size_t row, size_t end,
-                       size_t group) {
+/* The task's panels of dy, and the sums of its bias on the way. */
+static void pack_panels(const tub__k_dw *p, const task *t, const work *w, const slice *s) {
+    real *bias = t->bias ? open_level(t, w) + TILES_SIZE : NULL;
+    const size_t size = (t->panel1 - t->panel0) * TUB__PANEL;
+    for (size_t i = 0; bias && s->first && i < size; i += 16) {
+        vstore(bias + i, vzero());
+    }
+    for (size_t panel = 0; panel < t->panel1 - t->panel0; panel++) {
+        const real *dy = (const real *)p->dy + s->row * p->ldy + (t->panel0 + panel) * TUB__PANEL;
+        pack_rows(dy, p->ldy, s->rows, w->dy + panel * PANEL_SIZE,
+                  bias ? bias + panel * TUB__PANEL : NULL);
+    }
+    if (bias && s->last) {
+        tree_push(t->levels + TILES_SIZE, LEVEL_SIZE, size, s->group, bias);
+    }
+}
+
+static void task_slice(const tub__k_dw *p, const task *t, const work *w, const slice *s) {
     const size_t k0 = tile_begin(p->k, t->tile0), cols = tile_begin(p->k, t->tile1) - k0;
-    for (size_t r = row; r < end; r += ROWS) {
-        const size_t rows = end - r < ROWS ? end - r : ROWS;
-        pack_columns((const real *)p->x + r * p->ldx + k0, p->ldx, rows, cols, w->x);
-        for (size_t panel = 0; panel < t->panel1 - t->panel0; panel++) {
-            const real *dy = (const real *)p->dy + r * p->ldy + (t->panel0 + panel) * TUB__PANEL;
-            pack_rows(dy, p->ldy, rows, w->dy, t->bias ? w->bias + panel * TUB__PANEL : NULL);
-            for (size_t tile = 0; tile < t->tile1 - t->tile0; tile++) {
-                tile_sums(p, t, w, tile, panel, rows, r == row, r + rows == end, group);
-            }
+    pack_columns((const real *)p->x + s->row * p->ldx + k0, p->ldx, s->rows, cols, w->x);
+    for (size_t panel = 0; panel < t->panel1 - t->panel0; panel++) {
+        for (size_t tile = 0; tile < t->tile1 - t->tile0; tile++) {
+            tile_sums(p, t, w, s, tile, panel);
         }
     }
 }
 
-static void write_totals(const tub__k_dw *p, const task *t, const work *w, size_t groups) {
+/* Tasks of the same panels follow each other, the one that sums their bias first. */
+static void tasks_slice(const tub__k_dw *p, const work *w, const slice *s, size_t task0,
+                        size_t task1) {
+    size_t packed = SIZE_MAX;
+    for (size_t i = task0; i < task1; i++) {
+        const task t = task_of(p, w, i, i - task0);
+        if (t.panel0 != packed) {
+            pack_panels(p, &t, w, s);
+            packed = t.panel0;
+        }
+        task_slice(p, &t, w, s);
+    }
+}
+
+static void write_totals(const tub__k_dw *p, const task *t, size_t groups) {
     for (size_t panel = t->panel0; panel < t->panel1; panel++) {
         for (size_t tile = t->tile0; tile < t->tile1; tile++) {
             const size_t k0 = tile_begin(p->k, tile), n = tile_begin(p->k, tile + 1) - k0;
-            tree_total(tree_of(w, tile - t->tile0, panel - t->panel0), LEVEL_SIZE, n * TUB__PANEL,
-                       groups, (real *)p->dw + (panel * p->k + k0) * TUB__PANEL);
+            tree_total(t->levels + place_of(tile - t->tile0, panel - t->panel0), LEVEL_SIZE,
+                       n * TUB__PANEL, groups, (real *)p->dw + (panel * p->k + k0) * TUB__PANEL);
         }
     }
     if (t->bias) {
-        tree_total(w->bias + PANELS * TUB__PANEL, PANELS * TUB__PANEL,
-                   (t->panel1 - t->panel0) * TUB__PANEL, groups,
+        tree_total(t->levels + TILES_SIZE, LEVEL_SIZE, (t->panel1 - t->panel0) * TUB__PANEL, groups,
                    (real *)p->dbias + t->panel0 * TUB__PANEL);
     }
 }
 
-static void run_task(const tub__k_dw *p, const task *t, const work *w) {
-    const size_t bias_size = (t->panel1 - t->panel0) * TUB__PANEL;
-    size_t group = 0;
-    for (size_t row = 0; row < p->rows; row += p->group_rows, group++) {
-        const size_t end = p->rows - row < p->group_rows ? p->rows : row + p->group_rows;
-        for (size_t i = 0; t->bias && i < bias_size; i += 16) {
-            vstore(w->bias + i, vzero());
-        }
-        group_sums(p, t, w, row, end, group);
-        if (t->bias) {
-            tree_push(w->bias + PANELS * TUB__PANEL, PANELS * TUB__PANEL, bias_size, group,
-                      w->bias);
+/* As many tasks as have room for their sums. */
+static void run_tasks(const tub__k_dw *p, const work *w, size_t task0, size_t task1) {
+    slice s = {.group = 0};
+    for (size_t row = 0; row < p->rows; row += p->group_rows, s.group++) {
+        const size_t end = tub__min(row + p->group_rows, p->rows);
+        for (s.row = row; s.row < end; s.row += ROWS) {
+            s.rows = tub__min(end - s.row, ROWS);
+            s.first = s.row == row;
+            s.last = s.row + s.rows == end;
+            tasks_slice(p, w, &s, task0, task1);
         }
     }
-    write_totals(p, t, w, group);
+    for (size_t i = task0; i < task1; i++) {
+        const task t = task_of(p, w, i, i - task0);
+        write_totals(p, &t, s.group);
+    }
 }
 
 void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch) {
-    const work w = carve(scratch);
-    const size_t chunks = chunks_of(p->k), tiles = tile_count(p->k);
-    for (size_t i = task0; i < task1; i++) {
-        const size_t chunk = i % chunks, panel = i / chunks * PANELS;
-        const task t = {.tile0 = tiles * chunk / chunks,
-                        .tile1 = tiles * (chunk + 1) / chunks,
-                        .panel0 = panel,
-                        .panel1 = panel + PANELS < p->panels ? panel + PANELS : p->panels,
-                        .bias = p->dbias && chunk == 0};
-        run_task(p, &t, &w);
+    const work w = carve(p, scratch);
+    const size_t room = TREES / (w.depth * LEVEL_SIZE);
+    for (size_t i = task0; i < task1; i += room) {
+        run_tasks(p, &w, i, tub__min(i + room, task1));
     }
 }
 
