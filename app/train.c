@@ -23,7 +23,10 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"recipe", KEY_RECIPE, "FILE", 0, "Read settings from a YAML recipe first", 1},
+    {"recipe", KEY_RECIPE, "FILE", 0,
+     "Read settings from a YAML recipe first: a file, or one that comes with tubelet (keras-vivit, "
+     "vivit-adamw)",
+     1},
     {"out", 'o', "RUN", 0, "Run folder to make (default: runs/DATA-NUMBER)", 1},
     {"resume", KEY_RESUME, "RUN", 0,
      "Go on with this run; of the settings only --epochs and --max-steps may change, and --data "

@@ -96,7 +96,8 @@ TUB_API TUB_MUST_USE tub_status tub_train_config_set(tub_train_config *config, c
 TUB_API TUB_MUST_USE tub_status tub_train_config_get(const tub_train_config *config,
                                                      const char *key, char *out, size_t size,
                                                      tub_error *err);
-/* Applies a YAML recipe over *config. Unknown keys are errors that suggest a near known
+/* Applies a YAML recipe over *config: a file, or the name of one that comes with tubelet
+ * ("keras-vivit", "vivit-adamw"). Unknown keys are errors that suggest a near known
  * one. Errors also: TUB_E_MODULE (mod-yaml), TUB_E_FORMAT with line and column. */
 TUB_API TUB_MUST_USE tub_status tub_recipe_read(tub_context *ctx, const char *path,
                                                 tub_train_config *config, tub_error *err);

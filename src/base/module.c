@@ -60,46 +60,47 @@ static bool cut(char *path) {
     return true;
 }
 
-/* Tries one folder: "ROOT" + "SUFFIX/mod-NAME.so". *handle stays NULL when there is no such
- * file. */
-static tub_status try_folder(const char *root, const char *suffix, const char *name, void **handle,
-                             tub_error *err) {
-    char path[PATH_ROOM];
-    int n = snprintf(path, sizeof path, "%s%s/mod-%s.so", root, suffix, name);
-    if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK) != 0) {
-        return TUB_OK;
+/* "ROOT" + "SUFFIX/FILE", if there is such a file. */
+static bool look_in(const char *root, const char *suffix, const char *file, char *path,
+                    size_t room) {
+    int n = snprintf(path, room, "%s%s/%s", root, suffix, file);
+    return n >= 0 && (size_t)n < room && access(path, F_OK) == 0;
+}
+
+/* Beside the shared library, wherever its tree was moved: "tubelet/" in its folder. */
+static bool look_beside_library(const char *file, char *path, size_t room) {
+    Dl_info info;
+    char folder[PATH_ROOM];
+    return dladdr((const void *)&known_modules, &info) != 0 && info.dli_fname != NULL &&
+           (size_t)snprintf(folder, sizeof folder, "%s", info.dli_fname) < sizeof folder &&
+           cut(folder) && look_in(folder, "/tubelet", file, path, room);
+}
+
+/* The one folder that somebody has named, or NULL. */
+static const char *named_folder(const tub_context *ctx) {
+    const char *folder =
+        ctx->module_folder != NULL ? ctx->module_folder : secure_getenv("TUBELET_MODULES");
+    return folder != NULL && folder[0] != '\0' ? folder : NULL;
+}
+
+bool tub__module_find(const tub_context *ctx, const char *file, char *path, size_t room) {
+    const char *folder = named_folder(ctx);
+    return folder != NULL ? look_in(folder, "", file, path, room)
+                          : look_beside_library(file, path, room) ||
+                                look_in(tub__module_folder, "", file, path, room);
+}
+
+static tub_status find_and_open(tub_context *ctx, const char *name, void **handle, tub_error *err) {
+    char file[64], path[PATH_ROOM];
+    snprintf(file, sizeof file, "mod-%s.so", name);
+    if (!tub__module_find(ctx, file, path, sizeof path)) {
+        const char *folder = named_folder(ctx);
+        return missing(name, folder != NULL ? folder : tub__module_folder, err);
     }
     /* NODELETE: libraries behind a module may have registered things with libc that must not
      * vanish. */
     *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     return *handle == NULL ? broken(name, dlerror(), err) : TUB_OK;
-}
-
-/* Beside the shared library, wherever its tree was moved: "tubelet/" in its folder. */
-static tub_status try_beside_library(const char *name, void **handle, tub_error *err) {
-    Dl_info info;
-    char folder[PATH_ROOM];
-    if (dladdr((const void *)&known_modules, &info) == 0 || info.dli_fname == NULL ||
-        (size_t)snprintf(folder, sizeof folder, "%s", info.dli_fname) >= sizeof folder ||
-        !cut(folder)) {
-        return TUB_OK;
-    }
-    return try_folder(folder, "/tubelet", name, handle, err);
-}
-
-static tub_status find_and_open(tub_context *ctx, const char *name, void **handle, tub_error *err) {
-    const char *folder =
-        ctx->module_folder != NULL ? ctx->module_folder : secure_getenv("TUBELET_MODULES");
-    *handle = NULL;
-    if (folder != NULL && folder[0] != '\0') {
-        TUB__TRY(try_folder(folder, "", name, handle, err));
-        return *handle != NULL ? TUB_OK : missing(name, folder, err);
-    }
-    TUB__TRY(try_beside_library(name, handle, err));
-    if (*handle == NULL) {
-        TUB__TRY(try_folder(tub__module_folder, "", name, handle, err));
-    }
-    return *handle != NULL ? TUB_OK : missing(name, tub__module_folder, err);
 }
 
 /* With the lock held. */

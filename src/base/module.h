@@ -16,6 +16,10 @@ TUB_MUST_USE tub_status tub__module_open(tub_context *ctx, const char *name, con
 
 extern const char tub__module_folder[];
 
+/* The path of a file that lies where modules do, such as "recipes/NAME.yaml"; false when there is
+ * none. */
+bool tub__module_find(const tub_context *ctx, const char *file, char *path, size_t room);
+
 /* Closes what was opened; the context's destruction calls it. */
 void tub__modules_close(tub_context *ctx);
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/md5.h"
+#include "base/module.h"
 #include "formats/yaml.h"
 #include "train/options.h"
 #include "train/run_folder.h"
@@ -192,8 +193,7 @@ tub_status tub__recipe_digest(const tub_train_config *config, char hex[33], tub_
 }
 
 /* A run folder holds a recipe, and may be meant. */
-static tub_status check_not_folder(tub_context *ctx, const char *path, tub_error *err) {
-    const tub_allocator *a = &ctx->allocator;
+static tub_status check_not_folder(const tub_allocator *a, const char *path, tub_error *err) {
     char *inner = NULL;
     if (!tub__is_folder(path)) {
         return TUB_OK;
@@ -208,16 +208,48 @@ static tub_status check_not_folder(tub_context *ctx, const char *path, tub_error
     return status;
 }
 
+/* The recipes of the folder recipes/, which are installed beside the modules. */
+static const char *const own_recipes[] = {"keras-vivit", "vivit-adamw"};
+enum { OWN_RECIPES = sizeof own_recipes / sizeof *own_recipes };
+
+static const char *recipe_word(const void *words, size_t index) {
+    return ((const char *const *)words)[index];
+}
+
+/* The file that a recipe's path or name means. A file of that name comes first. */
+static tub_status find_recipe(const tub_context *ctx, const char *name, char *path, size_t room,
+                              tub_error *err) {
+    char file[128];
+    snprintf(path, room, "%s", name);
+    if (tub__file_exists(name) || errno != ENOENT || strchr(name, '/') != NULL) {
+        return check_not_folder(&ctx->allocator, name, err);
+    }
+    if ((size_t)snprintf(file, sizeof file, "recipes/%s.yaml", name) < sizeof file &&
+        tub__module_find(ctx, file, path, room)) {
+        return TUB_OK;
+    }
+    size_t near = tub_nearest(name, own_recipes, OWN_RECIPES, recipe_word);
+    return near < OWN_RECIPES
+               ? tub__fail(err, TUB_E_NOT_FOUND,
+                           "%s: no such file, and no recipe of tubelet's own; did you mean '%s'?",
+                           name, own_recipes[near])
+               : tub__fail(err, TUB_E_NOT_FOUND,
+                           "%s: no such file, and no recipe of tubelet's own (keras-vivit, "
+                           "vivit-adamw)",
+                           name);
+}
+
 tub_status tub_recipe_read(tub_context *ctx, const char *path, tub_train_config *config,
                            tub_error *err) {
     tub__json *recipe = NULL;
     tub_train_config read = *config; /* a recipe with a mistake changes nothing */
-    TUB__TRY(check_not_folder(ctx, path, err));
-    TUB__TRY(tub__yaml_load(ctx, path, &recipe, err));
+    char file[TUB_PATH_LENGTH];
+    TUB__TRY(find_recipe(ctx, path, file, sizeof file, err));
+    TUB__TRY(tub__yaml_load(ctx, file, &recipe, err));
     tub_status status = tub__recipe_apply(recipe, &read, err);
     tub__json_free(recipe);
     if (status != TUB_OK) {
-        return tub__prefix(err, status, "%s", path);
+        return tub__prefix(err, status, "%s", file);
     }
     *config = read;
     return TUB_OK;

@@ -2,6 +2,7 @@
 /* Recipes: the ones that come with tubelet, mistakes in them, and the resolved recipe of a run. */
 #include "cmocka_all.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,8 +149,32 @@ static void digests_tell_what_decides(void **state) {
     assert_string_not_equal(a, b);
 }
 
+/* Every recipe of the folder is found by its name, and the sentence for an unknown one lists it. */
+static void own_recipes_have_names(void **state) {
+    tub_train_config config = tub_train_config_default();
+    tub_error unknown = {0}, err = {0};
+    assert_int_equal(tub_recipe_read(*state, "nothing-of-the-kind", &config, &unknown),
+                     TUB_E_NOT_FOUND);
+    DIR *recipes = opendir(SOURCE "/recipes");
+    assert_non_null(recipes);
+    int count = 0;
+    for (struct dirent *e = readdir(recipes); e != NULL; e = readdir(recipes)) {
+        char name[64];
+        size_t length = strcspn(e->d_name, ".");
+        if (strcmp(e->d_name + length, ".yaml") == 0) {
+            snprintf(name, sizeof name, "%.*s", (int)length, e->d_name);
+            assert_ok(tub_recipe_read(*state, name, &config, &err), err);
+            assert_non_null(strstr(unknown.message, name));
+            count++;
+        }
+    }
+    closedir(recipes);
+    assert_int_equal(count, 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(own_recipes_have_names),
         cmocka_unit_test(the_example_is_the_default),
         cmocka_unit_test(the_other_one_reads),
         cmocka_unit_test(mistakes_are_named),
