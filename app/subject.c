@@ -83,7 +83,7 @@ int subject_resolve(const cli_command *self, tub_context *ctx, const char *model
     }
     out->is_run = has_file(model, "recipe.yaml");
     if (out->is_run && tub_run_config(ctx, model, &out->config, &err) != TUB_OK) {
-        return cli_fail(self, &err);
+        return cli_fail_setting(self, &err);
     }
     if (!out->is_run && weights != NULL && access(model, F_OK) == 0) {
         return cli_fail_with(self, "--weights %s: %s is no run folder", weights, model);

@@ -245,11 +245,15 @@ static int resume(const cli_command *self, tub_context *ctx, const train_options
     tub_error err;
     tub_train_result result = {0};
     tub_dataset *data = NULL;
+    tub_train_config config;
     int64_t epochs = 0, max_steps = 0;
     const char *moved = given(o, "data");
     if (limit(o, "epochs", 0, &epochs, &err) != TUB_OK ||
         limit(o, "max_steps", -1, &max_steps, &err) != TUB_OK) {
         return cli_fail_setting(self, &err);
+    }
+    if (tub_run_config(ctx, o->resume, &config, &err) != TUB_OK) {
+        return cli_fail_setting(self, &err); /* a recipe like any other */
     }
     interrupt_begin(ctx);
     tub_status status = moved != NULL ? tub_dataset_open(ctx, moved, NULL, &data, &err) : TUB_OK;
