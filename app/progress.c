@@ -89,6 +89,43 @@ static void on_log(progress *p, const tub_event *event) {
     }
 }
 
+/* How far a download is, as download.told counts. */
+static int download_stage(const tub_event *event) {
+    enum { SMALL = 10000000 }; /* bytes that nobody waits for */
+    if (event->total > 0 && event->done >= event->total) {
+        return 5;
+    }
+    if (event->done == 0) {
+        return 0; /* perhaps nothing ever comes */
+    }
+    return event->total < SMALL ? 1 : 1 + (int)(4 * event->done / event->total);
+}
+
+/* A line at the beginning, at each quarter and at the end; on a terminal, with its bar, at the end
+ * only. The transfer tells the same state many times. */
+static void tell_download(progress *p, const tub_event *event, const char *name) {
+    int stage = download_stage(event);
+    if (strncmp(p->download.name, name, sizeof p->download.name - 1) != 0 ||
+        event->done < p->download.done) {
+        snprintf(p->download.name, sizeof p->download.name, "%s", name);
+        p->download.told = 0;
+    }
+    p->download.done = event->done;
+    if (stage <= p->download.told || p->quiet || (p->terminal && stage < 5)) {
+        return;
+    }
+    p->download.told = stage;
+    double done = 1e-6 * (double)event->done, total = 1e-6 * (double)event->total;
+    progress_clear(p);
+    if (stage == 5) {
+        fprintf(stderr, "%s: %.1f MB\n", name, total);
+    } else if (stage > 1) {
+        fprintf(stderr, "%s: %.1f of %.1f MB\n", name, done, total);
+    } else {
+        fprintf(stderr, "%s: downloading\n", name);
+    }
+}
+
 static void on_download(progress *p, const tub_event *event) {
     char text[LINE_LIMIT];
     const char *name = event->message != NULL ? event->message : "download";
@@ -99,11 +136,10 @@ static void on_download(progress *p, const tub_event *event) {
     } else {
         snprintf(text, sizeof text, "%s  %.1f MB", name, mega * (double)event->done);
     }
-    draw_bar(p, event->done, event->total, text);
-    if (event->total > 0 && event->done == event->total && !p->quiet) {
-        progress_clear(p);
-        fprintf(stderr, "%s: %.1f MB\n", name, mega * (double)event->total);
+    if (download_stage(event) < 5) {
+        draw_bar(p, event->done, event->total, text);
     }
+    tell_download(p, event, name);
 }
 
 static void on_start(progress *p, const tub_event *event) {

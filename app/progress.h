@@ -18,6 +18,11 @@ typedef struct progress {
     uint64_t first_step; /* where this call began, and when: for the time left */
     double started;
     double epoch_started;
+    struct {
+        char name[64];
+        uint64_t done;
+        int told; /* 0: nothing; 1: that it began; 2 to 4: quarters; 5: the end */
+    } download;
     uint64_t epoch_samples; /* of this epoch that an earlier part of the run has seen */
 } progress;
 
