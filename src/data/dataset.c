@@ -179,6 +179,7 @@ void tub_dataset_close(tub_dataset *data) {
         tub__free(a, data->block[s]);
         tub__free(a, data->labels[s]);
     }
+    tub__dataset_free_names(data);
     tub__free(a, data->source);
     tub__free(a, data->name);
     tub__free(a, data);

@@ -4,11 +4,13 @@
 #define TUB__DATA_DATASET_H
 
 #include "base/context.h"
+#include "formats/npy.h"
 #include <tubelet/data.h>
 
 struct tub_dataset {
     tub_context *ctx;
-    tub_dataset_info info; /* its name is `name` below; labels and licence are static */
+    tub_dataset_info info; /* its name is `name` below; labels are class_names or static */
+    char **class_names;    /* [classes], of the file itself; NULL: none */
     char *name;
     char *source; /* opens the same data from any folder: a known name, or an absolute path */
     void *block[TUB_SPLITS];     /* what is freed: samples lie in it, perhaps after a file header */
@@ -31,6 +33,10 @@ TUB_MUST_USE tub_status tub__dataset_options_read(const tub_dataset_options *giv
 /* Fill an empty data set; what was filled before a failure is freed by tub_dataset_close. */
 TUB_MUST_USE tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err);
 TUB_MUST_USE tub_status tub__dataset_fill_npz(tub_dataset *data, const char *path, tub_error *err);
+
+/* Takes the file's own class names, if it has any that can be used. Only memory can fail. */
+TUB_MUST_USE tub_status tub__dataset_read_names(tub_dataset *data, tub__npz *z, tub_error *err);
+void tub__dataset_free_names(tub_dataset *data);
 
 /* Counts the constant volumes of a filled one, and warns of what is most often a mistake. */
 void tub__dataset_survey(tub_dataset *data);

@@ -221,6 +221,9 @@ tub_status tub__dataset_fill_npz(tub_dataset *data, const char *path, tub_error 
     if (status == TUB_OK) {
         status = settle_classes(data, path, err);
     }
+    if (status == TUB_OK) {
+        status = tub__dataset_read_names(data, z, err);
+    }
     tub__npz_close(z);
     return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", path);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NumPy's .npy (format 1.0 to 3.0) and .npz. Numbers only: object, structured, text and date types
- * are refused. */
+/* NumPy's .npy (format 1.0 to 3.0) and .npz: numbers, and text of fixed width where it is asked
+ * for. Object, structured and date types are refused. */
 #ifndef TUB__FORMATS_NPY_H
 #define TUB__FORMATS_NPY_H
 
@@ -19,7 +19,9 @@ typedef enum tub__npy_kind {
 
 typedef struct tub__npy {
     tub__npy_kind kind;
-    int width; /* bytes per element: 1, 2, 4, 8 (float also 2) */
+    int width; /* bytes per element: 1, 2, 4, 8 (float also 2); of text: those of the longest */
+    bool text; /* elements are names, and kind says how wide a character is: INT bytes (S), UINT
+                  four bytes (U) */
     bool big_endian, fortran;
     int rank;
     uint64_t shape[TUB__NPY_RANK];
@@ -32,6 +34,12 @@ typedef struct tub__npy {
  * prefix it. */
 TUB_MUST_USE tub_status tub__npy_parse(const void *bytes, size_t size, bool allow_tail,
                                        tub__npy *out, tub_error *err);
+/* The same for an array of text ('<U7', '|S7'); numbers are refused. */
+TUB_MUST_USE tub_status tub__npy_parse_text(const void *bytes, size_t size, tub__npy *out,
+                                            tub_error *err);
+/* Element `index` of an array of text with at most one dimension, as zero-terminated UTF-8; false
+ * when it is empty, is no printable text or does not fit. */
+bool tub__npy_text(const tub__npy *npy, const void *bytes, uint64_t index, char *out, size_t room);
 /* Copies all elements in C order (whatever the file's order and endianness) to uint8, float32,
  * float64 or int64. to_u8 refuses values outside 0…255 and fractions. */
 TUB_MUST_USE tub_status tub__npy_to_u8(const tub__npy *npy, const void *bytes, unsigned char *out,
@@ -67,6 +75,9 @@ bool tub__npz_has(const tub__npz *z, const char *name);
  * limit: the most bytes that may be unpacked (a bomb is refused before memory is taken). */
 TUB_MUST_USE tub_status tub__npz_read(tub__npz *z, const char *name, uint64_t limit, void **bytes,
                                       tub__npy *npy, tub_error *err);
+/* The same for an array of text. */
+TUB_MUST_USE tub_status tub__npz_read_text(tub__npz *z, const char *name, uint64_t limit,
+                                           void **bytes, tub__npy *npy, tub_error *err);
 
 /* True when the bytes begin as a zip archive or an .npy file. */
 bool tub__is_zip(const void *bytes, size_t size);

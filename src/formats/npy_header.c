@@ -16,7 +16,10 @@ static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 
 typedef struct cursor {
     const unsigned char *at, *end;
+    bool text; /* the array is to be one of text, not of numbers */
 } cursor;
+
+enum { TEXT_LIMIT = 1024 }; /* characters of an element */
 
 enum { HAS_DESCR = 1, HAS_ORDER = 2, HAS_SHAPE = 4, HAS_ALL = 7 };
 
@@ -91,6 +94,25 @@ static tub_status unsupported(const char *descr, tub_error *err) {
         "its type is %s; only bool, whole numbers and floats of up to 64 bits are read", descr);
 }
 
+/* '<U12' or '|S12'. */
+static tub_status parse_text_descr(const char *descr, tub__npy *out, tub_error *err) {
+    const char *type = descr + (descr[0] != '\0' && strchr("<>|=", descr[0]) != NULL);
+    cursor digits = {(const unsigned char *)type + 1, (const unsigned char *)type + strlen(type),
+                     false};
+    uint64_t characters = 0;
+    if ((type[0] != 'U' && type[0] != 'S') || !take_number(&digits, &characters) ||
+        digits.at != digits.end || characters < 1 || characters > TEXT_LIMIT) {
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "its type is %s, not text of a fixed width of 1 to %d characters", descr,
+                         TEXT_LIMIT);
+    }
+    out->text = true;
+    out->kind = type[0] == 'U' ? TUB__NPY_UINT : TUB__NPY_INT;
+    out->width = (int)characters * (type[0] == 'U' ? 4 : 1);
+    out->big_endian = descr[0] == '>';
+    return TUB_OK;
+}
+
 /* '<f4' and the like: an order character (may be missing), a kind, a width. */
 static tub_status parse_descr(cursor *c, tub__npy *out, tub_error *err) {
     skip_space(c);
@@ -100,6 +122,9 @@ static tub_status parse_descr(cursor *c, tub__npy *out, tub_error *err) {
     char descr[24];
     if (!take_quoted(c, descr, sizeof descr)) {
         return tub__fail(err, TUB_E_FORMAT, "its .npy header has no readable type after 'descr'");
+    }
+    if (c->text) {
+        return parse_text_descr(descr, out, err);
     }
     const char *type = descr + (descr[0] != '\0' && strchr("<>|=", descr[0]) != NULL);
     if (type[0] == '\0' || type[1] == '\0' || type[2] != '\0' || strchr("1248", type[1]) == NULL) {
@@ -237,8 +262,8 @@ static tub_status check_size(tub__npy *out, size_t size, bool allow_tail, tub_er
     return TUB_OK;
 }
 
-tub_status tub__npy_parse(const void *bytes, size_t size, bool allow_tail, tub__npy *out,
-                          tub_error *err) {
+static tub_status parse(const void *bytes, size_t size, bool allow_tail, bool text, tub__npy *out,
+                        tub_error *err) {
     const unsigned char *b = bytes;
     if (!tub__is_npy(bytes, size)) {
         return tub__fail(err, TUB_E_FORMAT, "not a .npy file (its first bytes are not \\x93NUMPY)");
@@ -260,12 +285,21 @@ tub_status tub__npy_parse(const void *bytes, size_t size, bool allow_tail, tub__
                          "the .npy header is truncated (%zu bytes claimed, file of %zu)", length,
                          size);
     }
-    cursor c = {b + start, b + start + length};
+    cursor c = {b + start, b + start + length, text};
     tub__npy npy = {.data_offset = start + length};
     TUB__TRY(parse_dict(&c, &npy, err));
     TUB__TRY(check_size(&npy, size, allow_tail, err));
     *out = npy;
     return TUB_OK;
+}
+
+tub_status tub__npy_parse(const void *bytes, size_t size, bool allow_tail, tub__npy *out,
+                          tub_error *err) {
+    return parse(bytes, size, allow_tail, false, out, err);
+}
+
+tub_status tub__npy_parse_text(const void *bytes, size_t size, tub__npy *out, tub_error *err) {
+    return parse(bytes, size, false, true, out, err);
 }
 
 const char *tub__npy_type_name(const tub__npy *npy) {

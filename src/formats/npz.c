@@ -287,7 +287,7 @@ static tub_status unpack(zip_file_t *file, unsigned char *out, uint64_t size, tu
     return TUB_OK;
 }
 
-static tub_status read_member(tub__npz *z, const entry *e, uint64_t limit, void **bytes,
+static tub_status read_member(tub__npz *z, const entry *e, uint64_t limit, bool text, void **bytes,
                               tub__npy *npy, tub_error *err) {
     zip_stat_t st;
     if (zip_stat_index(z->zip, e->index, 0, &st) != 0) {
@@ -305,7 +305,8 @@ static tub_status read_member(tub__npz *z, const entry *e, uint64_t limit, void 
     }
     zip_fclose(file);
     if (status == TUB_OK) {
-        status = tub__npy_parse(block, (size_t)st.size, false, npy, err);
+        status = text ? tub__npy_parse_text(block, (size_t)st.size, npy, err)
+                      : tub__npy_parse(block, (size_t)st.size, false, npy, err);
     }
     if (status != TUB_OK) {
         tub__free(z->allocator, block);
@@ -315,12 +316,22 @@ static tub_status read_member(tub__npz *z, const entry *e, uint64_t limit, void 
     return TUB_OK;
 }
 
-tub_status tub__npz_read(tub__npz *z, const char *name, uint64_t limit, void **bytes, tub__npy *npy,
-                         tub_error *err) {
+static tub_status read_named(tub__npz *z, const char *name, uint64_t limit, bool text, void **bytes,
+                             tub__npy *npy, tub_error *err) {
     const entry *e = find(z, name);
     if (e == NULL) {
         return tub__fail(err, TUB_E_NOT_FOUND, "no array '%.200s' in the archive", name);
     }
-    tub_status status = read_member(z, e, limit, bytes, npy, err);
+    tub_status status = read_member(z, e, limit, text, bytes, npy, err);
     return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "member '%.200s'", name);
+}
+
+tub_status tub__npz_read(tub__npz *z, const char *name, uint64_t limit, void **bytes, tub__npy *npy,
+                         tub_error *err) {
+    return read_named(z, name, limit, false, bytes, npy, err);
+}
+
+tub_status tub__npz_read_text(tub__npz *z, const char *name, uint64_t limit, void **bytes,
+                              tub__npy *npy, tub_error *err) {
+    return read_named(z, name, limit, true, bytes, npy, err);
 }

@@ -11,6 +11,24 @@ static bool climbs(const char *name) {
     return strncmp(name, "../", 3) == 0 || strstr(name, "/../") != NULL;
 }
 
+static void read_text(const tub_allocator *a, tub__npz *z, const char *name) {
+    tub__npy npy;
+    void *bytes = NULL;
+    char text[64];
+    tub_error err = {0};
+    tub_status status = tub__npz_read_text(z, name, UNPACK_LIMIT, &bytes, &npy, &err);
+    if (status != TUB_OK) {
+        FUZZ_CHECK_ERROR(status, err);
+        return;
+    }
+    for (uint64_t k = 0; npy.rank <= 1 && k < npy.elements; k++) {
+        if (tub__npy_text(&npy, bytes, k, text, sizeof text)) {
+            FUZZ_CHECK(text[0] != '\0' && strlen(text) < sizeof text);
+        }
+    }
+    tub__free(a, bytes);
+}
+
 static void read_members(const tub_allocator *a, tub__npz *z) {
     size_t count = tub__npz_count(z);
     for (size_t i = 0; i < count; i++) {
@@ -28,6 +46,7 @@ static void read_members(const tub_allocator *a, tub__npz *z) {
             FUZZ_CHECK(npy.data_offset + npy.elements * (uint64_t)npy.width <= UNPACK_LIMIT);
         }
         tub__free(a, bytes);
+        read_text(a, z, name);
     }
 }
 

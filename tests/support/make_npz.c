@@ -10,7 +10,7 @@
 /* The bytes of an .npy file of format 1.0, from malloc. */
 static unsigned char *npy_bytes(const test_array *a, size_t *size) {
     enum { HEADER = 128 };
-    size_t n = (size_t)(a->type[2] - '0');
+    size_t n = strtoul(a->type + 2, NULL, 10) * (a->type[1] == 'U' ? 4 : 1);
     char shape[128] = "", text[HEADER] = "";
     size_t used = 0;
     for (int d = 0; d < a->rank; d++) {

@@ -68,10 +68,10 @@ static const unsigned char labels[3][N] = {{0, 2, 1}, {1, 1, 0}, {2, 0, 0}};
 
 /* The six arrays of a good file; a test changes what it is about. */
 typedef struct six {
-    test_array array[7];
+    test_array array[8];
 } six;
 
-enum { TRAIN_IMAGES, TRAIN_LABELS, VAL_IMAGES, VAL_LABELS, TEST_IMAGES, TEST_LABELS };
+enum { TRAIN_IMAGES, TRAIN_LABELS, VAL_IMAGES, VAL_LABELS, TEST_IMAGES, TEST_LABELS, NAMES };
 
 static six good(void) {
     return (six){{{"train_images", "|u1", 4, {N, 2, 3, 4}, bytes_of(0), 0},
@@ -224,6 +224,81 @@ static void takes_names_from_known_files(void **state) {
     assert_int_equal(tub_dataset_describe(f->data)->classes, 3);
 }
 
+/* Opens with one warning that holds `piece`, or with none where it is NULL. */
+static void assert_warned(fixture *f, const six *arrays, const char *piece) {
+    f->warnings = 0;
+    assert_ok(open_six(f, arrays), f->error);
+    assert_int_equal(f->warnings, piece != NULL);
+    if (piece != NULL && strstr(f->log, piece) == NULL) {
+        fail_msg("'%s' does not say '%s'", f->log, piece);
+    }
+}
+
+static void assert_refused_names(fixture *f, const six *arrays, const char *piece) {
+    assert_warned(f, arrays, piece);
+    assert_null(tub_dataset_describe(f->data)->labels);
+}
+
+static void assert_names(fixture *f, const char *first, const char *last) {
+    const tub_dataset_info *info = tub_dataset_describe(f->data);
+    assert_non_null(info->labels);
+    assert_string_equal(info->labels[0], first);
+    assert_string_equal(info->labels[2], last);
+}
+
+/* Bytes, and code points of either order; also in a file called like a known one. */
+static void takes_its_own_names(void **state) {
+    fixture *f = *state;
+    static const uint32_t wide[3][2] = {{0xe4}, {'b', 0x1f43b}, {0x4e2d, 0xffff}};
+    uint32_t swapped[3][2];
+    six a = good();
+    a.array[NAMES] = (test_array){"class_names", "|S3", 1, {3}, "cat\0\0\0b\xc3\xa4", 0};
+    assert_refused_names(f, &a, "class_names: name 1 is empty or no printable text");
+    a.array[NAMES].data = "cat"
+                          "d\0\0"
+                          "b\xc3\xa4";
+    assert_warned(f, &a, NULL);
+    assert_names(f, "cat", "b\xc3\xa4");
+    a.array[NAMES].type = "<U2";
+    a.array[NAMES].data = wide;
+    assert_warned(f, &a, NULL);
+    assert_names(f, "\xc3\xa4", "\xe4\xb8\xad\xef\xbf\xbf");
+    assert_string_equal(tub_dataset_describe(f->data)->labels[1], "b\xf0\x9f\x90\xbb");
+    for (int i = 0; i < 6; i++) {
+        swapped[i / 2][i % 2] = __builtin_bswap32(wide[i / 2][i % 2]);
+    }
+    a.array[NAMES].type = ">U2";
+    a.array[NAMES].data = swapped;
+    snprintf(f->path, sizeof f->path, "%s", temp_path(&f->folder, "fracturemnist3d.npz"));
+    assert_warned(f, &a, NULL);
+    assert_names(f, "\xc3\xa4", "\xe4\xb8\xad\xef\xbf\xbf");
+}
+
+/* Names that can't be used are told, and the data are used without. */
+static void warns_of_names_it_can_not_use(void **state) {
+    fixture *f = *state;
+    static const uint32_t odd[][3] = {{0xd800, 'b', 'c'}, {'a', 0x110000, 'c'}, {'a', 'b', 7}};
+    six a = good();
+    a.array[NAMES] = (test_array){"class_names", "|S1", 1, {4}, "abcd", 0};
+    assert_refused_names(f, &a, "class_names: 4 names in 1 dimension(s) for 3 classes");
+    memcpy(a.array[NAMES].shape, (uint64_t[]){3, 1}, 2 * sizeof(uint64_t));
+    a.array[NAMES].rank = 2;
+    assert_refused_names(f, &a, "class_names: 3 names in 2 dimension(s) for 3 classes");
+    a.array[NAMES].rank = 1;
+    a.array[NAMES].data = "a\xff"
+                          "b";
+    assert_refused_names(f, &a, "class_names: name 1 is empty or no printable text");
+    a.array[NAMES].type = "<U1";
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        a.array[NAMES].data = odd[i];
+        assert_refused_names(f, &a, "is empty or no printable text; the names are not used");
+    }
+    a.array[NAMES].type = "|u1";
+    assert_refused_names(f, &a, "member 'class_names': its type is |u1, not text");
+    a.array[NAMES].type = "<U0";
+    assert_refused_names(f, &a, "its type is <U0, not text of a fixed width of 1 to 1024");
+}
+
 static void warns_of_constant_volumes(void **state) {
     fixture *f = *state;
     six a = good();
@@ -238,16 +313,6 @@ static void warns_of_constant_volumes(void **state) {
     assert_string_equal(
         f->log,
         "made.npz: 2 of 3 val volumes are constant (all voxels equal), the first is number 1");
-}
-
-/* Opens with one warning that holds `piece`, or with none where it is NULL. */
-static void assert_warned(fixture *f, const six *arrays, const char *piece) {
-    f->warnings = 0;
-    assert_ok(open_six(f, arrays), f->error);
-    assert_int_equal(f->warnings, piece != NULL);
-    if (piece != NULL && strstr(f->log, piece) == NULL) {
-        fail_msg("'%s' does not say '%s'", f->log, piece);
-    }
 }
 
 static void warns_of_raw_floats(void **state) {
@@ -453,6 +518,7 @@ static tub_status open_and_close(const tub_allocator *a, void *user, tub_error *
 static void survives_failing_allocations(void **state) {
     fixture *f = *state;
     six a = good();
+    a.array[NAMES] = (test_array){"class_names", "|S2", 1, {3}, "a\0b\0cd", 0};
     double wide[N * VOXELS] = {0}; /* one split that has to be converted */
     for (int s = 0; s < 3; s++) {
         a.array[2 * s].type = "<f8";
@@ -474,6 +540,8 @@ int main(void) {
         CASE(reads_fortran_order),
         CASE(reads_channels_last),
         CASE(takes_names_from_known_files),
+        CASE(takes_its_own_names),
+        CASE(warns_of_names_it_can_not_use),
         CASE(warns_of_constant_volumes),
         CASE(warns_of_raw_floats),
         CASE(warns_of_faint_integers),
