@@ -74,6 +74,22 @@ INLINE void put_rows(const unit *u, const tub__mat *m, const real *buffer) {
     }
 }
 
+/* Calls function(nv, drop, u, b, query) for all queries, 16 nv of them from `query` on at a time.
+ * Where it is inlined, nv and drop are constants in it. */
+#define ALL_QUERIES(function, u, b)                                                                \
+    for (size_t query = 0; query < (u)->length; query += WIDTH) {                                  \
+        const bool wide = (u)->length - query > 16, drop = (u)->op->dropout.rate > 0;              \
+        if (wide && drop) {                                                                        \
+            function(VEC_NV, true, u, b, query);                                                   \
+        } else if (wide) {                                                                         \
+            function(VEC_NV, false, u, b, query);                                                  \
+        } else if (drop) {                                                                         \
+            function(1, true, u, b, query);                                                        \
+        } else {                                                                                   \
+            function(1, false, u, b, query);                                                       \
+        }                                                                                          \
+    }
+
 /* ---- products ---- */
 
 /* c[i] = factor[i] sum over p of a(i, p) b[p], p in increasing order. a(i, p) is at i * lda + p, or

@@ -75,19 +75,7 @@ INLINE void score_gradients(int nv, bool drop, const unit *u, const buffers *b, 
 }
 
 static void all_score_gradients(const unit *u, const buffers *b) {
-    const bool drop = u->op->dropout.rate > 0;
-    for (size_t query = 0; query < u->length; query += WIDTH) {
-        const bool wide = u->length - query > 16;
-        if (wide && drop) {
-            score_gradients(VEC_NV, true, u, b, query);
-        } else if (wide) {
-            score_gradients(VEC_NV, false, u, b, query);
-        } else if (drop) {
-            score_gradients(1, true, u, b, query);
-        } else {
-            score_gradients(1, false, u, b, query);
-        }
-    }
+    ALL_QUERIES(score_gradients, u, b);
 }
 
 /* c[key] = sum over the queries of a[key][query] b[query]. */

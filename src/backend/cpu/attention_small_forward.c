@@ -153,19 +153,7 @@ INLINE void weigh(int nv, bool drop, const unit *u, const buffers *b, size_t que
 }
 
 static void weigh_all(const unit *u, const buffers *b) {
-    const bool drop = u->op->dropout.rate > 0;
-    for (size_t query = 0; query < u->length; query += WIDTH) {
-        const bool wide = u->length - query > 16;
-        if (wide && drop) {
-            weigh(VEC_NV, true, u, b, query);
-        } else if (wide) {
-            weigh(VEC_NV, false, u, b, query);
-        } else if (drop) {
-            weigh(1, true, u, b, query);
-        } else {
-            weigh(1, false, u, b, query);
-        }
-    }
+    ALL_QUERIES(weigh, u, b);
 }
 
 /* ---- one head ---- */
