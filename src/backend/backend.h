@@ -52,7 +52,8 @@ typedef struct tub__norm {
 typedef struct tub__linear {
     tub__mat x;       /* [M, K] */
     tub__norm norm;   /* gamma NULL: x is taken as it is; else its rows are normalised on the way
-                         (norm.x and norm.y are not looked at) and there is no residual */
+                         (norm.x and norm.y are not looked at), not again, and there is no
+                         residual */
     tub__weight w;    /* [K, N] */
     size_t side;      /* matrices of equal width that lie side by side in w, each in whole panels;
                          0 is 1. Who makes some columns of one makes the same of the others: query,

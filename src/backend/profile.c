@@ -64,8 +64,8 @@ static void blocks_end(tub__backend *be) {
 }
 static void linear(tub__backend *be, const tub__linear *op) {
     const double m = (double)op->x.rows, k = (double)op->x.cols, n = (double)op->w.cols;
-    TIMED(linear(be, op), .operation = "product", .rows = op->x.rows, .depth = op->x.cols,
-          .columns = op->w.cols, .flop = 2 * m * k * n,
+    TIMED(linear(be, op), .operation = op->norm.gamma ? "norm, product" : "product",
+          .rows = op->x.rows, .depth = op->x.cols, .columns = op->w.cols, .flop = 2 * m * k * n,
           .bytes = reals(be, m * k + k * n + m * n * (1 + !!op->slope.data + !!op->residual.data)));
 }
 static void linear_dx(tub__backend *be, const tub__linear_dx *op) {

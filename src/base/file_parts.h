@@ -15,7 +15,7 @@ bool tub__write_fully(int fd, const void *data, size_t size);
 TUB_MUST_USE tub_status tub__temporary_name(const tub_allocator *a, const char *path,
                                             unsigned attempt, char **out, tub_error *err);
 
-/* True for "….tubelet.tmp-XXXXXX", the names that tub__temporary_name makes. */
+/* True for "….tubelet.tmp-XXXXXX", with or without a slash, the names that tub__temporary_name makes. */
 bool tub__is_temporary(const char *name);
 
 /* Writes the folder that holds path ("." for a bare name) and returns where path's last component

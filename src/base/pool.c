@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Workers that spin, then yield, then sleep between regions, and an end barrier that does the
- * same.
+/* Workers that spin, then yield, then sleep between regions, at the end of one and at barriers.
  *
  *      caller                               worker
- *      function, argument                   waits for the epoch after the last one it saw
- *      epoch + 1                       -->  function(argument, worker)
- *      function(argument, 0)                done + 1
+ *      function, argument                   waits for the next region
+ *      begin + 1                       -->  function(argument, worker)
+ *      function(argument, 0)                end + 1
  *      waits until all have done it    <--
  *
- * A barrier within a region is a counter of arrivals: who comes as number t waits for the end of
- * the t / threads-th round.
+ * A barrier within a region counts arrivals: who comes as number t waits for the end of the
+ * t / threads-th round.
  *
- * Nobody takes a lock while the other side is awake. Who goes to sleep first announces it (asleep
- * or caller_asleep) and then looks at the counter once more under the lock; who changes a counter
- * looks for sleepers afterwards. Both are sequentially consistent, so at least one of the two sees
- * the other, and no wake-up is lost. */
+ * Nobody takes a lock while the other side is awake. Who goes to sleep at a gate first announces it
+ * and then looks at the counter once more under the lock; who changes a counter looks for sleepers
+ * afterwards. Both are sequentially consistent, so at least one of the two sees the other, and no
+ * wake-up is lost. */
 #include "base/pool.h"
 
 #include "base/clock.h"
@@ -32,8 +31,14 @@
 #define CROWDED_SPIN_SECONDS  1e-6
 #define CROWDED_YIELD_SECONDS 20e-6
 
-/* Only ever goes up; 64 bits never come around. */
-typedef atomic_uint_least64_t counter;
+/* Where threads wait for a counter that only ever goes up; 64 bits never come around. */
+typedef struct gate {
+    atomic_uint_least64_t count;
+    atomic_int asleep;
+    pthread_cond_t *changed;
+} gate;
+
+enum { GATES = 3 };
 
 typedef struct worker {
     tub__pool *pool;
@@ -48,17 +53,14 @@ struct tub__pool {
     double spin_until, yield_until;
     worker *workers; /* [threads - 1] */
     pthread_mutex_t lock;
-    pthread_cond_t begin, end;
+    pthread_cond_t changed[GATES];
     /* What a worker needs to begin is in one line: it travels once. */
-    _Alignas(TUB__ALIGN) counter epoch; /* regions handed out */
-    atomic_int asleep;                  /* workers waiting on begin */
+    _Alignas(TUB__ALIGN) gate begin; /* regions handed out */
     atomic_bool stop;
     tub__pool_fn *function;
     void *argument;
-    _Alignas(TUB__ALIGN) counter done;    /* shares done by workers, over all regions */
-    atomic_bool caller_asleep;            /* the caller waits on end */
-    uint64_t due;                         /* what done is when the region is */
-    _Alignas(TUB__ALIGN) counter arrived; /* at barriers, over all regions */
+    _Alignas(TUB__ALIGN) gate end;     /* shares done by workers, over all regions */
+    _Alignas(TUB__ALIGN) gate barrier; /* arrivals, over all regions */
 };
 
 int tub__available_cores(void) {
@@ -79,18 +81,18 @@ static inline void relax(void) {
 #endif
 }
 
-static bool reached(const counter *c, uint64_t count) {
-    return atomic_load(c) >= count;
+static bool reached(const gate *g, uint64_t count) {
+    return atomic_load(&g->count) >= count;
 }
 
 /* Waits awake; false when the time is over and it is better to sleep. */
-static bool wait_awake(const tub__pool *pool, const counter *c, uint64_t count) {
+static bool wait_awake(const tub__pool *pool, const gate *g, uint64_t count) {
     enum { LOOKS = 32 }; /* between two looks at the clock */
     double start = 0.0;
     double waited = 0.0;
     for (;;) {
         for (int i = 0; i < LOOKS; i++) {
-            if (reached(c, count)) {
+            if (reached(g, count)) {
                 return true;
             }
             if (waited < pool->spin_until) {
@@ -104,44 +106,47 @@ static bool wait_awake(const tub__pool *pool, const counter *c, uint64_t count) 
         start = start == 0.0 ? now : start;
         waited = now - start;
         if (waited >= pool->yield_until) {
-            return reached(c, count);
+            return reached(g, count);
         }
     }
 }
 
-static void wait_for_region(tub__pool *pool, uint64_t number) {
-    if (wait_awake(pool, &pool->epoch, number)) {
+static void wait_at(tub__pool *pool, gate *g, uint64_t count) {
+    if (wait_awake(pool, g, count)) {
         return;
     }
     pthread_mutex_lock(&pool->lock);
-    atomic_fetch_add(&pool->asleep, 1);
-    while (!reached(&pool->epoch, number)) {
-        pthread_cond_wait(&pool->begin, &pool->lock);
+    atomic_fetch_add(&g->asleep, 1);
+    while (!reached(g, count)) {
+        pthread_cond_wait(g->changed, &pool->lock);
     }
-    atomic_fetch_sub(&pool->asleep, 1);
+    atomic_fetch_sub(&g->asleep, 1);
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void wait_for_end(tub__pool *pool, uint64_t due) {
-    if (wait_awake(pool, &pool->done, due)) {
-        return;
-    }
-    pthread_mutex_lock(&pool->lock);
-    atomic_store(&pool->caller_asleep, true);
-    while (!reached(&pool->done, due)) {
-        pthread_cond_wait(&pool->end, &pool->lock);
-    }
-    atomic_store(&pool->caller_asleep, false);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-static void begin_region(tub__pool *pool) {
-    atomic_fetch_add(&pool->epoch, 1);
-    if (atomic_load(&pool->asleep) > 0) {
+/* After a step of the count that somebody waits for. */
+static void wake_sleepers(tub__pool *pool, gate *g) {
+    if (atomic_load(&g->asleep) > 0) {
         pthread_mutex_lock(&pool->lock);
-        pthread_cond_broadcast(&pool->begin);
+        pthread_cond_broadcast(g->changed);
         pthread_mutex_unlock(&pool->lock);
     }
+}
+
+/* One step; returns the count with it. */
+static uint64_t step(gate *g) {
+    return atomic_fetch_add(&g->count, 1) + 1;
+}
+
+static uint64_t begin_region(tub__pool *pool) {
+    const uint64_t number = step(&pool->begin);
+    wake_sleepers(pool, &pool->begin);
+    return number;
+}
+
+/* What the end counts when region `number` is done. */
+static uint64_t all_shares(const tub__pool *pool, uint64_t number) {
+    return number * (uint64_t)(pool->threads - 1);
 }
 
 static void *work(void *argument) {
@@ -149,16 +154,13 @@ static void *work(void *argument) {
     tub__pool *pool = self->pool;
     (void)tub__fpenv_enter(); /* for the thread's whole life */
     for (uint64_t number = 1;; number++) {
-        wait_for_region(pool, number);
+        wait_at(pool, &pool->begin, number);
         if (atomic_load(&pool->stop)) {
             return NULL;
         }
         pool->function(pool->argument, self->number, pool->threads);
-        atomic_fetch_add(&pool->done, 1);
-        if (atomic_load(&pool->caller_asleep)) {
-            pthread_mutex_lock(&pool->lock);
-            pthread_cond_signal(&pool->end);
-            pthread_mutex_unlock(&pool->lock);
+        if (step(&pool->end) == all_shares(pool, number)) {
+            wake_sleepers(pool, &pool->end);
         }
     }
 }
@@ -200,8 +202,11 @@ tub_status tub__pool_create(const tub_allocator *a, int threads, tub__pool **out
     pool->yield_until = crowded ? CROWDED_YIELD_SECONDS : YIELD_SECONDS;
     pool->workers = workers;
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->begin, NULL);
-    pthread_cond_init(&pool->end, NULL);
+    gate *gates[GATES] = {&pool->begin, &pool->end, &pool->barrier};
+    for (int i = 0; i < GATES; i++) {
+        pthread_cond_init(&pool->changed[i], NULL);
+        gates[i]->changed = &pool->changed[i];
+    }
     int failure = start_workers(pool);
     if (failure != 0) {
         tub__fail_errno(err, failure, "starting thread %d of %d", pool->started + 2, threads);
@@ -217,12 +222,13 @@ void tub__pool_destroy(tub__pool *pool) {
         return;
     }
     atomic_store(&pool->stop, true);
-    begin_region(pool);
+    (void)begin_region(pool);
     for (int i = 0; i < pool->started; i++) {
         pthread_join(pool->workers[i].thread, NULL);
     }
-    pthread_cond_destroy(&pool->end);
-    pthread_cond_destroy(&pool->begin);
+    for (int i = 0; i < GATES; i++) {
+        pthread_cond_destroy(&pool->changed[i]);
+    }
     pthread_mutex_destroy(&pool->lock);
     tub__free(pool->allocator, pool->workers);
     tub__free(pool->allocator, pool);
@@ -237,10 +243,9 @@ void tub__pool_run(tub__pool *pool, tub__pool_fn *fn, void *argument) {
     if (pool->threads > 1) {
         pool->function = fn;
         pool->argument = argument;
-        pool->due += (uint64_t)pool->threads - 1;
-        begin_region(pool);
+        const uint64_t number = begin_region(pool);
         fn(argument, 0, pool->threads);
-        wait_for_end(pool, pool->due);
+        wait_at(pool, &pool->end, all_shares(pool, number));
     } else {
         fn(argument, 0, 1);
     }
@@ -248,10 +253,11 @@ void tub__pool_run(tub__pool *pool, tub__pool_fn *fn, void *argument) {
 }
 
 void tub__pool_barrier(tub__pool *pool) {
-    const uint64_t threads = (uint64_t)pool->threads;
-    const uint64_t ticket = atomic_fetch_add(&pool->arrived, 1);
-    const uint64_t all = (ticket / threads + 1) * threads;
-    while (!wait_awake(pool, &pool->arrived, all)) {
-        sched_yield();
+    const uint64_t threads = (uint64_t)pool->threads, arrivals = step(&pool->barrier);
+    const uint64_t all = (arrivals + threads - 1) / threads * threads;
+    if (arrivals == all) {
+        wake_sleepers(pool, &pool->barrier);
+    } else {
+        wait_at(pool, &pool->barrier, all);
     }
 }

@@ -48,6 +48,7 @@ tub_status tub__temporary_name(const tub_allocator *a, const char *path, unsigne
 bool tub__is_temporary(const char *name) {
     const size_t mark = strlen(TUB__TEMPORARY_MARK), end = mark + TUB__TEMPORARY_RANDOM;
     size_t length = strlen(name);
+    length -= length > 0 && name[length - 1] == '/';
     return length > end && memcmp(name + length - end, TUB__TEMPORARY_MARK, mark) == 0;
 }
 
@@ -72,14 +73,14 @@ tub_status tub__sync_parent(const char *path, tub_error *err) {
 }
 
 /* The file's new name to the disk. In a folder that is itself only being made nobody looks for it
- * before tub__folder_commit, which does that for all files together. */
+ * before tub__folder_commit, which does that for all files together. (A user who goes on to work in
+ * a folder with such a name does without the flush: its files are still replaced in one step.) */
 static tub_status sync_name(const char *path, tub_error *err) {
     char folder[PATH_MAX];
-    if (tub__path_split(path, folder, sizeof folder) == NULL) {
+    if (tub__path_split(path, folder, sizeof folder) == NULL || tub__is_temporary(folder)) {
         return TUB_OK;
     }
-    folder[strlen(folder) - (folder[strlen(folder) - 1] == '/')] = '\0';
-    return tub__is_temporary(folder) ? TUB_OK : tub__sync_parent(path, err);
+    return tub__sync_folder(folder, err);
 }
 
 static void forget(tub__writer *w) {

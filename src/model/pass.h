@@ -27,8 +27,8 @@ struct tub__pass {
     tub__head head;
     tub__mat end;           /* [M, D] tokens leaving the last block */
     tub__mat probabilities; /* [B, K] */
-    /* [M, D] each: output of a block's norms, made again in backward (the second in training only);
-     * gradients of the tokens between two blocks, of those in a block's middle, of a norm's output.
+    /* [M, D] each: output of a block's norms, made again in backward (the second in training only;
+     * in inference the first is attention's output, and in both the head's norm); gradients of the tokens between two blocks, of those in a block's middle, of a norm's output.
      */
     tub__mat normed1, normed2, dtokens[2], dmiddle, dnormed;
     void *losses;         /* [B] */

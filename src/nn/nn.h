@@ -80,7 +80,7 @@ typedef struct tub__attention_layer {
     size_t width, heads;
     uint32_t number;   /* of the layer: counts dropout */
     tub__mat qkv_rows; /* [M, 3 padded D], kept */
-    tub__mat o;        /* [M, D], kept; in inference the memory of the layer's own input */
+    tub__mat o;        /* [M, D], kept; in inference shared by all layers */
     void *stats;
     tub__mat dqkv, d_o; /* scratch of backward; the padding of dqkv is zero */
 } tub__attention_layer;

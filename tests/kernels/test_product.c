@@ -221,8 +221,9 @@ static void check_gradient(size_t m, size_t k, size_t n, size_t group_rows) {
                              .dw = dw.data,
                              .dbias = dbias};
         const size_t tasks = sets[s]->dw_tasks(k, tub__padded(n) / TUB__PANEL);
-        sets[s]->dw(&p, tasks / 2, tasks, scratch);
-        sets[s]->dw(&p, 0, tasks / 2, scratch);
+        const size_t split = tasks * (group_rows % 3) / 3; /* all at once, too */
+        sets[s]->dw(&p, split, tasks, scratch);
+        sets[s]->dw(&p, 0, split, scratch);
         for (size_t i = 0; i < k; i++) {
             for (size_t j = 0; j < n; j++) {
                 if (bits_of(weight_at(&dw, i, j)) !=
@@ -250,6 +251,10 @@ static void test_weight_gradient(void **state) {
     check_gradient(600, 15, 11, 300); /* groups longer than the packed block */
     check_gradient(1, 1, 1, 4);
     check_gradient(40, 75, 64, 40);
+    /* several groups of panels, and more tasks than have room for their sums, in one call and two */
+    check_gradient(40, 400, 300, 12);
+    check_gradient(40, 400, 300, 13);
+    check_gradient(330, 90, 200, 130); /* the same with groups of several slices */
 }
 
 int main(void) {

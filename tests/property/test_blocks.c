@@ -80,8 +80,10 @@ static void compare(tub_pooling pooling, size_t samples) {
     for (size_t i = one_by_one.logits; i < n; i++) {
         largest = one_by_one.values[i] > largest ? one_by_one.values[i] : largest;
     }
-    assert_true(largest > 1e-4f); /* equal zeros would prove little */
-    for (int threads = 1; threads <= 4; threads++) {
+    assert_true(largest > 1e-4f);                 /* equal zeros would prove little */
+    static const int counts[] = {1, 2, 3, 4, 16}; /* of threads: 16 share out a few samples' rows */
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        const int threads = counts[k];
         const trace t = run_pass(threads, false, pooling, samples);
         for (size_t i = 0; i < n; i++) {
             if (memcmp(&t.values[i], &one_by_one.values[i], sizeof(float)) != 0) {
@@ -127,7 +129,7 @@ static void test_account(void **state) {
     for (size_t i = 0; i < count; i++) {
         flop += lines[i].flop;
         seconds += lines[i].seconds;
-        products += strcmp(lines[i].operation, "product") == 0 ? lines[i].calls : 0;
+        products += strstr(lines[i].operation, "product") ? lines[i].calls : 0;
         assert_true(lines[i].seconds >= 0 && lines[i].calls > 0);
     }
     assert_int_equal(products, 4 * c.layers + 2); /* with embedding and head */

@@ -13,9 +13,10 @@ typedef void tub__part_fn(const struct tub__kernels *k, const void *op, size_t b
 typedef void tub__after_fn(tub__backend *be, const void *op);
 
 typedef struct tub__product_op {
-    tub__k_product p; /* without next, which depends on the worker */
-    tub__norm norm;   /* of the rows of p.a, on the way; gamma NULL: none */
-    size_t rows, cols /* of a, without padding */, panels, side;
+    tub__k_product p;  /* without next, which depends on the worker */
+    tub__norm norm;    /* of the rows of p.a, on the way; gamma NULL: none */
+    size_t rows, cols; /* of a, without padding */
+    size_t panels, side;
     tub__weight next;
 } tub__product_op;
 

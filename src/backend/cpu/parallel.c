@@ -15,7 +15,8 @@
 
 /* ---- products ---- */
 
-static void *row_of(const struct tub__kernels *k, const void *data, size_t row, size_t ld) {
+/* The address of row `row` of rows that are ld apart; NULL stays NULL. */
+static void *offset(const struct tub__kernels *k, const void *data, size_t row, size_t ld) {
     return data ? (char *)data + row * ld * k->real_size : NULL;
 }
 
@@ -26,49 +27,53 @@ static tub__k_product normalised(const struct tub__kernels *k, const tub__produc
     tub__k_product p = op->p;
     tub__norm norm = op->norm;
     const size_t ld = tub__padded(op->cols);
-    norm.x = (tub__mat){row_of(k, p.a, begin, p.lda), end - begin, op->cols, p.lda};
+    norm.x = (tub__mat){offset(k, p.a, begin, p.lda), end - begin, op->cols, p.lda};
     norm.y = (tub__mat){scratch, end - begin, op->cols, ld};
-    norm.mean = keep ? row_of(k, norm.mean, begin, 1) : NULL;
-    norm.inverse = keep ? row_of(k, norm.inverse, begin, 1) : NULL;
+    norm.mean = keep ? offset(k, norm.mean, begin, 1) : NULL;
+    norm.inverse = keep ? offset(k, norm.inverse, begin, 1) : NULL;
     k->norm(&norm, 0, end - begin);
     p.a = scratch, p.lda = ld;
-    p.c = row_of(k, p.c, begin, p.ldc);
-    p.slope = row_of(k, p.slope, begin, p.ldslope);
+    p.c = offset(k, p.c, begin, p.ldc);
+    p.slope = offset(k, p.slope, begin, p.ldslope);
     return p;
 }
 
 /* Rows [begin, end), as many at a time as fit scratch when they are normalised. */
 static void rows_of_product(const struct tub__kernels *k, const tub__product_op *op, size_t begin,
                             size_t end, void *scratch) {
-    tub__k_product p = op->p;
-    p.next = op->next.data;
     if (!op->norm.gamma) {
+        tub__k_product p = op->p;
+        p.next = op->next.data;
         k->product(&p, begin, end, 0, op->panels, scratch);
         return;
     }
     const size_t fit = TUB__K_SCRATCH / tub__padded(op->cols);
     for (size_t row = begin, stop; row < end; row = stop) {
         stop = tub__min(row + fit, end);
-        p = normalised(k, op, row, stop, true, scratch);
+        tub__k_product p = normalised(k, op, row, stop, true, scratch);
         p.next = op->next.data;
-        k->product(&p, 0, stop - row, 0, op->panels, NULL);
+        k->product(&p, 0, stop - row, 0, op->panels, NULL); /* the scratch is taken */
     }
 }
 
 /* Most of these rows are in the caches of other workers, who made them a moment ago: they are asked
- * for all at once, not one by one as the tiles come upon them. */
+ * for all at once, not one by one as the tiles come upon them. More of them than that would push
+ * each other out. */
 static void ask_for_rows(const struct tub__kernels *k, const tub__product_op *op) {
-    enum { LINE = 64 };
+    enum { LINE = 64, ENOUGH = 65536 };
+    if (op->rows * op->cols * k->real_size > ENOUGH) {
+        return;
+    }
     for (size_t r = 0; r < op->rows; r++) {
-        const char *row = row_of(k, op->p.a, r, op->p.lda);
+        const char *row = offset(k, op->p.a, r, op->p.lda);
         for (size_t i = 0; i < op->cols * k->real_size; i += LINE) {
             __builtin_prefetch(row + i);
         }
     }
 }
 
-/* Panels [begin, end) of every matrix that lies in w. The next product will be shared out in the
- * same way. */
+/* Panels [begin, end) of every matrix that lies in w. The next product will be shared out in about
+ * the same way. */
 static void panels_of_product(const struct tub__kernels *k, const tub__product_op *op, size_t begin,
                               size_t end, void *scratch) {
     const size_t each = op->panels / op->side;
@@ -84,8 +89,8 @@ static void panels_of_product(const struct tub__kernels *k, const tub__product_o
     for (size_t i = 0; i < op->side; i++) {
         const size_t first = i * each + begin;
         p.next = i + 1 < op->side
-                     ? row_of(k, p.w, (first + each) * p.k, TUB__PANEL)
-                     : row_of(k, op->next.data, next_panel * op->next.rows, TUB__PANEL);
+                     ? offset(k, p.w, (first + each) * p.k, TUB__PANEL)
+                     : offset(k, op->next.data, next_panel * op->next.rows, TUB__PANEL);
         k->product(&p, 0, op->rows, first, i * each + end, scratch);
     }
 }
@@ -93,59 +98,67 @@ static void panels_of_product(const struct tub__kernels *k, const tub__product_o
 PART(product_rows, tub__product_op, rows_of_product(k, op, begin, end, scratch))
 PART(product_panels, tub__product_op, panels_of_product(k, op, begin, end, scratch))
 
-static void product(tub__backend *be, const tub__product_op *op) {
+/* Few rows are shared out by panels, if each worker can normalise all of them. */
+static bool shared_by_panels(const tub__cpu *cpu, const tub__product_op *op) {
+    return cpu->taken.order != TUB__BY_BLOCKS && op->panels > 1 &&
+           tub__cpu_few_rows(cpu, op->rows) &&
+           (!op->norm.gamma || op->rows * tub__padded(op->cols) <= TUB__K_SCRATCH);
+}
+
+static void product(tub__backend *be, tub__product_op *op) {
     const tub__cpu *cpu = tub__cpu_of(be);
-    const size_t each = op->panels / op->side;
-    const bool by_panels =
-        cpu->taken.order != TUB__BY_BLOCKS && each > 1 && tub__cpu_few_rows(cpu, op->rows);
+    const bool by_panels = shared_by_panels(cpu, op);
+    if (op->panels / op->side < (size_t)cpu->workers) {
+        op->side = 1; /* work for everybody counts more */
+    }
     tub__part_fn *part = by_panels ? product_panels : product_rows;
-    const size_t count = by_panels ? each : op->rows;
+    const size_t count = by_panels ? op->panels / op->side : op->rows;
     if (!tub__cpu_take(be, part, op, sizeof *op, count, 1, NULL)) {
         tub__cpu_run(be, part, op, count);
     }
 }
 
 static void linear(tub__backend *be, const tub__linear *op) {
-    const tub__product_op p = {.p = {.a = op->x.data,
-                                     .lda = op->x.ld,
-                                     .k = op->w.rows,
-                                     .w = op->w.data,
-                                     .bias = op->bias,
-                                     .c = op->y.data,
-                                     .ldc = op->y.ld,
-                                     .activation = op->activation,
-                                     .slope = op->slope.data,
-                                     .ldslope = op->slope.ld,
-                                     .residual = op->residual.data,
-                                     .ldres = op->residual.ld,
-                                     .residual_rows = op->residual.rows},
-                               .norm = op->norm,
-                               .rows = op->x.rows,
-                               .cols = op->x.cols,
-                               .panels = tub__padded(op->w.cols) / TUB__PANEL,
-                               .side = op->side ? op->side : 1,
-                               .next = op->next};
-    assert(!op->norm.gamma || !op->residual.data);
+    tub__product_op p = {.p = {.a = op->x.data,
+                               .lda = op->x.ld,
+                               .k = op->w.rows,
+                               .w = op->w.data,
+                               .bias = op->bias,
+                               .c = op->y.data,
+                               .ldc = op->y.ld,
+                               .activation = op->activation,
+                               .slope = op->slope.data,
+                               .ldslope = op->slope.ld,
+                               .residual = op->residual.data,
+                               .ldres = op->residual.ld,
+                               .residual_rows = op->residual.rows},
+                         .norm = op->norm,
+                         .rows = op->x.rows,
+                         .cols = op->x.cols,
+                         .panels = tub__padded(op->w.cols) / TUB__PANEL,
+                         .side = op->side ? op->side : 1,
+                         .next = op->next};
+    assert(!op->norm.gamma || (!op->residual.data && !op->norm.again));
     assert(p.panels % p.side == 0);
     product(be, &p);
 }
 
 static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
-    const tub__product_op p = {.p = {.a = op->dy.data,
-                                     .lda = op->dy.ld,
-                                     .k = op->w.cols,
-                                     .w = op->w.data,
-                                     .transposed = true,
-                                     .columns = op->w.rows,
-                                     .c = op->dx.data,
-                                     .ldc = op->dx.ld,
-                                     .slope = op->slope.data,
-                                     .ldslope = op->slope.ld,
-                                     .multiply = op->slope.data != NULL},
-                               .rows = op->dy.rows,
-                               .cols = op->dy.cols,
-                               .panels = tub__padded(op->w.rows) / TUB__PANEL,
-                               .side = 1};
+    tub__product_op p = {.p = {.a = op->dy.data,
+                               .lda = op->dy.ld,
+                               .k = op->w.cols,
+                               .w = op->w.data,
+                               .transposed = true,
+                               .columns = op->w.rows,
+                               .c = op->dx.data,
+                               .ldc = op->dx.ld,
+                               .slope = op->slope.data,
+                               .ldslope = op->slope.ld,
+                               .multiply = op->slope.data != NULL},
+                         .rows = op->dy.rows,
+                         .cols = op->dy.cols,
+                         .panels = tub__padded(op->w.rows) / TUB__PANEL,
+                         .side = 1};
     product(be, &p);
 }
 

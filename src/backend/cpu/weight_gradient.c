@@ -3,9 +3,9 @@
  * balanced tree.
  *
  * A task is a chunk of a few tiles of k times a few panels of 32 columns. A worker goes over the
- * rows once, slice by slice, and does all its tasks for a slice before the next, so that x and dy
- * come from memory in order; the tasks' partial sums wait in scratch, as many tasks at a time as
- * have room there. Of a slice, the panels of dy and the columns of x that a task needs are packed:
+ * rows slice by slice and does all its tasks for a slice before the next, so that x and dy come from
+ * memory in order; the tasks' partial sums wait in scratch. Tasks whose sums have no room there are
+ * done afterwards, from the first row again. Of a slice, the panels of dy and the columns of x that a task needs are packed:
  * in the matrices the rows lie far apart, which costs cache conflicts. */
 #include "backend/cpu/entries.h"
 #include "backend/cpu/tile.h"
