@@ -18,7 +18,7 @@ typedef enum tub_dtype { TUB_U8 = 0, TUB_F32, TUB_F64, TUB_DTYPES } tub_dtype;
 
 typedef struct tub_dataset_info {
     const char *name;                        /* as asked for: "phantom3d", "adrenalmnist3d.npz" */
-    const char *licence;                     /* NULL when not known */
+    const char *licence;                     /* NULL when not known; of files by MD5 */
     int64_t frames, height, width, channels; /* one sample is [T,H,W,C] */
     tub_dtype dtype;                         /* TUB_U8 or TUB_F32, of the samples */
     int64_t classes;

@@ -50,9 +50,20 @@ static tub_status md5_of_descriptor(int fd, char hex[33], tub_error *err) {
     return TUB_OK;
 }
 
-static bool accepted(const fetch *f, const char *hex) {
-    return strcmp(hex, f->details->md5[0]) == 0 ||
-           (f->details->md5[1] && strcmp(hex, f->details->md5[1]) == 0);
+static bool accepted(const tub__known_details *details, const char *hex) {
+    return strcmp(hex, details->md5[0]) == 0 ||
+           (details->md5[1] && strcmp(hex, details->md5[1]) == 0);
+}
+
+bool tub__is_published(const tub__known_details *details, const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    char hex[33];
+    bool read = md5_of_descriptor(fd, hex, NULL) == TUB_OK;
+    close(fd);
+    return read && accepted(details, hex);
 }
 
 /* The file lies in the cache: TUB_OK when it is the right one, TUB_E_NOT_FOUND when there is none.
@@ -68,7 +79,7 @@ static tub_status check_cached(const fetch *f, tub_error *err) {
     if (status != TUB_OK) {
         return tub__prefix(err, status, "%s", f->path);
     }
-    if (!accepted(f, hex)) {
+    if (!accepted(f->details, hex)) {
         return tub__fail(err, TUB_E_CHECKSUM,
                          "%s: MD5 is %s, expected %s; delete it and run tubelet fetch %s again",
                          f->path, hex, f->details->md5[0], f->set->name);
@@ -109,7 +120,7 @@ static tub_status transfer(fetch *f, const tub__net_module *net, int fd, unsigne
         return status;
     }
     TUB__TRY(md5_of_descriptor(fd, hex, err));
-    *right = accepted(f, hex);
+    *right = accepted(f->details, hex);
     return TUB_OK;
 }
 
@@ -124,7 +135,7 @@ static tub_status complete(fetch *f, int fd, tub_error *err) {
     unsigned long long offset = (unsigned long long)st.st_size;
     if (offset > 0) { /* perhaps a kill came between the last byte and the rename */
         TUB__TRY(md5_of_descriptor(fd, hex, err));
-        right = accepted(f, hex);
+        right = accepted(f->details, hex);
     }
     if (!right) {
         const void *table;

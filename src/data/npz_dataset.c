@@ -190,7 +190,6 @@ static tub_status settle_classes(tub_dataset *data, const char *path, tub_error 
         if (info->classes <= table[known].classes) {
             info->classes = table[known].classes;
             info->labels = tub__known_details_of(known)->labels;
-            info->licence = table[known].licence;
         }
     }
     for (int s = TUB_VAL; s < TUB_SPLITS; s++) {

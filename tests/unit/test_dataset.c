@@ -216,12 +216,33 @@ static void takes_names_from_known_files(void **state) {
     snprintf(f->path, sizeof f->path, "%s", temp_path(&f->folder, "fracturemnist3d.npz"));
     assert_ok(open_six(f, &a), f->error);
     assert_string_equal(tub_dataset_describe(f->data)->labels[2], "displaced rib fracture");
-    assert_string_equal(tub_dataset_describe(f->data)->licence, "CC BY 4.0");
+    assert_null(tub_dataset_describe(f->data)->licence); /* a name is no licence */
     /* More classes than the published set has: it is another file of that name. */
     snprintf(f->path, sizeof f->path, "%s", temp_path(&f->folder, "adrenalmnist3d.npz"));
     assert_ok(open_six(f, &a), f->error);
     assert_null(tub_dataset_describe(f->data)->labels);
     assert_int_equal(tub_dataset_describe(f->data)->classes, 3);
+}
+
+/* The sizes of a published set, but other bytes. */
+static void takes_no_licence_by_name_and_sizes(void **state) {
+    fixture *f = *state;
+    enum { TRAIN = 1188, VAL = 98, TEST = 298, SIDE = 28 };
+    static const uint64_t count[3] = {TRAIN, VAL, TEST};
+    unsigned char *zeros = calloc(TRAIN, SIDE * SIDE * SIDE);
+    six a = good();
+    assert_non_null(zeros);
+    for (int s = 0; s < 3; s++) {
+        test_array *images = &a.array[2 * s], *classes = &a.array[2 * s + 1];
+        memcpy(images->shape, (uint64_t[]){count[s], SIDE, SIDE, SIDE, 0}, sizeof images->shape);
+        classes->shape[0] = count[s];
+        images->data = classes->data = zeros;
+    }
+    snprintf(f->path, sizeof f->path, "%s", temp_path(&f->folder, "adrenalmnist3d.npz"));
+    assert_ok(open_six(f, &a), f->error);
+    assert_string_equal(tub_dataset_describe(f->data)->labels[1], "hyperplasia");
+    assert_null(tub_dataset_describe(f->data)->licence);
+    free(zeros);
 }
 
 /* Opens with one warning that holds `piece`, or with none where it is NULL. */
@@ -540,6 +561,7 @@ int main(void) {
         CASE(reads_fortran_order),
         CASE(reads_channels_last),
         CASE(takes_names_from_known_files),
+        CASE(takes_no_licence_by_name_and_sizes),
         CASE(takes_its_own_names),
         CASE(warns_of_names_it_can_not_use),
         CASE(warns_of_constant_volumes),

@@ -439,6 +439,12 @@ static void opens_a_published_set(void **state) {
     assert_int_equal(info->count[TUB_TEST], 298);
     assert_int_equal(info->frames, 28);
     tub_dataset_close(data);
+    /* The same file by its path. */
+    char copy[PATH_MAX];
+    snprintf(copy, sizeof copy, "%s/adrenalmnist3d.npz", f->cache);
+    assert_ok(tub_dataset_open(f->ctx, copy, NULL, &data, &f->error), f->error);
+    assert_string_equal(tub_dataset_describe(data)->licence, "CC BY 4.0");
+    tub_dataset_close(data);
     options.data_url = NULL;
     options.offline = 1;
     assert_ok(tub_dataset_open(f->ctx, "adrenalmnist3d", &options, &data, &f->error), f->error);
