@@ -261,7 +261,8 @@ static int parse(const cli_command *command, int argc, char **argv, cli_common *
          * format wins. */
         setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
         argp_help(&argp, stdout, ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
-        code = cli_finish(command, CLI_DONE);
+        output_note();
+        code = CLI_DONE;
     }
     free(doc);
     free(table);
@@ -298,6 +299,7 @@ int cli_run(const cli_command *self, int argc, char **argv, void *options, cli_j
     }
     if (code == CLI_GO) {
         code = job(self, &work, options);
+        output_note();
         work_end(&work);
     }
     return code;
@@ -316,7 +318,7 @@ int cli_fail_setting(const cli_command *command, const tub_error *err) {
 int cli_fail_with(const cli_command *command, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    print_sentence(command->name, format, arguments);
+    print_sentence(command != NULL ? command->name : NULL, format, arguments);
     va_end(arguments);
     return CLI_FAILED;
 }
@@ -326,9 +328,11 @@ int cli_print_json(const cli_command *command, json_t *object) {
 }
 
 int cli_finish(const cli_command *command, int code) {
-    if (fflush(stdout) != 0 || ferror(stdout)) {
+    (void)fflush(stdout);
+    output_note();
+    if (output_failure() != 0) {
         return cli_fail_with(command, "the result could not be written to standard output: %s",
-                             strerror(errno));
+                             strerror(output_failure()));
     }
     return code;
 }

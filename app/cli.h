@@ -106,12 +106,14 @@ int cli_fail(const cli_command *command, const tub_error *err);
 /* The same where only settings can be wrong: a value out of range is misuse there, and so is a
  * recipe whose form is wrong. */
 int cli_fail_setting(const cli_command *command, const tub_error *err);
-/* The same from a sentence of the program's own: returns CLI_FAILED. */
+/* The same from a sentence of the program's own: returns CLI_FAILED. command NULL: of no command.
+ */
 int cli_fail_with(const cli_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Prints a result as a line of JSON and releases it; CLI_FAILED where there was no memory for it. */
 int cli_print_json(const cli_command *command, json_t *object);
-/* Flushes stdout: a result that could not be written is a failure. Returns code, or CLI_FAILED. */
+/* The end of the program. Flushes stdout: a result that could not be written is a failure. Returns
+ * code, or CLI_FAILED. command: NULL for the program itself. */
 int cli_finish(const cli_command *command, int code);
 
 /* Writes the manual page made of the option tables to stdout. */

@@ -41,19 +41,18 @@ static void print_unknown(const char *word) {
     fputc('\n', stderr);
 }
 
-static void print_help(FILE *out) {
+static void print_help(void) {
     fputs("Usage: tubelet COMMAND [OPTION...] [ARGUMENT...]\n"
           "Trains, evaluates and runs video vision transformers (ViViT).\n\n",
-          out);
+          stdout);
     for (size_t i = 0; i < COMMANDS; i++) {
-        fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
     }
     fputs("\n"
           "  tubelet COMMAND --help   the options of a command, with examples\n"
           "  tubelet --version        the version\n\n"
-          "Start: tubelet train --data phantom3d --recipe recipes/keras-vivit.yaml --out "
-          "runs/first\n",
-          out);
+          "Start: tubelet train --data phantom3d --recipe keras-vivit --out runs/first\n",
+          stdout);
 }
 
 /* Options before a command; -1: there is a command to run. */
@@ -61,8 +60,8 @@ static int run_without_command(int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : "";
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
         (strcmp(word, "help") == 0 && argc == 2)) {
-        print_help(stdout);
-        return cli_finish(commands[0], CLI_DONE);
+        print_help();
+        return CLI_DONE;
     }
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
         printf("tubelet %s\n", tub_version());
@@ -70,7 +69,7 @@ static int run_without_command(int argc, char **argv) {
     }
     if (strcmp(word, "--man") == 0) {
         cli_print_manual();
-        return cli_finish(commands[0], CLI_DONE);
+        return CLI_DONE;
     }
     if (word[0] == '\0') {
         fputs("tubelet: needs a command; tubelet --help lists them\n", stderr);
@@ -83,7 +82,7 @@ int main(int argc, char **argv) {
     argp_err_exit_status = CLI_MISUSE;
     int code = run_without_command(argc, argv);
     if (code >= 0) {
-        return code;
+        return cli_finish(NULL, code);
     }
     bool help = strcmp(argv[1], "help") == 0;
     const char *word = help ? argv[2] : argv[1];
@@ -94,7 +93,7 @@ int main(int argc, char **argv) {
     }
     if (help) {
         char *line[] = {argv[0], (char[]){"--help"}, NULL};
-        return command->run(command, 2, line);
+        return cli_finish(command, command->run(command, 2, line));
     }
     return cli_finish(command, command->run(command, argc - 1, argv + 1));
 }

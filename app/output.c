@@ -62,11 +62,26 @@ json_t *output_label(const char *const *labels, int64_t index) {
     return label != NULL ? label : json_null();
 }
 
+/* stdout belongs to the whole program, and so does what went wrong with it. */
+static int stdout_failure;
+
+void output_note(void) {
+    int reason = errno;
+    if (stdout_failure == 0 && ferror(stdout)) {
+        stdout_failure = reason;
+    }
+}
+
+int output_failure(void) {
+    return stdout_failure;
+}
+
 bool output_line(json_t *object) {
     bool fine = object != NULL && json_dumpf(object, stdout, JSON_FLAGS) == 0;
+    fine = putchar('\n') != EOF && fine;
+    output_note();
     json_decref(object);
-    putchar('\n');
-    return fine;
+    return fine || ferror(stdout); /* that is told at the end, once */
 }
 
 void output_epoch(const tub_event *event) {
@@ -79,6 +94,7 @@ void output_epoch(const tub_event *event) {
         "val_auc", output_number(event->val.auc), "lr", output_number(event->lr));
     (void)output_line(line);
     fflush(stdout); /* whoever reads the lines wants them now */
+    output_note();
 }
 
 /* Writes the text to an open file and makes it last. */

@@ -19,6 +19,11 @@ json_t *output_integers(const int64_t *values, int64_t n);
 json_t *output_text(const char *text);
 /* A class name, or null. */
 json_t *output_label(const char *const *labels, int64_t index);
+/* Remembers why stdout could not be written to, if it could not: to be called after printing,
+ * before anything else can fail. */
+void output_note(void);
+/* The errno of the first such failure; 0: none. */
+int output_failure(void);
 /* Prints an object on a line of its own to stdout and releases it. False: no memory. */
 bool output_line(json_t *object);
 /* The line of one epoch (docs/json.md). */

@@ -186,6 +186,7 @@ static int classify_files(const cli_command *self, predict_printer *printer, cli
         if (classify_file(printer, work->context, model, o->files[i], o->no_preprocess, &err) !=
             TUB_OK) {
             fflush(stdout); /* the sentence stands where the file would */
+            output_note();
             (void)cli_fail(self, &err);
             bad++;
         }

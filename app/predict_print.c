@@ -108,4 +108,5 @@ void predict_print(predict_printer *p, const predict_line *line) {
         break;
     }
     p->header_done = true;
+    output_note();
 }
