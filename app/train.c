@@ -377,7 +377,7 @@ const cli_command cli_train = {
         "Defaults come first, then the recipe, then the options. The run folder is a model folder "
         "with the last weights; best/ in it holds those with the best validation AUC. Ctrl-C saves "
         "and says how to go on.",
-    .examples = "  tubelet train --data phantom3d --recipe recipes/keras-vivit.yaml\n"
+    .examples = "  tubelet train --data phantom3d --recipe keras-vivit\n"
                 "  tubelet train --data organmnist3d --epochs 20 --lr 2e-4 --out runs/first\n"
                 "  tubelet train --resume runs/first\n"
                 "  tubelet train --resume runs/first --epochs 90\n"

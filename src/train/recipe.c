@@ -216,12 +216,34 @@ static const char *recipe_word(const void *words, size_t index) {
     return ((const char *const *)words)[index];
 }
 
+/* A file recipes/NAME.yaml that is not here may be meant as the recipe NAME that comes along: the
+ * folder recipes/ is in tubelet's sources. */
+static const char *own_recipe_of(const char *path) {
+    const char *name = tub__path_name(path);
+    size_t length = strcspn(name, ".");
+    bool yaml = name[length] == '\0' || strcmp(name + length, ".yaml") == 0 ||
+                strcmp(name + length, ".yml") == 0;
+    for (size_t i = 0; i < OWN_RECIPES && yaml; i++) {
+        if (strlen(own_recipes[i]) == length && memcmp(own_recipes[i], name, length) == 0) {
+            return own_recipes[i];
+        }
+    }
+    return NULL;
+}
+
 /* The file that a recipe's path or name means. A file of that name comes first. */
 static tub_status find_recipe(const tub_context *ctx, const char *name, char *path, size_t room,
                               tub_error *err) {
     char file[128];
     snprintf(path, room, "%s", name);
-    if (tub__file_exists(name) || errno != ENOENT || strchr(name, '/') != NULL) {
+    bool absent = !tub__file_exists(name) && errno == ENOENT;
+    const char *own = absent ? own_recipe_of(name) : NULL;
+    if (own != NULL && strcmp(own, name) != 0) {
+        return tub__fail(err, TUB_E_NOT_FOUND,
+                         "%s: no such file; did you mean '%s', the recipe that comes with tubelet?",
+                         name, own);
+    }
+    if (!absent || strchr(name, '/') != NULL) {
         return check_not_folder(&ctx->allocator, name, err);
     }
     if ((size_t)snprintf(file, sizeof file, "recipes/%s.yaml", name) < sizeof file &&
