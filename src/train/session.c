@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a new training and a resumed one have in common. */
+#include "train/session.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "train/recipe.h"
+#include "train/run_folder.h"
+#include <unistd.h>
+
+tub_status tub__session_lock(tub__session *s, const char *run, tub_error *err) {
+    return tub__is_folder(run) ? tub__folder_lock(run, &s->lock, err) : TUB_OK;
+}
+
+tub_status tub__session_open(tub__session *s, tub_context *ctx, tub_dataset *data, const char *run,
+                             tub_error *err) {
+    tub_model *model = NULL;
+    s->ctx = ctx;
+    s->began = tub__seconds();
+    TUB__TRY(tub_train_config_check(&s->config, err));
+    TUB__TRY(tub__material_open(ctx, &s->config, data, false, &s->material, err));
+    s->run.data = s->material.data;
+    s->run.info = s->material.info;
+    s->run.config = &s->config;
+    s->run.folder = run;
+    TUB__TRY(tub__recipe_digest(&s->config, s->run.identity.recipe, err));
+    tub__data_digest(s->run.data, s->run.identity.data);
+    TUB__TRY(tub_model_create(ctx, &s->config.model, s->config.seed, &model, err));
+    if (s->run.info->labels != NULL) {
+        tub_status status =
+            tub_model_set_labels(model, s->run.info->labels, s->run.info->classes, err);
+        if (status != TUB_OK) {
+            tub_model_close(model);
+            return status;
+        }
+    }
+    return tub__ranks_create(ctx, &s->run, model, &s->ranks, err);
+}
+
+void tub__session_close(tub__session *s) {
+    tub__ranks_destroy(&s->ranks);
+    tub__material_close(&s->material);
+    if (s->lock >= 0) {
+        close(s->lock);
+    }
+}
+
+static void tell_end(const tub__session *s, const tub__progress *p) {
+    tub_event e = {.kind = TUB_EVENT_TRAIN_END,
+                   .message = s->run.folder,
+                   .done = p->step,
+                   .total = tub__progress_total(&s->config, s->ranks.list[0].trainer.batches),
+                   .epoch = p->epoch,
+                   .epochs = (uint64_t)s->config.epochs,
+                   .seconds = tub__seconds() - s->began,
+                   .train = p->train,
+                   .val = p->val,
+                   .lr = s->ranks.list[0].trainer.lr};
+    tub__emit(s->ctx, &e);
+}
+
+static void fill_result(const tub__session *s, const tub__trainer *t, tub_train_result *out) {
+    const tub__progress *p = &t->progress;
+    *out = (tub_train_result){.steps = (int64_t)p->step,
+                              .epochs = (int64_t)p->epoch,
+                              .seconds = p->seconds,
+                              .train = p->train,
+                              .val = p->val,
+                              .best_val = p->best,
+                              .best_epoch = (int64_t)p->best_epoch};
+    out->stopped = t->stopped && !tub__progress_over(p, &s->config);
+}
+
+tub_status tub__session_run(tub__session *s, tub_train_result *result, tub_error *err) {
+    const tub__trainer *first = &s->ranks.list[0].trainer;
+    TUB__TRY(tub__ranks_run(&s->ranks, err));
+    TUB__TRY(tub__run_write_metrics(first->model, &s->config, s->run.info, &first->progress,
+                                    s->run.folder, err));
+    tell_end(s, &first->progress);
+    if (result != NULL) {
+        fill_result(s, first, result);
+    }
+    return TUB_OK;
+}

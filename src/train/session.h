@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One call of training: settings, data, ranks and the lock of the run folder, new or resumed. */
+#ifndef TUB__TRAIN_SESSION_H
+#define TUB__TRAIN_SESSION_H
+
+#include "train/material.h"
+#include "train/ranks.h"
+
+typedef struct tub__session {
+    tub_context *ctx;
+    tub_train_config config;
+    tub__material material;
+    tub__run run;
+    tub__ranks ranks;
+    double began;
+    int lock; /* of the run folder; -1: none */
+} tub__session;
+
+/* Takes the lock of the run folder, if there is one. */
+TUB_MUST_USE tub_status tub__session_lock(tub__session *s, const char *run, tub_error *err);
+/* Data, settings and the ranks' memory; nothing is written yet. s->config is filled. */
+TUB_MUST_USE tub_status tub__session_open(tub__session *s, tub_context *ctx, tub_dataset *data,
+                                          const char *run, tub_error *err);
+/* Trains on, then the files that only make sense at the end. */
+TUB_MUST_USE tub_status tub__session_run(tub__session *s, tub_train_result *result, tub_error *err);
+void tub__session_close(tub__session *s);
+
+#endif
