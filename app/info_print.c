@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "output.h"
+#include "shell.h"
 
 static const double mib = 1.0 / (1024.0 * 1024.0);
 
@@ -191,7 +192,9 @@ void info_print_known(const tub_known_dataset *k) {
     print_row("classes");
     printf("%lld\n", (long long)k->classes);
     print_row("file");
-    printf("%s, not downloaded yet: tubelet fetch %s\n", k->file, k->name);
+    char program[SHELL_ROOM], name[SHELL_ROOM];
+    printf("%s, not downloaded yet: %s fetch %s\n", k->file, shell_program(program),
+           shell_path(name, k->name));
 }
 
 json_t *info_known_json(const tub_known_dataset *k) {

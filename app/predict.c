@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "output.h"
 #include "predict_print.h"
+#include "shell.h"
 #include "subject.h"
 
 enum { KEY_CSV = CLI_KEY_OWN, KEY_NO_PREPROCESS, KEY_WEIGHTS, KEY_SPLIT, KEY_FIRST, KEY_DATA_URL };
@@ -234,15 +235,20 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
     return code;
 }
 
+static int fail_swapped(const cli_command *self, const char *model, const char *volume) {
+    char program[SHELL_ROOM], first[SHELL_ROOM], second[SHELL_ROOM];
+    return cli_fail_with(self, "%s is a model folder: give it first, as in %s predict %s %s", model,
+                         shell_program(program), shell_path(first, model),
+                         shell_path(second, volume));
+}
+
 static int open_and_classify(const cli_command *self, cli_work *work, void *parsed) {
     const predict_options *o = parsed;
     tub_model *model = NULL;
     tub_error err;
     subject s;
     if (o->count > 0 && !subject_is_model(o->model) && subject_is_model(o->files[0])) {
-        return cli_fail_with(self,
-                             "%s is a model folder: give it first, as in tubelet predict %s %s",
-                             o->files[0], o->files[0], o->model);
+        return fail_swapped(self, o->files[0], o->model);
     }
     int code = subject_resolve(self, work->context, o->model, o->weights, &s);
     if (code != CLI_GO) {

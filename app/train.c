@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "interrupt.h"
 #include "output.h"
+#include "place.h"
 #include "recipe.h"
+#include "shell.h"
 
 enum {
     KEY_RECIPE = CLI_KEY_OWN,
@@ -18,8 +19,7 @@ enum {
     KEY_RESUME,
     KEY_FORCE,
     KEY_DRY_RUN,
-    SETTINGS_LIMIT = 256,
-    RUNS_LIMIT = 10000
+    SETTINGS_LIMIT = 256
 };
 
 static const struct argp_option options[] = {
@@ -140,63 +140,13 @@ static tub_status resolve(tub_context *ctx, const train_options *o, tub_train_co
     return status == TUB_OK ? tub_train_config_check(config, err) : status;
 }
 
-/* The folders above a run that this program made, to take them away again when the run can't begin.
- */
-typedef struct parents {
-    char path[TUB_PATH_LENGTH];
-    size_t first; /* length of the topmost one that was made; 0: none */
-} parents;
-
-/* Makes the missing folders above the run; what goes wrong the library says when it makes the run
- * itself. */
-static void make_parents(parents *p, const char *run) {
-    p->first = 0;
-    snprintf(p->path, sizeof p->path, "%s", run);
-    for (size_t n = strlen(p->path); n > 1 && p->path[n - 1] == '/'; n--) {
-        p->path[n - 1] = '\0'; /* else the run itself would be a folder above it */
-    }
-    for (char *slash = strchr(p->path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(p->path, 0777) == 0 && p->first == 0) {
-            p->first = (size_t)(slash - p->path);
-        }
-        *slash = '/';
-    }
-}
-
-/* Removes them from the lowest up; a folder that something lies in stays. */
-static void remove_parents(parents *p) {
-    char *slash = strrchr(p->path, '/');
-    while (p->first > 0 && slash != NULL && (size_t)(slash - p->path) >= p->first) {
-        *slash = '\0';
-        if (rmdir(p->path) != 0) {
-            return;
-        }
-        slash = strrchr(p->path, '/');
-    }
-}
-
-/* "runs/adrenalmnist3d-1": the first number that is free. False when none is. */
-static bool default_run(const char *data, char *out, size_t size) {
-    const char *slash = strrchr(data, '/');
-    const char *name = slash != NULL ? slash + 1 : data;
-    int length = (int)strcspn(name, ".");
-    for (int i = 1; i < RUNS_LIMIT; i++) {
-        int n = snprintf(out, size, "runs/%.*s-%d", length, name, i);
-        if (n > 0 && (size_t)n < size && access(out, F_OK) != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void print_result(const train_options *o, const char *run, const tub_train_result *result) {
     char a[OUTPUT_FIGURE], b[OUTPUT_FIGURE], c[OUTPUT_FIGURE];
+    char program[SHELL_ROOM], path[SHELL_ROOM];
     if (result->stopped) {
         fprintf(stderr,
-                "Stopped after step %lld, everything is saved. Go on with: tubelet train "
-                "--resume %s\n",
-                (long long)result->steps, run);
+                "Stopped after step %lld, everything is saved. Go on with: %s train --resume %s\n",
+                (long long)result->steps, shell_program(program), shell_path(path, run));
         return;
     }
     if (!o->common.json) {
@@ -210,7 +160,8 @@ static void print_result(const train_options *o, const char *run, const tub_trai
         }
     }
     if (!o->common.quiet) {
-        fprintf(stderr, "Evaluate it with: tubelet eval %s --split test\n", run);
+        fprintf(stderr, "Evaluate it with: %s eval %s --split test\n", shell_program(program),
+                shell_path(path, run));
     }
 }
 
@@ -241,9 +192,30 @@ static tub_status limit(const train_options *o, const char *key, int64_t keep, i
     return TUB_OK;
 }
 
-static int resume(const cli_command *self, tub_context *ctx, const train_options *o) {
+/* Where a run's data file has gone is something that only its user knows. */
+static int check_data_there(const cli_command *self, const char *run, const char *data) {
+    char program[SHELL_ROOM], path[SHELL_ROOM];
+    if (data[0] != '/' || access(data, F_OK) == 0 || errno != ENOENT) {
+        return CLI_GO;
+    }
+    return cli_fail_with(self,
+                         "%s: its data set is not at %s any more; name the new place: %s train "
+                         "--resume %s --data FILE",
+                         run, data, shell_program(program), shell_path(path, run));
+}
+
+/* What the run itself refuses depends on its files: never a misuse. */
+static int resume_with(const cli_command *self, tub_context *ctx, const train_options *o,
+                       tub_dataset *data, int64_t epochs, int64_t max_steps) {
     tub_error err;
     tub_train_result result = {0};
+    tub_status status = tub_train_resume(ctx, o->resume, data, epochs, max_steps, &result, &err);
+    int code = finish(self, o, o->resume, status, &result, &err);
+    return status == TUB_OK ? code : CLI_FAILED;
+}
+
+static int resume(const cli_command *self, tub_context *ctx, const train_options *o) {
+    tub_error err;
     tub_dataset *data = NULL;
     tub_train_config config;
     int64_t epochs = 0, max_steps = 0;
@@ -255,13 +227,18 @@ static int resume(const cli_command *self, tub_context *ctx, const train_options
     if (tub_run_config(ctx, o->resume, &config, &err) != TUB_OK) {
         return cli_fail_setting(self, &err); /* a recipe like any other */
     }
-    interrupt_begin(ctx);
-    tub_status status = moved != NULL ? tub_dataset_open(ctx, moved, NULL, &data, &err) : TUB_OK;
-    if (status == TUB_OK) {
-        status = tub_train_resume(ctx, o->resume, data, epochs, max_steps, &result, &err);
+    int code = moved == NULL ? check_data_there(self, o->resume, config.data) : CLI_GO;
+    if (code != CLI_GO) {
+        return code;
     }
+    interrupt_begin(ctx);
+    if (moved != NULL && tub_dataset_open(ctx, moved, NULL, &data, &err) != TUB_OK) {
+        (void)interrupt_end();
+        return cli_fail(self, &err);
+    }
+    code = resume_with(self, ctx, o, data, epochs, max_steps);
     tub_dataset_close(data);
-    return finish(self, o, o->resume, status, &result, &err);
+    return code;
 }
 
 /* Where the run goes: as told, or to the first free default; NULL after a sentence. */
@@ -270,7 +247,7 @@ static const char *run_folder(const cli_command *self, const train_options *o,
     if (o->out != NULL) {
         return o->out;
     }
-    if (default_run(config->data, room, size)) {
+    if (place_default_run(config->data, room, size)) {
         return room;
     }
     (void)cli_fail_with(self, "no free run folder below runs/; name one with --out");
@@ -328,12 +305,12 @@ static int begin(const cli_command *self, tub_context *ctx, const train_options 
     if (run == NULL) {
         return CLI_FAILED;
     }
-    parents above;
-    make_parents(&above, run);
+    place_parents above;
+    place_make_parents(&above, run);
     interrupt_begin(ctx);
     tub_status status = tub_train(ctx, config, NULL, run, o->force, &result, &err);
     if (status != TUB_OK) {
-        remove_parents(&above);
+        place_remove_parents(&above);
     }
     return finish(self, o, run, status, &result, &err);
 }

@@ -185,6 +185,8 @@ static void change(const char *kind, array arrays[MEMBERS]) {
                 arrays[i].bytes[k]++;
             }
         }
+    } else if (strcmp(kind, "other") == 0) {
+        arrays[0].bytes[0] ^= 1; /* good, too, but not the same */
     } else if (strcmp(kind, "notrain") == 0) {
         snprintf(arrays[0].name, NAME_SIZE, "other_images");
         snprintf(arrays[1].name, NAME_SIZE, "other_labels");
@@ -229,9 +231,9 @@ static void write_volumes(void) {
 
 int main(void) {
     static const char *const kinds[] = {
-        "small",    "keys",     "nolabels",  "complex", "object",  "struct",  "floatlabels",
-        "negative", "huge",     "fewlabels", "empty",   "mixed",   "flat",    "short",
-        "bomb",     "overflow", "traversal", "nan",     "notrain", "onebased"};
+        "small",    "keys",     "nolabels",  "complex", "object",  "struct",   "floatlabels",
+        "negative", "huge",     "fewlabels", "empty",   "mixed",   "flat",     "short",
+        "bomb",     "overflow", "traversal", "nan",     "notrain", "onebased", "other"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         array arrays[MEMBERS] = {0};
         char path[64];

@@ -234,7 +234,7 @@ static void moved_data_are_found_again(void **state) {
     must_run(&c, &plainly, "moved");
     assert_int_equal(rename("tiny.npz", "new-place.npz"), 0);
     assert_int_equal(tub_train_resume(ctx, "moved", NULL, 6, -1, NULL, &err), TUB_E_NOT_FOUND);
-    assert_non_null(strstr(err.message, "tubelet train --resume moved --data FILE"));
+    assert_non_null(strstr(err.message, "name the new place with --data FILE"));
     tub_dataset_close(data);
     assert_ok(tub_dataset_open(ctx, "new-place.npz", NULL, &data, &err), err);
     int32_t *label = (int32_t *)tub_dataset_labels(data, TUB_VAL), right = *label;
