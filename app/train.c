@@ -150,9 +150,10 @@ static void print_result(const train_options *o, const char *run, const tub_trai
         return;
     }
     if (!o->common.json) {
-        printf("%s: %lld epochs, loss %s, val top-1 %s, val AUC %s\n", run,
-               (long long)result->epochs, output_figure(a, result->train.loss),
-               output_figure(b, result->val.top1), output_figure(c, result->val.auc));
+        printf("%s: %lld epochs%s, loss %s, val top-1 %s, val AUC %s\n", run,
+               (long long)result->epochs, result->partial_epoch ? " (the last one in part)" : "",
+               output_figure(a, result->train.loss), output_figure(b, result->val.top1),
+               output_figure(c, result->val.auc));
         if (result->best_epoch > 0) {
             printf("%s/best: epoch %lld, val top-1 %s, val AUC %s\n", run,
                    (long long)result->best_epoch, output_figure(a, result->best_val.top1),

@@ -124,11 +124,13 @@ TUB_API TUB_MUST_USE tub_status tub_train_plan_of(tub_context *ctx, const tub_tr
                                                   tub_train_plan *out, tub_error *err);
 
 typedef struct tub_train_result {
-    int64_t steps, epochs;
+    int64_t steps;
+    int64_t epochs;    /* validated ones: the rows of log.csv */
+    int partial_epoch; /* 1: max_steps ended the run inside the last of them */
     double seconds;
     tub_scores train, val, best_val; /* last epoch's and the best one's */
-    int64_t best_epoch;
-    int stopped; /* 1: tub_train_stop was called; the run can be resumed */
+    int64_t best_epoch;              /* 0: there is no best model */
+    int stopped;                     /* 1: tub_train_stop was called; the run can be resumed */
 } tub_train_result;
 
 /* Trains into a run folder. data: an open data set, or NULL to open config->data. run: path of
@@ -142,11 +144,11 @@ typedef struct tub_train_result {
 TUB_API TUB_MUST_USE tub_status tub_train(tub_context *ctx, const tub_train_config *config,
                                           tub_dataset *data, const char *run, int force,
                                           tub_train_result *result, tub_error *err);
-/* Continues a run from its last checkpoint (from the start when there is none), to the bits of
- * an uninterrupted run. data: NULL opens what the recipe names; else the same data from wherever
+/* Continues a run from its last checkpoint, to the bits of an uninterrupted run; from the start when
+ * it was killed before the first one. data: NULL opens what the recipe names; else the same data from wherever
  * they are now, and the recipe gets their new path. epochs: 0 keeps the run's number; max_steps: -1
- * does, 0 is no limit; other numbers also continue a finished run. Errors as tub_train; TUB_E_NOT_FOUND (no run folder), TUB_E_EXISTS (another training is at
- * work on it), TUB_E_FORMAT (damaged checkpoint), TUB_E_ARGUMENT (recipe or data are not those of
+ * does, 0 is no limit; other numbers also continue a finished run. Errors as tub_train; TUB_E_NOT_FOUND (no run folder, or a finished or stopped run whose
+ * checkpoint is gone), TUB_E_EXISTS (another training is at work on it), TUB_E_FORMAT (damaged checkpoint), TUB_E_ARGUMENT (recipe or data are not those of
  * the checkpoint; fewer epochs or steps than are done). */
 TUB_API TUB_MUST_USE tub_status tub_train_resume(tub_context *ctx, const char *run,
                                                  tub_dataset *data, int64_t epochs,

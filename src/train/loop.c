@@ -80,8 +80,9 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
     if (t->val_probabilities != NULL) {
         if (!isfinite(val.loss)) {
             return tub__fail(err, TUB_E_NUMERIC,
-                             "epoch %" PRIu64 ": the validation loss is not a finite number; lower "
-                             "lr (now %g) or set clip_norm; the last checkpoint is whole",
+                             "epoch %" PRIu64 ": the validation loss is not a finite number, and "
+                             "going on would end here again; start a new run with a lower lr (now "
+                             "%g) or with clip_norm",
                              p->epoch + 1, t->lr);
         }
         best = judge(p, &val, p->batch == t->batches);

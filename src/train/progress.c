@@ -48,6 +48,14 @@ bool tub__progress_over(const tub__progress *p, const tub_train_config *config) 
            (config->patience > 0 && p->batch == 0 && p->waited >= (uint64_t)config->patience);
 }
 
+bool tub__progress_partial(const tub__progress *p, const tub_train_config *config) {
+    return p->batch > 0 && tub__progress_over(p, config);
+}
+
+uint64_t tub__progress_epochs(const tub__progress *p, const tub_train_config *config) {
+    return p->epoch + tub__progress_partial(p, config);
+}
+
 tub_scores tub__progress_means(const tub__progress *p) {
     double n = p->samples > 0 ? (double)p->samples : NAN;
     return (tub_scores){p->loss / n, p->top1 / n, p->top5 / n, NAN};

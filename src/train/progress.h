@@ -28,6 +28,11 @@ uint64_t tub__progress_total(const tub_train_config *config, uint64_t batches);
 /* True when nothing is left to do: all epochs or max_steps are done, or patience is at its end. */
 bool tub__progress_over(const tub__progress *p, const tub_train_config *config);
 
+/* True when max_steps ended the run inside an epoch, which was validated and logged all the same. */
+bool tub__progress_partial(const tub__progress *p, const tub_train_config *config);
+/* Epochs that were validated, such a part of one included: as many as log.csv has rows. */
+uint64_t tub__progress_epochs(const tub__progress *p, const tub_train_config *config);
+
 /* Means over the epoch so far; NaN before its first sample. AUC is not known in training. */
 tub_scores tub__progress_means(const tub__progress *p);
 

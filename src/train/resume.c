@@ -9,6 +9,7 @@
 #include "train/session.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Loads the checkpoint into every rank. */
@@ -69,18 +70,19 @@ static void forget_part(tub__progress *p, bool ended) {
 
 static void tell_limits(const tub__session *s, const tub_train_config *before) {
     const tub_train_config *c = &s->config;
-    uint64_t next = s->ranks.list[0].trainer.progress.step + 1;
+    char anew[96] = "";
+    if (c->schedule == TUB_COSINE) { /* the one that knows where the end is */
+        snprintf(anew, sizeof anew,
+                 ": the learning-rate schedule is computed anew from step %" PRIu64,
+                 s->ranks.list[0].trainer.progress.step + 1);
+    }
     if (c->epochs != before->epochs) {
-        tub__log_line(s->ctx, TUB_LOG_INFO,
-                      "epochs changed from %" PRId64 " to %" PRId64 ": the learning-rate schedule "
-                      "is computed anew from step %" PRIu64,
-                      before->epochs, c->epochs, next);
+        tub__log_line(s->ctx, TUB_LOG_INFO, "epochs changed from %" PRId64 " to %" PRId64 "%s",
+                      before->epochs, c->epochs, anew);
     }
     if (c->max_steps != before->max_steps) {
-        tub__log_line(s->ctx, TUB_LOG_INFO,
-                      "max_steps changed from %" PRId64 " to %" PRId64 ": the learning-rate "
-                      "schedule is computed anew from step %" PRIu64,
-                      before->max_steps, c->max_steps, next);
+        tub__log_line(s->ctx, TUB_LOG_INFO, "max_steps changed from %" PRId64 " to %" PRId64 "%s",
+                      before->max_steps, c->max_steps, anew);
     }
 }
 
@@ -97,6 +99,59 @@ static void change_progress(tub__session *s, const tub_train_config *before) {
     }
 }
 
+/* The best epoch is none any more: the next one judged takes its place. */
+static void forget_best(tub__session *s) {
+    const tub__progress start = tub__progress_start();
+    for (int i = 0; i < s->ranks.size; i++) {
+        s->ranks.list[i].trainer.progress.best = start.best;
+        s->ranks.list[i].trainer.progress.best_epoch = 0;
+    }
+}
+
+/* Somebody removed best/: its weights are those of the checkpoint, or lost. */
+static tub_status mend_best(tub__session *s, tub_error *err) {
+    const tub__trainer *first = &s->ranks.list[0].trainer;
+    const tub__progress *p = &first->progress;
+    bool there = true;
+    if (p->best_epoch > 0) {
+        TUB__TRY(tub__run_has_best(&s->ctx->allocator, s->run.folder, p->best_epoch, &there, err));
+    }
+    if (there) {
+        return TUB_OK;
+    }
+    if (p->best_epoch == p->epoch + (p->batch > 0)) {
+        tub__log_line(s->ctx, TUB_LOG_INFO,
+                      "%s/" TUB__RUN_BEST " is missing: it is written again, its weights are those "
+                      "of the checkpoint",
+                      s->run.folder);
+        return tub__run_write_best(first->model, &s->config, s->run.info, p, s->run.folder, err);
+    }
+    tub__log_line(s->ctx, TUB_LOG_WARNING,
+                  "%s/" TUB__RUN_BEST " is missing: the weights of epoch %" PRIu64 ", the best so "
+                  "far, are lost; %s",
+                  s->run.folder, p->best_epoch,
+                  tub__progress_over(p, &s->config)
+                      ? "the run has no best model any more"
+                      : "the best of the epochs to come takes its place");
+    forget_best(s);
+    return TUB_OK;
+}
+
+/* Somebody removed log.csv. */
+static tub_status tell_lost_log(const tub__session *s, const tub__progress *p, tub_error *err) {
+    bool there = true;
+    uint64_t rows = tub__progress_epochs(p, &s->config);
+    TUB__TRY(tub__run_has(&s->ctx->allocator, s->run.folder, TUB__RUN_LOG, &there, err));
+    if (!there && rows > 0) {
+        tub__log_line(s->ctx, TUB_LOG_WARNING,
+                      "%s/" TUB__RUN_LOG
+                      " is missing: it begins again, without a row for the %" PRIu64
+                      " epoch%s before",
+                      s->run.folder, rows, rows > 1 ? "s" : "");
+    }
+    return TUB_OK;
+}
+
 /* Makes the folder that of a run which is where the checkpoint is, with its new settings. */
 static tub_status settle(tub__session *s, const tub_train_config *before, tub_error *err) {
     const tub_allocator *a = &s->ctx->allocator;
@@ -105,6 +160,8 @@ static tub_status settle(tub__session *s, const tub_train_config *before, tub_er
     const char *folder = s->run.folder;
     bool limits = s->config.epochs != before->epochs || s->config.max_steps != before->max_steps;
     change_progress(s, before);
+    TUB__TRY(mend_best(s, err));
+    TUB__TRY(tell_lost_log(s, p, err));
     bool over = tub__progress_over(p, &s->config);
     if (limits && p->step > 0) {
         /* Before the recipe: once that has the new number, a resumed run can't see the wish to go
@@ -143,11 +200,28 @@ static tub_status check_data_there(const char *run, const tub_train_config *c, t
     return TUB_OK;
 }
 
+/* Without a checkpoint a run begins again, which is right before its first one. metrics.json is
+ * written behind that: where it is there, a trained model would be lost. */
+static tub_status check_checkpoint(const tub_allocator *a, const char *run, tub_error *err) {
+    bool checkpoint = false, ended = false, finished = false;
+    TUB__TRY(tub__run_has(a, run, TUB__RUN_STATE, &checkpoint, err));
+    TUB__TRY(tub__run_has(a, run, TUB__RUN_METRICS, &ended, err));
+    if (checkpoint || !ended) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__run_read_finished(a, run, &finished, err));
+    return tub__fail(err, TUB_E_NOT_FOUND,
+                     "%s %s and has no checkpoint to go on from; train a new run, or replace this "
+                     "one with --out and --force",
+                     run, finished ? "is finished" : "was stopped");
+}
+
 /* The settings of the run with the new limits, and everything opened. */
 static tub_status reopen(tub__session *s, tub_context *ctx, const char *run, tub_dataset *data,
                          int64_t epochs, int64_t max_steps, tub_train_config *before,
                          tub_error *err) {
     TUB__TRY(tub_run_config(ctx, run, before, err));
+    TUB__TRY(check_checkpoint(&ctx->allocator, run, err));
     s->config = *before;
     s->config.epochs = epochs != 0 ? epochs : before->epochs;
     s->config.max_steps = max_steps >= 0 ? max_steps : before->max_steps;
@@ -155,6 +229,15 @@ static tub_status reopen(tub__session *s, tub_context *ctx, const char *run, tub
         TUB__TRY(check_data_there(run, &s->config, err));
     }
     return tub__session_open(s, ctx, data, run, err);
+}
+
+/* The run as the checkpoint has it, in memory and on the disk. */
+static tub_status take_up(tub__session *s, const tub_train_config *before, tub_error *err) {
+    TUB__TRY(tub__run_clean(&s->ctx->allocator, s->run.folder, err));
+    TUB__TRY(load(s, err));
+    TUB__TRY(check_limits(s, before, err));
+    TUB__TRY(settle(s, before, err));
+    return write_last(s, err);
 }
 
 tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data, int64_t epochs,
@@ -167,19 +250,7 @@ tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data
         status = reopen(&s, ctx, run, data, epochs, max_steps, &before, err);
     }
     if (status == TUB_OK) {
-        status = tub__run_clean(&ctx->allocator, run, err);
-    }
-    if (status == TUB_OK) {
-        status = load(&s, err);
-    }
-    if (status == TUB_OK) {
-        status = check_limits(&s, &before, err);
-    }
-    if (status == TUB_OK) {
-        status = settle(&s, &before, err);
-    }
-    if (status == TUB_OK) {
-        status = write_last(&s, err);
+        status = tub__session_tell_resume(take_up(&s, &before, err), err);
     }
     if (status == TUB_OK) {
         status = tub__session_run(&s, result, err);

@@ -81,6 +81,21 @@ tub_status tub__run_write_best(const tub_model *model, const tub_train_config *c
     return status;
 }
 
+tub_status tub__run_has_best(const tub_allocator *a, const char *run, uint64_t epoch, bool *has,
+                             tub_error *err) {
+    char *next = NULL;
+    int64_t waiting = 0;
+    TUB__TRY(tub__run_has(a, run, TUB__RUN_BEST_WEIGHTS, has, err));
+    if (*has) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__path_join(a, run, TUB__RUN_NEXT, &next, err));
+    tub_status status = read_epoch(a, next, &waiting, err);
+    tub__free(a, next);
+    *has = waiting > 0 && (uint64_t)waiting == epoch;
+    return status;
+}
+
 /* What waits is taken when the checkpoint counts its epoch; anything else there is of another life
  * of the run, or what best/ was before. */
 static tub_status settle(const tub_allocator *a, const char *next, const char *best, uint64_t epoch,

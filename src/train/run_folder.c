@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NOTE_LENGTH = 256 };
+enum { NOTE_LENGTH = 256, METRICS_LIMIT = 1 << 16 };
 
 tub_status tub__run_write_recipe(const tub_allocator *a, const char *folder,
                                  const tub_train_config *config, tub_error *err) {
@@ -133,6 +133,15 @@ tub_status tub__run_clean(const tub_allocator *a, const char *run, tub_error *er
     return make_checkpoint_folder(a, run, err);
 }
 
+tub_status tub__run_has(const tub_allocator *a, const char *run, const char *name, bool *has,
+                        tub_error *err) {
+    char *path = NULL;
+    TUB__TRY(tub__path_join(a, run, name, &path, err));
+    *has = tub__file_exists(path);
+    tub__free(a, path);
+    return TUB_OK;
+}
+
 tub_status tub__run_write_last(const tub_model *model, const char *run, tub_error *err) {
     return tub__folder_write_arrays(model, run, err);
 }
@@ -147,7 +156,8 @@ static tub_status metrics_text(const tub_model *model, const tub_train_config *c
     tub__json_put_text(&w, "config_digest", digest);
     tub__json_put_bool(&w, "finished", tub__progress_over(p, config));
     tub__json_put_integer(&w, "steps", (int64_t)p->step);
-    tub__json_put_integer(&w, "epochs", (int64_t)p->epoch);
+    tub__json_put_integer(&w, "epochs", (int64_t)tub__progress_epochs(p, config));
+    tub__json_put_bool(&w, "partial_epoch", tub__progress_partial(p, config));
     tub__json_put_integer(&w, "parameters", (int64_t)model->params.numbers);
     tub__json_put_real(&w, "seconds", p->seconds);
     tub__run_put_scores(&w, "train", &p->train);
@@ -193,6 +203,23 @@ tub_status tub__run_write_metrics(const tub_model *model, const tub_train_config
     }
     tub__free(a, path);
     tub__free(a, text);
+    return status;
+}
+
+tub_status tub__run_read_finished(const tub_allocator *a, const char *run, bool *finished,
+                                  tub_error *err) {
+    char *path = NULL;
+    tub__json *metrics = NULL;
+    TUB__TRY(tub__path_join(a, run, TUB__RUN_METRICS, &path, err));
+    tub_status status = tub__json_load(a, path, METRICS_LIMIT, &metrics, err);
+    if (status == TUB_OK) {
+        status = tub__json_get_bool(metrics, "finished", finished, err);
+        if (status != TUB_OK) {
+            tub__prefix(err, status, "%s", path);
+        }
+        tub__json_free(metrics);
+    }
+    tub__free(a, path);
     return status;
 }
 

@@ -18,13 +18,14 @@
 #include "train/progress.h"
 #include <tubelet/train.h>
 
-#define TUB__RUN_RECIPE     "recipe.yaml"
-#define TUB__RUN_BEST       "best"
-#define TUB__RUN_NEXT       "best.next"
-#define TUB__RUN_CHECKPOINT "checkpoint"
-#define TUB__RUN_STATE      "checkpoint/state.safetensors"
-#define TUB__RUN_LOG        "log.csv"
-#define TUB__RUN_METRICS    "metrics.json"
+#define TUB__RUN_RECIPE       "recipe.yaml"
+#define TUB__RUN_BEST         "best"
+#define TUB__RUN_NEXT         "best.next"
+#define TUB__RUN_CHECKPOINT   "checkpoint"
+#define TUB__RUN_STATE        "checkpoint/state.safetensors"
+#define TUB__RUN_BEST_WEIGHTS "best/model.safetensors"
+#define TUB__RUN_LOG          "log.csv"
+#define TUB__RUN_METRICS      "metrics.json"
 
 /* TUB_E_EXISTS when `run` is there already: without force anything, with force anything that is
  * not a run folder. TUB_E_ARGUMENT with force when `run` is a link or ends in . or .. */
@@ -41,6 +42,9 @@ TUB_MUST_USE tub_status tub__run_clean(const tub_allocator *a, const char *run, 
 /* Writes recipe.yaml. */
 TUB_MUST_USE tub_status tub__run_write_recipe(const tub_allocator *a, const char *run,
                                               const tub_train_config *config, tub_error *err);
+/* Whether the run folder has an entry of this name. */
+TUB_MUST_USE tub_status tub__run_has(const tub_allocator *a, const char *run, const char *name,
+                                     bool *has, tub_error *err);
 /* Writes the last weights. */
 TUB_MUST_USE tub_status tub__run_write_last(const tub_model *model, const char *run,
                                             tub_error *err);
@@ -52,6 +56,12 @@ TUB_MUST_USE tub_status tub__run_write_best(const tub_model *model, const tub_tr
  * becomes best/ if it is of that epoch, else it goes. best/ is whole at every instant. */
 TUB_MUST_USE tub_status tub__run_settle_best(const tub_allocator *a, const char *run,
                                              uint64_t epoch, tub_error *err);
+/* Whether best/ has its weights, or best.next/ those of this epoch, the best one. */
+TUB_MUST_USE tub_status tub__run_has_best(const tub_allocator *a, const char *run, uint64_t epoch,
+                                          bool *has, tub_error *err);
+/* What metrics.json says: all is done, or it was stopped before. TUB_E_NOT_FOUND without the file. */
+TUB_MUST_USE tub_status tub__run_read_finished(const tub_allocator *a, const char *run,
+                                               bool *finished, tub_error *err);
 /* Removes metrics.json, and the scores from the model card: the end is not the end any more. */
 TUB_MUST_USE tub_status tub__run_forget_end(const tub_model *model, const tub_train_config *config,
                                             const tub_dataset_info *info, const char *run,

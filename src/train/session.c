@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "train/recipe.h"
 #include "train/run_folder.h"
+#include <string.h>
 #include <unistd.h>
 
 tub_status tub__session_lock(tub__session *s, const char *run, tub_error *err) {
@@ -63,7 +64,8 @@ static void tell_end(const tub__session *s, const tub__progress *p) {
 static void fill_result(const tub__session *s, const tub__trainer *t, tub_train_result *out) {
     const tub__progress *p = &t->progress;
     *out = (tub_train_result){.steps = (int64_t)p->step,
-                              .epochs = (int64_t)p->epoch,
+                              .epochs = (int64_t)tub__progress_epochs(p, &s->config),
+                              .partial_epoch = tub__progress_partial(p, &s->config),
                               .seconds = p->seconds,
                               .train = p->train,
                               .val = p->val,
@@ -72,9 +74,21 @@ static void fill_result(const tub__session *s, const tub__trainer *t, tub_train_
     out->stopped = t->stopped && !tub__progress_over(p, &s->config);
 }
 
+tub_status tub__session_tell_resume(tub_status status, tub_error *err) {
+    static const char tail[] = "; once that is mended, --resume goes on with the run";
+    if (status != TUB_E_IO || err == NULL ||
+        strlen(err->message) + sizeof tail > TUB_ERROR_LENGTH) {
+        return status;
+    }
+    return tub__fail(err, status, "%s%s", err->message, tail);
+}
+
 tub_status tub__session_run(tub__session *s, tub_train_result *result, tub_error *err) {
     const tub__trainer *first = &s->ranks.list[0].trainer;
-    TUB__TRY(tub__ranks_run(&s->ranks, err));
+    tub_status status = tub__ranks_run(&s->ranks, err);
+    if (status != TUB_OK) {
+        return tub__session_tell_resume(status, err);
+    }
     TUB__TRY(tub__run_write_metrics(first->model, &s->config, s->run.info, &first->progress,
                                     s->run.folder, err));
     tell_end(s, &first->progress);

@@ -23,6 +23,9 @@ TUB_MUST_USE tub_status tub__session_open(tub__session *s, tub_context *ctx, tub
                                           const char *run, tub_error *err);
 /* Trains on, then the files that only make sense at the end. */
 TUB_MUST_USE tub_status tub__session_run(tub__session *s, tub_train_result *result, tub_error *err);
+/* After a failure of the disk, a full one say, the sentence tells that the run is not lost, where
+ * there is room for it. Returns status. */
+tub_status tub__session_tell_resume(tub_status status, tub_error *err);
 void tub__session_close(tub__session *s);
 
 #endif

@@ -122,8 +122,8 @@ static tub_status not_finite(const tub__trainer *t, const char *what, tub_error 
     return tub__fail(
         err, TUB_E_NUMERIC,
         "step %" PRIu64
-        ": the %s is not a finite number; lower lr (now %g) or set clip_norm, and look "
-        "for NaN in the data; the last checkpoint is whole",
+        ": the %s is not a finite number, and going on would end here again; start a new run "
+        "with a lower lr (now %g) or with clip_norm, and look for NaN in the data",
         t->progress.step + 1, what, t->lr);
 }
 

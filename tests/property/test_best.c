@@ -129,7 +129,7 @@ static void counted_best_is_kept(void **state) {
     }
 }
 
-/* Without its checkpoint a run begins again: an epoch of the same number, by another recipe, is
+/* Without its checkpoint a run that had no end begins again: an epoch of the same number, by another recipe, is
  * another one. */
 static void former_best_is_not_taken_for_ours(void **state) {
     (void)state;
@@ -141,6 +141,7 @@ static void former_best_is_not_taken_for_ours(void **state) {
     c.lr *= 3;
     must_run(&c, &plainly, "faster");
     assert_int_equal(unlink("killed/checkpoint/state.safetensors"), 0);
+    assert_int_equal(unlink("killed/metrics.json"), 0); /* as after a kill: it had no end */
     copy("faster/recipe.yaml", "killed/recipe.yaml");
     assert_int_equal(resumed(0).best_epoch, 1);
     assert_same_as("faster");

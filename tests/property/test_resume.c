@@ -308,6 +308,8 @@ static void max_steps_and_patience(void **state) {
     c.max_steps = 8;
     assert_int_equal(run(&c, &plainly, "max", false, NULL, NULL, &result, &err), TUB_OK);
     assert_int_equal(result.steps, 8);
+    assert_int_equal(result.epochs, 2);
+    assert_int_equal(result.partial_epoch, 1);
     assert_int_equal(result.stopped, 0);
     c.epochs = 0;
     assert_int_equal(run(&c, &plainly, "max", true, NULL, NULL, &result, &err), TUB_OK);
@@ -370,6 +372,7 @@ static void nan_stops_with_a_sentence(void **state) {
     assert_int_equal(run(&c, &plainly, "nan", false, NULL, NULL, NULL, &err), TUB_E_NUMERIC);
     print_message("%s\n", err.message);
     assert_non_null(strstr(err.message, "not a finite number"));
+    assert_non_null(strstr(err.message, "start a new run with a lower lr (now 1000)"));
     assert_clean("nan");
 }
 

@@ -326,6 +326,9 @@ static const char *fill_the_disk(const char *disk) {
         return "a full disk did not fail with TUB_E_IO";
     }
     print_message("%s\n", err.message);
+    if (strstr(err.message, "--resume goes on") == NULL) {
+        return "the sentence did not say how to go on";
+    }
     unlink(filler);
     if (run(NULL, &plainly, folder, true, NULL, NULL, NULL, NULL) != TUB_OK) {
         return "the run could not go on";
