@@ -135,7 +135,8 @@ typedef struct tub_train_result {
 
 /* Trains into a run folder. data: an open data set, or NULL to open config->data. run: path of
  * the folder to make; TUB_E_EXISTS unless force, and always while another training is at work on
- * it. result may be NULL. force replaces only what is a run folder, by its own name: for a link or
+ * it, and for a place inside another run. result may be NULL. force replaces only what is a run
+ * folder with nothing in it but the files of training and evaluation, by its own name: for a link or
  * "." it is TUB_E_ARGUMENT. Other errors: those of tub_dataset_open, TUB_E_SHAPE (data and model
  * sizes), TUB_E_ARGUMENT, TUB_E_RANGE (settings), TUB_E_IO (a full disk: the last checkpoint stays
  * whole), TUB_E_NUMERIC (loss or gradient not finite), TUB_E_MEMORY. The run folder has

@@ -14,7 +14,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { NOTE_LENGTH = 256, METRICS_LIMIT = 1 << 16 };
@@ -46,54 +45,6 @@ static tub_status fill(const tub_model *model, const tub_train_config *config,
     TUB__TRY(tub__run_write_recipe(a, folder, config, err));
     TUB__TRY(make_checkpoint_folder(a, folder, err));
     return tub__log_start(a, folder, err);
-}
-
-/* A rename replaces a folder under the name that it has where it lies, no other. */
-static tub_status check_name(const char *run, tub_error *err) {
-    char name[TUB_PATH_LENGTH];
-    struct stat st;
-    size_t length = strlen(run);
-    while (length > 1 && run[length - 1] == '/') {
-        length--;
-    }
-    snprintf(name, sizeof name, "%.*s", (int)length, run); /* lstat follows a link with a slash */
-    const char *last = tub__path_name(name);
-    bool dots = strcmp(last, ".") == 0 || strcmp(last, "..") == 0;
-    if (dots || (lstat(name, &st) == 0 && S_ISLNK(st.st_mode))) {
-        return tub__fail(err, TUB_E_ARGUMENT,
-                         "%s %s, so --force can't replace it; give the path of the folder itself",
-                         run, dots ? "is not the run folder's own name" : "is a link");
-    }
-    return TUB_OK;
-}
-
-/* Only what is a run may be replaced: a slip of the pen must not remove somebody's folder. */
-tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool force,
-                               tub_error *err) {
-    if (!tub__file_exists(run)) {
-        return TUB_OK;
-    }
-    if (!force) {
-        return tub__fail(err, TUB_E_EXISTS,
-                         "%s exists already; choose another folder, resume it, or replace it with "
-                         "--force",
-                         run);
-    }
-    TUB__TRY(check_name(run, err));
-    char *recipe = NULL;
-    TUB__TRY(tub__path_join(a, run, TUB__RUN_RECIPE, &recipe, err));
-    int failure = access(recipe, F_OK) == 0 ? 0 : errno;
-    tub__free(a, recipe);
-    if (failure != 0 && failure != ENOENT && failure != ENOTDIR) {
-        return tub__fail_errno(err, failure, "%s", run);
-    }
-    if (failure != 0) {
-        return tub__fail(err, TUB_E_EXISTS,
-                         "%s is not a run folder (it has no " TUB__RUN_RECIPE "), so it is not "
-                         "replaced; choose another folder or remove it yourself",
-                         run);
-    }
-    return TUB_OK;
 }
 
 tub_status tub__run_create(const tub_model *model, const tub_train_config *config,

@@ -28,7 +28,8 @@
 #define TUB__RUN_METRICS      "metrics.json"
 
 /* TUB_E_EXISTS when `run` is there already: without force anything, with force anything that is
- * not a run folder. TUB_E_ARGUMENT with force when `run` is a link or ends in . or .. */
+ * not a run folder, or has something in it that neither training nor evaluation made. So it is when
+ * `run` would lie inside another run. TUB_E_ARGUMENT with force when `run` is a link or ends in . or .. */
 TUB_MUST_USE tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool force,
                                             tub_error *err);
 /* Makes the whole folder beside `run` and renames it there: configuration, recipe, empty log and

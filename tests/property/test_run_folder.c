@@ -16,6 +16,17 @@
 #include "base/file.h"
 #include "training.h"
 
+/* The bytes of a file, the caller's. */
+static void take_file(const char *path, char **bytes, size_t *size) {
+    tub_error err = {0};
+    assert_ok(tub__file_read(&tub__default_allocator, path, 1 << 26, bytes, size, &err), err);
+}
+
+static void put_file(const char *path, const char *bytes, size_t size) {
+    tub_error err = {0};
+    assert_ok(tub__file_write(&tub__default_allocator, path, bytes, size, &err), err);
+}
+
 /* At the first step of a run: nobody else may resume or replace it. */
 static void intrude(void *user, const tub_event *event) {
     int *refused = user;
@@ -132,6 +143,72 @@ static void force_needs_the_folder_itself(void **state) {
     assert_int_equal(tub_train(ctx, &c, NULL, "forced", 1, NULL, &err), TUB_E_NOT_FOUND);
     tub_context_destroy(ctx);
     assert_true(is_run("forced"));
+}
+
+/* Refused before any work, by the name of what would have gone; the results of an evaluation may
+ * go. */
+static void force_spares_what_is_not_the_runs(void **state) {
+    (void)state;
+    static const char *const foreign[] = {
+        "notes.txt",         "best/notes.txt", "checkpoint/keep",    "eval-notes.txt",
+        "scores_[AUC]1.csv", ".hidden",        "best/deeper/folder", "log.csv.old"};
+    static const char *const own[] = {"eval-test.json", "eval-other-val-best.json",
+                                      "tiny_test_[AUC]0.9_[ACC]0.8@last.csv", "best/eval-test.json",
+                                      "log.csv.tubelet.tmp-abc123"};
+    tub_train_config c = long_recipe();
+    tub_error err = {0};
+    tub_context *ctx = NULL;
+    char path[256], before[65], after[65];
+    c.epochs = 2;
+    must_run(&c, &plainly, "full");
+    file_hash("full", "checkpoint/state.safetensors", before);
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        snprintf(path, sizeof path, "full/%s", own[i]);
+        put_file(path, "x", 1);
+    }
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        snprintf(path, sizeof path, "full/%s", foreign[i]);
+        bool deep = strcmp(foreign[i], "best/deeper/folder") == 0;
+        if (deep) {
+            assert_int_equal(mkdir("full/best/deeper", 0777), 0);
+        }
+        put_file(path, "x", 1);
+        assert_int_equal(tub_train(ctx, &c, NULL, "full", 1, NULL, &err), TUB_E_EXISTS);
+        snprintf(path, sizeof path, "full has %s in it,", deep ? "best/deeper" : foreign[i]);
+        assert_non_null(strstr(err.message, path));
+        snprintf(path, sizeof path, "full/%s", foreign[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir("full/best/deeper"), 0);
+    file_hash("full", "checkpoint/state.safetensors", after);
+    assert_string_equal(before, after);
+    assert_ok(tub_train(ctx, &c, NULL, "full", 1, NULL, &err), err);
+    assert_false(tub__file_exists("full/eval-test.json"));
+    tub_context_destroy(ctx);
+}
+
+/* Wherever inside, and however the place is named; a recipe alone makes no run of the folder. */
+static void no_run_inside_another(void **state) {
+    (void)state;
+    static const char *const names[] = {"outer/inner", "outer/best/inner", "outer/new/inner/",
+                                        "beside/../outer/inner", "alias/inner"};
+    tub_train_config c = long_recipe();
+    tub_error err = {0};
+    tub_context *ctx = NULL;
+    c.epochs = 2;
+    must_run(&c, &plainly, "outer");
+    assert_int_equal(mkdir("beside", 0777), 0);
+    assert_int_equal(symlink("outer", "alias"), 0);
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal(tub_train(ctx, &c, NULL, names[i], 0, NULL, &err), TUB_E_EXISTS);
+        assert_non_null(strstr(err.message, "would lie inside the run /"));
+        assert_false(tub__file_exists(names[i]));
+    }
+    put_file("beside/recipe.yaml", "epochs: 1", 9);
+    assert_ok(tub_train(ctx, &c, NULL, "beside/inner", 0, NULL, &err), err);
+    tub_context_destroy(ctx);
 }
 
 /* The plan says what the run's recipe and its result say afterwards, and leaves nothing. */
@@ -251,17 +328,6 @@ static void moved_data_are_found_again(void **state) {
     tub_context_destroy(ctx);
 }
 
-/* The bytes of a file, the caller's. */
-static void take_file(const char *path, char **bytes, size_t *size) {
-    tub_error err = {0};
-    assert_ok(tub__file_read(&tub__default_allocator, path, 1 << 26, bytes, size, &err), err);
-}
-
-static void put_file(const char *path, const char *bytes, size_t size) {
-    tub_error err = {0};
-    assert_ok(tub__file_write(&tub__default_allocator, path, bytes, size, &err), err);
-}
-
 static void edited_recipes_are_noticed(void **state) {
     (void)state;
     tub_train_config c = long_recipe();
@@ -373,6 +439,8 @@ int main(void) {
         cmocka_unit_test(existing_folders_are_safe),
         cmocka_unit_test(leftovers_go),
         cmocka_unit_test(force_needs_the_folder_itself),
+        cmocka_unit_test(force_spares_what_is_not_the_runs),
+        cmocka_unit_test(no_run_inside_another),
         cmocka_unit_test(plans_come_true),
         cmocka_unit_test(other_data_are_noticed),
         cmocka_unit_test(data_are_found_from_anywhere),
