@@ -13,6 +13,7 @@
 #include "output.h"
 #include "subject.h"
 
+enum { FLAG_ROOM = 128 };
 enum { KEY_SPLIT = CLI_KEY_OWN, KEY_WEIGHTS, KEY_BATCH, KEY_DRAWS, KEY_NO_FILES, KEY_DATA_URL };
 
 static const struct argp_option options[] = {
@@ -83,7 +84,15 @@ typedef struct eval_job {
     eval_subject subject;
     subject model;
     char data[TUB_PATH_LENGTH];
+    bool own_data; /* what the run was trained on */
 } eval_job;
+
+/* The same name, or the same file by another path. */
+static bool same_data(const char *a, const char *b) {
+    struct stat one, other;
+    return strcmp(a, b) == 0 || (stat(a, &one) == 0 && stat(b, &other) == 0 &&
+                                 one.st_dev == other.st_dev && one.st_ino == other.st_ino);
+}
 
 /* The data set and the weights that the run's own recipe means, where the options leave them open.
  */
@@ -103,6 +112,7 @@ static int resolve(const cli_command *self, tub_context *ctx, const eval_options
              o->data != NULL     ? o->data
              : job->model.is_run ? job->model.config.data
                                  : "");
+    job->own_data = job->model.is_run && same_data(job->data, job->model.config.data);
     if (o->data == NULL && job->data[0] == '/' && access(job->data, F_OK) != 0 && errno == ENOENT) {
         return cli_fail_with(self, "the run's data set is not at %s any more; name it with --data",
                              job->data);
@@ -129,15 +139,23 @@ static int check_out(const cli_command *self, const eval_options *o) {
     return CLI_GO;
 }
 
-/* eval-SPLIT.json, or eval-SPLIT-best.json beside it, and MedMNIST's result file. */
+/* How result files name a data set, as MedMNIST does: "organmnist3d", "organmnist3d_64". */
+static void data_flag(char out[FLAG_ROOM], const char *data) {
+    snprintf(out, FLAG_ROOM, "%.*s", (int)strcspn(data, "."), data);
+    for (char *c = strchr(out, '@'); c != NULL; c = strchr(c, '@')) {
+        *c = '_';
+    }
+}
+
+/* eval-SPLIT.json of the data that the run was trained on, eval-DATA-SPLIT.json of any other, with
+ * -best behind it for the best weights; and MedMNIST's result file, which names the data anyway. */
 static int write_files(const cli_command *self, tub_context *ctx, const eval_options *o,
-                       const eval_subject *s, const float *probabilities) {
+                       const eval_job *job, const float *probabilities) {
+    const eval_subject *s = &job->subject;
     const char *folder = o->out != NULL ? o->out : o->model;
-    char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX];
+    char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX], flag[FLAG_ROOM];
     tub_error err;
-    /* The result file is named after the data set, as MedMNIST does: "organmnist3d". */
-    char flag[128];
-    snprintf(flag, sizeof flag, "%.*s", (int)strcspn(s->data, "."), s->data);
+    data_flag(flag, s->data);
     if (tub_medmnist_result(ctx, folder, flag, s->split, s->weights != NULL ? s->weights : "model",
                             s->metrics->samples, s->metrics->classes, probabilities,
                             s->metrics->auc.value, s->metrics->acc.value, csv, sizeof csv,
@@ -145,8 +163,8 @@ static int write_files(const cli_command *self, tub_context *ctx, const eval_opt
         return cli_fail(self, &err);
     }
     bool best = s->weights != NULL && strcmp(s->weights, "best") == 0;
-    if (snprintf(path, sizeof path, "%s/eval-%s%s.json", folder, s->split, best ? "-best" : "") >=
-        (int)sizeof path) {
+    if (snprintf(path, sizeof path, "%s/eval-%s%s%s%s.json", folder, job->own_data ? "" : flag,
+                 job->own_data ? "" : "-", s->split, best ? "-best" : "") >= (int)sizeof path) {
         return cli_fail_with(self, "the path of the result is too long");
     }
     if (!output_file(eval_json(s), path, why, sizeof why)) {
@@ -183,7 +201,7 @@ static int evaluate(const cli_command *self, cli_work *work, const eval_options 
     s->data = info->name;
     s->metrics = metrics;
     s->labels = tub_model_labels(model) != NULL ? tub_model_labels(model) : info->labels;
-    if (!o->no_files && write_files(self, ctx, o, s, probabilities) != CLI_GO) {
+    if (!o->no_files && write_files(self, ctx, o, job, probabilities) != CLI_GO) {
         code = CLI_FAILED;
         goto done;
     }
@@ -239,8 +257,10 @@ const cli_command cli_eval = {
     .summary = "prints the metrics of a model on a data set",
     .description =
         "Top-1, top-5 and AUC with 95 % bootstrap intervals, a table of the classes and the "
-        "confusion matrix. Writes eval-SPLIT.json (of best weights: eval-SPLIT-best.json) and the "
-        "result file of the MedMNIST benchmark.",
+        "confusion matrix. Writes eval-SPLIT.json (of best weights: eval-SPLIT-best.json; of data "
+        "that "
+        "the run was not trained on: eval-DATA-SPLIT.json) and the result file of the MedMNIST "
+        "benchmark.",
     .examples = "  tubelet eval runs/first\n"
                 "  tubelet eval runs/first --weights best --split val\n"
                 "  tubelet eval runs/first --data other.npz --out results --json",

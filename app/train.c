@@ -32,7 +32,8 @@ static const struct argp_option options[] = {
      "Go on with this run; of the settings only --epochs and --max-steps may change, and --data "
      "may name the same data's new place",
      1},
-    {"force", KEY_FORCE, NULL, 0, "Replace the run folder if it exists", 1},
+    {"force", KEY_FORCE, NULL, 0,
+     "Replace the run folder if it exists and only a run and its results lie in it", 1},
     {"dry-run", KEY_DRY_RUN, NULL, 0,
      "Read the data, print the resolved recipe and the plan, and stop; writes nothing", 1},
     CLI_OPTIONS_COMPUTE,
