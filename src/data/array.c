@@ -34,14 +34,23 @@ static tub_status convert(const tub_allocator *a, const void *bytes, const tub__
                                 : tub__npy_to_f32(npy, bytes, out->elements, err);
 }
 
-/* NaN, infinity, or a float64 that float32 can't hold. */
-static tub_status check_finite(const float *v, uint64_t n, tub_error *err) {
-    for (uint64_t i = 0; i < n; i++) {
-        if (!isfinite(v[i])) {
-            return tub__fail(err, TUB_E_RANGE,
-                             "element %llu is %s: replace it before training or predicting",
-                             (unsigned long long)i, isnan(v[i]) ? "NaN" : "infinite");
+/* NaN, infinity, or a float64 that float32 can't hold: what the file itself has there tells. */
+static tub_status check_finite(const float *v, const tub__npy *npy, const void *bytes,
+                               tub_error *err) {
+    for (uint64_t i = 0; i < npy->elements; i++) {
+        if (isfinite(v[i])) {
+            continue;
         }
+        double value = tub__npy_element(npy, bytes, i);
+        if (isfinite(value)) {
+            return tub__fail(err, TUB_E_RANGE,
+                             "element %llu is %g, too large for float32: scale it before training "
+                             "or predicting",
+                             (unsigned long long)i, value);
+        }
+        return tub__fail(err, TUB_E_RANGE,
+                         "element %llu is %s: replace it before training or predicting",
+                         (unsigned long long)i, isnan(value) ? "NaN" : "infinite");
     }
     return TUB_OK;
 }
@@ -50,17 +59,20 @@ tub_status tub__array_take(const tub_allocator *a, void **bytes, const tub__npy 
                            tub__array *out, tub_error *err) {
     *out = (tub__array){.dtype = npy->kind == TUB__NPY_FLOAT ? TUB_F32 : TUB_U8};
     tub_status status = TUB_OK;
-    if (usable_in_place(npy, out->dtype)) {
+    bool in_place = usable_in_place(npy, out->dtype);
+    if (in_place) {
         out->block = *bytes;
         out->elements = (char *)*bytes + npy->data_offset;
     } else {
         status = convert(a, *bytes, npy, out, err);
+    }
+    if (status == TUB_OK && out->dtype == TUB_F32) {
+        status = check_finite(out->elements, npy, *bytes, err);
+    }
+    if (!in_place) {
         tub__free(a, *bytes);
     }
     *bytes = NULL;
-    if (status == TUB_OK && out->dtype == TUB_F32) {
-        status = check_finite(out->elements, npy->elements, err);
-    }
     if (status != TUB_OK) {
         tub__free(a, out->block);
         *out = (tub__array){0};

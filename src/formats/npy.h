@@ -50,6 +50,8 @@ TUB_MUST_USE tub_status tub__npy_to_f64(const tub__npy *npy, const void *bytes, 
                                         tub_error *err);
 TUB_MUST_USE tub_status tub__npy_to_i64(const tub__npy *npy, const void *bytes, int64_t *out,
                                         tub_error *err); /* integers and whole floats */
+/* Element `index` in C order, rounded to a double where it is a whole number. */
+double tub__npy_element(const tub__npy *npy, const void *bytes, uint64_t index);
 /* "uint8", "float32", … for sentences. */
 const char *tub__npy_type_name(const tub__npy *npy);
 

@@ -87,6 +87,19 @@ static number read_number(const walk *w) {
     return n;
 }
 
+static double as_double(number n) {
+    return n.kind == TUB__NPY_INT ? (double)n.i : n.kind == TUB__NPY_UINT ? (double)n.u : n.f;
+}
+
+double tub__npy_element(const tub__npy *npy, const void *bytes, uint64_t index) {
+    walk w = start(npy, bytes);
+    for (int axis = npy->rank - 1; axis >= 0; axis--) {
+        w.at += w.stride[axis] * (size_t)(index % npy->shape[axis]);
+        index /= npy->shape[axis];
+    }
+    return as_double(read_number(&w));
+}
+
 /* True when the file's elements are already C-order bytes of this kind and width. */
 static bool is_plain(const tub__npy *npy, tub__npy_kind kind, int width) {
     return npy->kind == kind && npy->width == width && !npy->big_endian &&
@@ -124,8 +137,7 @@ tub_status tub__npy_to_f64(const tub__npy *npy, const void *bytes, double *out, 
     }
     walk w = start(npy, bytes);
     for (uint64_t e = 0; e < npy->elements; e++, advance(&w)) {
-        number n = read_number(&w);
-        out[e] = n.kind == TUB__NPY_INT ? (double)n.i : n.kind == TUB__NPY_UINT ? (double)n.u : n.f;
+        out[e] = as_double(read_number(&w));
     }
     return TUB_OK;
 }
@@ -148,11 +160,8 @@ static bool whole_number(number n, int64_t *out) {
 }
 
 static tub_status not_whole(number n, uint64_t element, const char *range, tub_error *err) {
-    double value = n.kind == TUB__NPY_INT    ? (double)n.i
-                   : n.kind == TUB__NPY_UINT ? (double)n.u
-                                             : n.f;
     return tub__fail(err, TUB_E_RANGE, "element %llu is %.17g, not a whole number %s",
-                     (unsigned long long)element, value, range);
+                     (unsigned long long)element, as_double(n), range);
 }
 
 tub_status tub__npy_to_i64(const tub__npy *npy, const void *bytes, int64_t *out, tub_error *err) {

@@ -97,7 +97,7 @@ static tub_status check_names(tub__npz *z, size_t *bytes, tub_error *err) {
     for (uint64_t i = 0; i < z->count; i++) {
         const char *name = zip_get_name(z->zip, i, ZIP_FL_ENC_GUESS);
         if (name == NULL) {
-            return zip_failed(zip_get_error(z->zip), "damaged archive", err);
+            return zip_failed(zip_get_error(z->zip), "the zip archive is damaged", err);
         }
         if (!safe_name(name)) {
             return tub__fail(err, TUB_E_FORMAT,
@@ -138,6 +138,19 @@ static tub_status list_entries(tub__npz *z, tub_error *err) {
     return TUB_OK;
 }
 
+/* What has no table of its members at its end is no archive, or not all of one. */
+static tub_status open_failed(const zip_error_t *error, tub_error *err) {
+    int code = zip_error_code_zip(error);
+    bool no_end = code == ZIP_ER_NOZIP;
+#ifdef ZIP_ER_TRUNCATED_ZIP /* from libzip 1.11 on */
+    no_end = no_end || code == ZIP_ER_TRUNCATED_ZIP;
+#endif
+    return no_end ? tub__fail(err, TUB_E_FORMAT,
+                              "not a zip archive, or a damaged one (cut off?); copy or download it "
+                              "again")
+                  : zip_failed(error, "the zip archive can't be read", err);
+}
+
 /* With libzip's comparison of central and local headers, which also refuses members that overlap.
  * It refuses duplicate names too, which NumPy reads: only for them the comparison is left out. */
 static zip_t *open_zip(zip_source_t *source, zip_error_t *error) {
@@ -170,7 +183,7 @@ static tub_status open_source(const tub_allocator *a, zip_source_t *source, zip_
     }
     z->zip = open_zip(source, error);
     if (z->zip == NULL) {
-        status = zip_failed(error, "not a readable zip archive", err);
+        status = open_failed(error, err);
         goto drop_source;
     }
     status = list_entries(z, err);
@@ -242,22 +255,22 @@ bool tub__npz_has(const tub__npz *z, const char *name) {
 static tub_status check_member(const tub__npz *z, const zip_stat_t *st, uint64_t limit,
                                tub_error *err) {
     if (st->encryption_method != ZIP_EM_NONE) {
-        return tub__fail(err, TUB_E_UNSUPPORTED, "is encrypted");
+        return tub__fail(err, TUB_E_UNSUPPORTED, "it is encrypted");
     }
     if (st->comp_method != ZIP_CM_STORE && st->comp_method != ZIP_CM_DEFLATE) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
-                         "is packed by zip method %d; only stored and deflated members are read",
+                         "it is packed by zip method %d; only stored and deflated members are read",
                          st->comp_method);
     }
     if (st->size > limit) {
-        return tub__fail(err, TUB_E_RANGE, "unpacks to %llu bytes, the limit is %llu",
+        return tub__fail(err, TUB_E_RANGE, "it unpacks to %llu bytes, the limit is %llu",
                          (unsigned long long)st->size, (unsigned long long)limit);
     }
     bool stored = st->comp_method == ZIP_CM_STORE;
     if (st->comp_size > z->size || (stored && st->size != st->comp_size) ||
         (!stored && st->size > st->comp_size * DEFLATE_RATIO + DEFLATE_SLACK)) {
         return tub__fail(err, TUB_E_FORMAT,
-                         "claims %llu bytes out of %llu packed ones in an archive of %llu",
+                         "it claims %llu bytes out of %llu packed ones in an archive of %llu",
                          (unsigned long long)st->size, (unsigned long long)st->comp_size,
                          (unsigned long long)z->size);
     }
@@ -278,10 +291,11 @@ static tub_status unpack(zip_file_t *file, unsigned char *out, uint64_t size, tu
         got = zip_fread(file, &more, 1);
     }
     if (got < 0) {
-        return zip_failed(zip_file_get_error(file), "is damaged", err);
+        return zip_failed(zip_file_get_error(file), "its bytes are damaged", err);
     }
     if (done < size || got > 0) {
-        return tub__fail(err, TUB_E_FORMAT, "is damaged: it unpacks to %s bytes than it claims",
+        return tub__fail(err, TUB_E_FORMAT,
+                         "its bytes are damaged: they unpack to %s than it claims",
                          done < size ? "fewer" : "more");
     }
     return TUB_OK;
@@ -291,12 +305,12 @@ static tub_status read_member(tub__npz *z, const entry *e, uint64_t limit, bool 
                               tub__npy *npy, tub_error *err) {
     zip_stat_t st;
     if (zip_stat_index(z->zip, e->index, 0, &st) != 0) {
-        return zip_failed(zip_get_error(z->zip), "damaged archive", err);
+        return zip_failed(zip_get_error(z->zip), "its entry is damaged", err);
     }
     TUB__TRY(check_member(z, &st, limit, err));
     zip_file_t *file = zip_fopen_index(z->zip, e->index, 0);
     if (file == NULL) {
-        return zip_failed(zip_get_error(z->zip), "damaged archive", err);
+        return zip_failed(zip_get_error(z->zip), "its entry is damaged", err);
     }
     void *block = NULL;
     tub_status status = tub__alloc(z->allocator, (size_t)st.size, &block, err);

@@ -441,7 +441,7 @@ static void refuses_wrong_types(void **state) {
     a.array[TRAIN_IMAGES].data = shorts;
     assert_refused(f, &a, TUB_E_RANGE, "train_images: ");
     for (int i = 0; i < 3; i++) {
-        static const char *const pieces[] = {"is NaN", "is infinite", "is infinite"};
+        static const char *const pieces[] = {"is NaN", "is infinite", "1e+300, too large"};
         const double values[] = {(double)NAN, (double)-INFINITY, 1e300};
         double wide[N * VOXELS] = {0};
         wide[2 * VOXELS - 1] = values[i];
