@@ -101,6 +101,15 @@ error_t cli_parse_argument(const char **out, char *argument, struct argp_state *
     return 0;
 }
 
+error_t cli_parse_name(const char **out, const char *option, const char *argument,
+                       struct argp_state *state) {
+    if (argument[0] == '\0') {
+        return cli_misuse(state, "%s is given an empty name", option);
+    }
+    *out = argument;
+    return 0;
+}
+
 static size_t count_options(const struct argp_option *options) {
     size_t n = 0;
     while (options[n].name != NULL || options[n].doc != NULL) {

@@ -81,6 +81,10 @@ error_t cli_misuse(struct argp_state *state, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The one argument that a command takes. */
 error_t cli_parse_argument(const char **out, char *argument, struct argp_state *state);
+/* Takes the name of a file or folder; an empty one is most often a variable of a script that is
+ * not set. */
+error_t cli_parse_name(const char **out, const char *option, const char *argument,
+                       struct argp_state *state);
 /* Reads a whole number within bounds; false: the sentence was printed. */
 bool cli_parse_int(struct argp_state *state, const char *option, const char *text, long low,
                    long high, long *out);

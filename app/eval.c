@@ -53,8 +53,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_WEIGHTS:
         return subject_parse_weights(&o->weights, argument, state);
     case 'o':
-        o->out = argument;
-        return 0;
+        return cli_parse_name(&o->out, "--out", argument, state);
     case KEY_NO_FILES:
         o->no_files = true;
         return 0;

@@ -99,14 +99,11 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
     switch (key) {
     case KEY_RECIPE:
-        o->recipe = argument;
-        return 0;
+        return cli_parse_name(&o->recipe, "--recipe", argument, state);
     case 'o':
-        o->out = argument;
-        return 0;
+        return cli_parse_name(&o->out, "--out", argument, state);
     case KEY_RESUME:
-        o->resume = argument;
-        return 0;
+        return cli_parse_name(&o->resume, "--resume", argument, state);
     case KEY_FORCE:
         o->force = true;
         return 0;

@@ -102,9 +102,10 @@ TUB_API TUB_MUST_USE tub_status tub_model_get(const tub_model *model, int64_t in
 TUB_API TUB_MUST_USE tub_status tub_model_set(tub_model *model, int64_t index, const float *values,
                                               tub_error *err);
 
-/* Forward pass without dropout. x: [batch,T,H,W,C], uint8 (scaled as input_scale says) or float32
- * (taken as it is); logits: [batch,K], probabilities (may be NULL): [batch,K]. A batch of any size
- * gives each sample the same bits. Not thread-safe for one context. */
+/* Forward pass without dropout. x: [batch,T,H,W,C], uint8 (scaled as input_scale says), float32
+ * (taken as it is) or float64 (rounded to float32); logits and probabilities: [batch,K] each,
+ * either may be NULL. A batch of any size gives each sample the same bits. Not thread-safe for one
+ * context. Errors: TUB_E_ARGUMENT (batch < 1, another type), TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_model_forward(tub_model *model, int64_t batch, tub_dtype dtype,
                                                   const void *x, float *logits,
                                                   float *probabilities, tub_error *err);

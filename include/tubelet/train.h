@@ -36,7 +36,7 @@ typedef struct tub_train_config {
     char data_url[TUB_PATH_LENGTH]; /* * mirror for downloads; "" none */
     char preset[64];                /* model preset that the model values start from */
     tub_model_config model; /* frames, height, width, channels and classes 0: taken from the data */
-    uint64_t seed;
+    uint64_t seed;          /* at most 9.2e18 */
     int64_t epochs;
     int64_t max_steps; /* 0: no limit */
     int64_t batch_size;
@@ -88,7 +88,7 @@ typedef struct tub_option {
 } tub_option;
 TUB_API const tub_option *tub_train_options(size_t *count);
 /* Sets one key from text. "preset" sets every model value again: set it before the others.
- * Errors: TUB_E_ARGUMENT (unknown key, with a near known one; unknown preset or choice; not a number),
+ * Errors: TUB_E_ARGUMENT (unknown key, with a near known one; unknown preset or choice; not a number; NULL),
  * TUB_E_RANGE. */
 TUB_API TUB_MUST_USE tub_status tub_train_config_set(tub_train_config *config, const char *key,
                                                      const char *value, tub_error *err);

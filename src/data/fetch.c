@@ -153,7 +153,7 @@ static tub_status complete(fetch *f, int fd, tub_error *err) {
         return tub__fail(err, TUB_E_CHECKSUM,
                          "%s: MD5 of the download is %s, expected %s; the file was not kept: try "
                          "again, or another "
-                         "mirror with --data-url",
+                         "mirror (data_url)",
                          f->url, hex, f->details->md5[0]);
     }
     return keep(f, fd, err);

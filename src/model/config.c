@@ -77,12 +77,12 @@ static tub_status check_axis(const char *name, int64_t size, int64_t kernel, int
                              tub_error *err) {
     if (kernel < 1 || kernel > size) {
         return tub__fail(err, TUB_E_RANGE,
-                         "tubelet %s is %lld; it must be from 1 to the clip's %lld", name,
+                         "model.tubelet's %s is %lld; it must be from 1 to the clip's %lld", name,
                          (long long)kernel, (long long)size);
     }
     if (stride < 0 || stride > size) {
         return tub__fail(err, TUB_E_RANGE,
-                         "tubelet stride %s is %lld; it must be from 1 to the clip's %lld (0: the "
+                         "model.stride's %s is %lld; it must be from 1 to the clip's %lld (0: the "
                          "tubelet's size)",
                          name, (long long)stride, (long long)size);
     }

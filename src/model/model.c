@@ -225,6 +225,12 @@ tub_status tub_model_forward(tub_model *m, int64_t batch, tub_dtype dtype, const
     if (batch < 1) {
         return tub__fail(err, TUB_E_ARGUMENT, "a batch of %lld samples", (long long)batch);
     }
+    if (dtype != TUB_U8 && dtype != TUB_F32 && dtype != TUB_F64) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "samples of type %d; a model takes uint8, float32 and "
+                         "float64",
+                         (int)dtype);
+    }
     TUB__TRY(inference_pass(m, (size_t)batch, err));
     const tub__fpenv saved = tub__fpenv_enter();
     tub__pass_forward(m->inference, (size_t)batch, dtype, x, NULL);

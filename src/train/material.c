@@ -27,7 +27,34 @@ static tub_status resolve_size(const char *key, int64_t *size, int64_t data, con
     return TUB_OK;
 }
 
-static tub_status resolve(tub_train_config *c, const tub_dataset_info *info, tub_error *err) {
+/* [C,T,H,W], as PyTorch has it: a clip of few frames with more channels than any picture has. */
+static bool looks_channels_first(const tub_dataset_info *info) {
+    return info->frames <= 4 && info->channels > 4 && info->height > 4 && info->width > 4;
+}
+
+/* The model's values against the data's sizes. */
+static tub_status check_model(tub_context *ctx, const tub_model_config *model,
+                              const tub_dataset_info *info, tub_error *err) {
+    char layout[160];
+    snprintf(layout, sizeof layout,
+             "samples of [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "] look like channels "
+             "first; tubelet takes channels last, [T,H,W,C]",
+             info->frames, info->height, info->width, info->channels);
+    bool first = looks_channels_first(info);
+    tub_error why = {0};
+    tub_status status = tub_model_config_check(model, &why);
+    if (status != TUB_OK) {
+        return first ? tub__fail(err, status, "%s: %s (%s)", info->name, why.message, layout)
+                     : tub__fail(err, status, "%s", why.message);
+    }
+    if (first) {
+        tub__log_line(ctx, TUB_LOG_WARNING, "%s: %s", info->name, layout);
+    }
+    return TUB_OK;
+}
+
+static tub_status resolve(tub_context *ctx, tub_train_config *c, const tub_dataset_info *info,
+                          tub_error *err) {
     TUB__TRY(resolve_size("model.frames", &c->model.frames, info->frames, info->name, err));
     TUB__TRY(resolve_size("model.height", &c->model.height, info->height, info->name, err));
     TUB__TRY(resolve_size("model.width", &c->model.width, info->width, info->name, err));
@@ -40,7 +67,7 @@ static tub_status resolve(tub_train_config *c, const tub_dataset_info *info, tub
         return tub__fail(err, TUB_E_NOT_FOUND, "%s: the val split is empty, so %s can't be used",
                          info->name, c->patience > 0 ? "patience" : "evaluate: best");
     }
-    TUB__TRY(tub_model_config_check(&c->model, err));
+    TUB__TRY(check_model(ctx, &c->model, info, err));
     return tub_train_config_check(c, err);
 }
 
@@ -106,7 +133,7 @@ tub_status tub__material_open(tub_context *ctx, tub_train_config *config, tub_da
         tub__log_line(ctx, TUB_LOG_WARNING, "%s has no val split: no validation, and no best model",
                       out->info->name);
     }
-    TUB__TRY(resolve(config, out->info, err));
+    TUB__TRY(resolve(ctx, config, out->info, err));
     tell_unread(ctx, &config->model, out->info->name);
     return TUB_OK;
 }

@@ -31,7 +31,7 @@
       "folder of a mirror that has the data set's file") \
     X(preset, "preset", TEXT, NULL, 0, 0, "NAME", \
       "model to start from: vivit-tiny or vivit-b; sets all model settings") \
-    X(seed, "seed", INT, NULL, 0, 9.2e18, "N", "seed of all random numbers") \
+    X(seed, "seed", INT, NULL, 0, 9.2e18, "N", "seed of all random numbers (at most 9.2e18)") \
     X(epochs, "epochs", INT, NULL, 1, 1e6, "N", "passes over the training samples") \
     X(max_steps, "max_steps", INT, NULL, 0, BIG, "N", \
       "stop after so many steps in all (0: no limit)") \
@@ -169,13 +169,18 @@ static tub_status unknown(const char *key, tub_error *err) {
 }
 
 static tub_status out_of_range(const tub_option *o, const char *text, tub_error *err) {
-    return tub__fail(err, TUB_E_RANGE, "%s is %.80s; it must lie between %.10g and %.10g", o->key,
-                     text, o->low, o->high);
+    const char *format = o->type == TUB_OPTION_REAL
+                             ? "%s is %.80s; it must lie between %.10g and %.10g"
+                             : "%s is %.80s; it must lie between %.0f and %.0f";
+    return tub__fail(err, TUB_E_RANGE, format, o->key, text, o->low, o->high);
 }
 
 static tub_status set_int(const tub_option *o, void *at, const char *text, tub_error *err) {
     int64_t value = 0;
     if (!tub__text_to_int(text, &value)) {
+        if (tub__text_is_whole(text)) { /* more than 64 bits hold */
+            return out_of_range(o, text, err);
+        }
         return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes a whole number", o->key,
                          text);
     }
@@ -258,25 +263,33 @@ static tub_status set_flag(const tub_option *o, void *at, const char *text, tub_
     return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes true or false", o->key, text);
 }
 
+/* One part of "8, 8,8" or "8x8x8": the number that *rest begins with, into `part`; *rest moves to the
+ * separator behind it, or to the end. False when there is no number. */
+static bool next_part(const char **rest, char *part, size_t size) {
+    const char *c = *rest + strspn(*rest, " ");
+    size_t length = strcspn(c, ",x ");
+    if (length == 0 || length >= size) {
+        return false;
+    }
+    memcpy(part, c, length);
+    part[length] = '\0';
+    *rest = c + length + strspn(c + length, " ");
+    return **rest == '\0' || **rest == ',' || **rest == 'x';
+}
+
 static tub_status set_int3(const tub_option *o, void *at, const char *text, tub_error *err) {
     int64_t value[3] = {0};
     size_t n = 0;
-    const char *rest = text;
-    for (; n < 3; n++) {
+    bool more = true, right = true;
+    for (const char *rest = text; more && right; rest++) {
         char part[24];
-        rest += strspn(rest, " ");
-        size_t length = strcspn(rest, ",x ");
-        if (length == 0 || length >= sizeof part) {
-            break;
+        right = n < 3 && next_part(&rest, part, sizeof part);
+        if (right) {
+            TUB__TRY(set_int(o, &value[n++], part, err));
+            more = *rest != '\0';
         }
-        memcpy(part, rest, length);
-        part[length] = '\0';
-        TUB__TRY(set_int(o, &value[n], part, err));
-        rest += length;
-        rest += strspn(rest, " ");
-        rest += *rest == ',' || *rest == 'x';
     }
-    if (*rest != '\0' || n == 0 || n == 2) {
+    if (!right || n == 2) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "%s is '%.80s'; it takes one whole number or three, as 8,8,8", o->key,
                          text);
@@ -301,6 +314,10 @@ static tub_status set_preset(tub_train_config *config, const char *value, tub_er
 
 tub_status tub_train_config_set(tub_train_config *config, const char *key, const char *value,
                                 tub_error *err) {
+    if (key == NULL || value == NULL) {
+        return tub__fail(err, TUB_E_ARGUMENT, "a setting needs a key and a value; %s%s is NULL",
+                         key != NULL ? "the value of " : "the key", key != NULL ? key : "");
+    }
     size_t i = find(key);
     if (i == COUNT) {
         return unknown(key, err);
@@ -329,6 +346,9 @@ tub_status tub_train_config_set(tub_train_config *config, const char *key, const
 
 tub_status tub_train_config_get(const tub_train_config *config, const char *key, char *out,
                                 size_t size, tub_error *err) {
+    if (key == NULL) {
+        return tub__fail(err, TUB_E_ARGUMENT, "the key of the setting to read is NULL");
+    }
     size_t i = find(key);
     if (i == COUNT) {
         return unknown(key, err);

@@ -212,7 +212,7 @@ static tub_status check_checkpoint(const tub_allocator *a, const char *run, tub_
     TUB__TRY(tub__run_read_finished(a, run, &finished, err));
     return tub__fail(err, TUB_E_NOT_FOUND,
                      "%s %s and has no checkpoint to go on from; train a new run, or replace this "
-                     "one with --out and --force",
+                     "one by force",
                      run, finished ? "is finished" : "was stopped");
 }
 

@@ -100,7 +100,7 @@ static tub_status check_contents(const tub_allocator *a, const char *run, tub_er
         if (found[0] != '\0') {
             return tub__fail(err, TUB_E_EXISTS,
                              "%s has %s in it, which is not the run's own and would be removed "
-                             "with it, so --force does not replace it; move that away or choose "
+                             "with it, so it is not replaced by force; move that away or choose "
                              "another folder",
                              run, found);
         }
@@ -120,9 +120,10 @@ static tub_status check_name(const char *run, tub_error *err) {
     const char *last = tub__path_name(name);
     bool dots = strcmp(last, ".") == 0 || strcmp(last, "..") == 0;
     if (dots || (lstat(name, &st) == 0 && S_ISLNK(st.st_mode))) {
-        return tub__fail(err, TUB_E_ARGUMENT,
-                         "%s %s, so --force can't replace it; give the path of the folder itself",
-                         run, dots ? "is not the run folder's own name" : "is a link");
+        return tub__fail(
+            err, TUB_E_ARGUMENT,
+            "%s %s, so it can't be replaced by force; give the path of the folder itself", run,
+            dots ? "is not the run folder's own name" : "is a link");
     }
     return TUB_OK;
 }
@@ -186,12 +187,16 @@ static tub_status check_above(const char *run, tub_error *err) {
 
 tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool force,
                                tub_error *err) {
+    if (run[0] == '\0') {
+        return tub__fail(err, TUB_E_ARGUMENT, "the run folder to make has an empty name");
+    }
     bool there = tub__file_exists(run);
     if (there && !force) {
-        return tub__fail(err, TUB_E_EXISTS,
-                         "%s exists already; choose another folder, resume it, or replace it with "
-                         "--force",
-                         run);
+        return tub__fail(
+            err, TUB_E_EXISTS,
+            "%s exists already; choose another folder, resume it, or replace it by force "
+            "(--force of tubelet train)",
+            run);
     }
     if (there) {
         TUB__TRY(check_name(run, err));

@@ -9,9 +9,13 @@
 
 enum { NUMBER_LIMIT = 64 };
 
-bool tub__text_to_int(const char *text, int64_t *out) {
+bool tub__text_is_whole(const char *text) {
     const char *digits = text + (text[0] == '-' || text[0] == '+');
-    if (digits[0] == '\0' || strspn(digits, "0123456789") != strlen(digits)) {
+    return digits[0] != '\0' && strspn(digits, "0123456789") == strlen(digits);
+}
+
+bool tub__text_to_int(const char *text, int64_t *out) {
+    if (!tub__text_is_whole(text)) {
         return false;
     }
     char *end = NULL;

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Digits, perhaps after a sign; any number of them. */
+bool tub__text_is_whole(const char *text);
 /* A whole decimal integer that fits, with nothing before or after it. */
 bool tub__text_to_int(const char *text, int64_t *out);
 /* A decimal real number ("0.1", "1e-4"), with nothing before or after it; no infinity, NaN or

@@ -166,6 +166,14 @@ static void change(const char *kind, array arrays[MEMBERS]) {
         arrays[0].size = arrays[1].size = 0;
     } else if (strcmp(kind, "mixed") == 0) {
         snprintf(arrays[4].shape, sizeof arrays[4].shape, "9, 8, 16, 4");
+    } else if (strcmp(kind, "channels") == 0) {
+        for (int i = 0; i < MEMBERS; i += 2) {
+            long count =
+                strtol(arrays[i].shape, NULL, 10) / 3; /* three channels from three samples */
+            snprintf(arrays[i].shape, sizeof arrays[i].shape, "%ld, 3, 8, 8, 8", count);
+            snprintf(arrays[i + 1].shape, sizeof arrays[i + 1].shape, "%ld, 1", count);
+            arrays[i + 1].size = (size_t)count;
+        }
     } else if (strcmp(kind, "flat") == 0) {
         snprintf(arrays[0].shape, sizeof arrays[0].shape, "24, 512");
     } else if (strcmp(kind, "short") == 0) {
@@ -233,7 +241,8 @@ int main(void) {
     static const char *const kinds[] = {
         "small",    "keys",     "nolabels",  "complex", "object",  "struct",   "floatlabels",
         "negative", "huge",     "fewlabels", "empty",   "mixed",   "flat",     "short",
-        "bomb",     "overflow", "traversal", "nan",     "notrain", "onebased", "other"};
+        "bomb",     "overflow", "traversal", "nan",     "notrain", "onebased", "other",
+        "channels"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         array arrays[MEMBERS] = {0};
         char path[64];

@@ -115,6 +115,8 @@ static void numbers_are_exact(void **state) {
     assert_value(&c, "model.tubelet", "4,4,4");
     set(&c, "model.tubelet", "2, 3, 5");
     assert_value(&c, "model.tubelet", "2,3,5");
+    set(&c, "model.tubelet", "3x4 x 5 ");
+    assert_value(&c, "model.tubelet", "3,4,5");
 }
 
 static void wrong_values_are_refused(void **state) {
@@ -123,7 +125,11 @@ static void wrong_values_are_refused(void **state) {
     refuse("epochs", "1.5", TUB_E_ARGUMENT, "whole number");
     refuse("epochs", "", TUB_E_ARGUMENT, "whole number");
     refuse("epochs", "0", TUB_E_RANGE, "between 1 and");
-    refuse("epochs", "99999999999999999999", TUB_E_ARGUMENT, "whole number");
+    refuse("epochs", "99999999999999999999", TUB_E_RANGE, "between 1 and 1000000");
+    refuse("seed", "99999999999999999999", TUB_E_RANGE, "between 0 and 9200000000000000000");
+    refuse("seed", "9300000000000000000", TUB_E_RANGE, "between 0 and 9200000000000000000");
+    refuse("seed", "-99999999999999999999", TUB_E_RANGE, "between 0 and");
+    refuse("seed", "99999999999999999999a", TUB_E_ARGUMENT, "whole number");
     refuse("data", "a\xff.npz", TUB_E_ARGUMENT, "not UTF-8");
     refuse("lr", "nan", TUB_E_ARGUMENT, "number");
     refuse("lr", "inf", TUB_E_ARGUMENT, "number");
@@ -136,8 +142,17 @@ static void wrong_values_are_refused(void **state) {
     refuse("model.qkv_bias", "maybe", TUB_E_ARGUMENT, "true or false");
     refuse("model.tubelet", "8,8", TUB_E_ARGUMENT, "one whole number or three");
     refuse("model.tubelet", "8,8,8,8", TUB_E_ARGUMENT, "one whole number or three");
+    refuse("model.tubelet", "7 7 7", TUB_E_ARGUMENT, "one whole number or three");
+    refuse("model.tubelet", "7,7 7", TUB_E_ARGUMENT, "one whole number or three");
+    refuse("model.tubelet", "7,7,7,", TUB_E_ARGUMENT, "one whole number or three");
+    refuse("model.tubelet", "7,", TUB_E_ARGUMENT, "one whole number or three");
+    refuse("model.tubelet", "7,,7", TUB_E_ARGUMENT, "one whole number or three");
+    refuse("model.tubelet", ",7,7", TUB_E_ARGUMENT, "one whole number or three");
+    refuse("model.tubelet", " ", TUB_E_ARGUMENT, "one whole number or three");
     refuse("model.tubelet", "", TUB_E_ARGUMENT, "one whole number or three");
     refuse("preset", "vivit-huge", TUB_E_ARGUMENT, "vivit-tiny");
+    refuse(NULL, "1", TUB_E_ARGUMENT, "the key is NULL");
+    refuse("epochs", NULL, TUB_E_ARGUMENT, "the value of epochs is NULL");
 }
 
 static void unknown_keys_get_a_suggestion(void **state) {
@@ -212,7 +227,7 @@ static void contradictions_are_found(void **state) {
                   "warmup_start");
     check_refuses((const char *[][2]){{"model.heads", "7"}, {0}}, "heads 7 does not divide");
     check_refuses((const char *[][2]){{"model.tubelet", "4,9,4"}, {"model.height", "8"}, {0}},
-                  "tubelet height is 9");
+                  "model.tubelet's height is 9");
     tub_train_config c = tub_train_config_default();
     c.lr = 0.0 / 0.0;
     assert_int_equal(tub_train_config_check(&c, NULL), TUB_E_ARGUMENT);
@@ -229,6 +244,7 @@ static void get_needs_room(void **state) {
     tub_train_config c = tub_train_config_default();
     char text[8];
     assert_int_equal(tub_train_config_get(&c, "preset", text, sizeof text, NULL), TUB_E_ARGUMENT);
+    assert_int_equal(tub_train_config_get(&c, NULL, text, sizeof text, NULL), TUB_E_ARGUMENT);
     assert_int_equal(tub_train_config_get(&c, "nothing", text, sizeof text, NULL), TUB_E_ARGUMENT);
 }
 

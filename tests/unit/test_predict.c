@@ -171,6 +171,24 @@ static tub_status evaluate(const tub_allocator *a, void *user, tub_error *err) {
 }
 
 /* Batches that no address space holds are refused, not counted modulo 2^64. */
+/* float64 is float32 once it is rounded; there are no other types. */
+static void test_types(void **state) {
+    fixture *f = *state;
+    float singles[VOXELS], expected[CLASSES], logits[CLASSES];
+    double doubles[VOXELS];
+    tub_error err = {0};
+    for (int i = 0; i < VOXELS; i++) {
+        doubles[i] = (double)f->samples[i] / 255;
+        singles[i] = (float)doubles[i];
+    }
+    assert_ok(tub_model_forward(f->model, 1, TUB_F32, singles, expected, NULL, &err), err);
+    assert_ok(tub_model_forward(f->model, 1, TUB_F64, doubles, logits, NULL, &err), err);
+    assert_memory_equal(logits, expected, sizeof logits);
+    assert_int_equal(tub_model_forward(f->model, 1, TUB_DTYPES, singles, logits, NULL, &err),
+                     TUB_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "uint8, float32 and float64"));
+}
+
 static void test_huge_batches(void **state) {
     fixture *f = *state;
     tub_error err = {0};
@@ -201,6 +219,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_batches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_misfits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_types, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_huge_batches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failing_allocations, set_up, tear_down),
     };
