@@ -24,41 +24,62 @@ typedef struct tile_ahead {
 typedef void tile_ahead_fn(size_t k, const real *a, size_t lda, const real *b, size_t ldb,
                            const real *start, size_t lds, real *c, size_t ldc, tile_ahead ahead);
 
+/* Where a tile stands: rows of a, a row of b, and what to ask memory for. */
+typedef struct tile_at {
+    const real *q[(VEC_MR + 3) / 4]; /* one pointer for four rows of a: the rest of the address is an
+                                        index register; transposed: q[0] alone */
+    const real *b, *soon;
+} tile_at;
+
+/* Step u after where the pointers stand. */
+INLINE void tile_step(int mr, int nv, int transposed, int u, const tile_at *at, size_t lda,
+                      size_t ldb, vf acc[VEC_MR][VEC_NV]) {
+    vf bv[VEC_NV];
+    UNROLL for (int j = 0; j < nv; j++) bv[j] = vload(at->b + (size_t)u * ldb + 16 * j);
+    UNROLL for (int i = 0; i < mr; i++) {
+        const real *a = transposed ? at->q[0] + (size_t)u * lda + i
+                                   : at->q[i / 4] + (size_t)(i % 4) * lda + u;
+        vf s = vset1(*a);
+        UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, bv[j], acc[i][j]);
+    }
+}
+
+/* `steps` steps at once, and the pointers beyond them. */
+INLINE void tile_steps(int mr, int nv, int transposed, int steps, tile_at *at, size_t lda,
+                       size_t ldb, const tile_ahead *ahead, vf acc[VEC_MR][VEC_NV]) {
+    UNROLL for (int u = 0; u < steps; u++) {
+        if (ahead) {
+            vprefetch(at->soon), at->soon += ahead->stride;
+        }
+        tile_step(mr, nv, transposed, u, at, lda, ldb, acc);
+    }
+    at->b += (size_t)steps * ldb;
+    if (transposed) {
+        at->q[0] += (size_t)steps * lda;
+    } else {
+        UNROLL for (int i = 0; i < mr; i += 4) at->q[i / 4] += steps;
+    }
+}
+
 INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, size_t lda,
                       const real *b, size_t ldb, const real *start, size_t lds, real *c, size_t ldc,
                       const tile_ahead *ahead) {
-    vf acc[VEC_MR][VEC_NV], bv[VEC_NV];
-    /* One pointer for four rows: the rest of the address is an index register. */
-    const real *q[(VEC_MR + 3) / 4], *soon = ahead ? ahead->at : NULL;
+    enum { STEPS = 2 };
+    vf acc[VEC_MR][VEC_NV];
+    tile_at at = {.b = b, .soon = ahead ? ahead->at : NULL};
+    UNROLL for (int i = 0; i < mr; i += 4) at.q[i / 4] = a + (size_t)i * lda;
+    at.q[0] = a;
     UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vzero();
     if (start) {
         UNROLL for (int i = 0; i < mr; i++, start += lds) UNROLL for (int j = 0; j < nv; j++)
             acc[i][j] = vload(start + 16 * j);
     }
-    if (transposed) {
-        for (size_t p = 0; p < k; p++, b += ldb, a += lda) {
-            UNROLL for (int j = 0; j < nv; j++) bv[j] = vload(b + 16 * j);
-            if (ahead) {
-                vprefetch(soon), soon += ahead->stride;
-            }
-            UNROLL for (int i = 0; i < mr; i++) {
-                vf s = vset1(a[i]);
-                UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, bv[j], acc[i][j]);
-            }
-        }
-    } else {
-        UNROLL for (int i = 0; i < mr; i += 4) q[i / 4] = a + (size_t)i * lda;
-        for (size_t p = 0; p < k; p++, b += ldb) {
-            UNROLL for (int j = 0; j < nv; j++) bv[j] = vload(b + 16 * j);
-            if (ahead) {
-                vprefetch(soon), soon += ahead->stride;
-            }
-            UNROLL for (int i = 0; i < mr; i++) {
-                vf s = vset1(q[i / 4][(size_t)(i % 4) * lda]);
-                UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, bv[j], acc[i][j]);
-            }
-            UNROLL for (int i = 0; i < mr; i += 4) q[i / 4]++;
-        }
+    size_t p = k;
+    for (; p >= STEPS; p -= STEPS) {
+        tile_steps(mr, nv, transposed, STEPS, &at, lda, ldb, ahead, acc);
+    }
+    if (p > 0) {
+        tile_steps(mr, nv, transposed, 1, &at, lda, ldb, ahead, acc);
     }
     /* The pointer moves from row to row: indexing it by row made gcc spill some twenty addresses
      * around the loop. */
