@@ -22,13 +22,21 @@ typedef struct tub_allocator {
     void *user;
 } tub_allocator;
 
-/* Instruction set of the kernels. All give the same bits. */
+/* Instruction set of the kernels. All give the same bits in float32. */
 typedef enum tub_cpu {
     TUB_CPU_AUTO = 0, /* $TUBELET_CPU, else the best that the processor has */
     TUB_CPU_PORTABLE,
     TUB_CPU_AVX2,
-    TUB_CPU_AVX512
+    TUB_CPU_AVX512,
+    TUB_CPU_AVX512_BF16, /* as AVX512, with bfloat16 products in hardware */
+    TUB_CPU_AMX          /* likewise, by AMX */
 } tub_cpu;
+
+/* Precision of a model's matrix products. Sums, norms, softmax and everything else stay float32. */
+typedef enum tub_precision {
+    TUB_PRECISION_F32 = 0,
+    TUB_PRECISION_BF16 /* factors rounded to bfloat16; bits depend on the instruction set, too */
+} tub_precision;
 
 typedef enum tub_log_level { TUB_LOG_INFO = 0, TUB_LOG_WARNING } tub_log_level;
 
@@ -79,6 +87,7 @@ typedef struct tub_context_config {
     const char *module_folder; /* NULL: $TUBELET_MODULES, else where the library was installed */
     const char
         *data_folder; /* NULL: $TUBELET_DATA, else $XDG_CACHE_HOME/tubelet, else ~/.cache/tubelet */
+    tub_precision precision; /* of models that are read from folders */
 } tub_context_config;
 
 /* The defaults, with size filled. */
@@ -94,10 +103,13 @@ TUB_API TUB_MUST_USE tub_status tub_context_create(const tub_context_config *con
 TUB_API void tub_context_destroy(tub_context *ctx);
 
 TUB_API int tub_context_threads(const tub_context *ctx);
-/* "portable", "avx2" or "avx512": what the kernels run on. */
+/* "portable", "avx2", "avx512", "avx512_bf16" or "amx": what the kernels run on. */
 TUB_API const char *tub_context_cpu(const tub_context *ctx);
-/* Parses "auto", "portable", "avx2", "avx512". Error: TUB_E_ARGUMENT. */
+/* Parses "auto" and the names above. Error: TUB_E_ARGUMENT. */
 TUB_API TUB_MUST_USE tub_status tub_cpu_parse(const char *text, tub_cpu *out, tub_error *err);
+/* Parses "f32" or "bf16". Error: TUB_E_ARGUMENT. */
+TUB_API TUB_MUST_USE tub_status tub_precision_parse(const char *text, tub_precision *out,
+                                                    tub_error *err);
 
 #ifdef __cplusplus
 }

@@ -197,6 +197,10 @@ struct tub__backend_ops {
                  size_t column);
     void (*unpack)(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
                    tub__weight from);
+    /* Makes w[i].reduced of w[i].data. NULL: this backend's numbers can't be reduced. */
+    void (*reduce)(tub__backend *be, const tub__weight *w, size_t count);
+    /* w.data of w.reduced. */
+    void (*expand)(tub__backend *be, tub__weight w);
 
     /* Tokens: rows [samples * N, row] of x, host memory [samples, T,H,W,C] of uint8 (scaled) or
      * float32/float64. */

@@ -205,6 +205,14 @@ static void unpack(tub__backend *be, tub_dtype host, void *to, size_t row, size_
     be->ops->unpack(be, host, to, row, column, from);
 }
 
+static void reduce(tub__backend *be, const tub__weight *w, size_t count) {
+    TIMED(reduce(be, w, count), .operation = "rounding of weights", .rows = count);
+}
+static void expand(tub__backend *be, tub__weight w) {
+    be = profile_of(be)->inner;
+    be->ops->expand(be, w);
+}
+
 static const struct tub__backend_ops operations = {
     .slab_create = slab_create,
     .slab_destroy = slab_destroy,
@@ -214,6 +222,8 @@ static const struct tub__backend_ops operations = {
     .mat_out = mat_out,
     .pack = pack,
     .unpack = unpack,
+    .reduce = reduce,
+    .expand = expand,
     .cut = cut,
     .cut_backward = cut_backward,
     .prepend = prepend,

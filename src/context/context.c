@@ -17,7 +17,9 @@ static const struct cpu_name {
 } cpu_names[] = {{"auto", TUB_CPU_AUTO},
                  {"portable", TUB_CPU_PORTABLE},
                  {"avx2", TUB_CPU_AVX2},
-                 {"avx512", TUB_CPU_AVX512}};
+                 {"avx512", TUB_CPU_AVX512},
+                 {"avx512_bf16", TUB_CPU_AVX512_BF16},
+                 {"amx", TUB_CPU_AMX}};
 
 tub_status tub_cpu_parse(const char *text, tub_cpu *out, tub_error *err) {
     for (size_t i = 0; i < sizeof cpu_names / sizeof cpu_names[0]; i++) {
@@ -27,7 +29,20 @@ tub_status tub_cpu_parse(const char *text, tub_cpu *out, tub_error *err) {
         }
     }
     return tub__fail(err, TUB_E_ARGUMENT,
-                     "'%.60s' is no instruction set: give auto, portable, avx2 or avx512", text);
+                     "'%.60s' is no instruction set: give auto, portable, avx2, avx512, "
+                     "avx512_bf16 or amx",
+                     text);
+}
+
+tub_status tub_precision_parse(const char *text, tub_precision *out, tub_error *err) {
+    static const char *const names[] = {"f32", "bf16"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = (tub_precision)i;
+            return TUB_OK;
+        }
+    }
+    return tub__fail(err, TUB_E_ARGUMENT, "'%.60s' is no precision: give f32 or bf16", text);
 }
 
 tub_context_config tub_context_config_default(void) {
@@ -58,9 +73,13 @@ static tub_status read_config(const tub_context_config *given, tub_context_confi
         return tub__fail(err, TUB_E_ARGUMENT,
                          "tub_context_config: the allocator has only one of its two functions");
     }
-    if (out->cpu < TUB_CPU_AUTO || out->cpu > TUB_CPU_AVX512) {
+    if (out->cpu < TUB_CPU_AUTO || out->cpu > TUB_CPU_AMX) {
         return tub__fail(err, TUB_E_ARGUMENT, "tub_context_config: %d is no instruction set",
                          (int)out->cpu);
+    }
+    if (out->precision < TUB_PRECISION_F32 || out->precision > TUB_PRECISION_BF16) {
+        return tub__fail(err, TUB_E_ARGUMENT, "tub_context_config: %d is no precision",
+                         (int)out->precision);
     }
     return TUB_OK;
 }
@@ -107,6 +126,7 @@ tub_status tub_context_create(const tub_context_config *config, tub_context **ou
     ctx->allocator = allocator;
     ctx->on_event = c.on_event;
     ctx->event_user = c.event_user;
+    ctx->precision = c.precision;
     pthread_mutex_init(&ctx->module_lock, NULL);
 
     int cores = tub__available_cores();

@@ -94,7 +94,7 @@ static tub_status write_all(const tub_model *model, tub__st_writer *w, float *va
     TUB__TRY(declare_all(model, w, err));
     for (size_t i = 0; i < model->params.count; i++) {
         const tub__param *p = &model->params.list[i];
-        tub__param_read(model->backend, p, model->weights, TUB_F32, values, scratch);
+        TUB__TRY(tub__model_read(model, p, TUB_F32, values, scratch, err));
         TUB__TRY(tub__st_write(w, values, elements_of(p) * sizeof *values, err));
     }
     return TUB_OK;
@@ -225,8 +225,7 @@ static tub_status read_all(tub_model *model, const tub__st_file *f,
     for (size_t i = 0; i < model->params.count && status == TUB_OK; i++) {
         status = tub__st_to_f32(f, found[i], values, err);
         if (status == TUB_OK) {
-            tub__param_write(model->backend, &model->params.list[i], model->weights, TUB_F32,
-                             values, scratch);
+            status = tub__model_write(model, &model->params.list[i], TUB_F32, values, scratch, err);
         }
     }
     tub__free(a, scratch);

@@ -12,7 +12,7 @@ tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out,
     TUB__TRY(tub__folder_expect(folder,
                                 "a model is a folder with config.json and model.safetensors", err));
     TUB__TRY(tub__folder_read_config(ctx, folder, &config, &labels, err));
-    tub_status status = tub__model_create_empty(ctx, ctx->backend, &config, &model, err);
+    tub_status status = tub__model_create_for(ctx, ctx->backend, &config, ctx->precision, &model, err);
     if (status == TUB_OK && labels != NULL) {
         status = tub_model_set_labels(model, (const char *const *)labels, config.classes, err);
     }

@@ -42,13 +42,15 @@ static void *gradient_of(const plan *p, const tub__param *param) {
 
 /* cols: of the fused weight when several arrays lie side by side; 0: the array's own. */
 static tub__dense dense(const plan *p, tub__role kernel, tub__role bias, int layer, size_t cols) {
+    const tub_model *model = p->pass->model;
     const tub__param *w = find(p, kernel, layer), *b = find(p, bias, layer);
-    tub__dense d = {.w = {value_of(p, w), w->rows, cols ? cols : w->cols}};
+    tub__dense d = {.w = tub__param_weight(p->pass->be, w, model->weights, model->reduced)};
+    d.w.cols = cols ? cols : w->cols;
     if (b) {
         d.bias = value_of(p, b);
         d.dbias = gradient_of(p, b);
     }
-    d.dw = (tub__weight){gradient_of(p, w), d.w.rows, d.w.cols};
+    d.dw = (tub__weight){.data = gradient_of(p, w), .rows = d.w.rows, .cols = d.w.cols};
     return d;
 }
 

@@ -7,9 +7,8 @@
 #include "base/fpenv.h"
 #include "model/model.h"
 
-tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be,
-                                   const tub_model_config *config, tub_model **out,
-                                   tub_error *err) {
+static tub_status create(tub_context *ctx, tub__backend *be, const tub_model_config *config,
+                         bool only_reduced, tub_model **out, tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
     tub_model *m;
     size_t bytes;
@@ -19,12 +18,16 @@ tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be,
     m->backend = be;
     m->config = *config;
     m->geometry = tub__model_geometry(config);
-    tub_status status = tub__params_create(a, config, &m->params, err);
+    m->only_reduced = only_reduced;
+    tub_status status = tub__params_create(a, config, only_reduced, &m->params, err);
     if (status == TUB_OK && !tub__mul(m->params.elements, be->real_size, &bytes)) {
         status = tub__fail(err, TUB_E_MEMORY, "the model's parameters do not fit into memory");
     }
     if (status == TUB_OK) {
         status = be->ops->slab_create(be, bytes, &m->weights, err);
+    }
+    if (status == TUB_OK && only_reduced) {
+        status = tub__model_reduce(m, err);
     }
     if (status != TUB_OK) {
         tub_model_close(m);
@@ -32,6 +35,17 @@ tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be,
     }
     *out = m;
     return TUB_OK;
+}
+
+tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be,
+                                   const tub_model_config *config, tub_model **out,
+                                   tub_error *err) {
+    return create(ctx, be, config, false, out, err);
+}
+
+tub_status tub__model_create_for(tub_context *ctx, tub__backend *be, const tub_model_config *config,
+                                 tub_precision precision, tub_model **out, tub_error *err) {
+    return create(ctx, be, config, precision == TUB_PRECISION_BF16, out, err);
 }
 
 static void free_labels(tub_model *m) {
@@ -48,6 +62,7 @@ void tub_model_close(tub_model *m) {
     }
     tub__pass_destroy(m->inference);
     free_labels(m);
+    m->backend->ops->slab_destroy(m->backend, m->reduced);
     m->backend->ops->slab_destroy(m->backend, m->weights);
     tub__params_destroy(&m->params);
     tub__free(&m->context->allocator, m);
@@ -77,7 +92,7 @@ static void initialise_array(tub_model *m, size_t index, tub__key key, float *va
         }
     }
     if (p->packed) {
-        be->ops->pack(be, tub__param_weight(be, p, m->weights), TUB_F32, values, p->cols, 1);
+        be->ops->pack(be, tub__param_weight(be, p, m->weights, NULL), TUB_F32, values, p->cols, 1);
     } else {
         be->ops->mat_in(be, tub__param_mat(be, p, m->weights), TUB_F32, values, p->cols, 1);
     }
@@ -191,9 +206,9 @@ tub_status tub_model_get(const tub_model *m, int64_t index, float *out, tub_erro
     void *scratch = NULL;
     TUB__TRY(entry(m, index, &p, err));
     TUB__TRY(reorder_scratch(m, p, &scratch, err));
-    tub__param_read(m->backend, p, m->weights, TUB_F32, out, scratch);
+    const tub_status status = tub__model_read(m, p, TUB_F32, out, scratch, err);
     tub__free(&m->context->allocator, scratch);
-    return TUB_OK;
+    return status;
 }
 
 tub_status tub_model_set(tub_model *m, int64_t index, const float *values, tub_error *err) {
@@ -201,9 +216,9 @@ tub_status tub_model_set(tub_model *m, int64_t index, const float *values, tub_e
     void *scratch = NULL;
     TUB__TRY(entry(m, index, &p, err));
     TUB__TRY(reorder_scratch(m, p, &scratch, err));
-    tub__param_write(m->backend, p, m->weights, TUB_F32, values, scratch);
+    const tub_status status = tub__model_write(m, p, TUB_F32, values, scratch, err);
     tub__free(&m->context->allocator, scratch);
-    return TUB_OK;
+    return status;
 }
 
 /* The inference pass for up to `batch` samples, made or enlarged when needed. */

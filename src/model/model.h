@@ -15,6 +15,9 @@ struct tub_model {
     tub__geometry geometry;
     tub__params params;
     void *weights;        /* slab of parameters */
+    void *reduced;        /* slab of reduced weights, or NULL: products take those */
+    bool only_reduced;    /* there are no others */
+    bool reduced_stale;   /* weights have changed since reduced was made of them */
     char **labels;        /* [classes], or NULL */
     tub__pass *inference; /* made on first use by tub_model_forward */
     size_t inference_batch;
@@ -28,6 +31,23 @@ tub__geometry tub__model_geometry(const tub_model_config *config);
 TUB_MUST_USE tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be,
                                                 const tub_model_config *config, tub_model **out,
                                                 tub_error *err);
+/* The same for inference in a precision: factors of products have only their reduced form. */
+TUB_MUST_USE tub_status tub__model_create_for(tub_context *ctx, tub__backend *be,
+                                              const tub_model_config *config,
+                                              tub_precision precision, tub_model **out,
+                                              tub_error *err);
+/* From now on products take reduced weights, made anew when the weights have changed
+ * (reduced_stale). */
+TUB_MUST_USE tub_status tub__model_reduce(tub_model *model, tub_error *err);
+/* Makes the reduced weights of the present ones, where there are both. */
+void tub__model_refresh(tub_model *model);
+
+/* One array to or from host memory in the file's layout, as tub__param_read and tub__param_write do. */
+TUB_MUST_USE tub_status tub__model_read(const tub_model *model, const tub__param *p,
+                                        tub_dtype host, void *out, void *scratch, tub_error *err);
+TUB_MUST_USE tub_status tub__model_write(tub_model *model, const tub__param *p, tub_dtype host,
+                                         const void *values, void *scratch, tub_error *err);
+
 /* Draws the initial values of every array from (seed, array). */
 TUB_MUST_USE tub_status tub__model_initialise(tub_model *model, uint64_t seed, tub_error *err);
 

@@ -32,9 +32,9 @@ void tub__param_read(tub__backend *be, const tub__param *p, void *slab, tub_dtyp
     if (!p->packed) {
         be->ops->mat_out(be, host, out, p->cols, 1, tub__param_mat(be, p, slab));
     } else if (p->file == TUB__FILE_TRANSPOSED) {
-        be->ops->unpack(be, host, out, 1, p->rows, tub__param_weight(be, p, slab));
+        be->ops->unpack(be, host, out, 1, p->rows, tub__param_weight(be, p, slab, NULL));
     } else {
-        be->ops->unpack(be, host, scratch, p->cols, 1, tub__param_weight(be, p, slab));
+        be->ops->unpack(be, host, scratch, p->cols, 1, tub__param_weight(be, p, slab, NULL));
         reorder(p, host_size(host), scratch, out, true);
     }
 }
@@ -44,9 +44,9 @@ void tub__param_write(tub__backend *be, const tub__param *p, void *slab, tub_dty
     if (!p->packed) {
         be->ops->mat_in(be, tub__param_mat(be, p, slab), host, values, p->cols, 1);
     } else if (p->file == TUB__FILE_TRANSPOSED) {
-        be->ops->pack(be, tub__param_weight(be, p, slab), host, values, 1, p->rows);
+        be->ops->pack(be, tub__param_weight(be, p, slab, NULL), host, values, 1, p->rows);
     } else {
         reorder(p, host_size(host), values, scratch, false);
-        be->ops->pack(be, tub__param_weight(be, p, slab), host, scratch, p->cols, 1);
+        be->ops->pack(be, tub__param_weight(be, p, slab, NULL), host, scratch, p->cols, 1);
     }
 }

@@ -219,14 +219,23 @@ static const tub__role slab_order[] = {
     TUB__NORM_GAMMA,   TUB__NORM_BETA,    TUB__HEAD_KERNEL, TUB__HEAD_BIAS,
 };
 
-static void place(tub__params *out, int layer) {
+/* The classifier is small, and what it makes is the answer. */
+static bool reducible(const tub__param *p) {
+    return p->packed && p->role != TUB__HEAD_KERNEL;
+}
+
+static void place(tub__params *out, int layer, bool only_reduced) {
     for (size_t o = 0; o < sizeof slab_order / sizeof *slab_order; o++) {
         for (size_t i = 0; i < out->count; i++) {
             tub__param *p = &out->list[i];
             if (p->role == slab_order[o] && p->layer == layer) {
-                p->elements = tub__weight_elements(p->rows, p->cols);
+                p->reducible = reducible(p);
+                p->elements =
+                    only_reduced && p->reducible ? 0 : tub__weight_elements(p->rows, p->cols);
                 p->offset = out->elements;
                 out->elements += p->elements;
+                p->reduced_offset = out->reduced_bytes;
+                out->reduced_bytes += p->reducible ? tub__reduced_bytes(p->rows, p->cols) : 0;
                 out->numbers += p->rows * p->cols;
             }
         }
@@ -234,7 +243,7 @@ static void place(tub__params *out, int layer) {
 }
 
 tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config,
-                              tub__params *out, tub_error *err) {
+                              bool only_reduced, tub__params *out, tub_error *err) {
     enum { PER_LAYER = 16, REST = 8 };
     maker m = {.c = config, .g = tub__model_geometry(config), .out = out};
     m.tokens = tub__geometry_tokens(&m.g) + (config->pooling == TUB_POOL_CLASS_TOKEN);
@@ -247,7 +256,7 @@ tub_status tub__params_create(const tub_allocator *a, const tub_model_config *co
     }
     make_head(&m);
     for (int l = -1; l < (int)config->layers; l++) {
-        place(out, l);
+        place(out, l, only_reduced);
     }
     return TUB_OK;
 }
@@ -279,8 +288,13 @@ static void *address(const tub__backend *be, const tub__param *p, void *slab) {
     return slab ? (char *)slab + p->offset * be->real_size : NULL; /* NULL: only measuring */
 }
 
-tub__weight tub__param_weight(const tub__backend *be, const tub__param *p, void *slab) {
-    return (tub__weight){address(be, p, slab), p->rows, p->cols};
+tub__weight tub__param_weight(const tub__backend *be, const tub__param *p, void *slab,
+                              void *reduced) {
+    return (tub__weight){.data = p->elements > 0 ? address(be, p, slab) : NULL,
+                         .rows = p->rows,
+                         .cols = p->cols,
+                         .reduced =
+                             reduced && p->reducible ? (char *)reduced + p->reduced_offset : NULL};
 }
 
 tub__mat tub__param_mat(const tub__backend *be, const tub__param *p, void *slab) {

@@ -52,6 +52,8 @@ typedef struct tub__param {
     bool packed; /* true: a tub__weight; false: [rows, padded cols] */
     size_t rows, cols;
     size_t offset, elements; /* in each slab, padding included */
+    bool reducible;          /* the factor of a product worth it */
+    size_t reduced_offset;   /* bytes, in the slab of reduced weights */
     tub__file_layout file;
     int rank;
     size_t shape[5]; /* in the file */
@@ -65,19 +67,22 @@ typedef struct tub__params {
     tub__param *list;
     size_t count;
     size_t elements; /* of a slab */
+    size_t reduced_bytes; /* of a slab of reduced weights */
     size_t numbers;  /* true parameter count */
     const tub_allocator *allocator;
 } tub__params;
 
-/* Fills the table for a checked configuration. */
+/* Fills the table for a checked configuration. only_reduced: arrays that are reducible get no place
+ * in the slabs of reals. */
 TUB_MUST_USE tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config,
-                                           tub__params *out, tub_error *err);
+                                           bool only_reduced, tub__params *out, tub_error *err);
 void tub__params_destroy(tub__params *p);
 /* The entry of a role in a layer (-1 for those without); NULL when the model has none. */
 const tub__param *tub__params_find(const tub__params *p, tub__role role, int layer);
 const tub__param *tub__params_named(const tub__params *p, const char *name);
-/* Views into a slab of the backend. */
-tub__weight tub__param_weight(const tub__backend *be, const tub__param *p, void *slab);
+/* Views into slabs of the backend. reduced: NULL, or the slab of reduced weights. */
+tub__weight tub__param_weight(const tub__backend *be, const tub__param *p, void *slab,
+                              void *reduced);
 tub__mat tub__param_mat(const tub__backend *be, const tub__param *p, void *slab);
 
 /* Copies one array between a slab and host memory in the file's layout (row-major, shape as in the

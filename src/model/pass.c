@@ -111,6 +111,7 @@ static tub__call call_of(const tub__pass *pass) {
 
 void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const void *x,
                        const tub__dropout *dropout) {
+    tub__model_refresh(pass->model);
     pass->samples = samples;
     pass->dropout = dropout ? *dropout : (tub__dropout){0};
     const tub__call call = call_of(pass);

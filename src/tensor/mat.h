@@ -23,14 +23,22 @@ typedef struct tub__mat {
 } tub__mat;
 
 /* A weight matrix y = x W, [K = rows, N = cols] in packed panels: element (k, n) at (n / 32 * rows
- * + k) * 32 + n % 32. */
+ * + k) * 32 + n % 32.
+ *
+ * Products take `reduced` instead where it is not NULL: the same numbers as bfloat16, in panels
+ * whose rows hold, for each of the 32 columns, a word of two: k in the lower half, k + 1 in the
+ * upper; k is padded with zeros to whole panels. Then data may be NULL. */
 typedef struct tub__weight {
     void *data;
     size_t rows, cols;
+    void *reduced;
 } tub__weight;
 
 static inline size_t tub__weight_elements(size_t rows, size_t cols) {
     return rows * tub__padded(cols);
+}
+static inline size_t tub__reduced_bytes(size_t rows, size_t cols) {
+    return tub__padded(rows) * tub__padded(cols) * 2;
 }
 
 #endif

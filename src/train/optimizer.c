@@ -103,7 +103,7 @@ double tub__gradient_norm(const tub__optimizer *o, void *gradient) {
     const tub__params *params = &o->model->params;
     for (size_t i = 0; i < params->count; i++) {
         const tub__param *p = &params->list[i];
-        o->arrays[i] = tub__param_weight(be, p, gradient);
+        o->arrays[i] = tub__param_weight(be, p, gradient, NULL);
         if (!p->packed) {
             /* Padding is zero and adds nothing: a row-major array is one row of all its elements.
              */
@@ -148,4 +148,5 @@ void tub__optimizer_step(tub__optimizer *o, void *gradient, double norm, uint64_
     u.m = o->m;
     u.v = o->v;
     be->ops->update(be, &u);
+    o->model->reduced_stale = true;
 }

@@ -58,7 +58,7 @@ static tub_model_config golden_config(bool mini, tub_gelu gelu) {
 static void golden_set_param(tub_model *m, const tub__param *p, const double *values) {
     tub__backend *be = m->backend;
     if (p->packed) {
-        be->ops->pack(be, tub__param_weight(be, p, m->weights), TUB_F64, values, p->cols, 1);
+        be->ops->pack(be, tub__param_weight(be, p, m->weights, NULL), TUB_F64, values, p->cols, 1);
     } else {
         be->ops->mat_in(be, tub__param_mat(be, p, m->weights), TUB_F64, values, p->cols, 1);
     }
@@ -67,7 +67,7 @@ static void golden_set_param(tub_model *m, const tub__param *p, const double *va
 static void golden_get_param(tub_model *m, const tub__param *p, void *slab, double *values) {
     tub__backend *be = m->backend;
     if (p->packed) {
-        be->ops->unpack(be, TUB_F64, values, p->cols, 1, tub__param_weight(be, p, slab));
+        be->ops->unpack(be, TUB_F64, values, p->cols, 1, tub__param_weight(be, p, slab, NULL));
     } else {
         be->ops->mat_out(be, TUB_F64, values, p->cols, 1, tub__param_mat(be, p, slab));
     }

@@ -82,7 +82,7 @@ static tub_model *make_model(golden *g, const tub_model_config *config, tub__npz
         assert_int_equal(count, p->rows * p->cols);
         /* Keras' arrays, flattened, are the matrices that the layers use. */
         if (p->packed) {
-            be->ops->pack(be, tub__param_weight(be, p, model->weights), TUB_F32, values, p->cols,
+            be->ops->pack(be, tub__param_weight(be, p, model->weights, NULL), TUB_F32, values, p->cols,
                           1);
         } else {
             be->ops->mat_in(be, tub__param_mat(be, p, model->weights), TUB_F32, values, p->cols, 1);
@@ -104,7 +104,7 @@ static tub_model *make_mini(golden *g) {
 static void parameter_out(tub_model *model, const tub__param *p, float *out) {
     tub__backend *be = model->backend;
     if (p->packed) {
-        be->ops->unpack(be, TUB_F32, out, p->cols, 1, tub__param_weight(be, p, model->weights));
+        be->ops->unpack(be, TUB_F32, out, p->cols, 1, tub__param_weight(be, p, model->weights, NULL));
     } else {
         be->ops->mat_out(be, TUB_F32, out, p->cols, 1, tub__param_mat(be, p, model->weights));
     }

@@ -54,9 +54,14 @@ tub_status tub__cpu_backend_create(const tub_allocator *a, tub__pool *pool, tub_
                          "this processor can't run the %s kernels; the best it has are %s",
                          tub__cpu_name(cpu), tub__cpu_name(tub__cpu_best()));
     }
-    const struct tub__kernels *k = &tub__kernels_portable;
+    static const struct tub__kernels *const tables[] = {
+        [TUB_CPU_PORTABLE] = &tub__kernels_portable,
 #if defined __x86_64__
-    k = cpu == TUB_CPU_AVX2 ? &tub__kernels_avx2 : cpu == TUB_CPU_AVX512 ? &tub__kernels_avx512 : k;
+        [TUB_CPU_AVX2] = &tub__kernels_avx2,
+        [TUB_CPU_AVX512] = &tub__kernels_avx512,
+        [TUB_CPU_AVX512_BF16] = &tub__kernels_avx512_bf16,
+        [TUB_CPU_AMX] = &tub__kernels_amx,
 #endif
-    return tub__cpu_backend_make(a, pool, k, out, err);
+    };
+    return tub__cpu_backend_make(a, pool, tables[cpu], out, err);
 }

@@ -26,6 +26,8 @@ typedef struct tub__k_product {
     bool multiply;
     const void *residual; /* added last; row r takes row r % residual_rows */
     size_t ldres, residual_rows;
+    const void *reduced; /* NULL, or w rounded: what is meant instead of w (cpu/reduced.h) */
+    size_t scratch;      /* reals of scratch for a reduced product */
     const void *next; /* the panels that are wanted after those of this call, or NULL */
 } tub__k_product;
 
@@ -41,6 +43,7 @@ enum {
     TUB__K_KEYS = 64,     /* keys in a block of attention: part of the definition of the result */
     TUB__K_QUERIES = 256, /* queries in a block: not */
     TUB__K_HEAD_LIMIT = 256, /* widest head */
+    TUB__K_REDUCED_ROWS = 32, /* most rows in a tile of a reduced product */
     TUB__K_SCRATCH = 262144  /* reals of scratch for one worker */
 };
 
@@ -52,6 +55,11 @@ struct tub__kernels {
     /* scratch: for a transposed w only. */
     void (*product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0, size_t panel1,
                     void *scratch);
+    /* The same of rounded factors, p->reduced. */
+    void (*reduced_product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
+                            size_t panel1, void *scratch);
+    /* Rounds panels of a packed weight of `depth` rows. */
+    void (*reduce)(const void *w, size_t depth, size_t panel0, size_t panel1, void *reduced);
     /* How many tasks a weight gradient falls into. */
     size_t (*dw_tasks)(size_t k, size_t panels);
     void (*dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
@@ -112,6 +120,8 @@ extern const struct tub__kernels tub__kernels_portable;
 #if defined __x86_64__
 extern const struct tub__kernels tub__kernels_avx2;
 extern const struct tub__kernels tub__kernels_avx512;
+extern const struct tub__kernels tub__kernels_avx512_bf16; /* other reduced products only */
+extern const struct tub__kernels tub__kernels_amx;         /* likewise */
 #endif
 extern const struct tub__kernels tub__kernels_f64; /* in the checking library only */
 

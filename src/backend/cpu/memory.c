@@ -91,6 +91,21 @@ static void unpack(tub__backend *be, tub_dtype host, void *to, size_t row, size_
     }
 }
 
+/* Rounded numbers as they are. */
+static void expand(tub__backend *be, tub__weight w) {
+    const size_t depth = tub__padded(w.rows);
+    const uint16_t *from = w.reduced;
+    for (size_t k = 0; k < w.rows; k++) {
+        for (size_t n = 0; n < tub__padded(w.cols); n++) {
+            const size_t pair = (n / TUB__PANEL * depth + k / 2 * 2) / 2 * TUB__PANEL + n % TUB__PANEL;
+            const uint32_t bits = (uint32_t)from[2 * pair + k % 2] << 16;
+            float value;
+            memcpy(&value, &bits, sizeof value);
+            put(be->real, w.data, packed_at(&w, k, n), (double)value);
+        }
+    }
+}
+
 void tub__cpu_memory_ops(struct tub__backend_ops *ops) {
     ops->slab_create = slab_create;
     ops->slab_destroy = slab_destroy;
@@ -100,4 +115,5 @@ void tub__cpu_memory_ops(struct tub__backend_ops *ops) {
     ops->mat_out = mat_out;
     ops->pack = pack;
     ops->unpack = unpack;
+    ops->expand = expand;
 }

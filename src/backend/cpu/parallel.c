@@ -38,21 +38,33 @@ static tub__k_product normalised(const struct tub__kernels *k, const tub__produc
     return p;
 }
 
+static void part_of_product(const struct tub__kernels *k, const tub__k_product *p, size_t row0,
+                            size_t row1, size_t panel0, size_t panel1, void *scratch) {
+    (p->reduced ? k->reduced_product : k->product)(p, row0, row1, panel0, panel1, scratch);
+}
+
+/* Reals of a worker's scratch that normalised rows may take: reduced products need some, too. */
+static size_t room_for_norm(const tub__product_op *op) {
+    return op->p.reduced ? TUB__K_SCRATCH / 2 : TUB__K_SCRATCH;
+}
+
 /* Rows [begin, end), as many at a time as fit scratch when they are normalised. */
 static void rows_of_product(const struct tub__kernels *k, const tub__product_op *op, size_t begin,
                             size_t end, void *scratch) {
+    const size_t room = room_for_norm(op), fit = room / tub__padded(op->cols);
     if (!op->norm.gamma) {
         tub__k_product p = op->p;
         p.next = op->next.data;
-        k->product(&p, begin, end, 0, op->panels, scratch);
+        p.scratch = TUB__K_SCRATCH;
+        part_of_product(k, &p, begin, end, 0, op->panels, scratch);
         return;
     }
-    const size_t fit = TUB__K_SCRATCH / tub__padded(op->cols);
     for (size_t row = begin, stop; row < end; row = stop) {
         stop = tub__min(row + fit, end);
         tub__k_product p = normalised(k, op, row, stop, true, scratch);
         p.next = op->next.data;
-        k->product(&p, 0, stop - row, 0, op->panels, NULL); /* the scratch is taken */
+        p.scratch = TUB__K_SCRATCH - room;
+        part_of_product(k, &p, 0, stop - row, 0, op->panels, offset(k, scratch, room, 1));
     }
 }
 
@@ -83,15 +95,18 @@ static void panels_of_product(const struct tub__kernels *k, const tub__product_o
         return;
     }
     ask_for_rows(k, op);
+    p.scratch = TUB__K_SCRATCH;
     if (op->norm.gamma) {
         p = normalised(k, op, 0, op->rows, begin == 0, scratch);
+        p.scratch = TUB__K_SCRATCH - room_for_norm(op);
+        scratch = offset(k, scratch, room_for_norm(op), 1);
     }
     for (size_t i = 0; i < op->side; i++) {
         const size_t first = i * each + begin;
         p.next = i + 1 < op->side
                      ? offset(k, p.w, (first + each) * p.k, TUB__PANEL)
                      : offset(k, op->next.data, next_panel * op->next.rows, TUB__PANEL);
-        k->product(&p, 0, op->rows, first, i * each + end, scratch);
+        part_of_product(k, &p, 0, op->rows, first, i * each + end, scratch);
     }
 }
 
@@ -102,7 +117,7 @@ PART(product_panels, tub__product_op, panels_of_product(k, op, begin, end, scrat
 static bool shared_by_panels(const tub__cpu *cpu, const tub__product_op *op) {
     return cpu->taken.order != TUB__BY_BLOCKS && op->panels > 1 &&
            tub__cpu_few_rows(cpu, op->rows) &&
-           (!op->norm.gamma || op->rows * tub__padded(op->cols) <= TUB__K_SCRATCH);
+           (!op->norm.gamma || op->rows * tub__padded(op->cols) <= room_for_norm(op));
 }
 
 static void product(tub__backend *be, tub__product_op *op) {
@@ -123,6 +138,7 @@ static void linear(tub__backend *be, const tub__linear *op) {
                                .lda = op->x.ld,
                                .k = op->w.rows,
                                .w = op->w.data,
+                               .reduced = op->w.reduced,
                                .bias = op->bias,
                                .c = op->y.data,
                                .ldc = op->y.ld,
@@ -320,6 +336,36 @@ static void loss(tub__backend *be, const tub__loss *op) {
     tub__cpu_of(be)->kernels->loss(op, 0, op->logits.rows);
 }
 
+/* ---- reduced weights: shared out in whole panels ---- */
+
+typedef struct reduce_op {
+    const tub__weight *w;
+    size_t panels; /* of all */
+} reduce_op;
+
+/* Panels [begin, end) of all the weights in a row. */
+static void reduce_panels(const struct tub__kernels *k, const reduce_op *op, size_t begin,
+                          size_t end) {
+    for (const tub__weight *w = op->w; begin < end; w++) {
+        const size_t panels = tub__padded(w->cols) / TUB__PANEL;
+        if (begin < panels) {
+            k->reduce(w->data, w->rows, begin, tub__min(end, panels), w->reduced);
+        }
+        begin = begin > panels ? begin - panels : 0;
+        end = end > panels ? end - panels : 0;
+    }
+}
+
+PART(reduce_part, reduce_op, reduce_panels(k, op, begin, end))
+
+static void reduce(tub__backend *be, const tub__weight *w, size_t count) {
+    reduce_op op = {.w = w};
+    for (size_t i = 0; i < count; i++) {
+        op.panels += tub__padded(w[i].cols) / TUB__PANEL;
+    }
+    tub__cpu_run(be, reduce_part, &op, op.panels);
+}
+
 /* ---- slabs: shared out in whole panels ---- */
 
 #define PANELS(n) ((n)*TUB__PANEL)
@@ -384,6 +430,7 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops) {
     ops->add = add;
     ops->square_sums = square_sums;
     ops->update = update;
+    ops->reduce = reduce;
 }
 
 /* ---- how fast the machine is ---- */

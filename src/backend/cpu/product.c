@@ -1,89 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrix product with a packed weight, and what is fused to its end: bias, GELU or its derivative,
- * residual. */
+/* Matrix product with a packed weight. */
 #include "backend/cpu/entries.h"
+#include "backend/cpu/finish.h"
 #include "backend/cpu/tile.h"
-#include "backend/cpu/vmath.h"
 
 DEFINE_TILES(0)
 DEFINE_AHEAD_TILES(0)
 
 enum {
-    WIDTH = 16 * VEC_NV,
+    WIDTH = TILE_COLUMNS,
     L2_ELEMENTS = 131072 /* of a weight that pass by at once: half a megabyte of floats */
 };
 _Static_assert((int)L2_ELEMENTS <= (int)TUB__K_SCRATCH,
                "a part of a transposed weight fits the scratch");
-
-INLINE vf activate(tub__activation kind, vf x, vf *slope) {
-    return kind == TUB__GELU_TANH ? vgelu_tanh(x, slope) : vgelu_erf(x, slope);
-}
-
-/* What is done to the tile's sums: constants where finish_body is inlined, so no branch is in the
- * loop. */
-typedef struct ending {
-    tub__activation kind;
-    bool multiply, slope, residual;
-} ending;
-
-/* From the tile's sums in t (rows WIDTH apart) to rows of c at row, column col. */
-INLINE void finish_body(ending e, const tub__k_product *p, size_t row, size_t rows, size_t col,
-                        const real *t) {
-    for (size_t r = row; r < row + rows; r++, t += WIDTH) {
-        real *c = (real *)p->c + r * p->ldc + col;
-        real *slope = e.multiply || e.slope ? (real *)p->slope + r * p->ldslope + col : NULL;
-        const real *add = NULL;
-        if (e.residual) {
-            add = (const real *)p->residual + r % p->residual_rows * p->ldres + col;
-        }
-        UNROLL for (int j = 0; j < WIDTH; j += 16) {
-            vf v = vload(t + j);
-            if (e.multiply) {
-                v = vmul(v, vload(slope + j));
-            } else if (e.kind != TUB__LINEAR) {
-                vf d;
-                v = activate(e.kind, v, e.slope ? &d : NULL);
-                if (e.slope) {
-                    vstream(slope + j, d); /* not read before the backward pass */
-                }
-            }
-            vstore(c + j, e.residual ? vadd(v, vload(add + j)) : v);
-        }
-    }
-}
-
-typedef void finish_fn(const tub__k_product *p, size_t row, size_t rows, size_t col, const real *t);
-
-#define FINISH_(name, ...)                                                                         \
-    static __attribute__((noinline)) void name(const tub__k_product *p, size_t row, size_t rows,   \
-                                               size_t col, const real *t) {                        \
-        finish_body((ending){__VA_ARGS__}, p, row, rows, col, t);                                  \
-    }
-FINISH_(finish_residual, TUB__LINEAR, false, false, true)
-FINISH_(finish_multiply, TUB__LINEAR, true, false, false)
-FINISH_(finish_tanh, TUB__GELU_TANH, false, false, false)
-FINISH_(finish_tanh_residual, TUB__GELU_TANH, false, false, true)
-FINISH_(finish_tanh_slope, TUB__GELU_TANH, false, true, false)
-FINISH_(finish_tanh_slope_residual, TUB__GELU_TANH, false, true, true)
-FINISH_(finish_erf, TUB__GELU_ERF, false, false, false)
-FINISH_(finish_erf_residual, TUB__GELU_ERF, false, false, true)
-FINISH_(finish_erf_slope, TUB__GELU_ERF, false, true, false)
-FINISH_(finish_erf_slope_residual, TUB__GELU_ERF, false, true, true)
-
-/* NULL: the tile can write its sums straight to c. */
-static finish_fn *choose_finish(const tub__k_product *p) {
-    static finish_fn *const activations[2][2][2] = {
-        {{finish_tanh, finish_tanh_residual}, {finish_tanh_slope, finish_tanh_slope_residual}},
-        {{finish_erf, finish_erf_residual}, {finish_erf_slope, finish_erf_slope_residual}},
-    };
-    if (p->multiply) {
-        return finish_multiply;
-    }
-    if (p->activation == TUB__LINEAR) {
-        return p->residual ? finish_residual : NULL;
-    }
-    return activations[p->activation == TUB__GELU_ERF][p->slope != NULL][p->residual != NULL];
-}
 
 /* A stretch of the chains over k, and where the weight's rows for it lie. */
 typedef struct stretch {
@@ -94,7 +23,7 @@ typedef struct stretch {
 
 /* One tile of rows times one tile of columns; col counts from panel0, the stretch's first. ahead:
  * what to ask memory for meanwhile, or at NULL. */
-static void tile_product(const tub__k_product *p, const stretch *s, finish_fn *finish, size_t row,
+static void tile_product(const tub__k_product *p, const stretch *s, tub__finish_fn *finish, size_t row,
                          size_t rows, size_t panel0, size_t col, tile_ahead ahead) {
     ALIGNED real sums[VEC_MR * WIDTH];
     const size_t to = panel0 * TUB__PANEL + col, k = s->k1 - s->k0;
@@ -104,7 +33,7 @@ static void tile_product(const tub__k_product *p, const stretch *s, finish_fn *f
     /* The chains go on from what the last stretch left. */
     const real *start = s->k0 > 0 ? c : p->bias ? (const real *)p->bias + to : NULL;
     const size_t lds = s->k0 > 0 ? p->ldc : 0;
-    finish_fn *end = s->k1 == p->k ? finish : NULL;
+    tub__finish_fn *end = s->k1 == p->k ? finish : NULL;
     real *out = end ? sums : c;
     const size_t ldout = end ? WIDTH : p->ldc;
     if (ahead.at) {
@@ -126,7 +55,7 @@ static stretch whole_chains(const tub__k_product *p, size_t panel) {
 /* Few rows use a panel so little that memory can't bring the next one in the time of a single tile:
  * all tiles of rows pass by a panel before the next, and the first two each ask for half of that. A
  * lone tile asks for every other line: processors fetch lines in pairs. */
-static void panel_by_panel(const tub__k_product *p, finish_fn *finish, size_t row0, size_t row1,
+static void panel_by_panel(const tub__k_product *p, tub__finish_fn *finish, size_t row0, size_t row1,
                            size_t panel0, size_t panel1) {
     const stretch all = whole_chains(p, panel0);
     const size_t rows = row1 - row0, tiles = tile_count(rows), panels = panel1 - panel0;
@@ -146,7 +75,7 @@ static void panel_by_panel(const tub__k_product *p, finish_fn *finish, size_t ro
 
 /* A tile of rows stays in L1 while the panels of w stream past it from L2, which they do in order,
  * so that the processor fetches ahead. */
-static void tile_by_tile(const tub__k_product *p, const stretch *s, finish_fn *finish, size_t row0,
+static void tile_by_tile(const tub__k_product *p, const stretch *s, tub__finish_fn *finish, size_t row0,
                          size_t row1, size_t panel0, size_t panel1) {
     const size_t rows = row1 - row0, tiles = tile_count(rows);
     for (size_t t = 0; t < tiles; t++) {
@@ -187,7 +116,7 @@ static void transpose_panels(const tub__k_product *p, size_t panel0, size_t pane
 enum { DEPTH = L2_ELEMENTS / TUB__PANEL }; /* of a panel that is alone in L2 */
 
 /* Panels that fit L2, stretch by stretch transposed into scratch. */
-static void transposed_part(const tub__k_product *p, finish_fn *finish, size_t row0, size_t row1,
+static void transposed_part(const tub__k_product *p, tub__finish_fn *finish, size_t row0, size_t row1,
                             size_t panel0, size_t panel1, real *scratch) {
     for (size_t k0 = 0; k0 < p->k; k0 += DEPTH) {
         const size_t k1 = tub__min(k0 + DEPTH, p->k);
@@ -198,7 +127,7 @@ static void transposed_part(const tub__k_product *p, finish_fn *finish, size_t r
 }
 
 /* Only so many panels at a time as fit L2. */
-static void by_parts(const tub__k_product *p, finish_fn *finish, size_t row0, size_t row1,
+static void by_parts(const tub__k_product *p, tub__finish_fn *finish, size_t row0, size_t row1,
                      size_t panel0, size_t panel1, real *scratch) {
     const size_t fit = DEPTH / p->k, step = fit > 1 ? fit : 1;
     for (size_t panel = panel0, end; panel < panel1; panel = end) {
@@ -215,7 +144,7 @@ static void by_parts(const tub__k_product *p, finish_fn *finish, size_t row0, si
 void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
                      size_t panel1, void *scratch) {
     enum { FEW = 4 };
-    finish_fn *finish = choose_finish(p);
+    tub__finish_fn *finish = KERNEL(finish)(p);
     if (!p->transposed && tile_count(row1 - row0) <= FEW) {
         panel_by_panel(p, finish, row0, row1, panel0, panel1);
     } else {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of one instruction set, and the small kernels that only tests and benchmarks call. */
 #include "backend/cpu/entries.h"
+#include "backend/cpu/reduced.h"
 #include "backend/cpu/vmath.h"
 
 static vf tanh_slope(vf x) {
@@ -82,32 +83,50 @@ static double peak(long iterations) {
 #define STRING2_(x) #x
 #define STRING_(x)  STRING2_(x)
 
-const struct tub__kernels CAT3(tub__kernels_, VEC_NAME, ) = {
-    .name = STRING_(VEC_NAME),
-    .real_size = sizeof(real),
-    .tile_rows = VEC_MR,
-    .product = KERNEL(product),
-    .dw_tasks = KERNEL(dw_tasks),
-    .dw = KERNEL(dw),
-    .norm = KERNEL(norm),
-    .norm_backward = KERNEL(norm_backward),
-    .tree = KERNEL(tree),
-    .attention = KERNEL(attention),
-    .attention_backward = KERNEL(attention_backward),
-    .cut = KERNEL(cut),
-    .cut_backward = KERNEL(cut_backward),
-    .prepend = KERNEL(prepend),
-    .prepend_backward = KERNEL(prepend_backward),
-    .sum_samples = KERNEL(sum_samples),
-    .pool = KERNEL(pool),
-    .pool_backward = KERNEL(pool_backward),
-    .multiply = KERNEL(multiply),
-    .softmax = KERNEL(softmax),
-    .loss = KERNEL(loss),
-    .add = KERNEL(add),
-    .square_sum = KERNEL(square_sum),
-    .update = KERNEL(update),
-    .peak = peak,
-    .math = math,
-    .random = random_words,
-};
+#ifdef VEC_REAL_IS_DOUBLE
+#define REDUCE_         NULL
+#define REDUCED_PLAIN_  NULL
+#else
+#define REDUCE_         KERNEL(reduce)
+#define REDUCED_PLAIN_  KERNEL(product_bf16)
+#endif
+
+/* A table that differs from its neighbours in reduced products only. */
+#define TABLE_(name_, text, reduced)                                                               \
+    const struct tub__kernels CAT3(tub__kernels_, name_, ) = {                                     \
+        .name = text,                                                                              \
+        .real_size = sizeof(real),                                                                 \
+        .tile_rows = VEC_MR,                                                                       \
+        .product = KERNEL(product),                                                                \
+        .reduced_product = reduced,                                                                \
+        .reduce = REDUCE_,                                                                         \
+        .dw_tasks = KERNEL(dw_tasks),                                                              \
+        .dw = KERNEL(dw),                                                                          \
+        .norm = KERNEL(norm),                                                                      \
+        .norm_backward = KERNEL(norm_backward),                                                    \
+        .tree = KERNEL(tree),                                                                      \
+        .attention = KERNEL(attention),                                                            \
+        .attention_backward = KERNEL(attention_backward),                                          \
+        .cut = KERNEL(cut),                                                                        \
+        .cut_backward = KERNEL(cut_backward),                                                      \
+        .prepend = KERNEL(prepend),                                                                \
+        .prepend_backward = KERNEL(prepend_backward),                                              \
+        .sum_samples = KERNEL(sum_samples),                                                        \
+        .pool = KERNEL(pool),                                                                      \
+        .pool_backward = KERNEL(pool_backward),                                                    \
+        .multiply = KERNEL(multiply),                                                              \
+        .softmax = KERNEL(softmax),                                                                \
+        .loss = KERNEL(loss),                                                                      \
+        .add = KERNEL(add),                                                                        \
+        .square_sum = KERNEL(square_sum),                                                          \
+        .update = KERNEL(update),                                                                  \
+        .peak = peak,                                                                              \
+        .math = math,                                                                              \
+        .random = random_words,                                                                    \
+    };
+
+TABLE_(VEC_NAME, STRING_(VEC_NAME), REDUCED_PLAIN_)
+#ifdef VEC_ENGINES
+TABLE_(avx512_bf16, "avx512_bf16", KERNEL(product_bf16_dot))
+TABLE_(amx, "amx", KERNEL(product_bf16_amx))
+#endif

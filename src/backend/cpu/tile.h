@@ -9,6 +9,7 @@
 #define TUB__CPU_TILE_H
 
 #include "backend/cpu/vec.h"
+#include "tensor/mat.h"
 
 /* a: element (i, p) at i * lda + p, or p * lda + i in the transposed tiles. b: row p at p * ldb.
  * start: c's first values, rows lds apart (0: the same row for all, a bias); NULL: zero. */
@@ -137,6 +138,46 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
     TILE_ROWS_(TILE_AHEAD_, VEC_NV, tr)                                                            \
     static tile_ahead_fn *const tiles_ahead_##tr[VEC_MR] = {                                       \
         TILE_ROWS_(TILE_AHEAD_NAME_, VEC_NV, tr)};
+
+#ifndef VEC_REAL_IS_DOUBLE
+/* The tile of reduced.h in float32: rows of a hold the pairs' factors, the second before the first.
+ */
+typedef void pair_tile_fn(size_t depth, const real *a, size_t lda, const uint32_t *w,
+                          const real *bias, real *c);
+
+INLINE void pair_body(int mr, size_t depth, const real *a, size_t lda, const uint32_t *w,
+                      const real *bias, real *c) {
+    vf acc[VEC_MR][VEC_NV], bv[VEC_NV];
+    const real *q[(VEC_MR + 3) / 4];
+    UNROLL for (int i = 0; i < mr; i += 4) q[i / 4] = a + (size_t)i * lda;
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < VEC_NV; j++)
+        acc[i][j] = bias ? vload(bias + 16 * j) : vzero();
+    for (size_t p = 0; p < depth; p += 2, w += TUB__PANEL) {
+        UNROLL for (int half = 0; half < 2; half++) {
+            UNROLL for (int j = 0; j < VEC_NV; j++)
+                bv[j] = half ? vbf16_first(w + 16 * j) : vbf16_second(w + 16 * j);
+            UNROLL for (int i = 0; i < mr; i++) {
+                vf s = vset1(q[i / 4][(size_t)(i % 4) * lda + (size_t)half]);
+                UNROLL for (int j = 0; j < VEC_NV; j++) acc[i][j] = vfma(s, bv[j], acc[i][j]);
+            }
+        }
+        UNROLL for (int i = 0; i < mr; i += 4) q[i / 4] += 2;
+    }
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < VEC_NV; j++, c += 16)
+        vstore(c, acc[i][j]);
+}
+
+#define PAIR_TILE_(mr, nv, tr)                                                                     \
+    static void pair_tile_##mr(size_t depth, const real *a, size_t lda, const uint32_t *w,         \
+                               const real *bias, real *c) {                                        \
+        pair_body(mr, depth, a, lda, w, bias, c);                                                  \
+    }
+#define PAIR_TILE_NAME_(mr, nv, tr) pair_tile_##mr,
+/* pair_tiles[rows - 1]. */
+#define DEFINE_PAIR_TILES                                                                          \
+    TILE_ROWS_(PAIR_TILE_, VEC_NV, 0)                                                              \
+    static pair_tile_fn *const pair_tiles[VEC_MR] = {TILE_ROWS_(PAIR_TILE_NAME_, VEC_NV, 0)};
+#endif
 
 /* Rows are shared out evenly among tiles: 27 is 14 + 13. Tile t of n rows begins at tile_begin(n,
  * t). */

@@ -151,6 +151,32 @@ INLINE vu vueven(vu a) { return (vu){ _mm256_slli_epi64(a.l, 32), _mm256_slli_ep
 INLINE vu vuxor3(vu a, vu b, vu c) { return vuxor(vuxor(a, b), c); }
 INLINE vu vuwide(vu a, vu b) { return (vu){ _mm256_mul_epu32(a.l, b.l), _mm256_mul_epu32(a.h, b.h) }; }
 
+INLINE __m256 vbf16_half_(__m256 a)
+{
+    const __m256i u = _mm256_castps_si256(a), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    const __m256i near = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
+    const __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
+    const __m256 r = _mm256_blendv_ps(_mm256_castsi256_ps(near), _mm256_castsi256_ps(quiet), _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    return _mm256_and_ps(r, _mm256_castsi256_ps(_mm256_set1_epi32((int)0xffff0000u)));
+}
+INLINE vf vbf16(vf a) { return (vf){ vbf16_half_(a.l), vbf16_half_(a.h) }; }
+INLINE vf vbf16_first(const uint32_t *p)
+{
+    const vu a = vuload(p);
+    return (vf){ _mm256_castsi256_ps(_mm256_slli_epi32(a.l, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(a.h, 16)) };
+}
+INLINE vf vbf16_second(const uint32_t *p)
+{
+    const vu a = vuload(p);
+    const __m256i upper = _mm256_set1_epi32((int)0xffff0000u);
+    return (vf){ _mm256_castsi256_ps(_mm256_and_si256(a.l, upper)), _mm256_castsi256_ps(_mm256_and_si256(a.h, upper)) };
+}
+INLINE void vbf16_pairs(uint32_t *p, vf first, vf second)
+{
+    vustore(p, (vu){ _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(first.l), 16), _mm256_castps_si256(second.l)),
+                     _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(first.h), 16), _mm256_castps_si256(second.h)) });
+}
+
 /* Eight rows of eight: pairs, fours, halves. */
 INLINE void transpose8_(__m256 r[8])
 {

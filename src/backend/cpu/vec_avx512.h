@@ -16,6 +16,7 @@
 #define VEC_NAME avx512
 #define VEC_MR 14 /* 14 x 2 accumulators, 2 for B and 1-2 broadcasts: 32 registers */
 #define VEC_NV 2
+#define VEC_ENGINES /* reduced_dot.c and reduced_amx.c go with it */
 
 typedef float real;
 typedef __m512 vf;
@@ -95,6 +96,23 @@ INLINE vu vuodd(vu a) { return _mm512_shuffle_epi32(a, 0xf5); } /* a shift would
 INLINE vu vueven(vu a) { return _mm512_slli_epi64(a, 32); }
 INLINE vu vuxor3(vu a, vu b, vu c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
 INLINE vu vuwide(vu a, vu b) { return _mm512_mul_epu32(a, b); }
+
+INLINE vf vbf16(vf a)
+{
+    const __m512i u = _mm512_castps_si512(a), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    const __m512i near = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+    const __m512i r = _mm512_mask_or_epi32(near, _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), u, _mm512_set1_epi32(0x400000));
+    return _mm512_castsi512_ps(_mm512_and_si512(r, _mm512_set1_epi32((int)0xffff0000u)));
+}
+INLINE vf vbf16_first(const uint32_t *p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16)); }
+INLINE vf vbf16_second(const uint32_t *p)
+{
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32((int)0xffff0000u)));
+}
+INLINE void vbf16_pairs(uint32_t *p, vf first, vf second)
+{
+    _mm512_storeu_si512(p, _mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(first), 16), _mm512_castps_si512(second)));
+}
 
 /* Pairs, fours, eights, halves. */
 INLINE void vtranspose(vf r[16])

@@ -122,6 +122,30 @@ INLINE vm vmask(uint32_t bits) { vm r; LANES_ r.x[i] = -(int32_t)(bits >> i & 1)
 INLINE vu vupairs(uint32_t first) { vu r; PAIRS_ r.x[i] = first + (uint32_t)i / 2, r.x[i + 1] = 0; return r; }
 INLINE vu vuodd(vu a) { vu r; PAIRS_ r.x[i] = r.x[i + 1] = a.x[i + 1]; return r; } /* in both lanes */
 INLINE vu vueven(vu a) { vu r; PAIRS_ r.x[i + 1] = a.x[i], r.x[i] = 0; return r; } /* shifted up by 32 */
+/* bfloat16: the upper half of a float. vbf16 rounds to it, half to even, and keeps NaN quiet. Pairs of
+ * them stand in 32 bits, the first in the lower half. */
+#ifndef VEC_REAL_IS_DOUBLE
+INLINE vf vbf16(vf a)
+{
+    LANES_ {
+        uint32_t u;
+        memcpy(&u, &a.x[i], 4);
+        u = (a.x[i] != a.x[i] ? u | 0x400000u : u + 0x7fffu + (u >> 16 & 1)) & 0xffff0000u;
+        memcpy(&a.x[i], &u, 4);
+    }
+    return a;
+}
+INLINE vf vbf16_first(const uint32_t *p) { vf r; LANES_ { uint32_t u = p[i] << 16; memcpy(&r.x[i], &u, 4); } return r; }
+INLINE vf vbf16_second(const uint32_t *p) { vf r; LANES_ { uint32_t u = p[i] & 0xffff0000u; memcpy(&r.x[i], &u, 4); } return r; }
+INLINE void vbf16_pairs(uint32_t *p, vf first, vf second) /* both already rounded */
+{
+    LANES_ {
+        uint32_t a, b;
+        memcpy(&a, &first.x[i], 4), memcpy(&b, &second.x[i], 4);
+        p[i] = a >> 16 | b;
+    }
+}
+#endif
 INLINE vu vuxor3(vu a, vu b, vu c) { vu r; LANES_ r.x[i] = a.x[i] ^ b.x[i] ^ c.x[i]; return r; }
 INLINE vu vuwide(vu a, vu b) /* product of the even lanes */
 {

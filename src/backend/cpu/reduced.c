@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loops around reduced products, and the engine for processors that know nothing of bfloat16:
+ * every product of two such numbers is exact in float32, so that multiply-adds of float32 do what
+ * vdpbf16ps does, but for subnormal numbers, which that takes for zero. */
+#include "backend/cpu/reduced.h"
+
+#include "backend/cpu/entries.h"
+#include "backend/cpu/tile.h"
+
+#ifndef VEC_REAL_IS_DOUBLE
+
+DEFINE_PAIR_TILES
+
+/* ---- weights ---- */
+
+/* Rows [k, k + 2) of a packed float32 panel to one row of pairs. */
+static void pair_row(const real *panel, size_t k, size_t depth, uint32_t *to) {
+    for (size_t j = 0; j < TUB__PANEL; j += 16) {
+        const vf first = k < depth ? vload(panel + k * TUB__PANEL + j) : vzero();
+        const vf second = k + 1 < depth ? vload(panel + (k + 1) * TUB__PANEL + j) : vzero();
+        vbf16_pairs(to + j, vbf16(first), vbf16(second));
+    }
+}
+
+void KERNEL(reduce)(const void *w, size_t depth, size_t panel0, size_t panel1, void *reduced) {
+    const size_t padded = tub__padded(depth);
+    for (size_t panel = panel0; panel < panel1; panel++) {
+        const real *from = (const real *)w + panel * depth * TUB__PANEL;
+        uint32_t *to = (uint32_t *)reduced + panel * padded / 2 * TUB__PANEL;
+        for (size_t k = 0; k < padded; k += 2, to += TUB__PANEL) {
+            pair_row(from, k, depth, to);
+        }
+    }
+}
+
+/* ---- the engine in float32 ---- */
+
+/* Factors stand as float32, the second of a pair before the first: the order in which vdpbf16ps
+ * adds. */
+static void read_swapped(const real *x, size_t ldx, size_t n, size_t k, void *rows) {
+    const size_t depth = tub__padded(k);
+    real *to = rows;
+    for (size_t r = 0; r < n; r++, x += ldx, to += depth) {
+        for (size_t i = 0; i < depth; i += 16) {
+            ALIGNED real rounded[16];
+            vstore(rounded, vbf16(vload(x + i)));
+            for (size_t j = 0; j < 16; j += 2) {
+                to[i + j] = rounded[j + 1], to[i + j + 1] = rounded[j];
+            }
+        }
+    }
+}
+
+static void tile(const void *rows, size_t n, size_t depth, const uint32_t *w, const real *bias,
+                 real *sums) {
+    pair_tiles[n - 1](depth, rows, depth, w, bias, sums);
+}
+
+void KERNEL(product_bf16)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
+                          size_t panel1, void *scratch) {
+    static const tub__engine engine = {
+        .tile_rows = VEC_MR, .factor_size = sizeof(real), .read = read_swapped, .tile = tile};
+    KERNEL(reduced_product)(&engine, p, row0, row1, panel0, panel1, scratch);
+}
+
+/* ---- the loops ---- */
+
+/* Rows of a read into scratch, and the weight's columns that pass by them. */
+typedef struct chunk {
+    const tub__engine *engine;
+    const tub__k_product *p;
+    tub__finish_fn *finish;
+    size_t depth, row, rows; /* row: of the first, in c */
+    const char *read;
+} chunk;
+
+/* `rows` rows from number `at` of the chunk on, times TILE_COLUMNS columns from `col` on. */
+static void tile_product(const chunk *c, size_t at, size_t rows, size_t col) {
+    ALIGNED real sums[TUB__K_REDUCED_ROWS * TILE_COLUMNS];
+    const tub__k_product *p = c->p;
+    const uint32_t *w = (const uint32_t *)p->reduced +
+                        col / TUB__PANEL * (c->depth / 2) * TUB__PANEL + col % TUB__PANEL;
+    const real *bias = p->bias ? (const real *)p->bias + col : NULL;
+    c->engine->tile(c->read + at * c->depth * c->engine->factor_size, rows, c->depth, w, bias, sums);
+    if (c->finish) {
+        c->finish(p, c->row + at, rows, col, sums);
+        return;
+    }
+    for (size_t r = 0; r < rows; r++) {
+        real *to = (real *)p->c + (c->row + at + r) * p->ldc + col;
+        for (size_t j = 0; j < TILE_COLUMNS; j += 16) {
+            vstore(to + j, vload(sums + r * TILE_COLUMNS + j));
+        }
+    }
+}
+
+/* A tile of rows stays in L1 while panels stream past it from L2. */
+static void chunk_product(const chunk *c, size_t panel0, size_t panel1) {
+    const size_t step = c->engine->tile_rows, tiles = (c->rows + step - 1) / step;
+    for (size_t t = 0; t < tiles; t++) {
+        const size_t at = c->rows * t / tiles, n = c->rows * (t + 1) / tiles - at;
+        for (size_t col = panel0 * TUB__PANEL; col < panel1 * TUB__PANEL; col += TILE_COLUMNS) {
+            tile_product(c, at, n, col);
+        }
+    }
+}
+
+/* Only so many panels at a time as fit L2. */
+static void by_parts(const chunk *c, size_t panel0, size_t panel1) {
+    enum { L2_BYTES = 1 << 19 };
+    const size_t fit = L2_BYTES / (c->depth * TUB__PANEL * 2), step = fit > 1 ? fit : 1;
+    for (size_t panel = panel0; panel < panel1; panel += step) {
+        chunk_product(c, panel, tub__min(panel + step, panel1));
+    }
+}
+
+void KERNEL(reduced_product)(const tub__engine *e, const tub__k_product *p, size_t row0,
+                             size_t row1, size_t panel0, size_t panel1, void *scratch) {
+    const size_t depth = tub__padded(p->k);
+    const size_t fit = p->scratch * sizeof(real) / (depth * e->factor_size) - e->tile_rows;
+    chunk c = {.engine = e, .p = p, .finish = KERNEL(finish)(p), .depth = depth, .read = scratch};
+    if (e->begin) {
+        e->begin();
+    }
+    for (c.row = row0; c.row < row1; c.row += c.rows) {
+        c.rows = tub__min(fit, row1 - c.row);
+        e->read((const real *)p->a + c.row * p->lda, p->lda, c.rows, p->k, scratch);
+        by_parts(&c, panel0, panel1);
+    }
+    if (e->end) {
+        e->end();
+    }
+    if (p->slope && !p->multiply) {
+        vfence();
+    }
+}
+
+#endif

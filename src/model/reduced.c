@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model's weights in reduced precision: beside those in full, or alone. */
+#include "base/error.h"
+#include "model/model.h"
+
+/* Scratch of a worker holds some rows of such depth in any format (backend/cpu/reduced.c). */
+static const size_t DEPTH_LIMIT = 6144;
+
+tub_status tub__model_reduce(tub_model *m, tub_error *err) {
+    tub__backend *be = m->backend;
+    if (!be->ops->reduce) {
+        return tub__fail(err, TUB_E_UNSUPPORTED, "%s has no bf16 products", be->name);
+    }
+    for (size_t i = 0; i < m->params.count; i++) {
+        const tub__param *p = &m->params.list[i];
+        if (p->reducible && p->rows > DEPTH_LIMIT) {
+            return tub__fail(err, TUB_E_UNSUPPORTED,
+                             "bf16 is for layers of up to %zu inputs; the %s has %zu", DEPTH_LIMIT,
+                             p->title, p->rows);
+        }
+    }
+    TUB__TRY(be->ops->slab_create(be, m->params.reduced_bytes, &m->reduced, err));
+    m->reduced_stale = true;
+    return TUB_OK;
+}
+
+void tub__model_refresh(tub_model *m) {
+    if (!m->reduced || m->only_reduced || !m->reduced_stale) {
+        return;
+    }
+    for (size_t i = 0; i < m->params.count; i++) {
+        const tub__param *p = &m->params.list[i];
+        if (p->reducible) {
+            const tub__weight w = tub__param_weight(m->backend, p, m->weights, m->reduced);
+            m->backend->ops->reduce(m->backend, &w, 1);
+        }
+    }
+    m->reduced_stale = false;
+}
+
+static bool is_reduced_only(const tub_model *m, const tub__param *p) {
+    return m->only_reduced && p->reducible;
+}
+
+/* The array alone in a slab of its own, as if it were not reduced. */
+static tub__param alone(const tub__param *p) {
+    tub__param q = *p;
+    q.offset = 0;
+    q.elements = tub__weight_elements(p->rows, p->cols);
+    return q;
+}
+
+static tub_status slab_for(const tub_model *m, const tub__param *p, void **out, tub_error *err) {
+    return m->backend->ops->slab_create(m->backend, p->elements * m->backend->real_size, out, err);
+}
+
+tub_status tub__model_read(const tub_model *m, const tub__param *p, tub_dtype host, void *out,
+                           void *scratch, tub_error *err) {
+    tub__backend *be = m->backend;
+    if (!is_reduced_only(m, p)) {
+        tub__param_read(be, p, m->weights, host, out, scratch);
+        return TUB_OK;
+    }
+    const tub__param q = alone(p);
+    void *slab;
+    TUB__TRY(slab_for(m, &q, &slab, err));
+    be->ops->expand(be, tub__param_weight(be, &q, slab, m->reduced));
+    tub__param_read(be, &q, slab, host, out, scratch);
+    be->ops->slab_destroy(be, slab);
+    return TUB_OK;
+}
+
+tub_status tub__model_write(tub_model *m, const tub__param *p, tub_dtype host, const void *values,
+                            void *scratch, tub_error *err) {
+    tub__backend *be = m->backend;
+    if (!is_reduced_only(m, p)) {
+        tub__param_write(be, p, m->weights, host, values, scratch);
+        m->reduced_stale = true;
+        return TUB_OK;
+    }
+    const tub__param q = alone(p);
+    void *slab;
+    TUB__TRY(slab_for(m, &q, &slab, err));
+    tub__param_write(be, &q, slab, host, values, scratch);
+    const tub__weight w = tub__param_weight(be, &q, slab, m->reduced);
+    be->ops->reduce(be, &w, 1);
+    be->ops->slab_destroy(be, slab);
+    return TUB_OK;
+}
