@@ -124,6 +124,7 @@ typedef struct tub__attention {
     void *stats; /* [samples, groups, heads, length, TUB__ATTENTION_STATS]: what the forward pass
                     keeps for backward, in an order of its own; NULL: not kept */
     tub__dropout dropout;
+    bool reduced; /* factors may be rounded to bfloat16, where that is faster */
     void *probabilities; /* NULL, or [samples, groups, heads, length, length] reals to fill (before
                             dropout) */
 } tub__attention;

@@ -26,6 +26,7 @@ static tub__attention operation(const tub__call *call, const tub__attention_laye
                          .k = tub__columns(call->be, all, step, layer->width),
                          .v = tub__columns(call->be, all, 2 * step, layer->width),
                          .o = tub__first_rows(layer->o, rows),
+                         .reduced = layer->qkv.w.reduced != NULL,
                          .stats = call->training ? layer->stats : NULL};
     if (call->dropout) {
         op.dropout = *call->dropout;

@@ -93,6 +93,52 @@ INLINE void small_product(tile_fn *const tiles[VEC_NV][VEC_MR], size_t rows, siz
     }
 }
 
+/* The largest of a row of scores. */
+INLINE real row_max(const real *s, size_t keys) {
+    const vf low = vset1(-(real)INFINITY);
+    vf m = low;
+    for (size_t j = 0; j < keys; j += 16) {
+        vf x = vload(s + j);
+        m = vmax(m, keys - j < 16 ? vsel(vfirst((int)(keys - j)), x, low) : x);
+    }
+    return vhmax(m);
+}
+
+/* A row's maximum meets the largest score of another block of keys: what was summed so far, *sum and
+ * o [padded], is scaled down when the maximum grows. Returns the maximum of now. */
+INLINE real carry(const unit *u, real *o, real largest, real *max, real *sum) {
+    const real old = *max, top = old > largest ? old : largest;
+    *max = top;
+    if (top != old && old != -(real)INFINITY) { /* else the factor is 1, or what it scales is 0 */
+        const vf fix = vexp(vsub(vset1(old), vset1(top)));
+        *sum *= vlane0(fix);
+        for (size_t j = 0; j < u->padded; j += 16) {
+            vstore(o + j, vmul(vload(o + j), fix));
+        }
+    }
+    return top;
+}
+
+/* from [padded] times inverse into the output's row; its padding columns are zeroed by the last
+ * head. */
+INLINE void finish_row(const unit *u, size_t query, const real *from, real inverse) {
+    const tub__mat *o = &u->op->o;
+    real *to = token(u, o, query);
+    for (size_t j = 0; j < u->width; j += 16) {
+        vf v = vmul(vload(from + j), vset1(inverse));
+        if (u->width - j >= 16) {
+            vstore(to + j, v);
+        } else {
+            vstoren(to + j, (int)(u->width - j), v);
+        }
+    }
+    if (u->head + 1 == u->op->heads) {
+        for (size_t c = o->cols; c < tub__padded(o->cols); c++) {
+            to[u->width + c - o->cols] = 0;
+        }
+    }
+}
+
 /* Dropout: element (row, key) of a sample is word number row * length rounded up to 16 + key of its
  * stream; sixteen counters at once give 64 words, kept until another block is asked for. */
 typedef struct mask {

@@ -25,32 +25,12 @@ static buffers carve(real *scratch, size_t padded) {
     return b;
 }
 
-/* The largest of a row of scores. */
-INLINE real row_max(const real *s, size_t keys) {
-    const vf low = vset1(-(real)INFINITY);
-    vf m = low;
-    for (size_t j = 0; j < keys; j += 16) {
-        vf x = vload(s + j);
-        m = vmax(m, keys - j < 16 ? vsel(vfirst((int)(keys - j)), x, low) : x);
-    }
-    return vhmax(m);
-}
-
 /* One row against one block of keys: scores to weights of v; carries the row's maximum and sum,
  * rescales o when the maximum grew. */
 static void weigh_row(const unit *u, const buffers *b, mask *drop, size_t row, size_t in_block,
                       size_t key0, size_t keys, real *s) {
-    const real old = b->max[in_block], new = row_max(s, keys), top = old > new ? old : new;
-    const vf m = vset1(top);
-    b->max[in_block] = top;
-    if (top != old && old != -(real)INFINITY) { /* else the factor is 1, or what it scales is 0 */
-        const vf fix = vexp(vsub(vset1(old), m));
-        real *o = b->o + in_block * u->padded;
-        b->sum[in_block] *= vlane0(fix);
-        for (size_t j = 0; j < u->padded; j += 16) {
-            vstore(o + j, vmul(vload(o + j), fix));
-        }
-    }
+    const vf m = vset1(carry(u, b->o + in_block * u->padded, row_max(s, keys), &b->max[in_block],
+                             &b->sum[in_block]));
     vf z = vzero();
     for (size_t j = 0; j < keys; j += 16) {
         vf e = vexp_first(vsub(vload(s + j), m), keys - j);
@@ -77,26 +57,10 @@ static void key_block(const unit *u, const buffers *b, mask *drop, size_t query0
     }
 }
 
-/* o / sum into the output; the output's padding columns are zeroed by the last head. */
 static void finish_rows(const unit *u, const buffers *b, size_t query0, size_t queries) {
-    const tub__mat *o = &u->op->o;
     for (size_t i = 0; i < queries; i++) {
         const real inverse = 1 / b->sum[i];
-        real *to = token(u, o, query0 + i);
-        const real *from = b->o + i * u->padded;
-        for (size_t j = 0; j < u->width; j += 16) {
-            vf v = vmul(vload(from + j), vset1(inverse));
-            if (u->width - j >= 16) {
-                vstore(to + j, v);
-            } else {
-                vstoren(to + j, (int)(u->width - j), v);
-            }
-        }
-        if (u->head + 1 == u->op->heads) {
-            for (size_t c = o->cols; c < tub__padded(o->cols); c++) {
-                to[u->width + c - o->cols] = 0;
-            }
-        }
+        finish_row(u, query0 + i, b->o + i * u->padded, inverse);
         if (u->op->stats) {
             real *s = stats_of(u, query0 + i);
             s[0] = b->max[i];

@@ -2,35 +2,12 @@
 /* Reduced products by AMX: registers of 16 rows of 64 bytes, multiplied 16 x 16 x 32 at a time. The
  * even and the odd factors of a step are summed apart, so its bits are not those of vdpbf16ps.
  * Needs -mamx-tile -mamx-bf16 -mavx512bf16, and the operating system's leave (detect.c). */
+#include "backend/cpu/amx.h"
 #include "backend/cpu/reduced.h"
 
 #include "backend/cpu/entries.h"
 
-#include <immintrin.h>
-
-enum { ROWS = 16, STEP = 32 /* factors of one row of a register */ };
-
-/* How the registers are used: 16 rows of 64 bytes each. */
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_config;
-
-/* Static: GCC 12 believes that the instruction reads eight bytes, and leaves a local one unfilled. */
-static const ALIGNED tile_config config = {
-    .palette = 1,
-    .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-    .rows = {ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS},
-};
-
-static void begin(void) {
-    _tile_loadconfig(&config);
-}
-
-static void end(void) {
-    _tile_release();
-}
+enum { ROWS = AMX_ROWS, STEP = 32 /* factors of one row of a register */ };
 
 static void read_pairs(const real *x, size_t ldx, size_t n, size_t k, void *rows) {
     const size_t depth = tub__padded(k);
@@ -93,8 +70,8 @@ void KERNEL(product_bf16_amx)(const tub__k_product *p, size_t row0, size_t row1,
                               size_t panel1, void *scratch) {
     static const tub__engine engine = {.tile_rows = 2 * ROWS,
                                        .factor_size = 2,
-                                       .begin = begin,
-                                       .end = end,
+                                       .begin = amx_begin,
+                                       .end = amx_end,
                                        .read = read_pairs,
                                        .tile = tile};
     KERNEL(reduced_product)(&engine, p, row0, row1, panel0, panel1, scratch);

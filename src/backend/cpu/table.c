@@ -92,7 +92,7 @@ static double peak(long iterations) {
 #endif
 
 /* A table that differs from its neighbours in reduced products only. */
-#define TABLE_(name_, text, reduced)                                                               \
+#define TABLE_(name_, text, reduced, attention_)                                                             \
     const struct tub__kernels CAT3(tub__kernels_, name_, ) = {                                     \
         .name = text,                                                                              \
         .real_size = sizeof(real),                                                                 \
@@ -105,7 +105,7 @@ static double peak(long iterations) {
         .norm = KERNEL(norm),                                                                      \
         .norm_backward = KERNEL(norm_backward),                                                    \
         .tree = KERNEL(tree),                                                                      \
-        .attention = KERNEL(attention),                                                            \
+        .attention = attention_,                                                                   \
         .attention_backward = KERNEL(attention_backward),                                          \
         .cut = KERNEL(cut),                                                                        \
         .cut_backward = KERNEL(cut_backward),                                                      \
@@ -125,8 +125,8 @@ static double peak(long iterations) {
         .random = random_words,                                                                    \
     };
 
-TABLE_(VEC_NAME, STRING_(VEC_NAME), REDUCED_PLAIN_)
+TABLE_(VEC_NAME, STRING_(VEC_NAME), REDUCED_PLAIN_, KERNEL(attention))
 #ifdef VEC_ENGINES
-TABLE_(avx512_bf16, "avx512_bf16", KERNEL(product_bf16_dot))
-TABLE_(amx, "amx", KERNEL(product_bf16_amx))
+TABLE_(avx512_bf16, "avx512_bf16", KERNEL(product_bf16_dot), KERNEL(attention))
+TABLE_(amx, "amx", KERNEL(product_bf16_amx), KERNEL(attention_amx))
 #endif
