@@ -107,7 +107,7 @@ static void block_activations(const plan *p, tub__block *b, const tub__block *be
     b->x = take_mat(p, m, width);
     b->attention.qkv_rows = take_mat(p, m, 3 * tub__padded(width));
     b->attention.o = p->training ? take_mat(p, m, width) : p->pass->normed1;
-    b->middle = p->training ? take_mat(p, m, width) : b->x;
+    b->middle = take_mat(p, m, width);
     b->mlp.hidden_slope = take_training(p, m, (size_t)c->mlp);
     b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
     b->mlp.output_slope = c->mlp_output_gelu ? take_training(p, m, width) : TUB__NO_MAT;

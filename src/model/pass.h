@@ -13,7 +13,7 @@ typedef struct tub__block {
     tub__attention_layer attention;
     tub__mlp mlp;
     tub__mat x; /* [M, D] tokens entering the block; kept in training, else shared by all blocks */
-    tub__mat middle; /* [M, D] x + attention; in inference the same memory as x */
+    tub__mat middle; /* [M, D] x + attention; shared likewise */
 } tub__block;
 
 struct tub__pass {

@@ -9,7 +9,8 @@ DEFINE_AHEAD_TILES(0)
 
 enum {
     WIDTH = TILE_COLUMNS,
-    L2_ELEMENTS = 131072 /* of a weight that pass by at once: half a megabyte of floats */
+    L2_ELEMENTS = 131072, /* of a weight that pass by at once: half a megabyte of floats */
+    PARTS = 262144, STRETCH = 1024
 };
 _Static_assert((int)L2_ELEMENTS <= (int)TUB__K_SCRATCH,
                "a part of a transposed weight fits the scratch");
@@ -46,10 +47,10 @@ static void tile_product(const tub__k_product *p, const stretch *s, tub__finish_
     }
 }
 
-/* All of k, panels from `panel` on. */
-static stretch whole_chains(const tub__k_product *p, size_t panel) {
+/* Steps [k0, k1) of panels from `panel` on. */
+static stretch chains(const tub__k_product *p, size_t panel, size_t k0, size_t k1) {
     const size_t panel_size = p->k * TUB__PANEL;
-    return (stretch){0, p->k, (const real *)p->w + panel * panel_size, panel_size};
+    return (stretch){k0, k1, (const real *)p->w + panel * panel_size + k0 * TUB__PANEL, panel_size};
 }
 
 /* Few rows use a panel so little that memory can't bring the next one in the time of a single tile:
@@ -57,7 +58,7 @@ static stretch whole_chains(const tub__k_product *p, size_t panel) {
  * lone tile asks for every other line: processors fetch lines in pairs. */
 static void panel_by_panel(const tub__k_product *p, tub__finish_fn *finish, size_t row0, size_t row1,
                            size_t panel0, size_t panel1) {
-    const stretch all = whole_chains(p, panel0);
+    const stretch all = chains(p, panel0, 0, p->k);
     const size_t rows = row1 - row0, tiles = tile_count(rows), panels = panel1 - panel0;
     for (size_t col = 0; col < panels * TUB__PANEL; col += WIDTH) {
         const size_t after = col / TUB__PANEL + 1;
@@ -73,15 +74,19 @@ static void panel_by_panel(const tub__k_product *p, tub__finish_fn *finish, size
     }
 }
 
-/* A tile of rows stays in L1 while the panels of w stream past it from L2, which they do in order,
- * so that the processor fetches ahead. */
-static void tile_by_tile(const tub__k_product *p, const stretch *s, tub__finish_fn *finish, size_t row0,
-                         size_t row1, size_t panel0, size_t panel1) {
+/* A tile of rows stays near while the panels of w stream past it from L2, which they do in order, so
+ * that the processor fetches ahead; the first of them brings the next tile of rows. */
+static void tile_by_tile(const tub__k_product *p, const stretch *s, tub__finish_fn *finish,
+                         size_t row0, size_t row1, size_t panel0, size_t panel1) {
     const size_t rows = row1 - row0, tiles = tile_count(rows);
     for (size_t t = 0; t < tiles; t++) {
-        const size_t row = row0 + tile_begin(rows, t), n = row0 + tile_begin(rows, t + 1) - row;
+        const size_t row = row0 + tile_begin(rows, t), next = row0 + tile_begin(rows, t + 1);
         for (size_t col = 0; col < (panel1 - panel0) * TUB__PANEL; col += WIDTH) {
-            tile_product(p, s, finish, row, n, panel0, col, (tile_ahead){0});
+            tile_ahead ahead = {NULL, 16};
+            if (col == 0 && t + 1 < tiles && s->k1 - s->k0 == p->lda) {
+                ahead.at = (const real *)p->a + next * p->lda;
+            }
+            tile_product(p, s, finish, row, next - row, panel0, col, ahead);
         }
     }
 }
@@ -126,18 +131,27 @@ static void transposed_part(const tub__k_product *p, tub__finish_fn *finish, siz
     }
 }
 
-/* Only so many panels at a time as fit L2. */
-static void by_parts(const tub__k_product *p, tub__finish_fn *finish, size_t row0, size_t row1,
-                     size_t panel0, size_t panel1, real *scratch) {
-    const size_t fit = DEPTH / p->k, step = fit > 1 ? fit : 1;
+/* A stretch short enough for a tile of rows to stay in L1, and only so many panels at a time as fit L2
+ * with it. */
+static void plain_parts(const tub__k_product *p, tub__finish_fn *finish, size_t row0, size_t row1,
+                        size_t panel0, size_t panel1) {
+    const size_t stretches = (p->k + STRETCH - 1) / STRETCH, depth = p->k / stretches + 1;
+    const size_t fit = PARTS / (depth * TUB__PANEL), step = fit > 1 ? fit : 1;
     for (size_t panel = panel0, end; panel < panel1; panel = end) {
         end = tub__min(panel + step, panel1);
-        if (p->transposed) {
-            transposed_part(p, finish, row0, row1, panel, end, scratch);
-        } else {
-            const stretch all = whole_chains(p, panel);
-            tile_by_tile(p, &all, finish, row0, row1, panel, end);
+        for (size_t i = 0; i < stretches; i++) {
+            const stretch part =
+                chains(p, panel, p->k * i / stretches, p->k * (i + 1) / stretches);
+            tile_by_tile(p, &part, finish, row0, row1, panel, end);
         }
+    }
+}
+
+static void transposed_parts(const tub__k_product *p, tub__finish_fn *finish, size_t row0,
+                             size_t row1, size_t panel0, size_t panel1, real *scratch) {
+    const size_t fit = DEPTH / p->k, step = fit > 1 ? fit : 1;
+    for (size_t panel = panel0; panel < panel1; panel += step) {
+        transposed_part(p, finish, row0, row1, panel, tub__min(panel + step, panel1), scratch);
     }
 }
 
@@ -145,10 +159,12 @@ void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t p
                      size_t panel1, void *scratch) {
     enum { FEW = 4 };
     tub__finish_fn *finish = KERNEL(finish)(p);
-    if (!p->transposed && tile_count(row1 - row0) <= FEW) {
+    if (p->transposed) {
+        transposed_parts(p, finish, row0, row1, panel0, panel1, scratch);
+    } else if (tile_count(row1 - row0) <= FEW) {
         panel_by_panel(p, finish, row0, row1, panel0, panel1);
     } else {
-        by_parts(p, finish, row0, row1, panel0, panel1, scratch);
+        plain_parts(p, finish, row0, row1, panel0, panel1);
     }
     if (p->slope && !p->multiply) {
         vfence(); /* the streamed slopes, before another thread may look at them */
