@@ -76,7 +76,25 @@ static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int 
 typedef struct shared {
     void *workspace[2]; /* of a block's two norms */
     tub__mat dqkv, d_o, dhidden, dout;
+    /* In inference, where nothing is kept: the tubelets' voxels, and when those have become tokens, an
+     * MLP's hidden rows. */
+    void *rows_or_hidden;
 } shared;
+
+static tub__mat mat_at(void *data, size_t rows, size_t cols) {
+    return (tub__mat){data, rows, cols, tub__padded(cols)};
+}
+
+static size_t tubelets(const tub__pass *pass) {
+    return pass->config.batch * tub__geometry_tokens(&pass->model->geometry);
+}
+
+static void *take_rows_or_hidden(const plan *p) {
+    const size_t row = tub__padded(tub__geometry_row(&p->pass->model->geometry)),
+                 hidden = tub__padded((size_t)p->pass->model->config.mlp);
+    const size_t rows = tubelets(p->pass) * row, other = p->rows * hidden;
+    return take_vector(p, rows > other ? rows : other);
+}
 
 static shared take_shared(const plan *p) {
     const tub_model_config *c = &p->pass->model->config;
@@ -90,11 +108,14 @@ static shared take_shared(const plan *p) {
         s.d_o = take_mat(p, p->rows, width);
         s.dhidden = take_mat(p, p->rows, (size_t)c->mlp);
         s.dout = c->mlp_output_gelu ? take_mat(p, p->rows, width) : TUB__NO_MAT;
+    } else {
+        s.rows_or_hidden = take_rows_or_hidden(p);
     }
     return s;
 }
 
-static void block_activations(const plan *p, tub__block *b, const tub__block *before) {
+static void block_activations(const plan *p, const shared *s, tub__block *b,
+                              const tub__block *before) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden, m = p->rows;
     if (before && !p->training) {
@@ -109,7 +130,8 @@ static void block_activations(const plan *p, tub__block *b, const tub__block *be
     b->attention.o = p->training ? take_mat(p, m, width) : p->pass->normed1;
     b->middle = take_mat(p, m, width);
     b->mlp.hidden_slope = take_training(p, m, (size_t)c->mlp);
-    b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
+    b->mlp.hidden = p->training ? take_mat(p, m, (size_t)c->mlp)
+                                : mat_at(s->rows_or_hidden, m, (size_t)c->mlp);
     b->mlp.output_slope = c->mlp_output_gelu ? take_training(p, m, width) : TUB__NO_MAT;
     b->attention.stats =
         p->training ? take_vector(p, p->rows * (size_t)c->heads * TUB__ATTENTION_STATS) : NULL;
@@ -138,16 +160,16 @@ static void block(const plan *p, int layer, const shared *s) {
         .dhidden = s->dhidden,
         .dout = s->dout,
     };
-    block_activations(p, b, layer ? &p->pass->blocks[layer - 1] : NULL);
+    block_activations(p, s, b, layer ? &p->pass->blocks[layer - 1] : NULL);
 }
 
 /* ---- ends ---- */
 
-static void embedding(const plan *p) {
+static void embedding(const plan *p, const shared *s) {
     tub__pass *pass = p->pass;
     const tub_model_config *c = &pass->model->config;
     const tub__param *token = find(p, TUB__CLASS_TOKEN, -1), *position = find(p, TUB__POSITION, -1);
-    const size_t count = pass->config.batch * tub__geometry_tokens(&pass->model->geometry);
+    const size_t count = tubelets(pass);
     const size_t row = tub__geometry_row(&pass->model->geometry), width = (size_t)c->hidden;
     tub__embedding *e = &pass->embedding;
     *e = (tub__embedding){.geometry = pass->model->geometry,
@@ -156,7 +178,7 @@ static void embedding(const plan *p) {
                           .position = tub__param_mat(pass->be, position, pass->model->weights)};
     e->dposition = e->position;
     e->dposition.data = gradient_of(p, position);
-    e->rows = take_mat(p, count, row);
+    e->rows = p->training ? take_mat(p, count, row) : mat_at(s->rows_or_hidden, count, row);
     if (token) {
         e->class_token = value_of(p, token);
         e->dclass_token = gradient_of(p, token);
@@ -205,7 +227,7 @@ void tub__pass_layout(tub__pass *pass, tub__arena *arena) {
     const shared s = take_shared(&p);
     pass->normed1 = take_mat(&p, p.rows, (size_t)pass->model->config.hidden);
     pass->normed2 = take_training(&p, p.rows, (size_t)pass->model->config.hidden);
-    embedding(&p);
+    embedding(&p, &s);
     for (int l = 0; l < (int)pass->model->config.layers; l++) {
         block(&p, l, &s);
     }
