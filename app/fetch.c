@@ -74,16 +74,28 @@ static int fetch_one(const cli_command *self, tub_context *ctx, const fetch_opti
                               json_pack("{s:s,s:o}", "name", name, "path", output_text(path)));
     }
     puts(path);
+    output_note();
     return CLI_DONE;
+}
+
+/* Every name; one that fails is told and counted, and the work goes on. The code is the first
+ * failure's. */
+static int fetch_all(const cli_command *self, tub_context *ctx, const fetch_options *o) {
+    int code = CLI_DONE, bad = 0;
+    for (int i = 0; i < o->count; i++) {
+        int one = fetch_one(self, ctx, o, o->names[i]);
+        code = code == CLI_DONE ? one : code;
+        bad += one != CLI_DONE;
+    }
+    if (bad > 0 && o->count > 1) {
+        (void)cli_fail_with(self, "%d of %d data sets could not be fetched", bad, o->count);
+    }
+    return code;
 }
 
 static int fetch(const cli_command *self, cli_work *work, void *parsed) {
     const fetch_options *o = parsed;
-    int code = o->count == 0 ? list(self, o->common.json) : CLI_DONE;
-    for (int i = 0; i < o->count && code == CLI_DONE; i++) {
-        code = fetch_one(self, work->context, o, o->names[i]);
-    }
-    return code;
+    return o->count == 0 ? list(self, o->common.json) : fetch_all(self, work->context, o);
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
@@ -96,8 +108,10 @@ const cli_command cli_fetch = {
     .name = "fetch",
     .arguments = "[NAME...]",
     .summary = "downloads a known data set; lists them without a name",
-    .description = "The file is kept in $TUBELET_DATA or ~/.cache/tubelet, checked by its MD5, and "
-                   "a broken transfer is continued. Prints the path.",
+    .description =
+        "The file is kept in $TUBELET_DATA or ~/.cache/tubelet, checked by its MD5, and "
+        "a broken transfer is continued. Prints the path. A name among many that fails is "
+        "told and the work goes on; the exit code is not 0 then.",
     .examples = "  tubelet fetch\n"
                 "  tubelet fetch organmnist3d\n"
                 "  tubelet fetch organmnist3d@64 --data-url https://mirror.example/medmnist",

@@ -67,7 +67,7 @@ typedef struct tub_volumes {
     void *data;      /* [count,T,H,W,C] */
     int32_t *truth;  /* labels when the file has them for this member, else NULL */
 } tub_volumes;
-/* want: the [T,H,W,C] of the model, to tell one [T,H,W,C] volume from a stack [N,T,H,W]; may be
+/* Floats far from 0 to 1 are told in a warning. want: the [T,H,W,C] of the model, to tell one [T,H,W,C] volume from a stack [N,T,H,W]; may be
  * NULL. Free with tub_volumes_free. Errors: TUB_E_NOT_FOUND, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE
  * (index). */
 TUB_API TUB_MUST_USE tub_status tub_volumes_read(tub_context *ctx, const char *argument,

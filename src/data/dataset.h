@@ -38,6 +38,10 @@ TUB_MUST_USE tub_status tub__dataset_fill_npz(tub_dataset *data, const char *pat
 TUB_MUST_USE tub_status tub__dataset_read_names(tub_dataset *data, tub__npz *z, tub_error *err);
 void tub__dataset_free_names(tub_dataset *data);
 
+/* Warns of floats that reach the model far from 0 to 1. which: "train has", whose they are. */
+void tub__warn_far_floats(tub_context *ctx, const char *name, const char *which, const float *v,
+                          size_t n);
+
 /* Counts the constant volumes of a filled one, and warns of what is most often a mistake. */
 void tub__dataset_survey(tub_dataset *data);
 

@@ -202,6 +202,14 @@ static tub_status lock_partial(fetch *f, int *out, tub_error *err) {
     }
 }
 
+/* A download that brought nothing leaves nothing. Under the lock: nobody else's bytes go. */
+static void remove_empty(const fetch *f, int fd) {
+    struct stat st;
+    if (fstat(fd, &st) == 0 && st.st_size == 0) {
+        (void)unlink(f->partial);
+    }
+}
+
 static tub_status download(fetch *f, tub_error *err) {
     TUB__TRY(tub__folder_create(f->folder, err));
     int fd = -1;
@@ -212,6 +220,9 @@ static tub_status download(fetch *f, tub_error *err) {
         status = check_cached(f, err);
     } else {
         status = complete(f, fd, err);
+        if (status != TUB_OK) {
+            remove_empty(f, fd);
+        }
     }
     close(fd); /* and the lock goes */
     return status;

@@ -306,6 +306,10 @@ tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_
     tub__free(&ctx->allocator, t.path);
     if (status != TUB_OK) {
         tub_volumes_free(out);
+    } else if (out->dtype == TUB_F32) {
+        tub__warn_far_floats(
+            ctx, argument, "it has", out->data,
+            (size_t)(out->count * out->frames * out->height * out->width * out->channels));
     }
     return status;
 }

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "data/medmnist.h"
 #include "model/model.h"
+#include "train/idle.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
 #include <inttypes.h>
@@ -184,6 +185,7 @@ tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config, t
         status = tub__material_open(ctx, &out->config, data, true, &m, err);
     }
     if (status == TUB_OK) {
+        tub__tell_idle_settings(ctx, config);
         status = fill_plan(&m, out, err);
     }
     tub__material_close(&m);

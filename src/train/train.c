@@ -2,6 +2,7 @@
 /* Training into a new run folder. */
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "train/idle.h"
 #include "train/run_folder.h"
 #include "train/session.h"
 #include <unistd.h>
@@ -28,6 +29,7 @@ tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_datas
         status = tub__session_open(&s, ctx, data, run, err);
     }
     if (status == TUB_OK) {
+        tub__tell_idle_settings(ctx, config); /* a resumed run has heard it */
         status = session_create(&s, force != 0, err);
     }
     if (status == TUB_OK) {

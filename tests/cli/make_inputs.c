@@ -234,15 +234,19 @@ static void write_volumes(void) {
     write_one_npy("float.npy", "'<f4'", "8, 8, 8, 1", values, sizeof values);
     values[100] = NAN;
     write_one_npy("nan.npy", "'<f4'", "8, 8, 8, 1", values, sizeof values);
+    for (int i = 0; i < VOLUME; i++) {
+        values[i] = i == 0 ? -1000.0f : i == 1 ? 3000.0f : 40.0f;
+    }
+    write_one_npy("raw.npy", "'<f4'", "8, 8, 8", values, sizeof values);
     write_one_npy("half.npy", "'|u1'", "8, 8, 8", volume, sizeof volume / 2);
 }
 
 int main(void) {
     static const char *const kinds[] = {
-        "small",    "keys",     "nolabels",  "complex", "object",  "struct",   "floatlabels",
-        "negative", "huge",     "fewlabels", "empty",   "mixed",   "flat",     "short",
-        "bomb",     "overflow", "traversal", "nan",     "notrain", "onebased", "other",
-        "channels"};
+        "small",       "keys",     "nolabels", "complex",   "object",    "struct",
+        "floatlabels", "negative", "huge",     "fewlabels", "empty",     "mixed",
+        "flat",        "short",    "bomb",     "overflow",  "traversal", "nan",
+        "notrain",     "onebased", "other",    "channels"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         array arrays[MEMBERS] = {0};
         char path[64];

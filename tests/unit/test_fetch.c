@@ -257,7 +257,7 @@ static void says_what_the_server_says(void **state) {
     assert_sentence(f, "no such file");
     /* A server's error text is never taken for data. */
     assert_false(tub__file_exists(f->whole));
-    assert_int_equal(size_of(f->part), 0);
+    assert_false(tub__file_exists(f->part));
 }
 
 static void says_that_nobody_answers(void **state) {
@@ -268,6 +268,7 @@ static void says_that_nobody_answers(void **state) {
     f->server = NULL;
     assert_int_equal(fetch_from(f, url), TUB_E_NETWORK);
     assert_sentence(f, "can't be reached");
+    assert_false(tub__file_exists(f->part));
     assert_int_equal(fetch_from(f, "gopher://127.0.0.1"), TUB_E_ARGUMENT);
     assert_int_equal(fetch_from(f, "/mnt/mirror"), TUB_E_ARGUMENT);
     assert_sentence(f, "give an address such as");

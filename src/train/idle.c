@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings that do nothing beside the others: a warning only, because a recipe may set them for the
+ * optimiser or schedule that an option has replaced. */
+#include "train/idle.h"
+
+#include <string.h>
+
+static bool by_sgd(const tub_train_config *c) {
+    return c->optimizer == TUB_SGD;
+}
+
+static bool by_adam(const tub_train_config *c) {
+    return c->optimizer != TUB_SGD;
+}
+
+static bool by_constant(const tub_train_config *c) {
+    return c->schedule == TUB_CONSTANT;
+}
+
+static bool without_warmup(const tub_train_config *c) {
+    return c->warmup_epochs == 0.0;
+}
+
+static bool without_decay(const tub_train_config *c) {
+    return c->weight_decay == 0.0;
+}
+
+static const struct rule {
+    const char *key;
+    bool (*idle)(const tub_train_config *c);
+    const char *because;
+} rules[] = {
+    {"beta1", by_sgd, "with optimizer sgd"},
+    {"beta2", by_sgd, "with optimizer sgd"},
+    {"epsilon", by_sgd, "with optimizer sgd"},
+    {"adam_form", by_sgd, "with optimizer sgd"},
+    {"momentum", by_adam, "with optimizer adam or adamw"},
+    {"sgd_form", by_adam, "with optimizer adam or adamw"},
+    {"final_lr_share", by_constant, "with schedule constant"},
+    {"warmup_start", without_warmup, "without warmup_epochs"},
+    {"decay_scope", without_decay, "without weight_decay"},
+};
+
+void tub__tell_idle_settings(tub_context *ctx, const tub_train_config *config) {
+    const tub_train_config defaults = tub_train_config_default();
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        char value[64], usual[64];
+        if (rules[i].idle(config) &&
+            tub_train_config_get(config, rules[i].key, value, sizeof value, NULL) == TUB_OK &&
+            tub_train_config_get(&defaults, rules[i].key, usual, sizeof usual, NULL) == TUB_OK &&
+            strcmp(value, usual) != 0) {
+            tub__log_line(ctx, TUB_LOG_WARNING, "%s %s has no effect %s", rules[i].key, value,
+                          rules[i].because);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings that do nothing beside the others. */
+#ifndef TUB__TRAIN_IDLE_H
+#define TUB__TRAIN_IDLE_H
+
+#include "base/context.h"
+#include <tubelet/train.h>
+
+/* A warning for each setting that somebody has changed and that has no effect. */
+void tub__tell_idle_settings(tub_context *ctx, const tub_train_config *config);
+
+#endif
