@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "info_print.h"
 #include "output.h"
+#include "run_facts.h"
 #include "subject.h"
 
 enum { KEY_ARRAYS = CLI_KEY_OWN, KEY_BATCH };
@@ -47,6 +48,11 @@ static int show_model(const cli_command *self, tub_context *ctx, const info_opti
     tub_model *model = NULL;
     tub_error err;
     int code = CLI_DONE;
+    run_facts run;
+    bool is_run = preset == NULL && run_facts_is_run(o->what);
+    if (is_run && run_facts_read(ctx, o->what, &run, &err) != TUB_OK) {
+        return cli_fail_setting(self, &err); /* a recipe like any other */
+    }
     /* A preset needs memory for its parameters only when their arrays are listed. */
     tub_status status = TUB_OK;
     if (preset == NULL) {
@@ -54,7 +60,11 @@ static int show_model(const cli_command *self, tub_context *ctx, const info_opti
     } else if (o->arrays) {
         status = tub_model_create(ctx, preset, 0, &model, &err);
     }
-    info_model m = {.name = o->what, .batch = o->batch, .model = model, .arrays = o->arrays};
+    info_model m = {.name = o->what,
+                    .batch = o->batch,
+                    .model = model,
+                    .arrays = o->arrays,
+                    .run = is_run ? &run : NULL};
     if (status == TUB_OK) {
         m.config = preset != NULL ? preset : tub_model_describe(model);
         status = tub_model_cost_of(m.config, o->batch, &m.cost, &err);

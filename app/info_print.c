@@ -47,6 +47,23 @@ static void print_arrays(const info_model *m) {
     }
 }
 
+static void print_run(const run_facts *run) {
+    char top1[OUTPUT_FIGURE], auc[OUTPUT_FIGURE];
+    print_row("data set");
+    printf("%s\n", run->config.data);
+    print_row("training");
+    printf("%lld of %lld epochs%s, %lld steps\n", (long long)run->epochs,
+           (long long)run->config.epochs, run->partial ? " (the last one in part)" : "",
+           (long long)run->steps);
+    print_row("best epoch");
+    if (run->best_epoch > 0) {
+        printf("%lld, val top-1 %s, val AUC %s\n", (long long)run->best_epoch,
+               output_figure(top1, run->best.top1), output_figure(auc, run->best.auc));
+    } else {
+        puts("none yet");
+    }
+}
+
 void info_print_model(const info_model *m) {
     const tub_model_config *c = m->config;
     const tub_model_cost *cost = &m->cost;
@@ -91,6 +108,9 @@ void info_print_model(const info_model *m) {
     printf("%.1f MiB to classify one clip, %.1f MiB to train with batch %lld\n",
            mib * (double)cost->forward_bytes, mib * (double)cost->training_bytes,
            (long long)m->batch);
+    if (m->run != NULL) {
+        print_run(m->run);
+    }
     if (m->arrays) {
         print_arrays(m);
     }
@@ -109,6 +129,19 @@ static json_t *arrays_json(const tub_model *model) {
         }
     }
     return list;
+}
+
+static json_t *run_json(const run_facts *run) {
+    json_t *best =
+        run->best_epoch > 0
+            ? json_pack("{s:I,s:o,s:o,s:o,s:o}", "epoch", (json_int_t)run->best_epoch, "val_loss",
+                        output_number(run->best.loss), "val_top1", output_number(run->best.top1),
+                        "val_top5", output_number(run->best.top5), "val_auc",
+                        output_number(run->best.auc))
+            : json_null();
+    return json_pack("{s:o,s:I,s:I,s:b,s:I,s:o}", "data", output_text(run->config.data), "epochs",
+                     (json_int_t)run->epochs, "epochs_planned", (json_int_t)run->config.epochs,
+                     "partial_epoch", run->partial, "steps", (json_int_t)run->steps, "best", best);
 }
 
 json_t *info_model_json(const info_model *m) {
@@ -134,6 +167,9 @@ json_t *info_model_json(const info_model *m) {
             json_array_append_new(list, output_label(labels, k));
         }
         json_object_set_new(object, "labels", list);
+    }
+    if (m->run != NULL) {
+        json_object_set_new(object, "run", run_json(m->run));
     }
     if (m->arrays) {
         json_object_set_new(object, "parameter_arrays", arrays_json(m->model));
@@ -212,8 +248,8 @@ void info_print_machine(const tub_context *ctx, const tub_machine *machine) {
     printf("%d, %d threads in use\n", machine->cores, tub_context_threads(ctx));
     print_row("instruction sets");
     printf("portable%s%s%s%s\n", machine->has_avx2 ? ", avx2" : "",
-           machine->has_avx512 ? ", avx512" : "",
-           machine->has_avx512_bf16 ? ", avx512_bf16" : "", machine->has_amx ? ", amx" : "");
+           machine->has_avx512 ? ", avx512" : "", machine->has_avx512_bf16 ? ", avx512_bf16" : "",
+           machine->has_amx ? ", amx" : "");
     print_row("kernels");
     printf("%s\n", tub_context_cpu(ctx));
 }

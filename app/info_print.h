@@ -4,6 +4,7 @@
 #define APP_INFO_PRINT_H
 
 #include "output.h"
+#include "run_facts.h"
 #include <stdbool.h>
 #include <tubelet/tubelet.h>
 
@@ -14,6 +15,7 @@ typedef struct info_model {
     tub_model_cost cost;
     int64_t batch; /* of cost.training_bytes */
     bool arrays;
+    const run_facts *run; /* NULL: a plain model folder, or a preset */
 } info_model;
 
 /* The JSON functions return NULL when there is no memory. */
