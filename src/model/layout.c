@@ -130,8 +130,8 @@ static void block_activations(const plan *p, const shared *s, tub__block *b,
     b->attention.o = p->training ? take_mat(p, m, width) : p->pass->normed1;
     b->middle = take_mat(p, m, width);
     b->mlp.hidden_slope = take_training(p, m, (size_t)c->mlp);
-    b->mlp.hidden = p->training ? take_mat(p, m, (size_t)c->mlp)
-                                : mat_at(s->rows_or_hidden, m, (size_t)c->mlp);
+    b->mlp.hidden =
+        p->training ? take_mat(p, m, (size_t)c->mlp) : mat_at(s->rows_or_hidden, m, (size_t)c->mlp);
     b->mlp.output_slope = c->mlp_output_gelu ? take_training(p, m, width) : TUB__NO_MAT;
     b->attention.stats =
         p->training ? take_vector(p, p->rows * (size_t)c->heads * TUB__ATTENTION_STATS) : NULL;

@@ -43,8 +43,8 @@ TUB_MUST_USE tub_status tub__model_reduce(tub_model *model, tub_error *err);
 void tub__model_refresh(tub_model *model);
 
 /* One array to or from host memory in the file's layout, as tub__param_read and tub__param_write do. */
-TUB_MUST_USE tub_status tub__model_read(const tub_model *model, const tub__param *p,
-                                        tub_dtype host, void *out, void *scratch, tub_error *err);
+TUB_MUST_USE tub_status tub__model_read(const tub_model *model, const tub__param *p, tub_dtype host,
+                                        void *out, void *scratch, tub_error *err);
 TUB_MUST_USE tub_status tub__model_write(tub_model *model, const tub__param *p, tub_dtype host,
                                          const void *values, void *scratch, tub_error *err);
 

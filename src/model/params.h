@@ -66,9 +66,9 @@ typedef struct tub__param {
 typedef struct tub__params {
     tub__param *list;
     size_t count;
-    size_t elements; /* of a slab */
+    size_t elements;      /* of a slab */
     size_t reduced_bytes; /* of a slab of reduced weights */
-    size_t numbers;  /* true parameter count */
+    size_t numbers;       /* true parameter count */
     const tub_allocator *allocator;
 } tub__params;
 

@@ -7,14 +7,14 @@
 #include "backend/cpu/reduced.h"
 
 typedef struct buffers {
-    uint16_t *q; /* [QUERIES][depth], scaled */
-    uint32_t *k; /* [depth / 2][KEYS]: pairs of a key's columns */
-    uint32_t *v; /* [KEYS / 2][padded]: pairs of keys */
-    real *o;     /* [QUERIES][padded] */
-    real *scores;    /* [AMX_ROWS][KEYS] */
+    uint16_t *q;       /* [QUERIES][depth], scaled */
+    uint32_t *k;       /* [depth / 2][KEYS]: pairs of a key's columns */
+    uint32_t *v;       /* [KEYS / 2][padded]: pairs of keys */
+    real *o;           /* [QUERIES][padded] */
+    real *scores;      /* [AMX_ROWS][KEYS] */
     uint16_t *weights; /* [AMX_ROWS][KEYS] */
-    real *max, *sum; /* [QUERIES] */
-    size_t depth;    /* head width, padded to whole registers */
+    real *max, *sum;   /* [QUERIES] */
+    size_t depth;      /* head width, padded to whole registers */
 } buffers;
 
 static buffers carve(void *scratch, const unit *u) {
@@ -141,8 +141,8 @@ static void add_values(const unit *u, const buffers *b, real *o) {
 /* A row of scores to weights; carries the row's maximum and sum. */
 static void weigh_row(const unit *u, const buffers *b, size_t row, size_t keys, const real *s,
                       uint16_t *weights) {
-    const vf m = vset1(carry(u, b->o + row * u->padded, row_max(s, keys), &b->max[row],
-                             &b->sum[row]));
+    const vf m =
+        vset1(carry(u, b->o + row * u->padded, row_max(s, keys), &b->max[row], &b->sum[row]));
     vf e[KEYS / 16], z = vzero();
     UNROLL for (size_t j = 0; j < KEYS / 16; j++) {
         e[j] = vzero();

@@ -56,7 +56,6 @@ tub_cpu tub__cpu_best(void) {
 }
 
 const char *tub__cpu_name(tub_cpu cpu) {
-    static const char *const names[] = {"auto",   "portable",    "avx2",
-                                        "avx512", "avx512_bf16", "amx"};
+    static const char *const names[] = {"auto", "portable", "avx2", "avx512", "avx512_bf16", "amx"};
     return names[cpu];
 }

@@ -97,7 +97,8 @@ static void expand(tub__backend *be, tub__weight w) {
     const uint16_t *from = w.reduced;
     for (size_t k = 0; k < w.rows; k++) {
         for (size_t n = 0; n < tub__padded(w.cols); n++) {
-            const size_t pair = (n / TUB__PANEL * depth + k / 2 * 2) / 2 * TUB__PANEL + n % TUB__PANEL;
+            const size_t pair =
+                (n / TUB__PANEL * depth + k / 2 * 2) / 2 * TUB__PANEL + n % TUB__PANEL;
             const uint32_t bits = (uint32_t)from[2 * pair + k % 2] << 16;
             float value;
             memcpy(&value, &bits, sizeof value);

@@ -10,7 +10,8 @@ DEFINE_AHEAD_TILES(0)
 enum {
     WIDTH = TILE_COLUMNS,
     L2_ELEMENTS = 131072, /* of a weight that pass by at once: half a megabyte of floats */
-    PARTS = 262144, STRETCH = 1024
+    PARTS = 262144,
+    STRETCH = 1024
 };
 _Static_assert((int)L2_ELEMENTS <= (int)TUB__K_SCRATCH,
                "a part of a transposed weight fits the scratch");
@@ -24,8 +25,8 @@ typedef struct stretch {
 
 /* One tile of rows times one tile of columns; col counts from panel0, the stretch's first. ahead:
  * what to ask memory for meanwhile, or at NULL. */
-static void tile_product(const tub__k_product *p, const stretch *s, tub__finish_fn *finish, size_t row,
-                         size_t rows, size_t panel0, size_t col, tile_ahead ahead) {
+static void tile_product(const tub__k_product *p, const stretch *s, tub__finish_fn *finish,
+                         size_t row, size_t rows, size_t panel0, size_t col, tile_ahead ahead) {
     ALIGNED real sums[VEC_MR * WIDTH];
     const size_t to = panel0 * TUB__PANEL + col, k = s->k1 - s->k0;
     const real *a = (const real *)p->a + row * p->lda + s->k0;
@@ -56,8 +57,8 @@ static stretch chains(const tub__k_product *p, size_t panel, size_t k0, size_t k
 /* Few rows use a panel so little that memory can't bring the next one in the time of a single tile:
  * all tiles of rows pass by a panel before the next, and the first two each ask for half of that. A
  * lone tile asks for every other line: processors fetch lines in pairs. */
-static void panel_by_panel(const tub__k_product *p, tub__finish_fn *finish, size_t row0, size_t row1,
-                           size_t panel0, size_t panel1) {
+static void panel_by_panel(const tub__k_product *p, tub__finish_fn *finish, size_t row0,
+                           size_t row1, size_t panel0, size_t panel1) {
     const stretch all = chains(p, panel0, 0, p->k);
     const size_t rows = row1 - row0, tiles = tile_count(rows), panels = panel1 - panel0;
     for (size_t col = 0; col < panels * TUB__PANEL; col += WIDTH) {
@@ -121,8 +122,8 @@ static void transpose_panels(const tub__k_product *p, size_t panel0, size_t pane
 enum { DEPTH = L2_ELEMENTS / TUB__PANEL }; /* of a panel that is alone in L2 */
 
 /* Panels that fit L2, stretch by stretch transposed into scratch. */
-static void transposed_part(const tub__k_product *p, tub__finish_fn *finish, size_t row0, size_t row1,
-                            size_t panel0, size_t panel1, real *scratch) {
+static void transposed_part(const tub__k_product *p, tub__finish_fn *finish, size_t row0,
+                            size_t row1, size_t panel0, size_t panel1, real *scratch) {
     for (size_t k0 = 0; k0 < p->k; k0 += DEPTH) {
         const size_t k1 = tub__min(k0 + DEPTH, p->k);
         const stretch part = {k0, k1, scratch, (k1 - k0) * TUB__PANEL};
@@ -140,8 +141,7 @@ static void plain_parts(const tub__k_product *p, tub__finish_fn *finish, size_t 
     for (size_t panel = panel0, end; panel < panel1; panel = end) {
         end = tub__min(panel + step, panel1);
         for (size_t i = 0; i < stretches; i++) {
-            const stretch part =
-                chains(p, panel, p->k * i / stretches, p->k * (i + 1) / stretches);
+            const stretch part = chains(p, panel, p->k * i / stretches, p->k * (i + 1) / stretches);
             tile_by_tile(p, &part, finish, row0, row1, panel, end);
         }
     }

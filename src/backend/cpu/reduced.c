@@ -81,7 +81,8 @@ static void tile_product(const chunk *c, size_t at, size_t rows, size_t col) {
     const uint32_t *w = (const uint32_t *)p->reduced +
                         col / TUB__PANEL * (c->depth / 2) * TUB__PANEL + col % TUB__PANEL;
     const real *bias = p->bias ? (const real *)p->bias + col : NULL;
-    c->engine->tile(c->read + at * c->depth * c->engine->factor_size, rows, c->depth, w, bias, sums);
+    c->engine->tile(c->read + at * c->depth * c->engine->factor_size, rows, c->depth, w, bias,
+                    sums);
     if (c->finish) {
         c->finish(p, c->row + at, rows, col, sums);
         return;

@@ -22,15 +22,15 @@ INLINE void dot_body(int mr, size_t depth, const int32_t *a, const uint32_t *w, 
     const size_t lda = depth / 2;
     const int32_t *q[(VEC_MR + 3) / 4]; /* one pointer for four rows, as in tile.h */
     UNROLL for (int i = 0; i < mr; i += 4) q[i / 4] = a + (size_t)i * lda;
-    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < VEC_NV; j++)
-        acc[i][j] = bias ? vload(bias + 16 * j) : vzero();
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < VEC_NV; j++) acc[i][j] =
+        bias ? vload(bias + 16 * j) : vzero();
     for (size_t p = 0; p < depth; p += 2, w += TUB__PANEL) {
         __m512bh b[VEC_NV];
         UNROLL for (int j = 0; j < VEC_NV; j++) b[j] = (__m512bh)_mm512_loadu_si512(w + 16 * j);
         UNROLL for (int i = 0; i < mr; i++) {
             const __m512bh s = (__m512bh)_mm512_set1_epi32(q[i / 4][(size_t)(i % 4) * lda]);
-            UNROLL for (int j = 0; j < VEC_NV; j++)
-                acc[i][j] = _mm512_dpbf16_ps(acc[i][j], s, b[j]);
+            UNROLL for (int j = 0; j < VEC_NV; j++) acc[i][j] =
+                _mm512_dpbf16_ps(acc[i][j], s, b[j]);
         }
         UNROLL for (int i = 0; i < mr; i += 4) q[i / 4]++;
     }

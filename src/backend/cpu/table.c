@@ -84,15 +84,15 @@ static double peak(long iterations) {
 #define STRING_(x)  STRING2_(x)
 
 #ifdef VEC_REAL_IS_DOUBLE
-#define REDUCE_         NULL
-#define REDUCED_PLAIN_  NULL
+#define REDUCE_        NULL
+#define REDUCED_PLAIN_ NULL
 #else
-#define REDUCE_         KERNEL(reduce)
-#define REDUCED_PLAIN_  KERNEL(product_bf16)
+#define REDUCE_        KERNEL(reduce)
+#define REDUCED_PLAIN_ KERNEL(product_bf16)
 #endif
 
 /* A table that differs from its neighbours in reduced products only. */
-#define TABLE_(name_, text, reduced, attention_)                                                             \
+#define TABLE_(name_, text, reduced, attention_)                                                   \
     const struct tub__kernels CAT3(tub__kernels_, name_, ) = {                                     \
         .name = text,                                                                              \
         .real_size = sizeof(real),                                                                 \

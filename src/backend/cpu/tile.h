@@ -27,7 +27,8 @@ typedef void tile_ahead_fn(size_t k, const real *a, size_t lda, const real *b, s
 
 /* Where a tile stands: rows of a, a row of b, and what to ask memory for. */
 typedef struct tile_at {
-    const real *q[(VEC_MR + 3) / 4]; /* one pointer for four rows of a: the rest of the address is an
+    const real
+        *q[(VEC_MR + 3) / 4]; /* one pointer for four rows of a: the rest of the address is an
                                         index register; transposed: q[0] alone */
     const real *b, *soon;
 } tile_at;
@@ -38,8 +39,8 @@ INLINE void tile_step(int mr, int nv, int transposed, int u, const tile_at *at, 
     vf bv[VEC_NV];
     UNROLL for (int j = 0; j < nv; j++) bv[j] = vload(at->b + (size_t)u * ldb + 16 * j);
     UNROLL for (int i = 0; i < mr; i++) {
-        const real *a = transposed ? at->q[0] + (size_t)u * lda + i
-                                   : at->q[i / 4] + (size_t)(i % 4) * lda + u;
+        const real *a =
+            transposed ? at->q[0] + (size_t)u * lda + i : at->q[i / 4] + (size_t)(i % 4) * lda + u;
         vf s = vset1(*a);
         UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, bv[j], acc[i][j]);
     }
@@ -150,12 +151,12 @@ INLINE void pair_body(int mr, size_t depth, const real *a, size_t lda, const uin
     vf acc[VEC_MR][VEC_NV], bv[VEC_NV];
     const real *q[(VEC_MR + 3) / 4];
     UNROLL for (int i = 0; i < mr; i += 4) q[i / 4] = a + (size_t)i * lda;
-    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < VEC_NV; j++)
-        acc[i][j] = bias ? vload(bias + 16 * j) : vzero();
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < VEC_NV; j++) acc[i][j] =
+        bias ? vload(bias + 16 * j) : vzero();
     for (size_t p = 0; p < depth; p += 2, w += TUB__PANEL) {
         UNROLL for (int half = 0; half < 2; half++) {
-            UNROLL for (int j = 0; j < VEC_NV; j++)
-                bv[j] = half ? vbf16_first(w + 16 * j) : vbf16_second(w + 16 * j);
+            UNROLL for (int j = 0; j < VEC_NV; j++) bv[j] =
+                half ? vbf16_first(w + 16 * j) : vbf16_second(w + 16 * j);
             UNROLL for (int i = 0; i < mr; i++) {
                 vf s = vset1(q[i / 4][(size_t)(i % 4) * lda + (size_t)half]);
                 UNROLL for (int j = 0; j < VEC_NV; j++) acc[i][j] = vfma(s, bv[j], acc[i][j]);
