@@ -2,7 +2,7 @@
 /* Where a training step's time goes: the whole step, its parts, and batch-1 and batch-32 inference,
  * as multiples of the time that their operations take at the multiply-add peak measured in between.
  *
- * usage: bench_step [threads] [cpu] [repeats] [profile]
+ * usage: bench_step [threads] [cpu] [repeats] [profile|bf16]
  * profile: a table of the operations instead, each run by itself */
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +68,7 @@ static void update(bench *b) {
                             .m = b->m,
                             .v = b->v};
     be->ops->update(be, &op);
+    b->model->reduced_stale = true;
 }
 
 static void step(bench *b) {
@@ -220,6 +221,10 @@ int main(int argc, char **argv) {
     if (argc > 4 && strcmp(argv[4], "profile") == 0) {
         profile_all(&b, repeats, peak);
     } else {
+        if (argc > 4 && strcmp(argv[4], "bf16") == 0 &&
+            tub__model_reduce(b.model, true, &err) != TUB_OK) {
+            die(&err);
+        }
         time_all(&b, repeats, peak);
     }
     return 0;

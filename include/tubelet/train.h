@@ -40,8 +40,9 @@ typedef struct tub_train_config {
     int64_t epochs;
     int64_t max_steps; /* 0: no limit */
     int64_t batch_size;
-    int64_t micro_batches; /* * a batch is computed in this many parts; same bits */
-    int64_t ranks;         /* * simulated ranks in this process; same bits */
+    int64_t micro_batches;   /* * a batch is computed in this many parts; same bits */
+    int64_t ranks;           /* * simulated ranks in this process; same bits */
+    tub_precision precision; /* of products; with bf16 the two above change bits */
     tub_optimizer optimizer;
     double lr;
     double beta1, beta2, epsilon;

@@ -84,6 +84,7 @@ typedef struct tub__linear_dw {
     tub__mat dy; /* [M, N] */
     size_t group_rows;
     tub__weight dw; /* [K, N] */
+    bool reduced;   /* factors may be rounded to bfloat16, and rows chained in one */
     void *dbias;    /* [padded N], or NULL */
 } tub__linear_dw;
 
@@ -124,7 +125,7 @@ typedef struct tub__attention {
     void *stats; /* [samples, groups, heads, length, TUB__ATTENTION_STATS]: what the forward pass
                     keeps for backward, in an order of its own; NULL: not kept */
     tub__dropout dropout;
-    bool reduced; /* factors may be rounded to bfloat16, where that is faster */
+    bool reduced;        /* factors may be rounded to bfloat16, where that is faster */
     void *probabilities; /* NULL, or [samples, groups, heads, length, length] reals to fill (before
                             dropout) */
 } tub__attention;
@@ -198,8 +199,9 @@ struct tub__backend_ops {
                  size_t column);
     void (*unpack)(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
                    tub__weight from);
-    /* Makes w[i].reduced of w[i].data. NULL: this backend's numbers can't be reduced. */
-    void (*reduce)(tub__backend *be, const tub__weight *w, size_t count);
+    /* Makes w.reduced, and w.transposed where that is not NULL, of w.data. NULL: this backend's numbers
+     * can't be reduced. */
+    void (*reduce)(tub__backend *be, tub__weight w);
     /* w.data of w.reduced. */
     void (*expand)(tub__backend *be, tub__weight w);
 

@@ -205,8 +205,10 @@ static void unpack(tub__backend *be, tub_dtype host, void *to, size_t row, size_
     be->ops->unpack(be, host, to, row, column, from);
 }
 
-static void reduce(tub__backend *be, const tub__weight *w, size_t count) {
-    TIMED(reduce(be, w, count), .operation = "rounding of weights", .rows = count);
+static void reduce(tub__backend *be, tub__weight w) {
+    const double n = (double)w.rows * (double)w.cols;
+    TIMED(reduce(be, w), .operation = "rounding of weights",
+          .bytes = reals(be, w.transposed ? 3 * n : 1.5 * n));
 }
 static void expand(tub__backend *be, tub__weight w) {
     be = profile_of(be)->inner;

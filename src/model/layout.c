@@ -40,12 +40,11 @@ static void *gradient_of(const plan *p, const tub__param *param) {
     return p->training ? tub__param_mat(p->pass->be, param, p->pass->gradients).data : NULL;
 }
 
-/* cols: of the fused weight when several arrays lie side by side; 0: the array's own. */
-static tub__dense dense(const plan *p, tub__role kernel, tub__role bias, int layer, size_t cols) {
+static tub__dense dense(const plan *p, tub__role kernel, tub__role bias, int layer) {
     const tub_model *model = p->pass->model;
     const tub__param *w = find(p, kernel, layer), *b = find(p, bias, layer);
-    tub__dense d = {.w = tub__param_weight(p->pass->be, w, model->weights, model->reduced)};
-    d.w.cols = cols ? cols : w->cols;
+    tub__dense d = {0};
+    (void)tub__model_factor(model, w, &d.w);
     if (b) {
         d.bias = value_of(p, b);
         d.dbias = gradient_of(p, b);
@@ -140,12 +139,11 @@ static void block_activations(const plan *p, const shared *s, tub__block *b,
 static void block(const plan *p, int layer, const shared *s) {
     const tub_model_config *c = &p->pass->model->config;
     tub__block *b = &p->pass->blocks[layer];
-    const size_t fused = 3 * tub__padded((size_t)c->hidden);
     b->norm1 = norm(p, TUB__NORM1_GAMMA, TUB__NORM1_BETA, layer, s->workspace[0]);
     b->norm2 = norm(p, TUB__NORM2_GAMMA, TUB__NORM2_BETA, layer, s->workspace[1]);
     b->attention = (tub__attention_layer){
-        .qkv = dense(p, TUB__QUERY_KERNEL, TUB__QUERY_BIAS, layer, fused),
-        .out = dense(p, TUB__OUT_KERNEL, TUB__OUT_BIAS, layer, 0),
+        .qkv = dense(p, TUB__QUERY_KERNEL, TUB__QUERY_BIAS, layer),
+        .out = dense(p, TUB__OUT_KERNEL, TUB__OUT_BIAS, layer),
         .width = (size_t)c->hidden,
         .heads = (size_t)c->heads,
         .number = (uint32_t)layer,
@@ -153,8 +151,8 @@ static void block(const plan *p, int layer, const shared *s) {
         .d_o = s->d_o,
     };
     b->mlp = (tub__mlp){
-        .first = dense(p, TUB__MLP1_KERNEL, TUB__MLP1_BIAS, layer, 0),
-        .second = dense(p, TUB__MLP2_KERNEL, TUB__MLP2_BIAS, layer, 0),
+        .first = dense(p, TUB__MLP1_KERNEL, TUB__MLP1_BIAS, layer),
+        .second = dense(p, TUB__MLP2_KERNEL, TUB__MLP2_BIAS, layer),
         .activation = c->gelu == TUB_GELU_ERF ? TUB__GELU_ERF : TUB__GELU_TANH,
         .output_activation = c->mlp_output_gelu != 0,
         .dhidden = s->dhidden,
@@ -174,7 +172,7 @@ static void embedding(const plan *p, const shared *s) {
     tub__embedding *e = &pass->embedding;
     *e = (tub__embedding){.geometry = pass->model->geometry,
                           .multiply = c->input_scale == TUB_SCALE_MULTIPLY,
-                          .projection = dense(p, TUB__EMBED_KERNEL, TUB__EMBED_BIAS, -1, 0),
+                          .projection = dense(p, TUB__EMBED_KERNEL, TUB__EMBED_BIAS, -1),
                           .position = tub__param_mat(pass->be, position, pass->model->weights)};
     e->dposition = e->position;
     e->dposition.data = gradient_of(p, position);
@@ -201,7 +199,7 @@ static void head(const plan *p, const shared *s) {
     tub__head *h = &pass->head;
     *h = (tub__head){.norm = norm(p, TUB__NORM_GAMMA, TUB__NORM_BETA, -1, s->workspace[0]),
                      .pooling = c->pooling,
-                     .classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1, 0)};
+                     .classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1)};
     pass->end = p->training ? take_mat(p, p->rows, width) : pass->blocks[0].x;
     h->normed = pass->normed1;
     h->pooled = take_mat(p, batch, width);

@@ -27,7 +27,7 @@ static tub_status create(tub_context *ctx, tub__backend *be, const tub_model_con
         status = be->ops->slab_create(be, bytes, &m->weights, err);
     }
     if (status == TUB_OK && only_reduced) {
-        status = tub__model_reduce(m, err);
+        status = tub__model_reduce(m, false, err);
     }
     if (status != TUB_OK) {
         tub_model_close(m);
@@ -62,6 +62,7 @@ void tub_model_close(tub_model *m) {
     }
     tub__pass_destroy(m->inference);
     free_labels(m);
+    m->backend->ops->slab_destroy(m->backend, m->transposed);
     m->backend->ops->slab_destroy(m->backend, m->reduced);
     m->backend->ops->slab_destroy(m->backend, m->weights);
     tub__params_destroy(&m->params);

@@ -16,6 +16,7 @@ struct tub_model {
     tub__params params;
     void *weights;        /* slab of parameters */
     void *reduced;        /* slab of reduced weights, or NULL: products take those */
+    void *transposed;     /* likewise, transposed: for training */
     bool only_reduced;    /* there are no others */
     bool reduced_stale;   /* weights have changed since reduced was made of them */
     char **labels;        /* [classes], or NULL */
@@ -38,7 +39,10 @@ TUB_MUST_USE tub_status tub__model_create_for(tub_context *ctx, tub__backend *be
                                               tub_error *err);
 /* From now on products take reduced weights, made anew when the weights have changed
  * (reduced_stale). */
-TUB_MUST_USE tub_status tub__model_reduce(tub_model *model, tub_error *err);
+TUB_MUST_USE tub_status tub__model_reduce(tub_model *model, bool training, tub_error *err);
+/* The factor of a product that an array is, or begins: query, key and value kernels are one. False for
+ * arrays that are none, or only a later part of one. */
+bool tub__model_factor(const tub_model *model, const tub__param *p, tub__weight *out);
 /* Makes the reduced weights of the present ones, where there are both. */
 void tub__model_refresh(tub_model *model);
 

@@ -6,7 +6,7 @@
 /* Scratch of a worker holds some rows of such depth in any format (backend/cpu/reduced.c). */
 static const size_t DEPTH_LIMIT = 6144;
 
-tub_status tub__model_reduce(tub_model *m, tub_error *err) {
+tub_status tub__model_reduce(tub_model *m, bool training, tub_error *err) {
     tub__backend *be = m->backend;
     if (!be->ops->reduce) {
         return tub__fail(err, TUB_E_UNSUPPORTED, "%s has no bf16 products", be->name);
@@ -21,7 +21,8 @@ tub_status tub__model_reduce(tub_model *m, tub_error *err) {
     }
     TUB__TRY(be->ops->slab_create(be, m->params.reduced_bytes, &m->reduced, err));
     m->reduced_stale = true;
-    return TUB_OK;
+    return training ? be->ops->slab_create(be, m->params.reduced_bytes, &m->transposed, err)
+                    : TUB_OK;
 }
 
 void tub__model_refresh(tub_model *m) {
@@ -29,13 +30,23 @@ void tub__model_refresh(tub_model *m) {
         return;
     }
     for (size_t i = 0; i < m->params.count; i++) {
-        const tub__param *p = &m->params.list[i];
-        if (p->reducible) {
-            const tub__weight w = tub__param_weight(m->backend, p, m->weights, m->reduced);
-            m->backend->ops->reduce(m->backend, &w, 1);
+        tub__weight w;
+        if (tub__model_factor(m, &m->params.list[i], &w)) {
+            m->backend->ops->reduce(m->backend, w);
         }
     }
     m->reduced_stale = false;
+}
+
+bool tub__model_factor(const tub_model *m, const tub__param *p, tub__weight *out) {
+    *out = tub__param_weight(m->backend, p, m->weights, m->reduced);
+    if (p->reducible && m->transposed) {
+        out->transposed = (char *)m->transposed + p->reduced_offset;
+    }
+    if (p->role == TUB__QUERY_KERNEL) {
+        out->cols = 3 * tub__padded(p->cols);
+    }
+    return p->reducible && p->role != TUB__KEY_KERNEL && p->role != TUB__VALUE_KERNEL;
 }
 
 static bool is_reduced_only(const tub_model *m, const tub__param *p) {
@@ -82,8 +93,7 @@ tub_status tub__model_write(tub_model *m, const tub__param *p, tub_dtype host, c
     void *slab;
     TUB__TRY(slab_for(m, &q, &slab, err));
     tub__param_write(be, &q, slab, host, values, scratch);
-    const tub__weight w = tub__param_weight(be, &q, slab, m->reduced);
-    be->ops->reduce(be, &w, 1);
+    be->ops->reduce(be, tub__param_weight(be, &q, slab, m->reduced));
     be->ops->slab_destroy(be, slab);
     return TUB_OK;
 }

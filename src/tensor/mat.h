@@ -32,6 +32,7 @@ typedef struct tub__weight {
     void *data;
     size_t rows, cols;
     void *reduced;
+    void *transposed; /* NULL, or W^T reduced, [N, K]: for the gradients of inputs */
 } tub__weight;
 
 static inline size_t tub__weight_elements(size_t rows, size_t cols) {

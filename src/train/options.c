@@ -37,9 +37,11 @@
       "stop after so many steps in all (0: no limit)") \
     X(batch_size, "batch_size", INT, NULL, 1, 65536, "N", "samples per step") \
     X(micro_batches, "micro_batches", INT, NULL, 1, 4096, "N", \
-      "compute a batch in so many parts (a power of two) to save memory; same bits") \
+      "compute a batch in so many parts (a power of two) to save memory; same bits in f32") \
     X(ranks, "ranks", INT, NULL, 1, 64, "N", \
-      "simulated ranks that share a batch (a power of two); same bits") \
+      "simulated ranks that share a batch (a power of two); same bits in f32") \
+    X(precision, "precision", CHOICE, "f32|bf16", 0, 0, "KIND", \
+      "of matrix products; weights, sums and everything else are float32") \
     X(optimizer, "optimizer", CHOICE, "adam|adamw|sgd", 0, 0, "NAME", "update rule") \
     X(lr, "lr", REAL, NULL, 0, 1e3, "RATE", "learning rate (the highest one of a schedule)") \
     X(beta1, "beta1", REAL, NULL, 0, 0.999999999, "X", "decay of Adam's first moment") \

@@ -6,6 +6,21 @@
 #include "base/fpenv.h"
 #include <string.h>
 
+tub_status tub__model_for_training(tub_context *ctx, const tub_train_config *config,
+                                   tub_model **out, tub_error *err) {
+    tub_model *model;
+    TUB__TRY(tub_model_create(ctx, &config->model, config->seed, &model, err));
+    if (config->precision == TUB_PRECISION_BF16) {
+        const tub_status status = tub__model_reduce(model, true, err);
+        if (status != TUB_OK) {
+            tub_model_close(model);
+            return status;
+        }
+    }
+    *out = model;
+    return TUB_OK;
+}
+
 /* A context and model of its own for a rank other than 0: what the ranks share is only the data,
  * which nobody writes. */
 static tub_status open_rank(tub_context *ctx, const tub__run *run, tub__rank *rank,
@@ -16,7 +31,7 @@ static tub_status open_rank(tub_context *ctx, const tub__run *run, tub__rank *ra
     config.allocator = ctx->allocator;
     TUB__TRY(tub_cpu_parse(tub_context_cpu(ctx), &config.cpu, err));
     TUB__TRY(tub_context_create(&config, &rank->ctx, err));
-    return tub_model_create(rank->ctx, &run->config->model, run->config->seed, model, err);
+    return tub__model_for_training(rank->ctx, run->config, model, err);
 }
 
 tub_status tub__ranks_create(tub_context *ctx, const tub__run *run, tub_model *model,

@@ -27,6 +27,10 @@ typedef struct tub__ranks {
     bool cancelled;
 } tub__ranks;
 
+/* A model with initial values from the recipe's seed, in the recipe's precision. */
+TUB_MUST_USE tub_status tub__model_for_training(tub_context *ctx, const tub_train_config *config,
+                                                tub_model **out, tub_error *err);
+
 /* A trainer per rank, each with its own model from the run's seed; model is rank 0's and is
  * taken over, on failure too. */
 TUB_MUST_USE tub_status tub__ranks_create(tub_context *ctx, const tub__run *run, tub_model *model,

@@ -27,7 +27,7 @@ tub_status tub__session_open(tub__session *s, tub_context *ctx, tub_dataset *dat
     s->run.folder = run;
     TUB__TRY(tub__recipe_digest(&s->config, s->run.identity.recipe, err));
     tub__data_digest(s->run.data, s->run.identity.data);
-    TUB__TRY(tub_model_create(ctx, &s->config.model, s->config.seed, &model, err));
+    TUB__TRY(tub__model_for_training(ctx, &s->config, &model, err));
     if (s->run.info->labels != NULL) {
         tub_status status =
             tub_model_set_labels(model, s->run.info->labels, s->run.info->classes, err);

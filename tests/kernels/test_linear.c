@@ -22,15 +22,17 @@ typedef struct layer {
 } layer;
 
 static layer new_layer(const shape *s) {
-    layer l = {.x = new_mat(s->rows, s->cols, 0, 2),
-               .y = new_mat(s->rows, s->side * tub__padded(s->width), 0, 0),
-               .w = {new_floats(tub__weight_elements(s->cols, s->side * tub__padded(s->width))),
-                     s->cols, s->side * tub__padded(s->width)},
-               .gamma = new_floats(tub__padded(s->cols)),
-               .beta = new_floats(tub__padded(s->cols)),
-               .bias = new_floats(s->side * tub__padded(s->width)),
-               .mean = new_floats(s->rows),
-               .inverse = new_floats(s->rows)};
+    layer l = {
+        .x = new_mat(s->rows, s->cols, 0, 2),
+        .y = new_mat(s->rows, s->side * tub__padded(s->width), 0, 0),
+        .w = {.data = new_floats(tub__weight_elements(s->cols, s->side * tub__padded(s->width))),
+              .rows = s->cols,
+              .cols = s->side * tub__padded(s->width)},
+        .gamma = new_floats(tub__padded(s->cols)),
+        .beta = new_floats(tub__padded(s->cols)),
+        .bias = new_floats(s->side * tub__padded(s->width)),
+        .mean = new_floats(s->rows),
+        .inverse = new_floats(s->rows)};
     fill(l.w.data, tub__weight_elements(l.w.rows, l.w.cols), 0.1f);
     fill(l.gamma, s->cols, 1), fill(l.beta, s->cols, 1), fill(l.bias, l.w.cols, 1);
     return l;

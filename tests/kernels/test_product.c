@@ -4,7 +4,8 @@
 #include "kernel_sets.h"
 
 static tub__weight new_weight(size_t rows, size_t cols) {
-    tub__weight w = {new_floats(tub__weight_elements(rows, cols)), rows, cols, NULL};
+    tub__weight w = {
+        .data = new_floats(tub__weight_elements(rows, cols)), .rows = rows, .cols = cols};
     for (size_t k = 0; k < rows; k++) {
         for (size_t n = 0; n < cols; n++) {
             fill((float *)w.data + (n / TUB__PANEL * rows + k) * TUB__PANEL + n % TUB__PANEL, 1, 1);
@@ -14,7 +15,9 @@ static tub__weight new_weight(size_t rows, size_t cols) {
 }
 
 static tub__weight new_transposed(const tub__weight *w) {
-    tub__weight wt = {new_floats(tub__weight_elements(w->cols, w->rows)), w->cols, w->rows, NULL};
+    tub__weight wt = {.data = new_floats(tub__weight_elements(w->cols, w->rows)),
+                      .rows = w->cols,
+                      .cols = w->rows};
     for (size_t k = 0; k < w->rows; k++) {
         for (size_t n = 0; n < w->cols; n++) {
             ((float *)wt.data)[(k / TUB__PANEL * wt.rows + n) * TUB__PANEL + k % TUB__PANEL] =
@@ -206,7 +209,7 @@ static void check_gradient(size_t m, size_t k, size_t n, size_t group_rows) {
     const int count = kernel_sets(sets);
     tub__mat x = new_mat(m, k, 32, 1), dy = new_mat(m, n, 0, 1);
     for (int s = 0; s < count; s++) {
-        tub__weight dw = {new_floats(tub__weight_elements(k, n)), k, n, NULL};
+        tub__weight dw = {.data = new_floats(tub__weight_elements(k, n)), .rows = k, .cols = n};
         float *dbias = new_floats(tub__padded(n)), *scratch = new_floats(TUB__K_SCRATCH);
         memset(scratch, 0xff,
                TUB__K_SCRATCH * sizeof *scratch); /* NaN: what is not written must not be read */

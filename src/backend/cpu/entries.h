@@ -12,6 +12,10 @@ void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t p
 void KERNEL(product_bf16)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
                           size_t panel1, void *scratch);
 void KERNEL(reduce)(const void *w, size_t depth, size_t panel0, size_t panel1, void *reduced);
+void KERNEL(reduce_transposed)(const void *w, size_t depth, size_t columns, size_t panel0,
+                               size_t panel1, void *reduced);
+size_t KERNEL(dw_tasks_amx)(size_t k, size_t panels);
+void KERNEL(dw_amx)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
 size_t KERNEL(dw_tasks)(size_t k, size_t panels);
 void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
 void KERNEL(norm)(const tub__norm *op, size_t row0, size_t row1);

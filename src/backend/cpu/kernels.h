@@ -28,7 +28,7 @@ typedef struct tub__k_product {
     size_t ldres, residual_rows;
     const void *reduced; /* NULL, or w rounded: what is meant instead of w (cpu/reduced.h) */
     size_t scratch;      /* reals of scratch for a reduced product */
-    const void *next; /* the panels that are wanted after those of this call, or NULL */
+    const void *next;    /* the panels that are wanted after those of this call, or NULL */
 } tub__k_product;
 
 typedef struct tub__k_dw {
@@ -42,9 +42,9 @@ enum {
     TUB__K_SMALL = 64,    /* longest sequence for attention_small: part of the definition, too */
     TUB__K_KEYS = 64,     /* keys in a block of attention: part of the definition of the result */
     TUB__K_QUERIES = 256, /* queries in a block: not */
-    TUB__K_HEAD_LIMIT = 256, /* widest head */
+    TUB__K_HEAD_LIMIT = 256,  /* widest head */
     TUB__K_REDUCED_ROWS = 32, /* most rows in a tile of a reduced product */
-    TUB__K_SCRATCH = 262144  /* reals of scratch for one worker */
+    TUB__K_SCRATCH = 262144   /* reals of scratch for one worker */
 };
 
 struct tub__kernels {
@@ -60,6 +60,13 @@ struct tub__kernels {
                             size_t panel1, void *scratch);
     /* Rounds panels of a packed weight of `depth` rows. */
     void (*reduce)(const void *w, size_t depth, size_t panel0, size_t panel1, void *reduced);
+    /* The same of the transposed weight, whose panels are of 32 rows of w; columns: of w. */
+    void (*reduce_transposed)(const void *w, size_t depth, size_t columns, size_t panel0,
+                              size_t panel1, void *reduced);
+    /* As dw_tasks and dw, of rounded factors, all rows in one chain; NULL: there is nothing faster
+     * than dw. */
+    size_t (*reduced_dw_tasks)(size_t k, size_t panels);
+    void (*reduced_dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
     /* How many tasks a weight gradient falls into. */
     size_t (*dw_tasks)(size_t k, size_t panels);
     void (*dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);

@@ -166,6 +166,7 @@ static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
                                .w = op->w.data,
                                .transposed = true,
                                .columns = op->w.rows,
+                               .reduced = op->w.transposed,
                                .c = op->dx.data,
                                .ldc = op->dx.ld,
                                .slope = op->slope.data,
@@ -179,6 +180,7 @@ static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
 }
 
 PART(dw_part, tub__k_dw, k->dw(op, begin, end, scratch))
+PART(reduced_dw_part, tub__k_dw, k->reduced_dw(op, begin, end, scratch))
 
 static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
     const tub__k_dw p = {.x = op->x.data,
@@ -191,7 +193,12 @@ static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
                          .panels = tub__padded(op->dw.cols) / TUB__PANEL,
                          .dw = op->dw.data,
                          .dbias = op->dbias};
-    tub__cpu_run(be, dw_part, &p, tub__cpu_of(be)->kernels->dw_tasks(p.k, p.panels));
+    const struct tub__kernels *k = tub__cpu_of(be)->kernels;
+    if (op->reduced && k->reduced_dw) {
+        tub__cpu_run(be, reduced_dw_part, &p, k->reduced_dw_tasks(p.k, p.panels));
+    } else {
+        tub__cpu_run(be, dw_part, &p, k->dw_tasks(p.k, p.panels));
+    }
 }
 
 /* ---- rows ---- */
@@ -338,32 +345,15 @@ static void loss(tub__backend *be, const tub__loss *op) {
 
 /* ---- reduced weights: shared out in whole panels ---- */
 
-typedef struct reduce_op {
-    const tub__weight *w;
-    size_t panels; /* of all */
-} reduce_op;
+PART(reduce_part, tub__weight, k->reduce(op->data, op->rows, begin, end, op->reduced))
+PART(reduce_transposed_part, tub__weight,
+     k->reduce_transposed(op->data, op->rows, op->cols, begin, end, op->transposed))
 
-/* Panels [begin, end) of all the weights in a row. */
-static void reduce_panels(const struct tub__kernels *k, const reduce_op *op, size_t begin,
-                          size_t end) {
-    for (const tub__weight *w = op->w; begin < end; w++) {
-        const size_t panels = tub__padded(w->cols) / TUB__PANEL;
-        if (begin < panels) {
-            k->reduce(w->data, w->rows, begin, tub__min(end, panels), w->reduced);
-        }
-        begin = begin > panels ? begin - panels : 0;
-        end = end > panels ? end - panels : 0;
+static void reduce(tub__backend *be, tub__weight w) {
+    tub__cpu_run(be, reduce_part, &w, tub__padded(w.cols) / TUB__PANEL);
+    if (w.transposed) {
+        tub__cpu_run(be, reduce_transposed_part, &w, tub__padded(w.rows) / TUB__PANEL);
     }
-}
-
-PART(reduce_part, reduce_op, reduce_panels(k, op, begin, end))
-
-static void reduce(tub__backend *be, const tub__weight *w, size_t count) {
-    reduce_op op = {.w = w};
-    for (size_t i = 0; i < count; i++) {
-        op.panels += tub__padded(w[i].cols) / TUB__PANEL;
-    }
-    tub__cpu_run(be, reduce_part, &op, op.panels);
 }
 
 /* ---- slabs: shared out in whole panels ---- */

@@ -33,6 +33,31 @@ void KERNEL(reduce)(const void *w, size_t depth, size_t panel0, size_t panel1, v
     }
 }
 
+/* Sixteen rows of a packed float32 panel from row k on, as pairs of columns, one row a lane. */
+static void transpose_pairs(const real *panel, size_t depth, size_t k, vf r[16]) {
+    UNROLL for (size_t i = 0; i < 16; i++) {
+        const real *row = panel + (k + i) * TUB__PANEL;
+        r[i] = k + i < depth ? vbf16_pack(vbf16(vload(row)), vbf16(vload(row + 16))) : vzero();
+    }
+    vtranspose(r);
+}
+
+void KERNEL(reduce_transposed)(const void *w, size_t depth, size_t columns, size_t panel0,
+                               size_t panel1, void *reduced) {
+    const size_t panels = tub__padded(columns) / TUB__PANEL;
+    for (size_t panel = panel0; panel < panel1; panel++) {
+        real *to = (real *)reduced + panel * panels * 16 * TUB__PANEL;
+        for (size_t from = 0; from < panels; from++, to += 16 * TUB__PANEL) {
+            for (size_t half = 0; half < TUB__PANEL; half += 16) {
+                vf r[16];
+                transpose_pairs((const real *)w + from * depth * TUB__PANEL, depth,
+                                panel * TUB__PANEL + half, r);
+                UNROLL for (size_t i = 0; i < 16; i++) vstore(to + i * TUB__PANEL + half, r[i]);
+            }
+        }
+    }
+}
+
 /* ---- the engine in float32 ---- */
 
 /* Factors stand as float32, the second of a pair before the first: the order in which vdpbf16ps

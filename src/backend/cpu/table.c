@@ -85,14 +85,16 @@ static double peak(long iterations) {
 
 #ifdef VEC_REAL_IS_DOUBLE
 #define REDUCE_        NULL
+#define TRANSPOSE_     NULL
 #define REDUCED_PLAIN_ NULL
 #else
 #define REDUCE_        KERNEL(reduce)
+#define TRANSPOSE_     KERNEL(reduce_transposed)
 #define REDUCED_PLAIN_ KERNEL(product_bf16)
 #endif
 
 /* A table that differs from its neighbours in reduced products only. */
-#define TABLE_(name_, text, reduced, attention_)                                                   \
+#define TABLE_(name_, text, reduced, attention_, dw_tasks_, dw_)                                   \
     const struct tub__kernels CAT3(tub__kernels_, name_, ) = {                                     \
         .name = text,                                                                              \
         .real_size = sizeof(real),                                                                 \
@@ -100,6 +102,9 @@ static double peak(long iterations) {
         .product = KERNEL(product),                                                                \
         .reduced_product = reduced,                                                                \
         .reduce = REDUCE_,                                                                         \
+        .reduce_transposed = TRANSPOSE_,                                                           \
+        .reduced_dw_tasks = dw_tasks_,                                                             \
+        .reduced_dw = dw_,                                                                         \
         .dw_tasks = KERNEL(dw_tasks),                                                              \
         .dw = KERNEL(dw),                                                                          \
         .norm = KERNEL(norm),                                                                      \
@@ -125,8 +130,9 @@ static double peak(long iterations) {
         .random = random_words,                                                                    \
     };
 
-TABLE_(VEC_NAME, STRING_(VEC_NAME), REDUCED_PLAIN_, KERNEL(attention))
+TABLE_(VEC_NAME, STRING_(VEC_NAME), REDUCED_PLAIN_, KERNEL(attention), NULL, NULL)
 #ifdef VEC_ENGINES
-TABLE_(avx512_bf16, "avx512_bf16", KERNEL(product_bf16_dot), KERNEL(attention))
-TABLE_(amx, "amx", KERNEL(product_bf16_amx), KERNEL(attention_amx))
+TABLE_(avx512_bf16, "avx512_bf16", KERNEL(product_bf16_dot), KERNEL(attention), NULL, NULL)
+TABLE_(amx, "amx", KERNEL(product_bf16_amx), KERNEL(attention_amx), KERNEL(dw_tasks_amx),
+       KERNEL(dw_amx))
 #endif

@@ -171,6 +171,12 @@ INLINE vf vbf16_second(const uint32_t *p)
     const __m256i upper = _mm256_set1_epi32((int)0xffff0000u);
     return (vf){ _mm256_castsi256_ps(_mm256_and_si256(a.l, upper)), _mm256_castsi256_ps(_mm256_and_si256(a.h, upper)) };
 }
+INLINE __m256 vbf16_pack_half_(vf a)
+{
+    const __m256i l = _mm256_srli_epi32(_mm256_castps_si256(a.l), 16), h = _mm256_srli_epi32(_mm256_castps_si256(a.h), 16);
+    return _mm256_castsi256_ps(_mm256_permute4x64_epi64(_mm256_packus_epi32(l, h), 0xd8));
+}
+INLINE vf vbf16_pack(vf left, vf right) { return (vf){ vbf16_pack_half_(left), vbf16_pack_half_(right) }; }
 INLINE void vbf16_pairs(uint32_t *p, vf first, vf second)
 {
     vustore(p, (vu){ _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(first.l), 16), _mm256_castps_si256(second.l)),

@@ -109,6 +109,12 @@ INLINE vf vbf16_second(const uint32_t *p)
 {
     return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32((int)0xffff0000u)));
 }
+INLINE vf vbf16_pack(vf left, vf right)
+{
+    const __m256i l = _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(left), 16));
+    const __m256i r = _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(right), 16));
+    return _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(l), r, 1));
+}
 INLINE void vbf16_pairs(uint32_t *p, vf first, vf second)
 {
     _mm512_storeu_si512(p, _mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(first), 16), _mm512_castps_si512(second)));

@@ -137,6 +137,18 @@ INLINE vf vbf16(vf a)
 }
 INLINE vf vbf16_first(const uint32_t *p) { vf r; LANES_ { uint32_t u = p[i] << 16; memcpy(&r.x[i], &u, 4); } return r; }
 INLINE vf vbf16_second(const uint32_t *p) { vf r; LANES_ { uint32_t u = p[i] & 0xffff0000u; memcpy(&r.x[i], &u, 4); } return r; }
+INLINE vf vbf16_pack(vf left, vf right) /* 32 rounded numbers in a row to 16 pairs */
+{
+    vf r;
+    LANES_ {
+        const real *x = i < 8 ? left.x + 2 * i : right.x + 2 * (i - 8);
+        uint32_t a, b;
+        memcpy(&a, x, 4), memcpy(&b, x + 1, 4);
+        a = a >> 16 | b;
+        memcpy(&r.x[i], &a, 4);
+    }
+    return r;
+}
 INLINE void vbf16_pairs(uint32_t *p, vf first, vf second) /* both already rounded */
 {
     LANES_ {
