@@ -67,6 +67,11 @@ error_t cli_parse_common(int key, char *argument, struct argp_state *state) {
             return cli_misuse(state, "--cpu: %s", err.message);
         }
         return 0;
+    case CLI_KEY_PRECISION:
+        if (tub_precision_parse(argument, &common->precision, &err) != TUB_OK) {
+            return cli_misuse(state, "--precision: %s", err.message);
+        }
+        return 0;
     case CLI_KEY_DEVICE:
         if (strcmp(argument, "cpu") == 0) {
             return 0;
@@ -285,6 +290,7 @@ static int work_begin(cli_work *work, const cli_common *options) {
     tub_context_config config = tub_context_config_default();
     config.threads = options->threads;
     config.cpu = options->cpu;
+    config.precision = options->precision;
     config.on_event = progress_event;
     config.event_user = &work->progress;
     work->context = NULL;

@@ -19,6 +19,7 @@ enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_MISUSE = 2 };
 /* Keys of long options without a letter; each command numbers its own from CLI_KEY_OWN. */
 enum {
     CLI_KEY_CPU = 0x100,
+    CLI_KEY_PRECISION,
     CLI_KEY_DEVICE,
     CLI_KEY_JSON,
     CLI_KEY_OWN = 0x200,
@@ -50,6 +51,7 @@ typedef struct cli_common {
     const cli_command *command;
     int threads;
     tub_cpu cpu;
+    tub_precision precision;
     bool json, quiet;
     bool help;   /* --help was given */
     bool failed; /* a sentence was printed: the command line is wrong */
@@ -62,10 +64,18 @@ typedef struct cli_common {
          CLI_KEY_CPU,                                                                              \
          "SET",                                                                                    \
          0,                                                                                        \
-         "Instruction set: auto, portable, avx2 or avx512; all give the same bits (default auto)", \
+         "Instruction set: auto, portable, avx2, avx512, avx512_bf16 or amx; all give the same "   \
+         "bits in "                                                                                \
+         "float32 (default auto)",                                                                 \
          8},                                                                                       \
     {                                                                                              \
         "device", CLI_KEY_DEVICE, "NAME", 0, "Where to compute: cpu (default cpu)", 8              \
+    }
+/* Of commands that read a model; training has a setting of this name. */
+#define CLI_OPTION_PRECISION                                                                       \
+    {                                                                                              \
+        "precision", CLI_KEY_PRECISION, "KIND", 0,                                                 \
+            "Precision of matrix products: f32 or bf16 (default f32)", 8                           \
     }
 #define CLI_OPTIONS_TALK                                                                           \
     {"json", CLI_KEY_JSON, NULL, 0, "Print JSON, one object per line (docs/json.md)", 9}, {        \

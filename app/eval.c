@@ -27,6 +27,7 @@ static const struct argp_option options[] = {
     {"data-url", KEY_DATA_URL, "URL", 0,
      "Folder of a mirror for the download (default: where the set is published)", 1},
     CLI_OPTIONS_COMPUTE,
+    CLI_OPTION_PRECISION,
     CLI_OPTIONS_TALK,
     {0}};
 
@@ -147,23 +148,26 @@ static void data_flag(char out[FLAG_ROOM], const char *data) {
 }
 
 /* eval-SPLIT.json of the data that the run was trained on, eval-DATA-SPLIT.json of any other, with
- * -best behind it for the best weights; and MedMNIST's result file, which names the data anyway. */
+ * -best behind it for the best weights and -bf16 for that precision; and MedMNIST's result file, which names the data anyway. */
 static int write_files(const cli_command *self, tub_context *ctx, const eval_options *o,
                        const eval_job *job, const float *probabilities) {
     const eval_subject *s = &job->subject;
     const char *folder = o->out != NULL ? o->out : o->model;
-    char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX], flag[FLAG_ROOM];
+    const bool bf16 = o->common.precision == TUB_PRECISION_BF16;
+    char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX], flag[FLAG_ROOM], which[FLAG_ROOM];
     tub_error err;
     data_flag(flag, s->data);
-    if (tub_medmnist_result(ctx, folder, flag, s->split, s->weights != NULL ? s->weights : "model",
-                            s->metrics->samples, s->metrics->classes, probabilities,
-                            s->metrics->auc.value, s->metrics->acc.value, csv, sizeof csv,
-                            &err) != TUB_OK) {
+    snprintf(which, sizeof which, "%s%s", s->weights != NULL ? s->weights : "model",
+             bf16 ? "_bf16" : "");
+    if (tub_medmnist_result(ctx, folder, flag, s->split, which, s->metrics->samples,
+                            s->metrics->classes, probabilities, s->metrics->auc.value,
+                            s->metrics->acc.value, csv, sizeof csv, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
     bool best = s->weights != NULL && strcmp(s->weights, "best") == 0;
-    if (snprintf(path, sizeof path, "%s/eval-%s%s%s%s.json", folder, job->own_data ? "" : flag,
-                 job->own_data ? "" : "-", s->split, best ? "-best" : "") >= (int)sizeof path) {
+    if (snprintf(path, sizeof path, "%s/eval-%s%s%s%s%s.json", folder, job->own_data ? "" : flag,
+                 job->own_data ? "" : "-", s->split, best ? "-best" : "",
+                 bf16 ? "-bf16" : "") >= (int)sizeof path) {
         return cli_fail_with(self, "the path of the result is too long");
     }
     if (!output_file(eval_json(s), path, why, sizeof why)) {

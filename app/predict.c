@@ -25,6 +25,7 @@ static const struct argp_option options[] = {
     {"data-url", KEY_DATA_URL, "URL", 0,
      "Folder of a mirror for the download (default: where the set is published)", 1},
     CLI_OPTIONS_COMPUTE,
+    CLI_OPTION_PRECISION,
     CLI_OPTIONS_TALK,
     {0}};
 
