@@ -235,7 +235,7 @@ static void place(tub__params *out, int layer, bool only_reduced) {
                 p->offset = out->elements;
                 out->elements += p->elements;
                 p->reduced_offset = out->reduced_bytes;
-                out->reduced_bytes += p->reducible ? tub__reduced_bytes(p->rows, p->cols) : 0;
+                out->reduced_bytes += p->reducible ? tub__reduced_bytes(TUB__BF16, p->rows, p->cols) : 0;
                 out->numbers += p->rows * p->cols;
             }
         }

@@ -38,8 +38,8 @@ static product new_product(const struct tub__kernels *k, size_t rows, size_t dep
                  .w = {.data = new_floats(tub__weight_elements(depth, cols)),
                        .rows = depth,
                        .cols = cols,
-                       .reduced = new_floats(tub__reduced_bytes(depth, cols) / 4),
-                       .transposed = new_floats(tub__reduced_bytes(cols, depth) / 4)},
+                       .reduced = new_floats(tub__reduced_bytes(TUB__BF16, depth, cols) / 4),
+                       .transposed = new_floats(tub__reduced_bytes(TUB__BF16, cols, depth) / 4)},
                  .bias = new_floats(tub__padded(cols)),
                  .scratch = new_floats(SCRATCH)};
     for (size_t panel = 0; panel < tub__padded(cols) / TUB__PANEL; panel++) {
@@ -148,8 +148,8 @@ static void weights(void **state) {
     enum { N = sizeof hard / sizeof *hard };
     for (int i = 0; i < n; i++) {
         float *w = new_floats(N * TUB__PANEL); /* [N, 1]: down a column */
-        uint16_t *r = (uint16_t *)new_floats(tub__reduced_bytes(N, 1) / 4);
-        uint16_t *t = (uint16_t *)new_floats(tub__reduced_bytes(1, N) / 4);
+        uint16_t *r = (uint16_t *)new_floats(tub__reduced_bytes(TUB__BF16, N, 1) / 4);
+        uint16_t *t = (uint16_t *)new_floats(tub__reduced_bytes(TUB__BF16, 1, N) / 4);
         for (size_t j = 0; j < N; j++) {
             w[j * TUB__PANEL] = float_of(hard[j]);
         }
@@ -161,7 +161,7 @@ static void weights(void **state) {
                          (unsigned)hard[j], r[j / 2 * 64 + j % 2], t[2 * j], (unsigned)right[j]);
             }
         }
-        for (size_t j = 0; j < tub__reduced_bytes(N, 1) / 2; j++) {
+        for (size_t j = 0; j < tub__reduced_bytes(TUB__BF16, N, 1) / 2; j++) {
             const size_t column = j % 64 / 2, row = j / 64 * 2 + j % 2;
             assert_true((column == 0 && row < N) || r[j] == 0);
         }

@@ -15,10 +15,10 @@ static bool may_use_tiles(void) {
 
 /* Compilers' own checks know AMX only since a short while. */
 static bool has_amx(void) {
-    enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
+    enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_TILE) &&
-           may_use_tiles();
+           (d & AMX_INT8) && may_use_tiles();
 }
 #else
 static bool has_amx(void) {
@@ -38,7 +38,9 @@ bool tub__cpu_has(tub_cpu cpu) {
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
     case TUB_CPU_AVX512_BF16:
-        return tub__cpu_has(TUB_CPU_AVX512) && __builtin_cpu_supports("avx512bf16");
+        /* All processors with the one have the other, which reduced_dot.c needs as well. */
+        return tub__cpu_has(TUB_CPU_AVX512) && __builtin_cpu_supports("avx512bf16") &&
+               __builtin_cpu_supports("avx512vnni");
     case TUB_CPU_AMX:
         return tub__cpu_has(TUB_CPU_AVX512_BF16) && has_amx();
 #endif

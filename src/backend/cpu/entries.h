@@ -11,6 +11,9 @@ void KERNEL(product)(const tub__k_product *p, size_t row0, size_t row1, size_t p
                      size_t panel1, void *scratch);
 void KERNEL(product_bf16)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
                           size_t panel1, void *scratch);
+void KERNEL(product_int8)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
+                          size_t panel1, void *scratch);
+void KERNEL(reduce_int8)(const void *w, size_t depth, size_t panel0, size_t panel1, void *reduced);
 void KERNEL(reduce)(const void *w, size_t depth, size_t panel0, size_t panel1, void *reduced);
 void KERNEL(reduce_transposed)(const void *w, size_t depth, size_t columns, size_t panel0,
                                size_t panel1, void *reduced);

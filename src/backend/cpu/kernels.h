@@ -27,6 +27,7 @@ typedef struct tub__k_product {
     const void *residual; /* added last; row r takes row r % residual_rows */
     size_t ldres, residual_rows;
     const void *reduced; /* NULL, or w rounded: what is meant instead of w (cpu/reduced.h) */
+    tub__format format;  /* of reduced */
     size_t scratch;      /* reals of scratch for a reduced product */
     const void *next;    /* the panels that are wanted after those of this call, or NULL */
 } tub__k_product;
@@ -55,11 +56,14 @@ struct tub__kernels {
     /* scratch: for a transposed w only. */
     void (*product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0, size_t panel1,
                     void *scratch);
-    /* The same of rounded factors, p->reduced. */
+    /* The same of rounded factors, p->reduced, as bfloat16 and as int8. */
     void (*reduced_product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
                             size_t panel1, void *scratch);
+    void (*int8_product)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
+                         size_t panel1, void *scratch);
     /* Rounds panels of a packed weight of `depth` rows. */
     void (*reduce)(const void *w, size_t depth, size_t panel0, size_t panel1, void *reduced);
+    void (*reduce_int8)(const void *w, size_t depth, size_t panel0, size_t panel1, void *reduced);
     /* The same of the transposed weight, whose panels are of 32 rows of w; columns: of w. */
     void (*reduce_transposed)(const void *w, size_t depth, size_t columns, size_t panel0,
                               size_t panel1, void *reduced);

@@ -40,7 +40,13 @@ static tub__k_product normalised(const struct tub__kernels *k, const tub__produc
 
 static void part_of_product(const struct tub__kernels *k, const tub__k_product *p, size_t row0,
                             size_t row1, size_t panel0, size_t panel1, void *scratch) {
-    (p->reduced ? k->reduced_product : k->product)(p, row0, row1, panel0, panel1, scratch);
+    if (!p->reduced) {
+        k->product(p, row0, row1, panel0, panel1, scratch);
+    } else if (p->format == TUB__INT8) {
+        k->int8_product(p, row0, row1, panel0, panel1, scratch);
+    } else {
+        k->reduced_product(p, row0, row1, panel0, panel1, scratch);
+    }
 }
 
 /* Reals of a worker's scratch that normalised rows may take: reduced products need some, too. */
@@ -139,6 +145,7 @@ static void linear(tub__backend *be, const tub__linear *op) {
                                .k = op->w.rows,
                                .w = op->w.data,
                                .reduced = op->w.reduced,
+                               .format = op->w.format,
                                .bias = op->bias,
                                .c = op->y.data,
                                .ldc = op->y.ld,
@@ -346,11 +353,13 @@ static void loss(tub__backend *be, const tub__loss *op) {
 /* ---- reduced weights: shared out in whole panels ---- */
 
 PART(reduce_part, tub__weight, k->reduce(op->data, op->rows, begin, end, op->reduced))
+PART(reduce_int8_part, tub__weight, k->reduce_int8(op->data, op->rows, begin, end, op->reduced))
 PART(reduce_transposed_part, tub__weight,
      k->reduce_transposed(op->data, op->rows, op->cols, begin, end, op->transposed))
 
 static void reduce(tub__backend *be, tub__weight w) {
-    tub__cpu_run(be, reduce_part, &w, tub__padded(w.cols) / TUB__PANEL);
+    tub__cpu_run(be, w.format == TUB__INT8 ? reduce_int8_part : reduce_part, &w,
+                 tub__padded(w.cols) / TUB__PANEL);
     if (w.transposed) {
         tub__cpu_run(be, reduce_transposed_part, &w, tub__padded(w.rows) / TUB__PANEL);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loops around reduced products, and the engine for processors that know nothing of bfloat16:
+/* The loops around reduced products, and the engine of bfloat16 for processors that know nothing of it:
  * every product of two such numbers is exact in float32, so that multiply-adds of float32 do what
  * vdpbf16ps does, but for subnormal numbers, which that takes for zero. */
 #include "backend/cpu/reduced.h"
@@ -62,8 +62,9 @@ void KERNEL(reduce_transposed)(const void *w, size_t depth, size_t columns, size
 
 /* Factors stand as float32, the second of a pair before the first: the order in which vdpbf16ps
  * adds. */
-static void read_swapped(const real *x, size_t ldx, size_t n, size_t k, void *rows) {
+static void read_swapped(const real *x, size_t ldx, size_t n, size_t k, void *rows, real *scales) {
     const size_t depth = tub__padded(k);
+    (void)scales;
     real *to = rows;
     for (size_t r = 0; r < n; r++, x += ldx, to += depth) {
         for (size_t i = 0; i < depth; i += 16) {
@@ -76,9 +77,8 @@ static void read_swapped(const real *x, size_t ldx, size_t n, size_t k, void *ro
     }
 }
 
-static void tile(const void *rows, size_t n, size_t depth, const uint32_t *w, const real *bias,
-                 real *sums) {
-    pair_tiles[n - 1](depth, rows, depth, w, bias, sums);
+static void tile(const tub__tile *t, real *sums) {
+    pair_tiles[t->n - 1](t->depth, t->rows, t->depth, t->w, t->bias, sums);
 }
 
 void KERNEL(product_bf16)(const tub__k_product *p, size_t row0, size_t row1, size_t panel0,
@@ -95,19 +95,38 @@ typedef struct chunk {
     const tub__engine *engine;
     const tub__k_product *p;
     tub__finish_fn *finish;
-    size_t depth, row, rows; /* row: of the first, in c */
+    size_t depth, panel_bytes;
+    size_t row, rows; /* row: of the first, in c */
     const char *read;
+    const real *scales; /* of the rows read */
 } chunk;
+
+/* What the engine multiplies: `rows` rows from number `at` of the chunk on, and columns from col on. */
+static tub__tile tile_of(const chunk *c, size_t at, size_t rows, size_t col) {
+    const tub__k_product *p = c->p;
+    const char *panel = (const char *)p->reduced + col / TUB__PANEL * c->panel_bytes;
+    const size_t within = col % TUB__PANEL;
+    tub__tile t = {.rows = c->read + at * c->depth * c->engine->factor_size,
+                   .n = rows,
+                   .depth = c->depth,
+                   .w = (const uint32_t *)panel + within,
+                   .bias = p->bias ? (const real *)p->bias + col : NULL};
+    if (c->engine->format == TUB__INT8) {
+        const tub__int8_head *head = (const tub__int8_head *)panel;
+        t.w = (const uint32_t *)(head + 1) + within;
+        t.scales = c->scales + at;
+        t.columns = head->scale + within;
+        t.offsets = head->offset + within;
+    }
+    return t;
+}
 
 /* `rows` rows from number `at` of the chunk on, times TILE_COLUMNS columns from `col` on. */
 static void tile_product(const chunk *c, size_t at, size_t rows, size_t col) {
     ALIGNED real sums[TUB__K_REDUCED_ROWS * TILE_COLUMNS];
     const tub__k_product *p = c->p;
-    const uint32_t *w = (const uint32_t *)p->reduced +
-                        col / TUB__PANEL * (c->depth / 2) * TUB__PANEL + col % TUB__PANEL;
-    const real *bias = p->bias ? (const real *)p->bias + col : NULL;
-    c->engine->tile(c->read + at * c->depth * c->engine->factor_size, rows, c->depth, w, bias,
-                    sums);
+    const tub__tile t = tile_of(c, at, rows, col);
+    c->engine->tile(&t, sums);
     if (c->finish) {
         c->finish(p, c->row + at, rows, col, sums);
         return;
@@ -134,7 +153,7 @@ static void chunk_product(const chunk *c, size_t panel0, size_t panel1) {
 /* Only so many panels at a time as fit L2. */
 static void by_parts(const chunk *c, size_t panel0, size_t panel1) {
     enum { L2_BYTES = 1 << 19 };
-    const size_t fit = L2_BYTES / (c->depth * TUB__PANEL * 2), step = fit > 1 ? fit : 1;
+    const size_t fit = L2_BYTES / c->panel_bytes, step = fit > 1 ? fit : 1;
     for (size_t panel = panel0; panel < panel1; panel += step) {
         chunk_product(c, panel, tub__min(panel + step, panel1));
     }
@@ -142,15 +161,24 @@ static void by_parts(const chunk *c, size_t panel0, size_t panel1) {
 
 void KERNEL(reduced_product)(const tub__engine *e, const tub__k_product *p, size_t row0,
                              size_t row1, size_t panel0, size_t panel1, void *scratch) {
-    const size_t depth = tub__padded(p->k);
-    const size_t fit = p->scratch * sizeof(real) / (depth * e->factor_size) - e->tile_rows;
-    chunk c = {.engine = e, .p = p, .finish = KERNEL(finish)(p), .depth = depth, .read = scratch};
+    enum { LINE = 64 };
+    const size_t depth = tub__reduced_depth(e->format, p->k), row = depth * e->factor_size;
+    const size_t fit = (p->scratch * sizeof(real) - LINE) / (row + sizeof(real)) - e->tile_rows;
+    const size_t scales = tub__round_up(fit * sizeof(real), LINE);
+    chunk c = {.engine = e,
+               .p = p,
+               .finish = KERNEL(finish)(p),
+               .depth = depth,
+               .panel_bytes = tub__reduced_panel_bytes(e->format, p->k),
+               .read = (char *)scratch + scales,
+               .scales = scratch};
     if (e->begin) {
         e->begin();
     }
     for (c.row = row0; c.row < row1; c.row += c.rows) {
         c.rows = tub__min(fit, row1 - c.row);
-        e->read((const real *)p->a + c.row * p->lda, p->lda, c.rows, p->k, scratch);
+        e->read((const real *)p->a + c.row * p->lda, p->lda, c.rows, p->k, (char *)scratch + scales,
+                scratch);
         by_parts(&c, panel0, panel1);
     }
     if (e->end) {

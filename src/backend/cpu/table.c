@@ -87,21 +87,27 @@ static double peak(long iterations) {
 #define REDUCE_        NULL
 #define TRANSPOSE_     NULL
 #define REDUCED_PLAIN_ NULL
+#define REDUCE_INT8_   NULL
+#define INT8_PLAIN_    NULL
 #else
 #define REDUCE_        KERNEL(reduce)
 #define TRANSPOSE_     KERNEL(reduce_transposed)
 #define REDUCED_PLAIN_ KERNEL(product_bf16)
+#define REDUCE_INT8_   KERNEL(reduce_int8)
+#define INT8_PLAIN_    KERNEL(product_int8)
 #endif
 
 /* A table that differs from its neighbours in reduced products only. */
-#define TABLE_(name_, text, reduced, attention_, dw_tasks_, dw_)                                   \
+#define TABLE_(name_, text, reduced, int8, attention_, dw_tasks_, dw_)                             \
     const struct tub__kernels CAT3(tub__kernels_, name_, ) = {                                     \
         .name = text,                                                                              \
         .real_size = sizeof(real),                                                                 \
         .tile_rows = VEC_MR,                                                                       \
         .product = KERNEL(product),                                                                \
         .reduced_product = reduced,                                                                \
+        .int8_product = int8,                                                                      \
         .reduce = REDUCE_,                                                                         \
+        .reduce_int8 = REDUCE_INT8_,                                                               \
         .reduce_transposed = TRANSPOSE_,                                                           \
         .reduced_dw_tasks = dw_tasks_,                                                             \
         .reduced_dw = dw_,                                                                         \
@@ -130,9 +136,10 @@ static double peak(long iterations) {
         .random = random_words,                                                                    \
     };
 
-TABLE_(VEC_NAME, STRING_(VEC_NAME), REDUCED_PLAIN_, KERNEL(attention), NULL, NULL)
+TABLE_(VEC_NAME, STRING_(VEC_NAME), REDUCED_PLAIN_, INT8_PLAIN_, KERNEL(attention), NULL, NULL)
 #ifdef VEC_ENGINES
-TABLE_(avx512_bf16, "avx512_bf16", KERNEL(product_bf16_dot), KERNEL(attention), NULL, NULL)
-TABLE_(amx, "amx", KERNEL(product_bf16_amx), KERNEL(attention_amx), KERNEL(dw_tasks_amx),
-       KERNEL(dw_amx))
+TABLE_(avx512_bf16, "avx512_bf16", KERNEL(product_bf16_dot), KERNEL(product_int8_dot),
+       KERNEL(attention), NULL, NULL)
+TABLE_(amx, "amx", KERNEL(product_bf16_amx), KERNEL(product_int8_amx), KERNEL(attention_amx),
+       KERNEL(dw_tasks_amx), KERNEL(dw_amx))
 #endif

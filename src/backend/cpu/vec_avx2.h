@@ -183,6 +183,24 @@ INLINE void vbf16_pairs(uint32_t *p, vf first, vf second)
                      _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(first.h), 16), _mm256_castps_si256(second.h)) });
 }
 
+INLINE __m256i vi8_even_half_(__m256i a) { return _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8); }
+INLINE vu vi8_even(const uint32_t *p)
+{
+    const vu a = vuload(p);
+    return (vu){ vi8_even_half_(a.l), vi8_even_half_(a.h) };
+}
+INLINE vu vi8_odd(const uint32_t *p)
+{
+    const vu a = vuload(p);
+    return (vu){ _mm256_srai_epi16(a.l, 8), _mm256_srai_epi16(a.h, 8) };
+}
+INLINE vu vi16_dot(vu sum, int32_t a, vu b)
+{
+    const __m256i pair = _mm256_set1_epi32(a);
+    return (vu){ _mm256_add_epi32(sum.l, _mm256_madd_epi16(pair, b.l)), _mm256_add_epi32(sum.h, _mm256_madd_epi16(pair, b.h)) };
+}
+INLINE vf vfloat(vu a) { return (vf){ _mm256_cvtepi32_ps(a.l), _mm256_cvtepi32_ps(a.h) }; }
+
 /* Eight rows of eight: pairs, fours, halves. */
 INLINE void transpose8_(__m256 r[8])
 {

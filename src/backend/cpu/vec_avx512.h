@@ -120,6 +120,11 @@ INLINE void vbf16_pairs(uint32_t *p, vf first, vf second)
     _mm512_storeu_si512(p, _mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(first), 16), _mm512_castps_si512(second)));
 }
 
+INLINE vu vi8_even(const uint32_t *p) { return _mm512_srai_epi16(_mm512_slli_epi16(_mm512_loadu_si512(p), 8), 8); }
+INLINE vu vi8_odd(const uint32_t *p) { return _mm512_srai_epi16(_mm512_loadu_si512(p), 8); }
+INLINE vu vi16_dot(vu sum, int32_t a, vu b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_set1_epi32(a), b)); }
+INLINE vf vfloat(vu a) { return _mm512_cvtepi32_ps(a); }
+
 /* Pairs, fours, eights, halves. */
 INLINE void vtranspose(vf r[16])
 {

@@ -157,6 +157,28 @@ INLINE void vbf16_pairs(uint32_t *p, vf first, vf second) /* both already rounde
         p[i] = a >> 16 | b;
     }
 }
+/* int8 in words of four: the first and third, or the second and fourth, as pairs of int16. */
+INLINE int32_t int8_in_(uint32_t a, int i) { return (int32_t)((a >> 8 * i & 255) ^ 128) - 128; }
+INLINE uint32_t int16_pair_(uint32_t a, int i) { return ((uint32_t)int8_in_(a, i) & 0xffffu) | (uint32_t)int8_in_(a, i + 2) << 16; }
+INLINE vu vi8_even(const uint32_t *p) { vu r; LANES_ r.x[i] = int16_pair_(p[i], 0); return r; }
+INLINE vu vi8_odd(const uint32_t *p) { vu r; LANES_ r.x[i] = int16_pair_(p[i], 1); return r; }
+INLINE int32_t low_(uint32_t a) { return (int32_t)((a & 0xffffu) ^ 0x8000u) - 0x8000; }
+INLINE vu vi16_dot(vu sum, int32_t a, vu b) /* plus both products of a pair */
+{
+    const int32_t low = low_((uint32_t)a), high = low_((uint32_t)a >> 16);
+    LANES_ sum.x[i] += (uint32_t)(low * low_(b.x[i]) + high * low_(b.x[i] >> 16));
+    return sum;
+}
+INLINE vf vfloat(vu a) /* of a signed whole number, to nearest */
+{
+    vf r;
+    LANES_ {
+        int32_t whole;
+        memcpy(&whole, &a.x[i], 4);
+        r.x[i] = (float)whole;
+    }
+    return r;
+}
 #endif
 INLINE vu vuxor3(vu a, vu b, vu c) { vu r; LANES_ r.x[i] = a.x[i] ^ b.x[i] ^ c.x[i]; return r; }
 INLINE vu vuwide(vu a, vu b) /* product of the even lanes */
