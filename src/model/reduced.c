@@ -3,22 +3,40 @@
 #include "base/error.h"
 #include "model/model.h"
 
-/* Scratch of a worker holds some rows of such depth in any format (backend/cpu/reduced.c). */
-static const size_t DEPTH_LIMIT = 6144;
+/* Scratch of a worker holds some rows of such depth in any format (backend/cpu/reduced.c): half of it,
+ * where the other half holds normalised rows; and all of it for the gradient of an input, whose depth
+ * are the columns. */
+static const size_t DEPTH_LIMIT = 6144, COLUMNS_LIMIT = 15360;
+
+static tub_status check_sizes(const tub_model *m, bool training, tub_error *err) {
+    for (size_t i = 0; i < m->params.count; i++) {
+        const tub__param *p = &m->params.list[i];
+        tub__weight w;
+        if (!tub__model_factor(m, p, &w)) {
+            continue;
+        }
+        if (w.rows > DEPTH_LIMIT) {
+            return tub__fail(err, TUB_E_UNSUPPORTED,
+                             "bf16 is for layers of up to %zu inputs; the %s has %zu", DEPTH_LIMIT,
+                             p->title, w.rows);
+        }
+        if (training && w.cols > COLUMNS_LIMIT) {
+            return tub__fail(
+                err, TUB_E_UNSUPPORTED,
+                "training in bf16 is for products of up to %zu columns; that of the %s "
+                "has %zu",
+                COLUMNS_LIMIT, p->title, w.cols);
+        }
+    }
+    return TUB_OK;
+}
 
 tub_status tub__model_reduce(tub_model *m, bool training, tub_error *err) {
     tub__backend *be = m->backend;
     if (!be->ops->reduce) {
         return tub__fail(err, TUB_E_UNSUPPORTED, "%s has no bf16 products", be->name);
     }
-    for (size_t i = 0; i < m->params.count; i++) {
-        const tub__param *p = &m->params.list[i];
-        if (p->reducible && p->rows > DEPTH_LIMIT) {
-            return tub__fail(err, TUB_E_UNSUPPORTED,
-                             "bf16 is for layers of up to %zu inputs; the %s has %zu", DEPTH_LIMIT,
-                             p->title, p->rows);
-        }
-    }
+    TUB__TRY(check_sizes(m, training, err));
     TUB__TRY(be->ops->slab_create(be, m->params.reduced_bytes, &m->reduced, err));
     m->reduced_stale = true;
     return training ? be->ops->slab_create(be, m->params.reduced_bytes, &m->transposed, err)

@@ -77,7 +77,8 @@ static tub__k_product operation(const product *p, const tub__mat *y) {
 
 static const size_t shapes[][3] = {{1, 1, 1},     {2, 3, 5},      {13, 32, 32},  {14, 33, 40},
                                    {15, 64, 31},  {16, 128, 64},  {17, 31, 33},  {27, 512, 96},
-                                   {32, 100, 70}, {33, 128, 128}, {70, 96, 160}, {113, 600, 11}};
+                                   {32, 100, 70}, {33, 128, 128}, {70, 96, 160}, {113, 600, 11},
+                                   {67, 15360, 5}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 /* Every output against the float64 sum of the rounded factors: within depth 2^-24 of the sum of sizes,

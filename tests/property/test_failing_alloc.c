@@ -25,6 +25,7 @@ typedef tub_status in_context(tub_context *ctx, const scene *s, tub_error *err);
 typedef struct task {
     in_context *work;
     const scene *scene;
+    tub_precision precision; /* of the context */
 } task;
 
 static tub_status run_task(const tub_allocator *a, void *user, tub_error *err) {
@@ -33,6 +34,7 @@ static tub_status run_task(const tub_allocator *a, void *user, tub_error *err) {
     tub_context *ctx;
     config.allocator = *a;
     config.threads = 2;
+    config.precision = t->precision;
     TUB__TRY(tub_context_create(&config, &ctx, err));
     tub_status status = t->work(ctx, t->scene, err);
     tub_context_destroy(ctx);
@@ -52,12 +54,16 @@ static tub_model_config tiny(void) {
     return c;
 }
 
-static void check(const scene *s, in_context *work, long at_least) {
-    task t = {work, s};
+static void check_in(tub_precision precision, const scene *s, in_context *work, long at_least) {
+    task t = {work, s, precision};
     failing_report report = failing_run(run_task, &t);
     printf("%ld allocations\n", report.allocations);
     assert_string_equal(report.problem, "");
     assert_true(report.allocations >= at_least);
+}
+
+static void check(const scene *s, in_context *work, long at_least) {
+    check_in(TUB_PRECISION_F32, s, work, at_least);
 }
 
 static tub_status open_data(tub_context *ctx, const scene *s, tub_error *err) {
@@ -76,6 +82,23 @@ static tub_status read_volumes(tub_context *ctx, const scene *s, tub_error *err)
     return TUB_OK;
 }
 
+/* Every array of a model out and in again. */
+static tub_status get_and_set(tub_model *model, tub_error *err) {
+    tub_status status = TUB_OK;
+    for (int64_t i = 0; status == TUB_OK && i < tub_model_parameters(model); i++) {
+        float values[4096];
+        tub_parameter p;
+        status = tub_model_parameter(model, i, &p, err);
+        if (status == TUB_OK && p.count <= 4096) {
+            status = tub_model_get(model, i, values, err);
+        }
+        if (status == TUB_OK && p.count <= 4096) {
+            status = tub_model_set(model, i, values, err);
+        }
+    }
+    return status;
+}
+
 static tub_status forward(tub_context *ctx, const scene *s, tub_error *err) {
     (void)s;
     static const char *const labels[] = {"liver", "heart", "spleen"};
@@ -91,16 +114,8 @@ static tub_status forward(tub_context *ctx, const scene *s, tub_error *err) {
     if (status == TUB_OK) {
         status = tub_model_forward(model, 2, TUB_U8, x, logits, probabilities, err);
     }
-    for (int64_t i = 0; status == TUB_OK && i < tub_model_parameters(model); i++) {
-        float values[4096];
-        tub_parameter p;
-        status = tub_model_parameter(model, i, &p, err);
-        if (status == TUB_OK && p.count <= 4096) {
-            status = tub_model_get(model, i, values, err);
-        }
-        if (status == TUB_OK && p.count <= 4096) {
-            status = tub_model_set(model, i, values, err);
-        }
+    if (status == TUB_OK) {
+        status = get_and_set(model, err);
     }
     tub_model_close(model);
     return status;
@@ -231,6 +246,30 @@ static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *er
     return tub_train(ctx, &c, NULL, run, 1, NULL, err);
 }
 
+static tub_status change_model(tub_context *ctx, const scene *s, tub_error *err) {
+    tub_model *model;
+    TUB__TRY(tub_model_open(ctx, s->model, &model, err));
+    const tub_status status = get_and_set(model, err);
+    tub_model_close(model);
+    return status;
+}
+
+static tub_status train_in_bf16(tub_context *ctx, const scene *s, tub_error *err) {
+    tub_train_config c = two_steps(s);
+    char run[700];
+    c.ranks = 2;
+    c.max_steps = 1;
+    c.precision = TUB_PRECISION_BF16;
+    snprintf(run, sizeof run, "%s/run-bf16", s->folder.path);
+    return tub_train(ctx, &c, NULL, run, 1, NULL, err);
+}
+
+static tub_status resume_in_bf16(tub_context *ctx, const scene *s, tub_error *err) {
+    char run[700];
+    snprintf(run, sizeof run, "%s/run-bf16", s->folder.path);
+    return tub_train_resume(ctx, run, NULL, 0, 2, NULL, err);
+}
+
 /* The run of train() goes on for one more epoch; a failed attempt leaves a run that can still be
  * continued. */
 static tub_status resume(tub_context *ctx, const scene *s, tub_error *err) {
@@ -243,6 +282,13 @@ static void test_train(void **state) {
     check(*state, train, 40);
     check(*state, resume, 40);
     check(*state, train_in_parts, 40);
+}
+
+static void test_bf16(void **state) {
+    check_in(TUB_PRECISION_BF16, *state, evaluate, 20);
+    check_in(TUB_PRECISION_BF16, *state, change_model, 20);
+    check(*state, train_in_bf16, 40);
+    check(*state, resume_in_bf16, 40);
 }
 
 static void test_open_data(void **state) {
@@ -293,6 +339,7 @@ int main(void) {
         cmocka_unit_test(test_open_data),    cmocka_unit_test(test_read_volumes),
         cmocka_unit_test(test_load_batches), cmocka_unit_test(test_forward),
         cmocka_unit_test(test_one_step),     cmocka_unit_test(test_save_and_open),
-        cmocka_unit_test(test_evaluate),     cmocka_unit_test(test_train)};
+        cmocka_unit_test(test_evaluate),     cmocka_unit_test(test_train),
+        cmocka_unit_test(test_bf16)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -17,29 +17,50 @@
 #include "base/file.h"
 #include "training.h"
 
-/* A kill at every event of the run in turn: start, each step, each checkpoint (written, not yet
- * told), each epoch, the end. */
-static void killed_at_every_event(void **state) {
-    (void)state;
+/* A kill at every every-th event of the run in turn: start, each step, each checkpoint (written, not
+ * yet told), each epoch, the end. Returns how many there were. */
+static int kill_at_events(const tub_train_config *c, const char *reference, int every) {
     int kills = 0;
-    for (int events = 1;; events++) {
+    for (int events = 1;; events += every) {
         char name[32];
         snprintf(name, sizeof name, "killed-%d", events);
-        bool ended = child(name, false, events, -1);
+        bool ended = child_of(c, name, false, events, -1);
         if (!ended) {
             kills++;
             assert_true(is_run(name)); /* the configuration is there before step 1 */
             assert_true(child(name, true, 0, -1));
         }
-        assert_same_run("reference", name);
+        assert_same_run(reference, name);
         assert_clean(name);
         assert_int_equal(tub__folder_remove(&tub__default_allocator, name, NULL), TUB_OK);
         if (ended) {
-            break;
+            return kills;
         }
     }
+}
+
+static void killed_at_every_event(void **state) {
+    (void)state;
+    const int kills = kill_at_events(NULL, "reference", 1);
     print_message("%d kills\n", kills);
     assert_true(kills > 40);
+}
+
+/* The checkpoint holds float32 weights, of which those in bf16 are made again. */
+static void killed_in_bf16(void **state) {
+    (void)state;
+    tub_train_config c = long_recipe();
+    c.precision = TUB_PRECISION_BF16;
+    must_run(&c, &plainly, "bf16");
+    assert_other_weights("reference", "bf16");
+    assert_true(kill_at_events(&c, "bf16", 5) > 8);
+
+    assert_false(child_of(&c, "bf16-threads", false, 20, -1));
+    c.epochs = 0;
+    tub_error err = {0};
+    assert_ok(run(&c, &(how){3, TUB_CPU_AUTO, 1, 1}, "bf16-threads", true, NULL, NULL, NULL, &err),
+              err);
+    assert_same_run("bf16", "bf16-threads");
 }
 
 /* One run, killed again and again a few events after each resume: it goes on as long as it gets
@@ -379,6 +400,7 @@ static void nan_stops_with_a_sentence(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_every_event),
+        cmocka_unit_test(killed_in_bf16),
         cmocka_unit_test(killed_again_and_again),
         cmocka_unit_test(killed_at_random_times),
         cmocka_unit_test(stopped_and_resumed),

@@ -14,12 +14,21 @@
 #include <unistd.h>
 
 #include "../unit/sha256.h"
+#include "backend/cpu.h"
 #include "base/file.h"
 #include "tiny_data.h"
 
 const how plainly = {1, TUB_CPU_AUTO, 1, 1};
 
 static char scratch[64];
+
+bool runs_on(tub_cpu cpu) {
+    if (!tub__cpu_has(cpu)) {
+        print_message("skip: this processor lacks instruction set %s\n", tub__cpu_name(cpu));
+        return false;
+    }
+    return true;
+}
 
 static bool enter(void) {
     /* In memory where possible: the tests wait for the disk thousands of times otherwise. */
@@ -203,6 +212,13 @@ void assert_same_run(const char *a, const char *b) {
     free(right);
     assert_same_file(a, b, "model.safetensors");
     assert_same_file(a, b, "best/model.safetensors");
+}
+
+void assert_other_weights(const char *a, const char *b) {
+    char left[65], right[65];
+    file_hash(a, "model.safetensors", left);
+    file_hash(b, "model.safetensors", right);
+    assert_string_not_equal(left, right);
 }
 
 int count_temporaries(const char *folder) {

@@ -15,6 +15,9 @@ typedef struct how {
     int ranks, micro_batches;
 } how;
 
+/* True when this processor has an instruction set; says so when it lacks it. */
+bool runs_on(tub_cpu cpu);
+
 extern const how plainly; /* one thread, best instruction set */
 
 /* Set-up of a group of tests: makes a fresh folder with the data set tiny.npz and goes there, so that
@@ -50,6 +53,8 @@ void file_hash(const char *folder, const char *name, char hex[65]);
 char *log_without_time(const char *folder);
 /* Fails the test unless both runs ended with the same weights, best weights, and log. */
 void assert_same_run(const char *a, const char *b);
+/* Fails the test when both have the same weights. */
+void assert_other_weights(const char *a, const char *b);
 /* True when the folder holds a recipe. */
 bool is_run(const char *folder);
 /* Fails the test when a run folder holds temporary files. */

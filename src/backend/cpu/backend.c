@@ -34,6 +34,9 @@ tub_status tub__cpu_backend_make(const tub_allocator *a, tub__pool *pool,
     cpu->workers = tub__pool_threads(pool);
     tub__cpu_memory_ops(&cpu->ops);
     tub__cpu_model_ops(&cpu->ops);
+    if (!k->reduce) {
+        cpu->ops.reduce = NULL;
+    }
     status = tub__alloc_array(a, (size_t)cpu->workers, sizeof *cpu->scratch, (void **)&cpu->scratch,
                               err);
     for (int i = 0; status == TUB_OK && i < cpu->workers; i++) {
