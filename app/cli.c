@@ -283,14 +283,25 @@ static int parse(const cli_command *command, int argc, char **argv, cli_common *
     return code;
 }
 
+static tub_context_config context_config(const cli_common *options, tub_precision precision) {
+    tub_context_config config = tub_context_config_default();
+    config.threads = options->threads;
+    config.cpu = options->cpu;
+    config.precision = precision;
+    return config;
+}
+
+tub_status cli_context_in(const cli_common *options, tub_precision precision, tub_context **out,
+                          tub_error *err) {
+    const tub_context_config config = context_config(options, precision);
+    return tub_context_create(&config, out, err);
+}
+
 static int work_begin(cli_work *work, const cli_common *options) {
     tub_error err;
     work->command = options->command;
     progress_init(&work->progress, options->command->name, options->quiet, options->json);
-    tub_context_config config = tub_context_config_default();
-    config.threads = options->threads;
-    config.cpu = options->cpu;
-    config.precision = options->precision;
+    tub_context_config config = context_config(options, options->precision);
     config.on_event = progress_event;
     config.event_user = &work->progress;
     work->context = NULL;

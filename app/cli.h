@@ -75,7 +75,7 @@ typedef struct cli_common {
 #define CLI_OPTION_PRECISION                                                                       \
     {                                                                                              \
         "precision", CLI_KEY_PRECISION, "KIND", 0,                                                 \
-            "Precision of matrix products: f32 or bf16 (default f32)", 8                           \
+            "Precision of matrix products: f32, bf16 or int8 (default f32)", 8                           \
     }
 #define CLI_OPTIONS_TALK                                                                           \
     {"json", CLI_KEY_JSON, NULL, 0, "Print JSON, one object per line (docs/json.md)", 9}, {        \
@@ -114,6 +114,11 @@ typedef struct cli_work {
  * the job and returns the exit code. */
 typedef int cli_job_fn(const cli_command *self, cli_work *work, void *parsed);
 int cli_run(const cli_command *self, int argc, char **argv, void *options, cli_job_fn *job);
+
+/* A context as the options say, but of another precision, and one that tells no events; the caller's
+ * (tub_context_destroy). */
+tub_status cli_context_in(const cli_common *options, tub_precision precision, tub_context **out,
+                          tub_error *err);
 
 /* Prints the sentence of err to stderr and returns the exit code for it. */
 int cli_fail(const cli_command *command, const tub_error *err);

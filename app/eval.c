@@ -148,26 +148,28 @@ static void data_flag(char out[FLAG_ROOM], const char *data) {
 }
 
 /* eval-SPLIT.json of the data that the run was trained on, eval-DATA-SPLIT.json of any other, with
- * -best behind it for the best weights and -bf16 for that precision; and MedMNIST's result file, which names the data anyway. */
+ * -best behind it for the best weights and -bf16 or -int8 for those precisions; and MedMNIST's result file, which names the data anyway. */
 static int write_files(const cli_command *self, tub_context *ctx, const eval_options *o,
                        const eval_job *job, const float *probabilities) {
     const eval_subject *s = &job->subject;
     const char *folder = o->out != NULL ? o->out : o->model;
-    const bool bf16 = o->common.precision == TUB_PRECISION_BF16;
+    static const char *const precisions[] = {
+        [TUB_PRECISION_F32] = "", [TUB_PRECISION_BF16] = "bf16", [TUB_PRECISION_INT8] = "int8"};
+    const char *precision = precisions[o->common.precision];
     char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX], flag[FLAG_ROOM], which[FLAG_ROOM];
     tub_error err;
     data_flag(flag, s->data);
-    snprintf(which, sizeof which, "%s%s", s->weights != NULL ? s->weights : "model",
-             bf16 ? "_bf16" : "");
+    snprintf(which, sizeof which, "%s%s%s", s->weights != NULL ? s->weights : "model",
+             precision[0] != '\0' ? "_" : "", precision);
     if (tub_medmnist_result(ctx, folder, flag, s->split, which, s->metrics->samples,
                             s->metrics->classes, probabilities, s->metrics->auc.value,
                             s->metrics->acc.value, csv, sizeof csv, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
     bool best = s->weights != NULL && strcmp(s->weights, "best") == 0;
-    if (snprintf(path, sizeof path, "%s/eval-%s%s%s%s%s.json", folder, job->own_data ? "" : flag,
+    if (snprintf(path, sizeof path, "%s/eval-%s%s%s%s%s%s.json", folder, job->own_data ? "" : flag,
                  job->own_data ? "" : "-", s->split, best ? "-best" : "",
-                 bf16 ? "-bf16" : "") >= (int)sizeof path) {
+                 precision[0] != '\0' ? "-" : "", precision) >= (int)sizeof path) {
         return cli_fail_with(self, "the path of the result is too long");
     }
     if (!output_file(eval_json(s), path, why, sizeof why)) {

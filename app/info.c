@@ -43,6 +43,24 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
+/* A folder of int8 weights opens in a context of that precision only: *whole, which stays NULL for
+ * others. */
+static tub_status open_any(tub_context *ctx, const info_options *o, tub_context **whole,
+                           tub_model **model, tub_error *err) {
+    tub_error again;
+    tub_status status = tub_model_open(ctx, o->what, model, err);
+    if (status != TUB_E_UNSUPPORTED ||
+        cli_context_in(&o->common, TUB_PRECISION_INT8, whole, &again) != TUB_OK) {
+        return status;
+    }
+    if (tub_model_open(*whole, o->what, model, &again) == TUB_OK) {
+        return TUB_OK;
+    }
+    tub_context_destroy(*whole);
+    *whole = NULL;
+    return status;
+}
+
 static int show_model(const cli_command *self, tub_context *ctx, const info_options *o,
                       const tub_model_config *preset) {
     tub_model *model = NULL;
@@ -55,8 +73,9 @@ static int show_model(const cli_command *self, tub_context *ctx, const info_opti
     }
     /* A preset needs memory for its parameters only when their arrays are listed. */
     tub_status status = TUB_OK;
+    tub_context *whole = NULL;
     if (preset == NULL) {
-        status = tub_model_open(ctx, o->what, &model, &err);
+        status = open_any(ctx, o, &whole, &model, &err);
     } else if (o->arrays) {
         status = tub_model_create(ctx, preset, 0, &model, &err);
     }
@@ -64,6 +83,7 @@ static int show_model(const cli_command *self, tub_context *ctx, const info_opti
                     .batch = o->batch,
                     .model = model,
                     .arrays = o->arrays,
+                    .int8 = whole != NULL,
                     .run = is_run ? &run : NULL};
     if (status == TUB_OK) {
         m.config = preset != NULL ? preset : tub_model_describe(model);
@@ -77,6 +97,7 @@ static int show_model(const cli_command *self, tub_context *ctx, const info_opti
         info_print_model(&m);
     }
     tub_model_close(model);
+    tub_context_destroy(whole);
     return code;
 }
 

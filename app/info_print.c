@@ -101,7 +101,8 @@ void info_print_model(const info_model *m) {
     }
     putchar('\n');
     print_row("parameters");
-    printf("%s in %lld arrays\n", output_grouped(text, cost->parameters), (long long)cost->arrays);
+    printf("%s in %lld arrays%s\n", output_grouped(text, cost->parameters), (long long)cost->arrays,
+           m->int8 ? ", the blocks' kernels int8" : "");
     print_row("cost of one clip");
     printf("%.3f GFLOP forward (two per multiply-add)\n", 2e-9 * cost->multiply_adds);
     print_row("memory");
@@ -149,14 +150,14 @@ json_t *info_model_json(const info_model *m) {
     const int64_t input[4] = {c->frames, c->height, c->width, c->channels};
     const int64_t *stride = c->stride[0] != 0 ? c->stride : c->tubelet;
     json_t *object = json_pack(
-        "{s:s,s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:s,s:I,s:I,s:o,s:I,s:I,s:I}",
-        "kind", "model", "name", output_text(m->name), "input", output_integers(input, 4),
-        "tubelet", output_integers(c->tubelet, 3), "stride", output_integers(stride, 3), "grid",
-        output_integers(m->cost.grid, 3), "tokens", (json_int_t)m->cost.tokens, "layers",
-        (json_int_t)c->layers, "hidden", (json_int_t)c->hidden, "heads", (json_int_t)c->heads,
-        "mlp", (json_int_t)c->mlp, "classes", (json_int_t)c->classes, "gelu", gelu_name(c->gelu),
-        "mlp_output_gelu", c->mlp_output_gelu, "pooling",
-        c->pooling == TUB_POOL_MEAN ? "mean" : "class_token", "parameters",
+        "{s:s,s:o,s:b,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:s,s:I,s:I,s:o,s:I,s:I,s:I}",
+        "kind", "model", "name", output_text(m->name), "int8", m->int8, "input",
+        output_integers(input, 4), "tubelet", output_integers(c->tubelet, 3), "stride",
+        output_integers(stride, 3), "grid", output_integers(m->cost.grid, 3), "tokens",
+        (json_int_t)m->cost.tokens, "layers", (json_int_t)c->layers, "hidden",
+        (json_int_t)c->hidden, "heads", (json_int_t)c->heads, "mlp", (json_int_t)c->mlp, "classes",
+        (json_int_t)c->classes, "gelu", gelu_name(c->gelu), "mlp_output_gelu", c->mlp_output_gelu,
+        "pooling", c->pooling == TUB_POOL_MEAN ? "mean" : "class_token", "parameters",
         (json_int_t)m->cost.parameters, "arrays", (json_int_t)m->cost.arrays, "multiply_adds",
         output_number(m->cost.multiply_adds), "forward_bytes", (json_int_t)m->cost.forward_bytes,
         "training_bytes", (json_int_t)m->cost.training_bytes, "batch_size", (json_int_t)m->batch);

@@ -15,6 +15,7 @@ typedef struct info_model {
     tub_model_cost cost;
     int64_t batch; /* of cost.training_bytes */
     bool arrays;
+    bool int8; /* its weights are whole numbers */
     const run_facts *run; /* NULL: a plain model folder, or a preset */
 } info_model;
 

@@ -222,7 +222,7 @@ int main(int argc, char **argv) {
         profile_all(&b, repeats, peak);
     } else {
         if (argc > 4 && strcmp(argv[4], "bf16") == 0 &&
-            tub__model_reduce(b.model, true, &err) != TUB_OK) {
+            tub__model_reduce(b.model, TUB__BF16, true, &err) != TUB_OK) {
             die(&err);
         }
         time_all(&b, repeats, peak);

@@ -35,7 +35,9 @@ typedef enum tub_cpu {
 /* Precision of a model's matrix products. Sums, norms, softmax and everything else stay float32. */
 typedef enum tub_precision {
     TUB_PRECISION_F32 = 0,
-    TUB_PRECISION_BF16 /* factors rounded to bfloat16; bits depend on the instruction set, too */
+    TUB_PRECISION_BF16, /* factors rounded to bfloat16; bits depend on the instruction set, too */
+    TUB_PRECISION_INT8  /* those of the blocks rounded to whole numbers of eight bits: inference
+                           only; docs/numerics.md says which bits depend on the instruction set */
 } tub_precision;
 
 typedef enum tub_log_level { TUB_LOG_INFO = 0, TUB_LOG_WARNING } tub_log_level;
@@ -107,7 +109,7 @@ TUB_API int tub_context_threads(const tub_context *ctx);
 TUB_API const char *tub_context_cpu(const tub_context *ctx);
 /* Parses "auto" and the names above. Error: TUB_E_ARGUMENT. */
 TUB_API TUB_MUST_USE tub_status tub_cpu_parse(const char *text, tub_cpu *out, tub_error *err);
-/* Parses "f32" or "bf16". Error: TUB_E_ARGUMENT. */
+/* Parses "f32", "bf16" or "int8". Error: TUB_E_ARGUMENT. */
 TUB_API TUB_MUST_USE tub_status tub_precision_parse(const char *text, tub_precision *out,
                                                     tub_error *err);
 

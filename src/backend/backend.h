@@ -204,6 +204,12 @@ struct tub__backend_ops {
     void (*reduce)(tub__backend *be, tub__weight w);
     /* w.data of w.reduced. */
     void (*expand)(tub__backend *be, tub__weight w);
+    /* The whole numbers of an int8 w.reduced, from and to the host, with a scale for each column; host
+     * element (r, c) is at r * row + c * column. */
+    void (*pack_int8)(tub__backend *be, tub__weight to, const int8_t *from, size_t row,
+                      size_t column, const float *scales);
+    void (*unpack_int8)(tub__backend *be, int8_t *to, size_t row, size_t column, float *scales,
+                        tub__weight from);
 
     /* Tokens: rows [samples * N, row] of x, host memory [samples, T,H,W,C] of uint8 (scaled) or
      * float32/float64. */

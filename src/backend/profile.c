@@ -214,6 +214,16 @@ static void expand(tub__backend *be, tub__weight w) {
     be = profile_of(be)->inner;
     be->ops->expand(be, w);
 }
+static void pack_int8(tub__backend *be, tub__weight to, const int8_t *from, size_t row,
+                      size_t column, const float *scales) {
+    be = profile_of(be)->inner;
+    be->ops->pack_int8(be, to, from, row, column, scales);
+}
+static void unpack_int8(tub__backend *be, int8_t *to, size_t row, size_t column, float *scales,
+                        tub__weight from) {
+    be = profile_of(be)->inner;
+    be->ops->unpack_int8(be, to, row, column, scales, from);
+}
 
 static const struct tub__backend_ops operations = {
     .slab_create = slab_create,
@@ -226,6 +236,8 @@ static const struct tub__backend_ops operations = {
     .unpack = unpack,
     .reduce = reduce,
     .expand = expand,
+    .pack_int8 = pack_int8,
+    .unpack_int8 = unpack_int8,
     .cut = cut,
     .cut_backward = cut_backward,
     .prepend = prepend,

@@ -14,12 +14,9 @@
 static const struct cpu_name {
     const char *text;
     tub_cpu cpu;
-} cpu_names[] = {{"auto", TUB_CPU_AUTO},
-                 {"portable", TUB_CPU_PORTABLE},
-                 {"avx2", TUB_CPU_AVX2},
-                 {"avx512", TUB_CPU_AVX512},
-                 {"avx512_bf16", TUB_CPU_AVX512_BF16},
-                 {"amx", TUB_CPU_AMX}};
+} cpu_names[] = {
+    {"auto", TUB_CPU_AUTO},     {"portable", TUB_CPU_PORTABLE},       {"avx2", TUB_CPU_AVX2},
+    {"avx512", TUB_CPU_AVX512}, {"avx512_bf16", TUB_CPU_AVX512_BF16}, {"amx", TUB_CPU_AMX}};
 
 tub_status tub_cpu_parse(const char *text, tub_cpu *out, tub_error *err) {
     for (size_t i = 0; i < sizeof cpu_names / sizeof cpu_names[0]; i++) {
@@ -35,14 +32,14 @@ tub_status tub_cpu_parse(const char *text, tub_cpu *out, tub_error *err) {
 }
 
 tub_status tub_precision_parse(const char *text, tub_precision *out, tub_error *err) {
-    static const char *const names[] = {"f32", "bf16"};
+    static const char *const names[] = {"f32", "bf16", "int8"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(text, names[i]) == 0) {
             *out = (tub_precision)i;
             return TUB_OK;
         }
     }
-    return tub__fail(err, TUB_E_ARGUMENT, "'%.60s' is no precision: give f32 or bf16", text);
+    return tub__fail(err, TUB_E_ARGUMENT, "'%.60s' is no precision: give f32, bf16 or int8", text);
 }
 
 tub_context_config tub_context_config_default(void) {
@@ -77,7 +74,7 @@ static tub_status read_config(const tub_context_config *given, tub_context_confi
         return tub__fail(err, TUB_E_ARGUMENT, "tub_context_config: %d is no instruction set",
                          (int)out->cpu);
     }
-    if (out->precision < TUB_PRECISION_F32 || out->precision > TUB_PRECISION_BF16) {
+    if (out->precision < TUB_PRECISION_F32 || out->precision > TUB_PRECISION_INT8) {
         return tub__fail(err, TUB_E_ARGUMENT, "tub_context_config: %d is no precision",
                          (int)out->precision);
     }

@@ -10,6 +10,9 @@
 
 enum { NAME_LIMIT = 192, SHAPE_LIMIT = 96 };
 
+/* Behind the name of an array of whole numbers: its scales, one for each output channel. */
+static const char SCALE[] = ".scale";
+
 static const char ARRAYS_FILE[] = "model.safetensors";
 
 /* ---- Names: the published spelling is in the parameter table; newer transformers modules spell
@@ -84,9 +87,23 @@ static tub_status declare_all(const tub_model *model, tub__st_writer *w, tub_err
         for (int j = 0; j < p->rank; j++) {
             shape[j] = p->shape[j];
         }
-        TUB__TRY(tub__st_declare(w, p->name, TUB__ST_F32, p->rank, shape, err));
+        const bool int8 = tub__model_is_int8(model, p);
+        TUB__TRY(tub__st_declare(w, p->name, int8 ? TUB__ST_I8 : TUB__ST_F32, p->rank, shape, err));
+        if (int8) {
+            char name[NAME_LIMIT];
+            snprintf(name, sizeof name, "%s%s", p->name, SCALE);
+            TUB__TRY(tub__st_declare(w, name, TUB__ST_F32, 1, shape, err));
+        }
     }
     return TUB_OK;
+}
+
+/* values and scratch: of any type. */
+static tub_status write_int8(const tub_model *model, const tub__param *p, tub__st_writer *w,
+                             void *values, void *scratch, tub_error *err) {
+    tub__model_read_int8(model, p, values, scratch);
+    TUB__TRY(tub__st_write(w, values, elements_of(p), err));
+    return tub__st_write(w, scratch, p->shape[0] * sizeof(float), err);
 }
 
 static tub_status write_all(const tub_model *model, tub__st_writer *w, float *values,
@@ -94,6 +111,10 @@ static tub_status write_all(const tub_model *model, tub__st_writer *w, float *va
     TUB__TRY(declare_all(model, w, err));
     for (size_t i = 0; i < model->params.count; i++) {
         const tub__param *p = &model->params.list[i];
+        if (tub__model_is_int8(model, p)) {
+            TUB__TRY(write_int8(model, p, w, values, scratch, err));
+            continue;
+        }
         TUB__TRY(tub__model_read(model, p, TUB_F32, values, scratch, err));
         TUB__TRY(tub__st_write(w, values, elements_of(p) * sizeof *values, err));
     }
@@ -137,19 +158,32 @@ static void shape_text(int rank, const uint64_t *shape, char out[SHAPE_LIMIT]) {
     snprintf(out + used, SHAPE_LIMIT - used, "]");
 }
 
-static tub_status check_array(const tub__param *p, const tub__st_array *array, tub_error *err) {
+static tub_status check_shape(const tub__st_array *array, int rank, const size_t *sizes,
+                              tub_error *err) {
     char expected[SHAPE_LIMIT], found[SHAPE_LIMIT];
     uint64_t shape[5] = {0};
-    bool same = array->rank == p->rank;
-    for (int i = 0; i < p->rank; i++) {
-        shape[i] = p->shape[i];
+    bool same = array->rank == rank;
+    for (int i = 0; i < rank; i++) {
+        shape[i] = sizes[i];
         same = same && array->shape[i] == shape[i];
     }
     if (!same) {
-        shape_text(p->rank, shape, expected);
+        shape_text(rank, shape, expected);
         shape_text(array->rank, array->shape, found);
         return tub__fail(err, TUB_E_SHAPE, "%s: expected %s, file has %s", array->name, expected,
                          found);
+    }
+    return TUB_OK;
+}
+
+static tub_status check_array(const tub__param *p, bool int8, const tub__st_array *array,
+                              tub_error *err) {
+    TUB__TRY(check_shape(array, p->rank, p->shape, err));
+    if (int8) {
+        return array->dtype == TUB__ST_I8
+                   ? TUB_OK
+                   : tub__fail(err, TUB_E_SHAPE, "%s: must be I8, as config.json says",
+                               array->name);
     }
     if (array->dtype != TUB__ST_F32 && array->dtype != TUB__ST_F16 &&
         array->dtype != TUB__ST_BF16 && array->dtype != TUB__ST_F64) {
@@ -161,8 +195,8 @@ static tub_status check_array(const tub__param *p, const tub__st_array *array, t
 }
 
 /* The file's array for a parameter, in either spelling; both at once is an error. */
-static tub_status find_array(const tub__st_file *f, const tub__param *p, const tub__st_array **out,
-                             tub_error *err) {
+static tub_status find_array(const tub__st_file *f, const tub__param *p, bool int8,
+                             const tub__st_array **out, tub_error *err) {
     char other[NAME_LIMIT];
     const tub__st_array *array = tub__st_find(f, p->name), *second = NULL;
     if (other_spelling(p->name, other) && strcmp(p->name, other) != 0) {
@@ -177,16 +211,43 @@ static tub_status find_array(const tub__st_file *f, const tub__param *p, const t
         return tub__fail(err, TUB_E_NOT_FOUND, "%s: missing; the configuration needs it", p->name);
     }
     *out = array;
-    return check_array(p, array, err);
+    return check_array(p, int8, array, err);
 }
 
-/* Matches every parameter with an array of the file; found[i] belongs to parameter i. Arrays left
+/* The scales of an array of whole numbers. */
+static tub_status find_scales(const tub__st_file *f, const tub__param *p,
+                              const tub__st_array *array, const tub__st_array **out,
+                              tub_error *err) {
+    char name[NAME_LIMIT];
+    snprintf(name, sizeof name, "%s%s", array->name, SCALE);
+    *out = tub__st_find(f, name);
+    if (*out == NULL) {
+        return tub__fail(err, TUB_E_NOT_FOUND, "%s: missing; %s is I8", name, array->name);
+    }
+    TUB__TRY(check_shape(*out, 1, p->shape, err));
+    return (*out)->dtype == TUB__ST_F32
+               ? TUB_OK
+               : tub__fail(err, TUB_E_SHAPE, "%s: scales must be F32", name);
+}
+
+/* What the file has of a parameter; scales: of whole numbers only. */
+typedef struct match {
+    const tub__st_array *array, *scales;
+} match;
+
+/* Matches every parameter with arrays of the file; found[i] belongs to parameter i. Arrays left
  * over are errors. */
-static tub_status match_all(const tub_model *model, const tub__st_file *f,
-                            const tub__st_array **found, bool *used, tub_error *err) {
+static tub_status match_all(const tub_model *model, const tub__st_file *f, bool int8, match *found,
+                            bool *used, tub_error *err) {
     for (size_t i = 0; i < model->params.count; i++) {
-        TUB__TRY(find_array(f, &model->params.list[i], &found[i], err));
-        used[found[i] - f->arrays] = true;
+        const tub__param *p = &model->params.list[i];
+        const bool whole = int8 && tub__model_is_int8(model, p);
+        TUB__TRY(find_array(f, p, whole, &found[i].array, err));
+        used[found[i].array - f->arrays] = true;
+        if (whole) {
+            TUB__TRY(find_scales(f, p, found[i].array, &found[i].scales, err));
+            used[found[i].scales - f->arrays] = true;
+        }
     }
     for (size_t i = 0; i < f->count; i++) {
         if (!used[i]) {
@@ -208,24 +269,58 @@ static tub_status check_finite(const tub__st_array *array, const float *values, 
     return TUB_OK;
 }
 
+static const int8_t *whole_numbers(const tub__st_file *f, const match *m) {
+    return (const int8_t *)(f->data + m->array->offset);
+}
+
+/* Whole numbers reach from -127 to 127, and a scale is a size. Leaves the scales in values. */
+static tub_status check_int8(const tub__st_file *f, const match *m, float *values, tub_error *err) {
+    const int8_t *numbers = whole_numbers(f, m);
+    for (size_t i = 0; i < m->array->elements; i++) {
+        if (numbers[i] == INT8_MIN) {
+            return tub__fail(err, TUB_E_RANGE, "%s: element %zu is -128; numbers are from -127 on",
+                             m->array->name, i);
+        }
+    }
+    TUB__TRY(tub__st_to_f32(f, m->scales, values, err));
+    TUB__TRY(check_finite(m->scales, values, m->scales->elements, err));
+    for (size_t i = 0; i < m->scales->elements; i++) {
+        if (values[i] < 0) {
+            return tub__fail(err, TUB_E_RANGE, "%s: element %zu is %g, below zero", m->scales->name,
+                             i, (double)values[i]);
+        }
+    }
+    return TUB_OK;
+}
+
+static tub_status check_values(const tub__st_file *f, const match *m, float *values,
+                               tub_error *err) {
+    if (m->scales != NULL) {
+        return check_int8(f, m, values, err);
+    }
+    TUB__TRY(tub__st_to_f32(f, m->array, values, err));
+    return check_finite(m->array, values, m->array->elements, err);
+}
+
 /* Everything is converted and looked at once before the first value goes into the model: a bad file
  * leaves it as it was. */
-static tub_status read_all(tub_model *model, const tub__st_file *f,
-                           const tub__st_array *const *found, tub_error *err) {
+static tub_status read_all(tub_model *model, const tub__st_file *f, const match *found,
+                           tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     tub_status status = TUB_OK;
     float *values, *scratch;
     TUB__TRY(buffers_create(model, &values, &scratch, err));
     for (size_t i = 0; i < model->params.count && status == TUB_OK; i++) {
-        status = tub__st_to_f32(f, found[i], values, err);
-        if (status == TUB_OK) {
-            status = check_finite(found[i], values, elements_of(&model->params.list[i]), err);
-        }
+        status = check_values(f, &found[i], values, err);
     }
     for (size_t i = 0; i < model->params.count && status == TUB_OK; i++) {
-        status = tub__st_to_f32(f, found[i], values, err);
-        if (status == TUB_OK) {
-            status = tub__model_write(model, &model->params.list[i], TUB_F32, values, scratch, err);
+        const tub__param *p = &model->params.list[i];
+        const bool whole = found[i].scales != NULL;
+        status = tub__st_to_f32(f, whole ? found[i].scales : found[i].array, values, err);
+        if (status == TUB_OK && whole) {
+            tub__model_write_int8(model, p, whole_numbers(f, &found[i]), values);
+        } else if (status == TUB_OK) {
+            status = tub__model_write(model, p, TUB_F32, values, scratch, err);
         }
     }
     tub__free(a, scratch);
@@ -233,9 +328,9 @@ static tub_status read_all(tub_model *model, const tub__st_file *f,
     return status;
 }
 
-static tub_status read_file(tub_model *model, const char *path, tub_error *err) {
+static tub_status read_file(tub_model *model, const char *path, bool int8, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
-    const tub__st_array **found = NULL;
+    match *found = NULL;
     bool *used = NULL;
     tub__st_file f;
     TUB__TRY(tub__st_open(a, path, &f, err)); /* its sentence names the path */
@@ -245,7 +340,7 @@ static tub_status read_file(tub_model *model, const char *path, tub_error *err) 
         status = tub__alloc_array(a, f.count, sizeof *used, (void **)&used, err);
     }
     if (status == TUB_OK) {
-        status = match_all(model, &f, found, used, err);
+        status = match_all(model, &f, int8, found, used, err);
         if (status == TUB_OK) {
             status = read_all(model, &f, found, err);
         }
@@ -276,14 +371,15 @@ static tub_status refuse_parts(const tub_allocator *a, const char *folder, const
                  : TUB_OK;
 }
 
-tub_status tub__folder_read_arrays(tub_model *model, const char *folder, tub_error *err) {
+tub_status tub__folder_read_arrays(tub_model *model, const char *folder, bool int8,
+                                   tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     char *path;
     TUB__TRY(tub__path_join(a, folder, ARRAYS_FILE, &path, err));
     tub_status status = refuse_parts(a, folder, path, err);
     if (status == TUB_OK) {
         tub__fpenv saved = tub__fpenv_enter();
-        status = read_file(model, path, err);
+        status = read_file(model, path, int8, err);
         tub__fpenv_leave(saved);
     }
     tub__free(a, path);

@@ -6,9 +6,10 @@
 
 #include "base/error.h"
 
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 1, QUANTIZED_BITS = 8 };
 
 static const char VIVIT[] = "vivit", TUBELET_VIVIT[] = "tubelet_vivit";
+static const char quantized_scales[] = "output_channel";
 static const char ARCHITECTURE[] = "VivitForVideoClassification";
 
 /* One name in a file and the value that it means. The first name of a value is the one written. */
@@ -32,8 +33,8 @@ static const choice variants[] = {{"joint", 1}, {NULL, 0}};
 
 /* Keys of the "tubelet" object. An unknown one could change what is computed, so it is an error. */
 static const char *const tubelet_keys[] = {
-    "format",         "variant",        "pooling",    "gelu", "mlp_output_activation",
-    "tubelet_stride", "attention_init", "input_scale"};
+    "format",         "variant",        "pooling",     "gelu",        "mlp_output_activation",
+    "tubelet_stride", "attention_init", "input_scale", "quantization"};
 
 static const char *choice_name(const choice *list, int value) {
     while (list->name != NULL && list->value != value) {
@@ -99,7 +100,15 @@ static void put_integers(tub__json_writer *w, const char *key, int count, const 
     tub__json_close_array(w);
 }
 
-static void put_tubelet(tub__json_writer *w, const tub_model_config *c) {
+static void put_quantization(tub__json_writer *w) {
+    tub__json_open_object(w, "quantization");
+    tub__json_put_integer(w, "bits", QUANTIZED_BITS);
+    tub__json_put_text(w, "scales", quantized_scales);
+    tub__json_put_bool(w, "symmetric", true);
+    tub__json_close_object(w);
+}
+
+static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int8) {
     const int64_t stride[3] = {stride_of(c, 0), stride_of(c, 1), stride_of(c, 2)};
     tub__json_open_object(w, "tubelet");
     tub__json_put_text(w, "attention_init", choice_name(attention_inits, (int)c->attention_init));
@@ -108,6 +117,9 @@ static void put_tubelet(tub__json_writer *w, const tub_model_config *c) {
     tub__json_put_text(w, "input_scale", choice_name(input_scales, (int)c->input_scale));
     tub__json_put_bool(w, "mlp_output_activation", c->mlp_output_gelu != 0);
     tub__json_put_text(w, "pooling", choice_name(poolings, (int)c->pooling));
+    if (int8) {
+        put_quantization(w);
+    }
     put_integers(w, "tubelet_stride", 3, stride);
     tub__json_put_text(w, "variant", choice_name(variants, 1));
     tub__json_close_object(w);
@@ -124,8 +136,8 @@ static void put_image_size(tub__json_writer *w, const tub_model_config *c) {
 /* Keys in alphabetical order, as transformers writes them, but for label2id, which stands beside
  * id2label. */
 static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const tub_model_config *c,
-                             const char *const *labels, tub_error *err) {
-    bool vivit = tub__config_is_vivit(c);
+                             bool int8, const char *const *labels, tub_error *err) {
+    bool vivit = tub__config_is_vivit(c) && !int8;
     tub__json_open_object(w, NULL);
     tub__json_open_array(w, "architectures");
     tub__json_put_text(w, NULL, vivit ? ARCHITECTURE : "TubeletVivitForVideoClassification");
@@ -146,18 +158,18 @@ static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const 
     tub__json_put_integer(w, "num_hidden_layers", c->layers);
     tub__json_put_bool(w, "qkv_bias", c->qkv_bias != 0);
     tub__json_put_text(w, "torch_dtype", "float32");
-    put_tubelet(w, c);
+    put_tubelet(w, c, int8);
     put_integers(w, "tubelet_size", 3, c->tubelet);
     tub__json_close_object(w);
     return TUB_OK;
 }
 
-tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *config,
+tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *config, bool int8,
                                const char *const *labels, char **text, size_t *size,
                                tub_error *err) {
     tub__json_writer w;
     tub__json_start(&w, a, 2);
-    tub_status status = put_config(a, &w, config, labels, err);
+    tub_status status = put_config(a, &w, config, int8, labels, err);
     if (status != TUB_OK) {
         tub__json_discard(&w);
         return status;
@@ -259,8 +271,33 @@ static tub_status check_tubelet_keys(const tub__json *own, tub_error *err) {
     return TUB_OK;
 }
 
+/* The one kind of quantization there is; *int8 stays where none is told. */
+static tub_status read_quantization(const tub__json *own, bool *int8, tub_error *err) {
+    const tub__json *value = tub__json_get(own, "quantization"), *q;
+    int64_t bits = 0;
+    bool symmetric = false;
+    const char *scales = NULL;
+    if (value == NULL) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__json_to_object(value, "quantization", &q, err));
+    TUB__TRY(tub__json_get_integer(q, "bits", &bits, err));
+    TUB__TRY(tub__json_get_text(q, "scales", &scales, err));
+    TUB__TRY(tub__json_opt_bool(q, "symmetric", &symmetric, err));
+    if (bits != QUANTIZED_BITS || strcmp(scales, quantized_scales) != 0 || !symmetric ||
+        tub__json_size(q) != 3) {
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "quantization: this version knows bits %d, scales '%s' and symmetric "
+                         "true, and nothing else",
+                         QUANTIZED_BITS, quantized_scales);
+    }
+    *int8 = true;
+    return TUB_OK;
+}
+
 /* The members of the "tubelet" object. */
-static tub_status read_own_keys(const tub__json *own, tub_model_config *c, tub_error *err) {
+static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool *int8,
+                                tub_error *err) {
     int64_t format = FORMAT_VERSION;
     int gelu = (int)c->gelu, pooling = (int)c->pooling, init = (int)c->attention_init;
     int scale = (int)c->input_scale, variant = 1;
@@ -279,6 +316,7 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, tub_e
     TUB__TRY(opt_choice(own, "variant", variants, &variant, err));
     TUB__TRY(tub__json_opt_bool(own, "mlp_output_activation", &output_gelu, err));
     TUB__TRY(opt_integers(own, "tubelet_stride", 3, c->stride, err));
+    TUB__TRY(read_quantization(own, int8, err));
     if (gelu != (int)c->gelu) {
         return tub__fail(err, TUB_E_ARGUMENT, "gelu '%s' contradicts hidden_act '%s'",
                          choice_name(gelus, gelu), choice_name(activations, (int)c->gelu));
@@ -290,30 +328,31 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, tub_e
     return TUB_OK;
 }
 
-static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_config *c,
+static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_config *c, bool *int8,
                                tub_error *err) {
     const tub__json *value = tub__json_get(root, "tubelet"), *own;
     if (value == NULL && vivit) {
         return TUB_OK;
     }
     TUB__TRY(tub__json_to_object(value, "tubelet", &own, err));
-    tub_status status = read_own_keys(own, c, err);
+    tub_status status = read_own_keys(own, c, int8, err);
     if (status != TUB_OK) {
         return tub__prefix(err, status, "tubelet");
     }
     for (int i = 0; i < 3; i++) { /* one way to say "the kernel's" */
         c->stride[i] = c->stride[i] == c->tubelet[i] ? 0 : c->stride[i];
     }
-    if (vivit != tub__config_is_vivit(c)) {
+    if (vivit != (tub__config_is_vivit(c) && !*int8)) {
         return tub__fail(err, TUB_E_ARGUMENT,
-                         "model_type '%s' contradicts pooling, mlp_output_activation or "
-                         "tubelet_stride of 'tubelet'",
+                         "model_type '%s' contradicts pooling, mlp_output_activation, "
+                         "tubelet_stride or quantization of 'tubelet'",
                          vivit ? VIVIT : TUBELET_VIVIT);
     }
     return TUB_OK;
 }
 
-static tub_status read_values(const tub__json *root, tub_model_config *c, tub_error *err) {
+static tub_status read_values(const tub__json *root, tub_model_config *c, bool *int8,
+                              tub_error *err) {
     bool vivit, qkv_bias = c->qkv_bias != 0;
     int gelu = (int)c->gelu;
     TUB__TRY(read_model_type(root, &vivit, err));
@@ -331,14 +370,16 @@ static tub_status read_values(const tub__json *root, tub_model_config *c, tub_er
     TUB__TRY(opt_choice(root, "hidden_act", activations, &gelu, err));
     c->qkv_bias = qkv_bias;
     c->gelu = (tub_gelu)gelu;
-    return read_tubelet(root, vivit, c, err);
+    return read_tubelet(root, vivit, c, int8, err);
 }
 
 tub_status tub__config_from_json(const tub_allocator *a, const tub__json *root,
-                                 tub_model_config *config, char ***labels, tub_error *err) {
+                                 tub_model_config *config, bool *int8, char ***labels,
+                                 tub_error *err) {
     tub_model_config c = transformers_defaults();
     char **names = NULL;
-    TUB__TRY(read_values(root, &c, err));
+    bool quantized = false;
+    TUB__TRY(read_values(root, &c, &quantized, err));
     TUB__TRY(tub__labels_from_json(a, root, &c.classes, &names, err));
     tub_status status = tub_model_config_check(&c, err);
     if (status != TUB_OK) {
@@ -346,6 +387,7 @@ tub_status tub__config_from_json(const tub_allocator *a, const tub__json *root,
         return status;
     }
     *config = c;
+    *int8 = quantized;
     *labels = names;
     return TUB_OK;
 }

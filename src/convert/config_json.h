@@ -13,14 +13,15 @@
 bool tub__config_is_vivit(const tub_model_config *config);
 
 /* The file's text, zero-terminated, the caller's (tub__free). labels: [classes] or NULL (then
- * LABEL_0, LABEL_1, … are written). */
+ * LABEL_0, LABEL_1, … are written). int8: of a folder whose kernels are whole numbers; transformers
+ * would take them for weights, so its model_type is "tubelet_vivit" in any case. */
 TUB_MUST_USE tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *config,
-                                            const char *const *labels, char **text, size_t *size,
-                                            tub_error *err);
+                                            bool int8, const char *const *labels, char **text,
+                                            size_t *size, tub_error *err);
 /* Reads a parsed file into a checked configuration. *labels: the caller's (tub__labels_free), NULL
  * when they are only LABEL_0, LABEL_1, …. The sentence of an error names the key, not the file. */
 TUB_MUST_USE tub_status tub__config_from_json(const tub_allocator *a, const tub__json *root,
-                                              tub_model_config *config, char ***labels,
+                                              tub_model_config *config, bool *int8, char ***labels,
                                               tub_error *err);
 
 /* id2label and label2id. Without id2label num_labels counts, without both there are two classes, as

@@ -43,8 +43,8 @@ tub_status tub__folder_write_config(const tub_model *model, const char *folder,
     const tub_allocator *a = &model->context->allocator;
     size_t size;
     char *text;
-    TUB__TRY(tub__config_to_json(a, &model->config, (const char *const *)model->labels, &text,
-                                 &size, err));
+    TUB__TRY(tub__config_to_json(a, &model->config, tub__model_has_int8(model),
+                                 (const char *const *)model->labels, &text, &size, err));
     tub_status status = write_file(a, folder, CONFIG_FILE, text, size, err);
     tub__free(a, text);
     if (status != TUB_OK) {
@@ -57,10 +57,11 @@ tub_status tub__folder_write_config(const tub_model *model, const char *folder,
 }
 
 static tub_status read_config_file(const tub_allocator *a, const char *path,
-                                   tub_model_config *config, char ***labels, tub_error *err) {
+                                   tub_model_config *config, bool *int8, char ***labels,
+                                   tub_error *err) {
     tub__json *root;
     TUB__TRY(tub__json_load(a, path, JSON_LIMIT, &root, err));
-    tub_status status = tub__config_from_json(a, root, config, labels, err);
+    tub_status status = tub__config_from_json(a, root, config, int8, labels, err);
     if (status != TUB_OK && status != TUB_E_MEMORY) {
         tub__prefix(err, status, "%s", path);
     }
@@ -93,7 +94,7 @@ static tub_status read_preprocessor_file(tub_context *ctx, const char *path,
 }
 
 tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_model_config *config,
-                                   char ***labels, tub_error *err) {
+                                   bool *int8, char ***labels, tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
     tub_model_config c;
     char *config_path, *preprocessor_path, **names = NULL;
@@ -102,7 +103,7 @@ tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_mod
     if (status != TUB_OK) {
         goto free_config_path;
     }
-    status = read_config_file(a, config_path, &c, &names, err);
+    status = read_config_file(a, config_path, &c, int8, &names, err);
     if (status == TUB_OK) {
         status = read_preprocessor_file(ctx, preprocessor_path, &c, err);
     }

@@ -22,14 +22,14 @@ TUB_MUST_USE tub_status tub__folder_write_config(const tub_model *model, const c
 /* Writes model.safetensors atomically. Same parameters, same bytes. */
 TUB_MUST_USE tub_status tub__folder_write_arrays(const tub_model *model, const char *folder,
                                                  tub_error *err);
-/* Reads config.json into a checked configuration and labels (array of classes strings or NULL; free
+/* Reads config.json into a checked configuration, whether the kernels are whole numbers, and labels (array of classes strings or NULL; free
  * each and the array with tub__free). */
 TUB_MUST_USE tub_status tub__folder_read_config(tub_context *ctx, const char *folder,
-                                                tub_model_config *config, char ***labels,
-                                                tub_error *err);
+                                                tub_model_config *config, bool *int8,
+                                                char ***labels, tub_error *err);
 /* Fills a model's parameters from model.safetensors; missing, unexpected and misshapen arrays are
- * errors that name them. */
-TUB_MUST_USE tub_status tub__folder_read_arrays(tub_model *model, const char *folder,
+ * errors that name them. int8: the folder's kernels are whole numbers, and so are the model's. */
+TUB_MUST_USE tub_status tub__folder_read_arrays(tub_model *model, const char *folder, bool int8,
                                                 tub_error *err);
 
 #endif

@@ -5,19 +5,36 @@
 #include "convert/config_json.h"
 #include "convert/folder.h"
 
+/* What was rounded can't be had back: a folder of whole numbers is for int8 alone, so that nobody takes
+ * what it gives for the model's float32. */
+static tub_status check_precision(const tub_context *ctx, const char *folder, bool int8,
+                                  tub_error *err) {
+    if (!int8 || ctx->precision == TUB_PRECISION_INT8) {
+        return TUB_OK;
+    }
+    return tub__fail(err, TUB_E_UNSUPPORTED,
+                     "%s holds int8 weights: use it with precision int8 (--precision int8), or "
+                     "take the model that it was converted from",
+                     folder);
+}
+
 tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out, tub_error *err) {
     tub_model_config config;
     tub_model *model = NULL;
     char **labels = NULL;
+    bool int8 = false;
     TUB__TRY(tub__folder_expect(folder,
                                 "a model is a folder with config.json and model.safetensors", err));
-    TUB__TRY(tub__folder_read_config(ctx, folder, &config, &labels, err));
-    tub_status status = tub__model_create_for(ctx, ctx->backend, &config, ctx->precision, &model, err);
+    TUB__TRY(tub__folder_read_config(ctx, folder, &config, &int8, &labels, err));
+    tub_status status = check_precision(ctx, folder, int8, err);
+    if (status == TUB_OK) {
+        status = tub__model_create_for(ctx, ctx->backend, &config, ctx->precision, &model, err);
+    }
     if (status == TUB_OK && labels != NULL) {
         status = tub_model_set_labels(model, (const char *const *)labels, config.classes, err);
     }
     if (status == TUB_OK) {
-        status = tub__folder_read_arrays(model, folder, err);
+        status = tub__folder_read_arrays(model, folder, int8, err);
     }
     tub__labels_free(&ctx->allocator, labels, config.classes);
     if (status != TUB_OK) {

@@ -16,6 +16,7 @@ typedef enum tub__st_dtype {
     TUB__ST_I64,
     TUB__ST_I32,
     TUB__ST_U8,
+    TUB__ST_I8,
     TUB__ST_OTHER
 } tub__st_dtype;
 

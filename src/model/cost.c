@@ -39,7 +39,7 @@ tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch, tub_
     if (batch < 1) {
         return tub__fail(err, TUB_E_ARGUMENT, "a batch of %lld samples", (long long)batch);
     }
-    tub_status status = tub__params_create(&tub__default_allocator, config, false, &params, err);
+    tub_status status = tub__params_create(&tub__default_allocator, config, NULL, &params, err);
     if (status == TUB_OK) {
         const tub__geometry g = tub__model_geometry(config);
         *out = (tub_model_cost){.parameters = (int64_t)params.numbers,

@@ -8,7 +8,7 @@
 #include "model/model.h"
 
 static tub_status create(tub_context *ctx, tub__backend *be, const tub_model_config *config,
-                         bool only_reduced, tub_model **out, tub_error *err) {
+                         const tub__format *only, tub_model **out, tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
     tub_model *m;
     size_t bytes;
@@ -18,16 +18,16 @@ static tub_status create(tub_context *ctx, tub__backend *be, const tub_model_con
     m->backend = be;
     m->config = *config;
     m->geometry = tub__model_geometry(config);
-    m->only_reduced = only_reduced;
-    tub_status status = tub__params_create(a, config, only_reduced, &m->params, err);
+    m->only_reduced = only != NULL;
+    tub_status status = tub__params_create(a, config, only, &m->params, err);
     if (status == TUB_OK && !tub__mul(m->params.elements, be->real_size, &bytes)) {
         status = tub__fail(err, TUB_E_MEMORY, "the model's parameters do not fit into memory");
     }
     if (status == TUB_OK) {
         status = be->ops->slab_create(be, bytes, &m->weights, err);
     }
-    if (status == TUB_OK && only_reduced) {
-        status = tub__model_reduce(m, false, err);
+    if (status == TUB_OK && only) {
+        status = tub__model_reduce(m, *only, false, err);
     }
     if (status != TUB_OK) {
         tub_model_close(m);
@@ -40,12 +40,15 @@ static tub_status create(tub_context *ctx, tub__backend *be, const tub_model_con
 tub_status tub__model_create_empty(tub_context *ctx, tub__backend *be,
                                    const tub_model_config *config, tub_model **out,
                                    tub_error *err) {
-    return create(ctx, be, config, false, out, err);
+    return create(ctx, be, config, NULL, out, err);
 }
 
 tub_status tub__model_create_for(tub_context *ctx, tub__backend *be, const tub_model_config *config,
                                  tub_precision precision, tub_model **out, tub_error *err) {
-    return create(ctx, be, config, precision == TUB_PRECISION_BF16, out, err);
+    static const tub__format formats[] = {
+        [TUB_PRECISION_BF16] = TUB__BF16, [TUB_PRECISION_INT8] = TUB__INT8};
+    return create(ctx, be, config, precision == TUB_PRECISION_F32 ? NULL : &formats[precision], out,
+                  err);
 }
 
 static void free_labels(tub_model *m) {

@@ -37,9 +37,13 @@ TUB_MUST_USE tub_status tub__model_create_for(tub_context *ctx, tub__backend *be
                                               const tub_model_config *config,
                                               tub_precision precision, tub_model **out,
                                               tub_error *err);
-/* From now on products take reduced weights, made anew when the weights have changed
- * (reduced_stale). */
-TUB_MUST_USE tub_status tub__model_reduce(tub_model *model, bool training, tub_error *err);
+/* From now on products take weights reduced to a format, made anew when the weights have changed
+ * (reduced_stale). training: with bfloat16 only. */
+TUB_MUST_USE tub_status tub__model_reduce(tub_model *model, tub__format format, bool training,
+                                          tub_error *err);
+/* Whether the model has an array, or any, as whole numbers only. */
+bool tub__model_is_int8(const tub_model *model, const tub__param *p);
+bool tub__model_has_int8(const tub_model *model);
 /* The factor of a product that an array is, or begins: query, key and value kernels are one. False for
  * arrays that are none, or only a later part of one. */
 bool tub__model_factor(const tub_model *model, const tub__param *p, tub__weight *out);
@@ -51,6 +55,11 @@ TUB_MUST_USE tub_status tub__model_read(const tub_model *model, const tub__param
                                         void *out, void *scratch, tub_error *err);
 TUB_MUST_USE tub_status tub__model_write(tub_model *model, const tub__param *p, tub_dtype host,
                                          const void *values, void *scratch, tub_error *err);
+/* The same of an array that the model has as whole numbers: those, and a scale for each output
+ * channel (the first axis in the file). */
+void tub__model_read_int8(const tub_model *model, const tub__param *p, int8_t *out, float *scales);
+void tub__model_write_int8(tub_model *model, const tub__param *p, const int8_t *values,
+                           const float *scales);
 
 /* Draws the initial values of every array from (seed, array). */
 TUB_MUST_USE tub_status tub__model_initialise(tub_model *model, uint64_t seed, tub_error *err);

@@ -219,35 +219,56 @@ static const tub__role slab_order[] = {
     TUB__NORM_GAMMA,   TUB__NORM_BETA,    TUB__HEAD_KERNEL, TUB__HEAD_BIAS,
 };
 
-/* The classifier is small, and what it makes is the answer. */
-static bool reducible(const tub__param *p) {
-    return p->packed && p->role != TUB__HEAD_KERNEL;
+/* The classifier is small, and what it makes is the answer. In int8 the embedding stays, too: it is one
+ * product of a clip's fifty, and the voxels of a tubelet may differ much in size. */
+static bool reducible(const tub__param *p, tub__format format) {
+    return p->packed && p->role != TUB__HEAD_KERNEL &&
+           (format != TUB__INT8 || p->role != TUB__EMBED_KERNEL);
 }
 
-static void place(tub__params *out, int layer, bool only_reduced) {
+static void place(tub__params *out, int layer, const tub__format *only) {
     for (size_t o = 0; o < sizeof slab_order / sizeof *slab_order; o++) {
         for (size_t i = 0; i < out->count; i++) {
             tub__param *p = &out->list[i];
             if (p->role == slab_order[o] && p->layer == layer) {
-                p->reducible = reducible(p);
                 p->elements =
-                    only_reduced && p->reducible ? 0 : tub__weight_elements(p->rows, p->cols);
+                    only && reducible(p, *only) ? 0 : tub__weight_elements(p->rows, p->cols);
                 p->offset = out->elements;
                 out->elements += p->elements;
-                p->reduced_offset = out->reduced_bytes;
-                out->reduced_bytes += p->reducible ? tub__reduced_bytes(TUB__BF16, p->rows, p->cols) : 0;
                 out->numbers += p->rows * p->cols;
             }
         }
     }
 }
 
+static void place_reduced(tub__params *out, int layer, tub__format format) {
+    for (size_t o = 0; o < sizeof slab_order / sizeof *slab_order; o++) {
+        for (size_t i = 0; i < out->count; i++) {
+            tub__param *p = &out->list[i];
+            if (p->role == slab_order[o] && p->layer == layer) {
+                p->format = format;
+                p->reducible = reducible(p, format);
+                p->reduced_offset = out->reduced_bytes;
+                out->reduced_bytes +=
+                    p->reducible ? tub__reduced_bytes(format, p->rows, p->cols) : 0;
+            }
+        }
+    }
+}
+
+void tub__params_reduce(tub__params *p, tub__format format) {
+    p->reduced_bytes = 0;
+    for (int l = -1; l < p->layers; l++) {
+        place_reduced(p, l, format);
+    }
+}
+
 tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config,
-                              bool only_reduced, tub__params *out, tub_error *err) {
+                              const tub__format *only, tub__params *out, tub_error *err) {
     enum { PER_LAYER = 16, REST = 8 };
     maker m = {.c = config, .g = tub__model_geometry(config), .out = out};
     m.tokens = tub__geometry_tokens(&m.g) + (config->pooling == TUB_POOL_CLASS_TOKEN);
-    *out = (tub__params){.allocator = a};
+    *out = (tub__params){.allocator = a, .layers = (int)config->layers};
     TUB__TRY(tub__alloc_array(a, PER_LAYER * (size_t)config->layers + REST, sizeof *out->list,
                               (void **)&out->list, err));
     make_embedding(&m);
@@ -256,8 +277,9 @@ tub_status tub__params_create(const tub_allocator *a, const tub_model_config *co
     }
     make_head(&m);
     for (int l = -1; l < (int)config->layers; l++) {
-        place(out, l, only_reduced);
+        place(out, l, only);
     }
+    tub__params_reduce(out, only ? *only : TUB__BF16);
     return TUB_OK;
 }
 
@@ -293,6 +315,7 @@ tub__weight tub__param_weight(const tub__backend *be, const tub__param *p, void 
     return (tub__weight){.data = p->elements > 0 ? address(be, p, slab) : NULL,
                          .rows = p->rows,
                          .cols = p->cols,
+                         .format = p->format,
                          .reduced =
                              reduced && p->reducible ? (char *)reduced + p->reduced_offset : NULL};
 }

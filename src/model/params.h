@@ -52,7 +52,8 @@ typedef struct tub__param {
     bool packed; /* true: a tub__weight; false: [rows, padded cols] */
     size_t rows, cols;
     size_t offset, elements; /* in each slab, padding included */
-    bool reducible;          /* the factor of a product worth it */
+    bool reducible;          /* the factor of a product worth it, in the table's format */
+    tub__format format;      /* the table's */
     size_t reduced_offset;   /* bytes, in the slab of reduced weights */
     tub__file_layout file;
     int rank;
@@ -66,16 +67,20 @@ typedef struct tub__param {
 typedef struct tub__params {
     tub__param *list;
     size_t count;
+    int layers;
     size_t elements;      /* of a slab */
     size_t reduced_bytes; /* of a slab of reduced weights */
     size_t numbers;       /* true parameter count */
     const tub_allocator *allocator;
 } tub__params;
 
-/* Fills the table for a checked configuration. only_reduced: arrays that are reducible get no place
- * in the slabs of reals. */
+/* Fills the table for a checked configuration. only: NULL, or the format of arrays that are reducible:
+ * then they get no place in the slabs of reals. */
 TUB_MUST_USE tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config,
-                                           bool only_reduced, tub__params *out, tub_error *err);
+                                           const tub__format *only, tub__params *out,
+                                           tub_error *err);
+/* Says which arrays are reducible in a format, and where they lie in a slab of reduced weights. */
+void tub__params_reduce(tub__params *p, tub__format format);
 void tub__params_destroy(tub__params *p);
 /* The entry of a role in a layer (-1 for those without); NULL when the model has none. */
 const tub__param *tub__params_find(const tub__params *p, tub__role role, int layer);

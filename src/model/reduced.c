@@ -2,13 +2,15 @@
 /* A model's weights in reduced precision: beside those in full, or alone. */
 #include "base/error.h"
 #include "model/model.h"
+#include <assert.h>
 
 /* Scratch of a worker holds some rows of such depth in any format (backend/cpu/reduced.c): half of it,
  * where the other half holds normalised rows; and all of it for the gradient of an input, whose depth
  * are the columns. */
 static const size_t DEPTH_LIMIT = 6144, COLUMNS_LIMIT = 15360;
 
-static tub_status check_sizes(const tub_model *m, bool training, tub_error *err) {
+static tub_status check_sizes(const tub_model *m, const char *format, bool training,
+                              tub_error *err) {
     for (size_t i = 0; i < m->params.count; i++) {
         const tub__param *p = &m->params.list[i];
         tub__weight w;
@@ -17,8 +19,8 @@ static tub_status check_sizes(const tub_model *m, bool training, tub_error *err)
         }
         if (w.rows > DEPTH_LIMIT) {
             return tub__fail(err, TUB_E_UNSUPPORTED,
-                             "bf16 is for layers of up to %zu inputs; the %s has %zu", DEPTH_LIMIT,
-                             p->title, w.rows);
+                             "%s is for layers of up to %zu inputs; the %s has %zu", format,
+                             DEPTH_LIMIT, p->title, w.rows);
         }
         if (training && w.cols > COLUMNS_LIMIT) {
             return tub__fail(
@@ -31,12 +33,15 @@ static tub_status check_sizes(const tub_model *m, bool training, tub_error *err)
     return TUB_OK;
 }
 
-tub_status tub__model_reduce(tub_model *m, bool training, tub_error *err) {
+tub_status tub__model_reduce(tub_model *m, tub__format format, bool training, tub_error *err) {
     tub__backend *be = m->backend;
+    const char *name = format == TUB__INT8 ? "int8" : "bf16";
+    assert(!training || format == TUB__BF16);
     if (!be->ops->reduce) {
-        return tub__fail(err, TUB_E_UNSUPPORTED, "%s has no bf16 products", be->name);
+        return tub__fail(err, TUB_E_UNSUPPORTED, "%s has no %s products", be->name, name);
     }
-    TUB__TRY(check_sizes(m, training, err));
+    tub__params_reduce(&m->params, format);
+    TUB__TRY(check_sizes(m, name, training, err));
     TUB__TRY(be->ops->slab_create(be, m->params.reduced_bytes, &m->reduced, err));
     m->reduced_stale = true;
     return training ? be->ops->slab_create(be, m->params.reduced_bytes, &m->transposed, err)
@@ -65,6 +70,19 @@ bool tub__model_factor(const tub_model *m, const tub__param *p, tub__weight *out
         out->cols = 3 * tub__padded(p->cols);
     }
     return p->reducible && p->role != TUB__KEY_KERNEL && p->role != TUB__VALUE_KERNEL;
+}
+
+bool tub__model_is_int8(const tub_model *m, const tub__param *p) {
+    return m->only_reduced && p->reducible && p->format == TUB__INT8;
+}
+
+bool tub__model_has_int8(const tub_model *m) {
+    for (size_t i = 0; i < m->params.count; i++) {
+        if (tub__model_is_int8(m, &m->params.list[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool is_reduced_only(const tub_model *m, const tub__param *p) {
@@ -114,4 +132,17 @@ tub_status tub__model_write(tub_model *m, const tub__param *p, tub_dtype host, c
     be->ops->reduce(be, tub__param_weight(be, &q, slab, m->reduced));
     be->ops->slab_destroy(be, slab);
     return TUB_OK;
+}
+
+void tub__model_read_int8(const tub_model *m, const tub__param *p, int8_t *out, float *scales) {
+    assert(tub__model_is_int8(m, p) && p->file == TUB__FILE_TRANSPOSED);
+    m->backend->ops->unpack_int8(m->backend, out, 1, p->rows, scales,
+                                 tub__param_weight(m->backend, p, m->weights, m->reduced));
+}
+
+void tub__model_write_int8(tub_model *m, const tub__param *p, const int8_t *values,
+                           const float *scales) {
+    assert(tub__model_is_int8(m, p) && p->file == TUB__FILE_TRANSPOSED);
+    m->backend->ops->pack_int8(m->backend, tub__param_weight(m->backend, p, m->weights, m->reduced),
+                               values, 1, p->rows, scales);
 }

@@ -244,6 +244,11 @@ static tub_status set_choice(const tub_option *o, void *at, const char *text, tu
     const char *start = NULL;
     size_t length = 0;
     int value = choice(o->choices, text, 0, &start, &length);
+    if (value < 0 && strcmp(o->key, "precision") == 0 && strcmp(text, "int8") == 0) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "precision is 'int8', which is for eval and predict only: train in f32 or "
+                         "bf16, and convert the model then");
+    }
     if (value < 0) {
         return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes one of %s", o->key, text,
                          o->choices);

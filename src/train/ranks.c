@@ -11,7 +11,7 @@ tub_status tub__model_for_training(tub_context *ctx, const tub_train_config *con
     tub_model *model;
     TUB__TRY(tub_model_create(ctx, &config->model, config->seed, &model, err));
     if (config->precision == TUB_PRECISION_BF16) {
-        const tub_status status = tub__model_reduce(model, true, err);
+        const tub_status status = tub__model_reduce(model, TUB__BF16, true, err);
         if (status != TUB_OK) {
             tub_model_close(model);
             return status;

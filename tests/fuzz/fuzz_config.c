@@ -38,20 +38,21 @@ static void check_config(const tub_allocator *a, const tub__json *root) {
     tub_model_config config, same;
     char **labels = NULL, **same_labels = NULL, *text = NULL;
     size_t size;
+    bool int8 = false, same_int8 = false;
     tub_error err = {0};
-    tub_status status = tub__config_from_json(a, root, &config, &labels, &err);
+    tub_status status = tub__config_from_json(a, root, &config, &int8, &labels, &err);
     if (status != TUB_OK) {
         FUZZ_CHECK_ERROR(status, err);
         return;
     }
     tub__json *again = NULL;
-    status = tub__config_to_json(a, &config, (const char *const *)labels, &text, &size, &err);
+    status = tub__config_to_json(a, &config, int8, (const char *const *)labels, &text, &size, &err);
     if (status == TUB_OK) {
         FUZZ_CHECK(tub__json_parse(text, size, &again, &err) == TUB_OK);
-        status = tub__config_from_json(a, again, &same, &same_labels, &err);
+        status = tub__config_from_json(a, again, &same, &same_int8, &same_labels, &err);
         FUZZ_CHECK(status == TUB_OK || status == TUB_E_MEMORY);
         if (status == TUB_OK) {
-            FUZZ_CHECK(memcmp(&config, &same, sizeof config) == 0);
+            FUZZ_CHECK(memcmp(&config, &same, sizeof config) == 0 && int8 == same_int8);
             tub__labels_free(a, same_labels, same.classes);
         }
         tub__json_free(again);

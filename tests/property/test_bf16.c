@@ -181,7 +181,7 @@ static void test_stale_weights(void **state) {
     float before[SAMPLES * CLASSES], logits[SAMPLES * CLASSES];
     tub_error err = {0};
     tub_model *model = open_model(s->full, s, "model");
-    assert_ok(tub__model_reduce(model, true, &err), err);
+    assert_ok(tub__model_reduce(model, TUB__BF16, true, &err), err);
     forward(model, s, before);
     for (int64_t i = 0; i < tub_model_parameters(model); i++) {
         size_t n;
@@ -221,7 +221,7 @@ static tub_status wide(const scene *s, int64_t hidden, int64_t inputs, bool trai
         return status;
     }
     TUB__TRY(tub__model_create_empty(s->full, s->full->backend, &c, &model, err));
-    const tub_status status = tub__model_reduce(model, true, err);
+    const tub_status status = tub__model_reduce(model, TUB__BF16, true, err);
     tub_model_close(model);
     return status;
 }
@@ -245,7 +245,7 @@ static void test_training_limit(void **state) {
     tub__param *query = (tub__param *)tub__params_find(&model->params, TUB__QUERY_KERNEL, 0);
     const size_t cols = query->cols;
     query->cols = 5152;
-    assert_int_equal(tub__model_reduce(model, true, &err), TUB_E_UNSUPPORTED);
+    assert_int_equal(tub__model_reduce(model, TUB__BF16, true, &err), TUB_E_UNSUPPORTED);
     assert_string_equal(err.message,
                         "training in bf16 is for products of up to 15360 columns; that "
                         "of the query kernel has 15456");
@@ -265,7 +265,7 @@ static void test_float64(void **state) {
                      TUB_E_UNSUPPORTED);
     assert_non_null(strstr(err.message, "has no bf16 products"));
     assert_ok(tub__model_create_empty(s->full, be, &c, &model, &err), err);
-    assert_int_equal(tub__model_reduce(model, true, &err), TUB_E_UNSUPPORTED);
+    assert_int_equal(tub__model_reduce(model, TUB__BF16, true, &err), TUB_E_UNSUPPORTED);
     tub_model_close(model);
     tub__cpu_backend_destroy(be);
 }

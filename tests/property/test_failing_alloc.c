@@ -159,6 +159,30 @@ static tub_status open_model(tub_context *ctx, const scene *s, tub_error *err) {
     return TUB_OK;
 }
 
+/* From float32 to whole numbers. */
+static tub_status convert(tub_context *ctx, const scene *s, tub_error *err) {
+    tub_model *model;
+    char whole[700];
+    snprintf(whole, sizeof whole, "%s-int8", s->model);
+    TUB__TRY(tub_model_open(ctx, s->model, &model, err));
+    tub_status status = tub_model_save(model, whole, err);
+    tub_model_close(model);
+    return status;
+}
+
+/* Whole numbers, and one forward pass. */
+static tub_status open_converted(tub_context *ctx, const scene *s, tub_error *err) {
+    unsigned char x[SMALL_VOLUME] = {0};
+    float logits[SMALL_CLASSES];
+    tub_model *model;
+    char whole[700];
+    snprintf(whole, sizeof whole, "%s-int8", s->model);
+    TUB__TRY(tub_model_open(ctx, whole, &model, err));
+    tub_status status = tub_model_forward(model, 1, TUB_U8, x, logits, NULL, err);
+    tub_model_close(model);
+    return status;
+}
+
 static tub_status evaluate_with(tub_context *ctx, const tub_model *model, const tub_dataset *data,
                                 const scene *s, tub_error *err) {
     float probabilities[SMALL_TEST * SMALL_CLASSES];
@@ -315,6 +339,11 @@ static void test_save_and_open(void **state) {
     check(*state, open_model, 10);
 }
 
+static void test_int8(void **state) {
+    check_in(TUB_PRECISION_INT8, *state, convert, 20);
+    check_in(TUB_PRECISION_INT8, *state, open_converted, 10);
+}
+
 static int set_up(void **state) {
     static scene s;
     if (access("/dev/shm", W_OK) == 0) {
@@ -340,6 +369,6 @@ int main(void) {
         cmocka_unit_test(test_load_batches), cmocka_unit_test(test_forward),
         cmocka_unit_test(test_one_step),     cmocka_unit_test(test_save_and_open),
         cmocka_unit_test(test_evaluate),     cmocka_unit_test(test_train),
-        cmocka_unit_test(test_bf16)};
+        cmocka_unit_test(test_bf16),         cmocka_unit_test(test_int8)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -61,8 +61,9 @@ static void assert_same_config(const tub_model_config *a, const tub_model_config
 static tub_status parse(const char *text, tub_model_config *config, char ***labels,
                         tub_error *err) {
     tub__json *root;
+    bool int8;
     TUB__TRY(tub__json_parse(text, strlen(text), &root, err));
-    tub_status status = tub__config_from_json(heap, root, config, labels, err);
+    tub_status status = tub__config_from_json(heap, root, config, &int8, labels, err);
     tub__json_free(root);
     return status;
 }
@@ -72,7 +73,7 @@ static void there_and_back(const tub_model_config *config, const char *const *la
     size_t size;
     tub_error err = {0};
     tub_model_config again;
-    assert_ok(tub__config_to_json(heap, config, labels, &text, &size, &err), err);
+    assert_ok(tub__config_to_json(heap, config, false, labels, &text, &size, &err), err);
     assert_int_equal(strlen(text), size);
     assert_true((strstr(text, "\"model_type\": \"vivit\"") != NULL) == vivit);
     assert_true((strstr(text, "\"VivitForVideoClassification\"") != NULL) == vivit);
@@ -240,7 +241,7 @@ static void test_label2id(void **state) {
     size_t size;
     tub__json *root;
     (void)state;
-    assert_ok(tub__config_to_json(heap, &c, labels, &text, &size, &err), err);
+    assert_ok(tub__config_to_json(heap, &c, false, labels, &text, &size, &err), err);
     assert_ok(tub__json_parse(text, size, &root, &err), err);
     const tub__json *map = tub__json_get(root, "label2id");
     const char *const names[3] = {"A", "a", "b"};
@@ -311,11 +312,12 @@ static tub_status write_and_read(const tub_allocator *a, void *user, tub_error *
     char *text, **names = NULL;
     size_t size;
     tub__json *root = NULL;
+    bool int8;
     (void)user;
-    TUB__TRY(tub__config_to_json(a, &c, labels, &text, &size, err));
+    TUB__TRY(tub__config_to_json(a, &c, false, labels, &text, &size, err));
     tub_status status = tub__json_parse(text, size, &root, err);
     if (status == TUB_OK) {
-        status = tub__config_from_json(a, root, &again, &names, err);
+        status = tub__config_from_json(a, root, &again, &int8, &names, err);
         tub__labels_free(a, names, c.classes);
         tub__json_free(root);
     }

@@ -316,7 +316,7 @@ static void test_nothing_half_loaded(void **state) {
     rewrite(from, to, &(edit){.poison = "classifier.bias"});
     assert_ok(tub_model_create(f->ctx, &config, 9, &one, &err), err);
     assert_ok(tub_model_create(f->ctx, &config, 9, &two, &err), err);
-    assert_int_equal(tub__folder_read_arrays(two, folder, &err), TUB_E_RANGE);
+    assert_int_equal(tub__folder_read_arrays(two, folder, false, &err), TUB_E_RANGE);
     assert_same_parameters(one, two);
     tub_model_close(one);
     tub_model_close(two);

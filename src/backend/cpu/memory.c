@@ -91,18 +91,60 @@ static void unpack(tub__backend *be, tub_dtype host, void *to, size_t row, size_
     }
 }
 
+static void *reduced_panel(const tub__weight *w, size_t n) {
+    return (char *)w->reduced + n / TUB__PANEL * tub__reduced_panel_bytes(w->format, w->rows);
+}
+
+static float bf16_at(const tub__weight *w, size_t k, size_t n) {
+    const uint16_t *from = reduced_panel(w, n);
+    const uint32_t bits = (uint32_t)from[2 * (k / 2 * TUB__PANEL + n % TUB__PANEL) + k % 2] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static int8_t *int8_at(const tub__weight *w, size_t k, size_t n) {
+    int8_t *numbers = (int8_t *)reduced_panel(w, n) + sizeof(tub__int8_head);
+    return &numbers[4 * (k / 4 * TUB__PANEL + n % TUB__PANEL) + k % 4];
+}
+
 /* Rounded numbers as they are. */
 static void expand(tub__backend *be, tub__weight w) {
-    const size_t depth = tub__padded(w.rows);
-    const uint16_t *from = w.reduced;
-    for (size_t k = 0; k < w.rows; k++) {
-        for (size_t n = 0; n < tub__padded(w.cols); n++) {
-            const size_t pair =
-                (n / TUB__PANEL * depth + k / 2 * 2) / 2 * TUB__PANEL + n % TUB__PANEL;
-            const uint32_t bits = (uint32_t)from[2 * pair + k % 2] << 16;
-            float value;
-            memcpy(&value, &bits, sizeof value);
+    for (size_t n = 0; n < tub__padded(w.cols); n++) {
+        const tub__int8_head *head = reduced_panel(&w, n); /* of int8 only */
+        for (size_t k = 0; k < w.rows; k++) {
+            const float value = w.format == TUB__INT8
+                                    ? head->scale[n % TUB__PANEL] * (float)*int8_at(&w, k, n)
+                                    : bf16_at(&w, k, n);
             put(be->real, w.data, packed_at(&w, k, n), (double)value);
+        }
+    }
+}
+
+static void pack_int8(tub__backend *be, tub__weight to, const int8_t *from, size_t row,
+                      size_t column, const float *scales) {
+    (void)be;
+    memset(to.reduced, 0, tub__reduced_bytes(TUB__INT8, to.rows, to.cols));
+    for (size_t n = 0; n < to.cols; n++) {
+        tub__int8_head *head = reduced_panel(&to, n);
+        int32_t sum = 0;
+        for (size_t k = 0; k < to.rows; k++) {
+            *int8_at(&to, k, n) = from[k * row + n * column];
+            sum += from[k * row + n * column];
+        }
+        head->scale[n % TUB__PANEL] = scales[n];
+        head->offset[n % TUB__PANEL] = -128 * sum;
+    }
+}
+
+static void unpack_int8(tub__backend *be, int8_t *to, size_t row, size_t column, float *scales,
+                        tub__weight from) {
+    (void)be;
+    for (size_t n = 0; n < from.cols; n++) {
+        const tub__int8_head *head = reduced_panel(&from, n);
+        scales[n] = head->scale[n % TUB__PANEL];
+        for (size_t k = 0; k < from.rows; k++) {
+            to[k * row + n * column] = *int8_at(&from, k, n);
         }
     }
 }
@@ -117,4 +159,6 @@ void tub__cpu_memory_ops(struct tub__backend_ops *ops) {
     ops->pack = pack;
     ops->unpack = unpack;
     ops->expand = expand;
+    ops->pack_int8 = pack_int8;
+    ops->unpack_int8 = unpack_int8;
 }
