@@ -5,7 +5,7 @@
 
 #include "cli.h"
 
-static const cli_command *const commands[] = {&cli_train, &cli_eval,  &cli_predict,
+static const cli_command *const commands[] = {&cli_train, &cli_eval,  &cli_predict, &cli_convert,
                                               &cli_info,  &cli_fetch, &cli_bench};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tubelet convert: a model's kernels to int8, measured against float32 before anything is written. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "output.h"
+#include "subject.h"
+
+enum { KEY_CALIBRATE = CLI_KEY_OWN, KEY_WEIGHTS, KEY_LIMIT, KEY_DATA_URL };
+
+static const struct argp_option options[] = {
+    {"calibrate", KEY_CALIBRATE, "DATA", 0,
+     "Data set whose test split shows the loss (default: the one that the run was trained on)", 1},
+    {"out", 'o', "FOLDER", 0, "Where the int8 model goes (default: MODEL-int8)", 1},
+    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 1},
+    {"max-loss", KEY_LIMIT, "POINTS", 0,
+     "Write nothing when top-1 loses more percentage points (default 0.5)", 1},
+    {"data-url", KEY_DATA_URL, "URL", 0,
+     "Folder of a mirror for the download (default: where the set is published)", 1},
+    {"precision", CLI_KEY_PRECISION, "KIND", 0, "Precision of the new weights: int8", 1},
+    CLI_OPTIONS_COMPUTE,
+    CLI_OPTIONS_TALK,
+    {0}};
+
+typedef struct convert_options {
+    cli_common common;
+    const char *model, *data, *out, *weights;
+    tub_dataset_options data_options;
+    double limit; /* points */
+} convert_options;
+
+static error_t parse_limit(convert_options *o, const char *text, struct argp_state *state) {
+    char *end;
+    o->limit = strtod(text, &end);
+    if (end == text || *end != '\0' || !(o->limit >= 0 && o->limit <= 100)) {
+        return cli_misuse(state, "--max-loss '%s': give percentage points from 0 to 100", text);
+    }
+    return 0;
+}
+
+static error_t check(const convert_options *o, struct argp_state *state) {
+    if (o->model == NULL) {
+        return cli_misuse(state, "needs a model folder or run folder");
+    }
+    if (o->common.precision != TUB_PRECISION_INT8) {
+        return cli_misuse(state, "needs --precision int8: there is no other conversion");
+    }
+    return 0;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    convert_options *o = state->input;
+    switch (key) {
+    case KEY_CALIBRATE:
+        return cli_parse_name(&o->data, "--calibrate", argument, state);
+    case 'o':
+        return cli_parse_name(&o->out, "--out", argument, state);
+    case KEY_WEIGHTS:
+        return subject_parse_weights(&o->weights, argument, state);
+    case KEY_LIMIT:
+        return parse_limit(o, argument, state);
+    case KEY_DATA_URL:
+        o->data_options.data_url = argument;
+        return 0;
+    case ARGP_KEY_ARG:
+        return cli_parse_argument(&o->model, argument, state);
+    case ARGP_KEY_END:
+        return check(o, state);
+    default:
+        return cli_parse_common(key, argument, state);
+    }
+}
+
+/* From where to where, and with what data. */
+typedef struct job {
+    subject from;
+    const char *data;
+    char out[PATH_MAX];
+} job;
+
+static int resolve(const cli_command *self, tub_context *ctx, const convert_options *o, job *j) {
+    int code = subject_resolve(self, ctx, o->model, o->weights, &j->from);
+    if (code != CLI_GO) {
+        return code;
+    }
+    j->data = o->data != NULL ? o->data : j->from.is_run ? j->from.config.data : NULL;
+    if (j->data == NULL && access(o->model, F_OK) == 0) {
+        fprintf(stderr,
+                "tubelet convert: %s does not say its data set; name one with --calibrate, to "
+                "measure what int8 loses\n",
+                o->model);
+        return CLI_MISUSE;
+    }
+    size_t length = strlen(o->model);
+    while (length > 1 && o->model[length - 1] == '/') {
+        length--;
+    }
+    const int size = o->out != NULL
+                         ? snprintf(j->out, sizeof j->out, "%s", o->out)
+                         : snprintf(j->out, sizeof j->out, "%.*s-int8", (int)length, o->model);
+    if (size >= (int)sizeof j->out) {
+        return cli_fail_with(self, "the path of the new model is too long");
+    }
+    if (access(j->out, F_OK) == 0) {
+        return cli_fail_with(self, "%s is there already; name another folder with --out", j->out);
+    }
+    return CLI_GO;
+}
+
+enum { REAL, INT8, KINDS };
+
+/* What both precisions say of the test split. */
+typedef struct comparison {
+    int64_t samples;
+    tub_scores scores[KINDS];
+    double change, largest; /* of the logits: the largest change, and the largest of them */
+} comparison;
+
+static tub_status answers(tub_context *ctx, const char *folder, const tub_dataset *data,
+                          float *logits, float *probabilities, tub_scores *scores, tub_error *err) {
+    enum { BATCH = 32 };
+    const tub_dataset_info *info = tub_dataset_describe(data);
+    tub_model *model;
+    tub_status status = tub_model_open(ctx, folder, &model, err);
+    if (status != TUB_OK) {
+        return status;
+    }
+    status = tub_predict_split(model, data, TUB_TEST, BATCH, logits, probabilities, err);
+    if (status == TUB_OK) {
+        status = tub_scores_compute(ctx, info->count[TUB_TEST], info->classes, probabilities,
+                                    tub_dataset_labels(data, TUB_TEST), scores, err);
+    }
+    tub_model_close(model);
+    return status;
+}
+
+/* NaN wins. */
+static double larger(double a, double b) {
+    return a >= b || a != a ? a : b;
+}
+
+static void compare_logits(const float *real, const float *int8, size_t n, comparison *c) {
+    for (size_t i = 0; i < n; i++) {
+        c->change = larger(c->change, fabs((double)int8[i] - (double)real[i]));
+        c->largest = larger(c->largest, fabs((double)real[i]));
+    }
+}
+
+static tub_status compare(tub_context *const ctx[KINDS], const job *j, const tub_dataset *data,
+                          comparison *c, tub_error *err) {
+    const tub_dataset_info *info = tub_dataset_describe(data);
+    c->samples = info->count[TUB_TEST];
+    const size_t n = (size_t)(c->samples > 0 ? c->samples : 1) * (size_t)info->classes;
+    float *numbers = calloc(3 * n, sizeof *numbers); /* logits of both, probabilities */
+    if (numbers == NULL) {
+        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
+        return TUB_E_MEMORY;
+    }
+    tub_status status = TUB_OK;
+    for (int i = REAL; i < KINDS && status == TUB_OK; i++) {
+        status = answers(ctx[i], j->from.folder, data, numbers + (size_t)i * n, numbers + KINDS * n,
+                         &c->scores[i], err);
+    }
+    compare_logits(numbers, numbers + n, n, c);
+    free(numbers);
+    return status;
+}
+
+static double points_lost(const comparison *c) {
+    return 100 * (c->scores[REAL].top1 - c->scores[INT8].top1);
+}
+
+static json_t *scores_json(const tub_scores *s) {
+    return json_pack("{s:o,s:o,s:o,s:o}", "top1", output_number(s->top1), "top5",
+                     output_number(s->top5), "auc", output_number(s->auc), "loss",
+                     output_number(s->loss));
+}
+
+static int report(const cli_command *self, const convert_options *o, const job *j,
+                  const comparison *c) {
+    static const char *const names[KINDS] = {"float32", "int8"};
+    if (o->common.json) {
+        return cli_print_json(
+            self,
+            json_pack("{s:s,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:o}", "convert", "int8", "model",
+                      output_text(j->from.folder), "out", output_text(j->out), "data",
+                      output_text(j->data), "samples", (json_int_t)c->samples, "f32",
+                      scores_json(&c->scores[REAL]), "int8", scores_json(&c->scores[INT8]),
+                      "top1_points_lost", output_number(points_lost(c)), "largest_logit_change",
+                      output_number(c->change), "largest_logit", output_number(c->largest)));
+    }
+    printf("%-8s %8s %8s %8s %8s   (test split of %s, %lld samples)\n", "", "top-1", "top-5", "AUC",
+           "loss", j->data, (long long)c->samples);
+    for (int i = REAL; i < KINDS; i++) {
+        const tub_scores *s = &c->scores[i];
+        const double values[] = {s->top1, s->top5, s->auc, s->loss};
+        printf("%-8s", names[i]);
+        for (int k = 0; k < 4; k++) {
+            char figure[OUTPUT_FIGURE];
+            printf(" %8s", output_figure(figure, values[k]));
+        }
+        putchar('\n');
+    }
+    printf("top-1 loses %.2f points; the logits change by %.3g at most, the largest is %.3g\n",
+           points_lost(c) + 0.0, c->change, c->largest);
+    return CLI_DONE;
+}
+
+/* Opens the model as int8 again, and writes it. */
+static int write_model(const cli_command *self, tub_context *ctx, const convert_options *o,
+                       const job *j) {
+    tub_model *model = NULL;
+    tub_error err;
+    tub_status status = tub_model_open(ctx, j->from.folder, &model, &err);
+    if (status == TUB_OK) {
+        status = tub_model_save(model, j->out, &err);
+    }
+    tub_model_close(model);
+    if (status != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    if (!o->common.quiet) {
+        fprintf(stderr, "Written: %s\n", j->out);
+    }
+    return CLI_DONE;
+}
+
+static int convert(const cli_command *self, cli_work *work, void *parsed) {
+    const convert_options *o = parsed;
+    job j = {0};
+    comparison c = {0};
+    tub_context *ctx[KINDS] = {[INT8] = work->context};
+    tub_dataset *data = NULL;
+    tub_error err;
+    int code = resolve(self, work->context, o, &j);
+    if (code != CLI_GO) {
+        return code;
+    }
+    tub_status status = cli_context_in(&o->common, TUB_PRECISION_F32, &ctx[REAL], &err);
+    if (status == TUB_OK) {
+        status = tub_dataset_open(work->context, j.data, &o->data_options, &data, &err);
+    }
+    if (status == TUB_OK) {
+        status = compare(ctx, &j, data, &c, &err);
+    }
+    progress_clear(&work->progress);
+    tub_dataset_close(data);
+    tub_context_destroy(ctx[REAL]);
+    if (status != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    code = report(self, o, &j, &c);
+    if (code == CLI_DONE && !(points_lost(&c) <= o->limit)) {
+        return cli_fail_with(
+            self,
+            "top-1 loses %.2f points, more than %g: nothing was written (--max-loss "
+            "allows more)",
+            points_lost(&c), o->limit);
+    }
+    return code == CLI_DONE ? write_model(self, work->context, o, &j) : code;
+}
+
+static int run(const cli_command *self, int argc, char **argv) {
+    convert_options o = {.data_options = tub_dataset_options_default(), .limit = 0.5};
+    return cli_run(self, argc, argv, &o, convert);
+}
+
+const cli_command cli_convert = {
+    .name = "convert",
+    .arguments = "MODEL",
+    .summary = "makes an int8 model and measures what it loses",
+    .description =
+        "Evaluates the model in float32 and in int8 on the test split of a data set, and writes a "
+        "model folder whose kernels are whole numbers of eight bits with a scale for each output "
+        "channel, a quarter of the size. What goes into the layers is scaled row by row as it "
+        "comes, so the data only measures; it sets nothing. Use the folder with --precision int8.",
+    .examples = "  tubelet convert runs/first --precision int8\n"
+                "  tubelet convert model --precision int8 --calibrate volumes.npz --out small",
+    .options = options,
+    .parser = parse,
+    .run = run,
+};
