@@ -276,7 +276,8 @@ const cli_command cli_convert = {
     .description =
         "Evaluates the model in float32 and in int8 on the test split of a data set, and writes a "
         "model folder whose kernels are whole numbers of eight bits with a scale for each output "
-        "channel, a quarter of the size. What goes into the layers is scaled row by row as it "
+        "channel: about a quarter of the size. What goes into the layers is scaled row by row as "
+        "it "
         "comes, so the data only measures; it sets nothing. Use the folder with --precision int8.",
     .examples = "  tubelet convert runs/first --precision int8\n"
                 "  tubelet convert model --precision int8 --calibrate volumes.npz --out small",
