@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "base/slice.h"
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -153,6 +154,7 @@ static void *work(void *argument) {
     worker *self = argument;
     tub__pool *pool = self->pool;
     (void)tub__fpenv_enter(); /* for the thread's whole life */
+    tub__slice_short();       /* the others wait at the gates for it */
     for (uint64_t number = 1;; number++) {
         wait_at(pool, &pool->begin, number);
         if (atomic_load(&pool->stop)) {
