@@ -66,11 +66,13 @@ TUB_API TUB_MUST_USE tub_status tub_model_cost_of(const tub_model_config *config
 /* A model with fresh parameters drawn by Keras' initialisers from seed. *out is the caller's. */
 TUB_API TUB_MUST_USE tub_status tub_model_create(tub_context *ctx, const tub_model_config *config,
                                                  uint64_t seed, tub_model **out, tub_error *err);
-/* Reads a model folder (config.json, model.safetensors, preprocessor_config.json) or a run folder.
- */
+/* Reads a model folder (config.json, model.safetensors, preprocessor_config.json) or a run folder,
+ * for the context's precision. A folder of int8 weights in another precision is
+ * TUB_E_UNSUPPORTED. */
 TUB_API TUB_MUST_USE tub_status tub_model_open(tub_context *ctx, const char *folder,
                                                tub_model **out, tub_error *err);
-/* Writes a model folder; existing files are replaced one by one, each atomically. */
+/* Writes a model folder; existing files are replaced one by one, each atomically. Of a model that was
+ * opened in int8, a folder of int8 weights. */
 TUB_API TUB_MUST_USE tub_status tub_model_save(const tub_model *model, const char *folder,
                                                tub_error *err);
 TUB_API void tub_model_close(tub_model *model); /* accepts NULL */

@@ -206,6 +206,22 @@ static void test_wrong_values(void **state) {
          "tubelet: format 2 is not known; this version reads format 1", TUB_E_UNSUPPORTED},
         {"{" OWN "\"tubelet\": {\"format\": 1, \"poling\": \"mean\"}}",
          "tubelet: poling: this version does not know this key", TUB_E_UNSUPPORTED},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"quantization\": 8}}",
+         "tubelet: quantization: expected", TUB_E_FORMAT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"quantization\": {\"scales\": "
+         "\"output_channel\", \"symmetric\": true}}}",
+         "tubelet: bits: ", TUB_E_NOT_FOUND},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"quantization\": {\"bits\": 4, \"scales\": "
+         "\"output_channel\", \"symmetric\": true}}}",
+         "tubelet: quantization: this version knows bits 8, scales 'output_channel' and symmetric "
+         "true, and nothing else",
+         TUB_E_UNSUPPORTED},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"quantization\": {\"bits\": 8, \"scales\": "
+         "\"output_channel\", \"symmetric\": true, \"group\": 32}}}",
+         "tubelet: quantization: this version knows", TUB_E_UNSUPPORTED},
+        {"{" VIVIT "\"tubelet\": {\"format\": 1, \"quantization\": {\"bits\": 8, \"scales\": "
+         "\"output_channel\", \"symmetric\": true}}}",
+         "model_type 'vivit' contradicts", TUB_E_ARGUMENT},
         {"{" OWN "\"tubelet\": {\"format\": 1, \"pooling\": \"max\"}}",
          "tubelet: pooling: 'max' is not known; known are mean, class_token", TUB_E_ARGUMENT},
         {"{" OWN "\"tubelet\": {\"format\": 1, \"variant\": \"factorised\"}}",
