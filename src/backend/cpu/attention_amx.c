@@ -1,40 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention forward with bfloat16 factors by AMX: the blocks, maxima and sums of
- * attention_forward.c; queries, keys, values and the weights of values are rounded. For inference:
- * no dropout, nothing kept. */
+/* Attention forward with bfloat16 factors by AMX: queries, keys, values and the weights of values
+ * are rounded. For inference: no dropout, nothing kept.
+ *
+ * Everything is transposed: a lane is a query, so that maxima and sums need no horizontal step.
+ * Sixteen queries (a group) meet 64 keys (a block) in one step of three stages, the scores, their
+ * weights, and the values weighed, and a stage's work of AMX lies between another's of the vector
+ * units: run() takes the three stages of three successive steps in turn. */
 #include "backend/cpu/amx.h"
 #include "backend/cpu/attention.h"
 #include "backend/cpu/reduced.h"
 
+enum { GROUP = AMX_ROWS, SCORES = KEYS * GROUP };
+
 typedef struct buffers {
-    uint16_t *q;       /* [QUERIES][depth], scaled */
-    uint32_t *k;       /* [depth / 2][KEYS]: pairs of a key's columns */
-    uint32_t *v;       /* [KEYS / 2][padded]: pairs of keys */
-    real *o;           /* [QUERIES][padded] */
-    real *scores;      /* [AMX_ROWS][KEYS] */
-    uint16_t *weights; /* [AMX_ROWS][KEYS] */
+    uint32_t *q;       /* [QUERIES / GROUP][depth / 2][GROUP]: pairs of a query's columns, scaled */
+    real *o;           /* [QUERIES / GROUP][padded][GROUP] */
+    real *rows;        /* [GROUP][padded] */
+    real *scores;      /* [2][KEYS][GROUP] */
+    uint32_t *weights; /* [2][KEYS / 2][GROUP]: pairs of keys */
     real *max, *sum;   /* [QUERIES] */
-    size_t depth;      /* head width, padded to whole registers */
+    uint16_t *blocks;  /* [slots] of keys [KEYS][depth] and values [padded][KEYS] */
+    size_t slots, slot; /* slot: length of one */
+    size_t depth;       /* head width, padded to whole registers */
 } buffers;
+
+/* A group of queries and a block of keys. */
+typedef struct step {
+    const uint16_t *k, *v;
+    size_t keys; /* 0: no step */
+    size_t group;
+    real *scores;
+    uint32_t *weights;
+} step;
 
 static buffers carve(void *scratch, const unit *u) {
     buffers b = {.q = scratch, .depth = tub__padded(u->width)};
-    b.k = (uint32_t *)(b.q + QUERIES * b.depth);
-    b.v = b.k + b.depth / 2 * KEYS;
-    b.o = (real *)(b.v + KEYS / 2 * u->padded);
-    b.scores = b.o + QUERIES * u->padded;
-    b.weights = (uint16_t *)(b.scores + AMX_ROWS * KEYS);
-    b.max = b.scores + AMX_ROWS * KEYS + AMX_ROWS * KEYS / 2;
+    b.o = (real *)(b.q + QUERIES * b.depth / 2);
+    b.rows = b.o + QUERIES * u->padded;
+    b.scores = b.rows + GROUP * u->padded;
+    b.weights = (uint32_t *)(b.scores + 2 * SCORES);
+    b.max = (real *)(b.weights + SCORES);
     b.sum = b.max + QUERIES;
+    b.blocks = (uint16_t *)(b.sum + QUERIES);
+    b.slot = KEYS * (b.depth + u->padded);
+    b.slots = (TUB__K_SCRATCH - (size_t)(b.sum + QUERIES - (real *)scratch)) * 2 / b.slot;
     return b;
 }
 
-/* Columns [c, c + 16) of a token, zero past the head's last. */
+/* 2^x, relative error 8e-5: an eighth of what rounding to bfloat16 does later at the least. Below
+ * the smallest normal number it stays there, for results that underflow are slow. */
+static vf power_of_two(vf x) {
+    x = vmax(vset1(-126), x); /* in this order a NaN stays */
+    const vf r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    vf p = vset1(0.07802452332423483f);
+    p = vfma(p, r, vset1(0.2260671589902111f));
+    p = vfma(p, r, vset1(0.6958335366909842f));
+    p = vfma(p, r, vset1(0.9999252192154089f));
+    return vscale(p, x);
+}
+
+/* Columns [c, c + 16) of a token, zero past the head's last and past the last token. */
 static vf columns_of(const unit *u, const tub__mat *m, size_t t, size_t c) {
-    const real *from = token(u, m, t) + c;
-    if (c >= u->width) {
+    if (t >= u->length || c >= u->width) {
         return vzero();
     }
+    const real *from = token(u, m, t) + c;
     return u->width - c >= 16 ? vload(from) : vloadn(from, (int)(u->width - c), vzero());
 }
 
@@ -42,148 +72,202 @@ static __m512i round_two(vf first, vf second) {
     return (__m512i)_mm512_cvtne2ps_pbh(second, first);
 }
 
-static void gather_queries(const unit *u, const buffers *b, size_t first, size_t rows) {
-    const vf s = vset1((real)u->op->scale);
-    for (size_t t = 0; t < rows; t++) {
-        for (size_t c = 0; c < b->depth; c += 32) {
-            const vf left = vmul(columns_of(u, &u->op->q, first + t, c), s);
-            const vf right = vmul(columns_of(u, &u->op->q, first + t, c + 16), s);
-            _mm512_storeu_si512(b->q + t * b->depth + c, round_two(left, right));
-        }
-    }
+/* Sixteen pairs of one number of each. */
+static __m512i round_pairs(vf first, vf second) {
+    const __m512i order =
+        _mm512_add_epi32(_mm512_set1_epi32(0x100000),
+                         _mm512_mullo_epi32(_mm512_set1_epi32(0x10001), (__m512i)vulanes(0)));
+    return _mm512_permutexvar_epi16(order, round_two(first, second));
 }
 
-static void gather_keys(const unit *u, const buffers *b, size_t first, size_t rows) {
-    for (size_t t = 0; t < KEYS; t += 16) {
+/* Queries first ... of groups whole groups. */
+static void gather_queries(const unit *u, const buffers *b, size_t first, size_t groups) {
+    const vf s = vset1((real)(u->op->scale * 1.44269504088896340736)); /* powers of two, not of e */
+    for (size_t t = 0; t < groups * GROUP; t += GROUP) {
         for (size_t c = 0; c < b->depth; c += 32) {
             vf r[16];
             UNROLL for (size_t i = 0; i < 16; i++) {
-                r[i] = vzero();
-                if (t + i < rows) {
-                    const vf left = columns_of(u, &u->op->k, first + t + i, c);
-                    const vf right = columns_of(u, &u->op->k, first + t + i, c + 16);
-                    r[i] = _mm512_castsi512_ps(round_two(left, right));
-                }
+                const vf left = vmul(columns_of(u, &u->op->q, first + t + i, c), s);
+                const vf right = vmul(columns_of(u, &u->op->q, first + t + i, c + 16), s);
+                r[i] = _mm512_castsi512_ps(round_two(left, right));
             }
             vtranspose(r);
-            UNROLL for (size_t i = 0; i < 16; i++)
-                vstore((real *)b->k + (c / 2 + i) * KEYS + t, r[i]);
+            real *to = (real *)b->q + (t * b->depth + c * GROUP) / 2;
+            UNROLL for (size_t i = 0; i < 16; i++) vstore(to + i * GROUP, r[i]);
         }
     }
 }
 
-static void gather_values(const unit *u, const buffers *b, size_t first, size_t rows) {
-    for (size_t t = 0; t < KEYS; t += 2) {
+static void gather_keys(const unit *u, const buffers *b, size_t first, uint16_t *to) {
+    for (size_t t = 0; t < KEYS; t++) {
+        for (size_t c = 0; c < b->depth; c += 32) {
+            const vf left = columns_of(u, &u->op->k, first + t, c);
+            const vf right = columns_of(u, &u->op->k, first + t, c + 16);
+            _mm512_storeu_si512(to + t * b->depth + c, round_two(left, right));
+        }
+    }
+}
+
+static void gather_values(const unit *u, size_t first, uint16_t *to) {
+    for (size_t t = 0; t < KEYS; t += 32) {
         for (size_t c = 0; c < u->padded; c += 16) {
-            const vf even = t < rows ? columns_of(u, &u->op->v, first + t, c) : vzero();
-            const vf odd = t + 1 < rows ? columns_of(u, &u->op->v, first + t + 1, c) : vzero();
-            vbf16_pairs(b->v + t / 2 * u->padded + c, vbf16(even), vbf16(odd));
+            vf r[16];
+            UNROLL for (size_t i = 0; i < 16; i++) {
+                const size_t key = first + t + 2 * i;
+                r[i] = _mm512_castsi512_ps(round_pairs(columns_of(u, &u->op->v, key, c),
+                                                       columns_of(u, &u->op->v, key + 1, c)));
+            }
+            vtranspose(r);
+            UNROLL for (size_t i = 0; i < 16; i++) vstore((real *)(to + (c + i) * KEYS + t), r[i]);
         }
     }
 }
 
-/* Scores of 16 queries and KEYS keys. */
-static void score(const buffers *b, const uint16_t *q) {
-    enum { LINE = 4 * KEYS };
+/* The keys and values of block n. As many as there are slots stay for the head's other queries; the
+ * last two slots serve the blocks beyond in turn. */
+static const uint16_t *block_of(const unit *u, const buffers *b, size_t n, bool first_queries) {
+    const bool fits = n * KEYS + 2 * KEYS < b->slots * KEYS || u->length <= b->slots * KEYS;
+    uint16_t *block = b->blocks + b->slot * (fits ? n : b->slots - 2 + n % 2);
+    if (first_queries || !fits) {
+        gather_keys(u, b, n * KEYS, block);
+        gather_values(u, n * KEYS, block + KEYS * b->depth);
+    }
+    return block;
+}
+
+/* Scores of keys [t, t + 16). */
+static void score(const buffers *b, const step *s, size_t t) {
+    const uint32_t *q = b->q + s->group * b->depth / 2 * GROUP;
+    const uint16_t *k = s->k + t * b->depth;
     _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
     for (size_t c = 0; c < b->depth; c += 32) {
-        const uint32_t *k = b->k + c / 2 * KEYS;
-        _tile_loadd(4, q + c, 2 * b->depth);
-        _tile_loadd(5, k, LINE);
+        _tile_loadd(4, k + c, 2 * b->depth);
+        _tile_loadd(5, q + c / 2 * GROUP, 4 * GROUP);
         _tile_dpbf16ps(0, 4, 5);
-        _tile_loadd(6, k + 16, LINE);
-        _tile_dpbf16ps(1, 4, 6);
-        _tile_loadd(5, k + 32, LINE);
-        _tile_dpbf16ps(2, 4, 5);
-        _tile_loadd(6, k + 48, LINE);
-        _tile_dpbf16ps(3, 4, 6);
     }
-    _tile_stored(0, b->scores, LINE);
-    _tile_stored(1, b->scores + 16, LINE);
-    _tile_stored(2, b->scores + 32, LINE);
-    _tile_stored(3, b->scores + 48, LINE);
-}
-
-/* o += weights v, 32 columns and then 16. */
-static void add_values(const unit *u, const buffers *b, real *o) {
-    const size_t line = 4 * u->padded;
-    size_t c = 0;
-    _tile_loadd(4, b->weights, 2 * KEYS);
-    _tile_loadd(5, b->weights + 32, 2 * KEYS);
-    for (; c + 32 <= u->padded; c += 32) {
-        const uint32_t *v = b->v + c;
-        _tile_loadd(0, o + c, line);
-        _tile_loadd(1, o + c + 16, line);
-        _tile_loadd(6, v, line);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, v + 16, line);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(6, v + 16 * u->padded, line);
-        _tile_dpbf16ps(0, 5, 6);
-        _tile_loadd(7, v + 16 * u->padded + 16, line);
-        _tile_dpbf16ps(1, 5, 7);
-        _tile_stored(0, o + c, line);
-        _tile_stored(1, o + c + 16, line);
-    }
-    if (c < u->padded) {
-        _tile_loadd(0, o + c, line);
-        _tile_loadd(6, b->v + c, line);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b->v + 16 * u->padded + c, line);
-        _tile_dpbf16ps(0, 5, 7);
-        _tile_stored(0, o + c, line);
+    _tile_stored(0, s->scores + t * GROUP, 4 * GROUP);
+    for (size_t i = t > s->keys ? t : s->keys; i < t + 16; i++) {
+        vstore(s->scores + i * GROUP, vset1(-(real)INFINITY));
     }
 }
 
-/* A row of scores to weights; carries the row's maximum and sum. */
-static void weigh_row(const unit *u, const buffers *b, size_t row, size_t keys, const real *s,
-                      uint16_t *weights) {
-    const vf m =
-        vset1(carry(u, b->o + row * u->padded, row_max(s, keys), &b->max[row], &b->sum[row]));
-    vf e[KEYS / 16], z = vzero();
-    UNROLL for (size_t j = 0; j < KEYS / 16; j++) {
-        e[j] = vzero();
-        if (16 * j < keys) {
-            e[j] = vexp_first(vsub(vload(s + 16 * j), m), keys - 16 * j);
+/* The maxima meet a block's scores: sums and outputs are scaled down where a maximum grows. */
+static void raise_maxima(const unit *u, const buffers *b, const step *s) {
+    real *max = b->max + s->group * GROUP, *sum = b->sum + s->group * GROUP;
+    const vf old = vload(max);
+    vf m[4] = {old, old, old, old};
+    for (size_t t = 0; t < s->keys; t += 4) {
+        UNROLL for (size_t i = 0; i < 4; i++) m[i] = vmax(m[i], vload(s->scores + (t + i) * GROUP));
+    }
+    const vf top = vmax(vmax(m[0], m[1]), vmax(m[2], m[3]));
+    if (_mm512_cmp_ps_mask(top, old, _CMP_NEQ_UQ) == 0) {
+        return;
+    }
+    const vf fix = power_of_two(vsub(old, top));
+    real *o = b->o + s->group * u->padded * GROUP;
+    vstore(max, top);
+    vstore(sum, vmul(vload(sum), fix));
+    for (size_t c = 0; c < u->padded; c++) {
+        vstore(o + c * GROUP, vmul(vload(o + c * GROUP), fix));
+    }
+}
+
+/* Weights of keys [t, t + 16). */
+static void weigh(const buffers *b, const step *s, size_t t) {
+    const vf max = vload(b->max + s->group * GROUP);
+    vf sums[2] = {vload(b->sum + s->group * GROUP), vzero()};
+    UNROLL for (size_t i = 0; i < 16; i += 2) {
+        const real *from = s->scores + (t + i) * GROUP;
+        const vf even = power_of_two(vsub(vload(from), max));
+        const vf odd = power_of_two(vsub(vload(from + GROUP), max));
+        sums[0] = vadd(sums[0], even);
+        sums[1] = vadd(sums[1], odd);
+        _mm512_storeu_si512(s->weights + (t + i) / 2 * GROUP, round_pairs(even, odd));
+    }
+    vstore(b->sum + s->group * GROUP, vadd(sums[0], sums[1]));
+}
+
+/* Weighed values into columns [c, c + 16); registers 2 and 3 keep the weights. */
+static void add_values(const unit *u, const buffers *b, const step *s, size_t c) {
+    const uint16_t *v = s->v + c * KEYS;
+    real *o = b->o + (s->group * u->padded + c) * GROUP;
+    _tile_loadd(1, o, 4 * GROUP);
+    _tile_loadd(6, v, 2 * KEYS);
+    _tile_dpbf16ps(1, 6, 2);
+    _tile_loadd(7, v + 32, 2 * KEYS);
+    _tile_dpbf16ps(1, 7, 3);
+    _tile_stored(1, o, 4 * GROUP);
+}
+
+/* Scores of `next`, weights of `now`, values of `last`. */
+static void run(const unit *u, const buffers *b, const step *next, const step *now,
+                const step *last) {
+    if (now->keys > 0) {
+        raise_maxima(u, b, now);
+    }
+    if (last->keys > 0) {
+        _tile_loadd(2, last->weights, 4 * GROUP);
+        _tile_loadd(3, last->weights + 16 * GROUP, 4 * GROUP);
+    }
+    for (size_t t = 0; t < KEYS; t += 16) {
+        if (next->keys > 0) {
+            score(b, next, t);
         }
-        z = vadd(z, e[j]);
+        if (now->keys > 0) {
+            weigh(b, now, t);
+        }
+        for (size_t c = t; last->keys > 0 && c < u->padded; c += KEYS) {
+            add_values(u, b, last, c);
+        }
     }
-    UNROLL for (size_t j = 0; j < KEYS / 16; j += 2)
-        _mm512_storeu_si512(weights + 16 * j, round_two(e[j], e[j + 1]));
-    b->sum[row] += vhsum(z);
 }
 
-static void key_block(const unit *u, const buffers *b, size_t queries, size_t key0) {
-    const size_t keys = tub__min(u->length - key0, KEYS);
-    gather_keys(u, b, key0, keys);
-    gather_values(u, b, key0, keys);
-    for (size_t r = 0; r < queries; r += AMX_ROWS) {
-        score(b, b->q + r * b->depth);
-        for (size_t i = 0; i < AMX_ROWS && r + i < queries; i++) {
-            weigh_row(u, b, r + i, keys, b->scores + i * KEYS, b->weights + i * KEYS);
-        }
-        add_values(u, b, b->o + r * u->padded);
+static void finish(const unit *u, const buffers *b, size_t query0, size_t group) {
+    const vf inverse = vdiv(vset1(1), vload(b->sum + group * GROUP));
+    for (size_t c = 0; c < u->padded; c += 16) {
+        const real *o = b->o + (group * u->padded + c) * GROUP;
+        vf r[16];
+        UNROLL for (size_t i = 0; i < 16; i++) r[i] = vmul(vload(o + i * GROUP), inverse);
+        vtranspose(r);
+        UNROLL for (size_t i = 0; i < 16; i++) vstore(b->rows + i * u->padded + c, r[i]);
+    }
+    for (size_t i = 0, query = query0 + group * GROUP; i < GROUP && query < u->length; i++) {
+        finish_row(u, query++, b->rows + i * u->padded, 1);
     }
 }
 
 static void query_block(const unit *u, const buffers *b, size_t query0) {
     const size_t queries = tub__min(u->length - query0, QUERIES);
-    gather_queries(u, b, query0, queries);
-    for (size_t i = 0; i < QUERIES; i++) {
+    /* Two at least: a group's values are added before its maxima rise again. */
+    const size_t groups = queries <= GROUP ? 2 : (queries + GROUP - 1) / GROUP;
+    gather_queries(u, b, query0, groups);
+    for (size_t i = 0; i < groups * GROUP; i++) {
         b->max[i] = -(real)INFINITY;
         b->sum[i] = 0;
     }
-    for (size_t i = 0; i < QUERIES * u->padded; i += 16) {
+    for (size_t i = 0; i < groups * GROUP * u->padded; i += 16) {
         vstore(b->o + i, vzero());
     }
-    for (size_t key0 = 0; key0 < u->length; key0 += KEYS) {
-        key_block(u, b, queries, key0);
+    step next = {0}, now = {0}, last;
+    const size_t blocks = (u->length + KEYS - 1) / KEYS;
+    for (size_t i = 0; i < blocks * groups + 2; i++) {
+        last = now, now = next;
+        next.keys = 0;
+        if (i < blocks * groups) {
+            const size_t n = i / groups;
+            next.group = i % groups;
+            if (next.group == 0) {
+                next.k = block_of(u, b, n, query0 == 0);
+                next.v = next.k + KEYS * b->depth;
+            }
+            next.keys = tub__min(u->length - n * KEYS, KEYS);
+            next.scores = b->scores + i % 2 * SCORES;
+            next.weights = b->weights + i % 2 * SCORES / 2;
+        }
+        run(u, b, &next, &now, &last);
     }
-    for (size_t i = 0; i < queries; i++) {
-        finish_row(u, query0 + i, b->o + i * u->padded, 1 / b->sum[i]);
+    for (size_t g = 0; g * GROUP < queries; g++) {
+        finish(u, b, query0, g);
     }
 }
 
@@ -197,7 +281,6 @@ void KERNEL(attention_amx)(const tub__attention *op, size_t unit0, size_t unit1,
     for (size_t index = unit0; index < unit1; index++) {
         const unit u = unit_of(op, index);
         const buffers b = carve(scratch, &u);
-        memset(scratch, 0, (size_t)((char *)(b.sum + QUERIES) - (char *)scratch));
         for (size_t query0 = 0; query0 < u.length; query0 += QUERIES) {
             query_block(&u, &b, query0);
         }
