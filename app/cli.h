@@ -64,7 +64,8 @@ typedef struct cli_common {
          CLI_KEY_CPU,                                                                              \
          "SET",                                                                                    \
          0,                                                                                        \
-         "Instruction set: auto, portable, avx2, avx512, avx512_bf16 or amx; all give the same "   \
+         "Instruction set: auto, portable, neon, avx2, avx512, avx512_bf16 or amx; all give the "  \
+         "same "                                                                                   \
          "bits in "                                                                                \
          "float32 (default auto)",                                                                 \
          8},                                                                                       \

@@ -248,17 +248,18 @@ void info_print_machine(const tub_context *ctx, const tub_machine *machine) {
     print_row("cores");
     printf("%d, %d threads in use\n", machine->cores, tub_context_threads(ctx));
     print_row("instruction sets");
-    printf("portable%s%s%s%s\n", machine->has_avx2 ? ", avx2" : "",
-           machine->has_avx512 ? ", avx512" : "", machine->has_avx512_bf16 ? ", avx512_bf16" : "",
-           machine->has_amx ? ", amx" : "");
+    printf("portable%s%s%s%s%s\n", machine->has_neon ? ", neon" : "",
+           machine->has_avx2 ? ", avx2" : "", machine->has_avx512 ? ", avx512" : "",
+           machine->has_avx512_bf16 ? ", avx512_bf16" : "", machine->has_amx ? ", amx" : "");
     print_row("kernels");
     printf("%s\n", tub_context_cpu(ctx));
 }
 
 json_t *info_machine_json(const tub_context *ctx, const tub_machine *machine) {
-    return json_pack("{s:s,s:s,s:s,s:i,s:i,s:b,s:b,s:b,s:b,s:s}", "kind", "machine", "version",
+    return json_pack("{s:s,s:s,s:s,s:i,s:i,s:b,s:b,s:b,s:b,s:b,s:s}", "kind", "machine", "version",
                      tub_version(), "processor", machine->processor, "cores", machine->cores,
-                     "threads", tub_context_threads(ctx), "avx2", machine->has_avx2, "avx512",
-                     machine->has_avx512, "avx512_bf16", machine->has_avx512_bf16, "amx",
-                     machine->has_amx, "kernels", tub_context_cpu(ctx));
+                     "threads", tub_context_threads(ctx), "neon", machine->has_neon, "avx2",
+                     machine->has_avx2, "avx512", machine->has_avx512, "avx512_bf16",
+                     machine->has_avx512_bf16, "amx", machine->has_amx, "kernels",
+                     tub_context_cpu(ctx));
 }

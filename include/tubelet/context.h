@@ -26,6 +26,7 @@ typedef struct tub_allocator {
 typedef enum tub_cpu {
     TUB_CPU_AUTO = 0, /* $TUBELET_CPU, else the best that the processor has */
     TUB_CPU_PORTABLE,
+    TUB_CPU_NEON, /* aarch64 */
     TUB_CPU_AVX2,
     TUB_CPU_AVX512,
     TUB_CPU_AVX512_BF16, /* as AVX512, with bfloat16 products in hardware */
@@ -105,7 +106,7 @@ TUB_API TUB_MUST_USE tub_status tub_context_create(const tub_context_config *con
 TUB_API void tub_context_destroy(tub_context *ctx);
 
 TUB_API int tub_context_threads(const tub_context *ctx);
-/* "portable", "avx2", "avx512", "avx512_bf16" or "amx": what the kernels run on. */
+/* "portable", "neon", "avx2", "avx512", "avx512_bf16" or "amx": what the kernels run on. */
 TUB_API const char *tub_context_cpu(const tub_context *ctx);
 /* Parses "auto" and the names above. Error: TUB_E_ARGUMENT. */
 TUB_API TUB_MUST_USE tub_status tub_cpu_parse(const char *text, tub_cpu *out, tub_error *err);

@@ -12,7 +12,7 @@ extern "C" {
 typedef struct tub_machine {
     char processor[128]; /* as the system names it */
     int cores;           /* available to this process */
-    int has_avx2, has_avx512, has_avx512_bf16, has_amx;
+    int has_neon, has_avx2, has_avx512, has_avx512_bf16, has_amx;
 } tub_machine;
 TUB_API void tub_machine_describe(tub_machine *out);
 

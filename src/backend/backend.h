@@ -261,7 +261,7 @@ struct tub__backend_ops {
 
 struct tub__backend {
     const struct tub__backend_ops *ops;
-    const char *name; /* "portable", "avx2", "avx512" */
+    const char *name; /* "portable", "neon", "avx2", "avx512" */
     tub_dtype real;   /* TUB_F32; TUB_F64 in the checking build */
     size_t real_size;
     tub_allocator allocator;

@@ -14,9 +14,10 @@
 static const struct cpu_name {
     const char *text;
     tub_cpu cpu;
-} cpu_names[] = {
-    {"auto", TUB_CPU_AUTO},     {"portable", TUB_CPU_PORTABLE},       {"avx2", TUB_CPU_AVX2},
-    {"avx512", TUB_CPU_AVX512}, {"avx512_bf16", TUB_CPU_AVX512_BF16}, {"amx", TUB_CPU_AMX}};
+} cpu_names[] = {{"auto", TUB_CPU_AUTO},     {"portable", TUB_CPU_PORTABLE},
+                 {"neon", TUB_CPU_NEON},     {"avx2", TUB_CPU_AVX2},
+                 {"avx512", TUB_CPU_AVX512}, {"avx512_bf16", TUB_CPU_AVX512_BF16},
+                 {"amx", TUB_CPU_AMX}};
 
 tub_status tub_cpu_parse(const char *text, tub_cpu *out, tub_error *err) {
     for (size_t i = 0; i < sizeof cpu_names / sizeof cpu_names[0]; i++) {
@@ -26,7 +27,7 @@ tub_status tub_cpu_parse(const char *text, tub_cpu *out, tub_error *err) {
         }
     }
     return tub__fail(err, TUB_E_ARGUMENT,
-                     "'%.60s' is no instruction set: give auto, portable, avx2, avx512, "
+                     "'%.60s' is no instruction set: give auto, portable, neon, avx2, avx512, "
                      "avx512_bf16 or amx",
                      text);
 }

@@ -36,6 +36,7 @@ static void processor_name(char *out, size_t size) {
 
 void tub_machine_describe(tub_machine *out) {
     *out = (tub_machine){.cores = tub__available_cores(),
+                         .has_neon = tub__cpu_has(TUB_CPU_NEON),
                          .has_avx2 = tub__cpu_has(TUB_CPU_AVX2),
                          .has_avx512 = tub__cpu_has(TUB_CPU_AVX512),
                          .has_avx512_bf16 = tub__cpu_has(TUB_CPU_AVX512_BF16),

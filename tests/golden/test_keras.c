@@ -16,7 +16,7 @@ static const double INPUT_LIMIT = 2 * 7.1e-7;
 
 typedef struct bench {
     tub_context *ctx;
-    tub__backend *backends[4]; /* portable, avx2, avx512, float64: those that exist */
+    tub__backend *backends[5]; /* portable, neon, avx2, avx512, float64: those that exist */
     int count;
 } bench;
 

@@ -23,6 +23,8 @@ static inline int kernel_sets(const struct tub__kernels **out) {
     if (tub__cpu_has(TUB_CPU_AVX512)) {
         out[n++] = &tub__kernels_avx512;
     }
+#elif defined __aarch64__
+    out[n++] = &tub__kernels_neon;
 #endif
     return n;
 }

@@ -192,7 +192,8 @@ static void check_softmax(size_t classes) {
     for (size_t r = 0; r < ROWS; r++) {
         double top = -INFINITY, sum = 0;
         for (size_t c = 0; c < classes; c++) {
-            top = fmax(top, at(&x, r, c));
+            const double value = at(&x, r, c); /* fmax here crashes GCC 12.2 for aarch64 */
+            top = value > top ? value : top;
         }
         for (size_t c = 0; c < classes; c++) {
             sum += truth[r * classes + c] = exp(at(&x, r, c) - top);

@@ -74,11 +74,12 @@ static void test_wrong_configs(void **state) {
 
 static void test_cpu(void **state) {
     (void)state;
-    static const char *const names[] = {"auto", "portable", "avx2", "avx512"};
+    static const char *const names[] = {"auto",   "portable",    "neon", "avx2",
+                                        "avx512", "avx512_bf16", "amx"};
     tub_context_config config = tub_context_config_default();
     tub_error err;
     config.threads = 1;
-    for (int i = TUB_CPU_AUTO; i <= TUB_CPU_AVX512; i++) {
+    for (int i = TUB_CPU_AUTO; i <= TUB_CPU_AMX; i++) {
         tub_cpu cpu;
         assert_ok(tub_cpu_parse(names[i], &cpu, &err), err);
         assert_int_equal(cpu, i);

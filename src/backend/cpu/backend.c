@@ -64,6 +64,8 @@ tub_status tub__cpu_backend_create(const tub_allocator *a, tub__pool *pool, tub_
         [TUB_CPU_AVX512] = &tub__kernels_avx512,
         [TUB_CPU_AVX512_BF16] = &tub__kernels_avx512_bf16,
         [TUB_CPU_AMX] = &tub__kernels_amx,
+#elif defined __aarch64__
+        [TUB_CPU_NEON] = &tub__kernels_neon,
 #endif
     };
     return tub__cpu_backend_make(a, pool, tables[cpu], out, err);

@@ -20,7 +20,7 @@ static bool has_amx(void) {
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_TILE) &&
            (d & AMX_INT8) && may_use_tiles();
 }
-#else
+#elif defined __x86_64__
 static bool has_amx(void) {
     return false;
 }
@@ -43,6 +43,9 @@ bool tub__cpu_has(tub_cpu cpu) {
                __builtin_cpu_supports("avx512vnni");
     case TUB_CPU_AMX:
         return tub__cpu_has(TUB_CPU_AVX512_BF16) && has_amx();
+#elif defined __aarch64__
+    case TUB_CPU_NEON: /* a part of the architecture */
+        return true;
 #endif
     default:
         return false;
@@ -58,6 +61,7 @@ tub_cpu tub__cpu_best(void) {
 }
 
 const char *tub__cpu_name(tub_cpu cpu) {
-    static const char *const names[] = {"auto", "portable", "avx2", "avx512", "avx512_bf16", "amx"};
+    static const char *const names[] = {"auto",   "portable",    "neon", "avx2",
+                                        "avx512", "avx512_bf16", "amx"};
     return names[cpu];
 }

@@ -133,6 +133,8 @@ extern const struct tub__kernels tub__kernels_avx2;
 extern const struct tub__kernels tub__kernels_avx512;
 extern const struct tub__kernels tub__kernels_avx512_bf16; /* other reduced products only */
 extern const struct tub__kernels tub__kernels_amx;         /* likewise */
+#elif defined __aarch64__
+extern const struct tub__kernels tub__kernels_neon;
 #endif
 extern const struct tub__kernels tub__kernels_f64; /* in the checking library only */
 
