@@ -10,7 +10,7 @@
 #include "backend/cpu/attention.h"
 #include "backend/cpu/reduced.h"
 
-enum { GROUP = AMX_ROWS, SCORES = KEYS * GROUP };
+enum { GROUP = AMX_ROWS, SCORES = KEYS * GROUP, STEPS = 4 /* at work at a time */ };
 
 typedef struct buffers {
     uint32_t *q;       /* [QUERIES / GROUP][depth / 2][GROUP]: pairs of a query's columns, scaled */
@@ -38,8 +38,8 @@ static buffers carve(void *scratch, const unit *u) {
     b.o = (real *)(b.q + QUERIES * b.depth / 2);
     b.rows = b.o + QUERIES * u->padded;
     b.scores = b.rows + GROUP * u->padded;
-    b.weights = (uint32_t *)(b.scores + 2 * SCORES);
-    b.max = (real *)(b.weights + SCORES);
+    b.weights = (uint32_t *)(b.scores + STEPS * SCORES);
+    b.max = (real *)(b.weights + STEPS * SCORES / 2);
     b.sum = b.max + QUERIES;
     b.blocks = (uint16_t *)(b.sum + QUERIES);
     b.slot = KEYS * (b.depth + u->padded);
@@ -47,10 +47,11 @@ static buffers carve(void *scratch, const unit *u) {
     return b;
 }
 
-/* 2^x, relative error 8e-5: an eighth of what rounding to bfloat16 does later at the least. Below
- * the smallest normal number it stays there, for results that underflow are slow. */
-static vf power_of_two(vf x) {
-    x = vmax(vset1(-126), x); /* in this order a NaN stays */
+/* e^(score - max), relative error 8e-5: a twentieth of what rounding to bfloat16 does later at the
+ * most. It stays above the smallest normal number, for results that underflow are slow. */
+static vf weight_of(vf score, vf max) {
+    const vf scaled = vmul(vsub(score, max), vset1(1.44269504f));
+    const vf x = vmax(vset1(-125), scaled); /* in this order a NaN stays */
     const vf r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     vf p = vset1(0.07802452332423483f);
     p = vfma(p, r, vset1(0.2260671589902111f));
@@ -68,6 +69,13 @@ static vf columns_of(const unit *u, const tub__mat *m, size_t t, size_t c) {
     return u->width - c >= 16 ? vload(from) : vloadn(from, (int)(u->width - c), vzero());
 }
 
+/* Asks for a token that a gather will read: tokens lie too far apart for the processor to guess. */
+static void prefetch_token(const unit *u, const tub__mat *m, size_t t) {
+    for (size_t c = 0; t < u->length && c < u->width; c += 16) {
+        vprefetch(token(u, m, t) + c);
+    }
+}
+
 static __m512i round_two(vf first, vf second) {
     return (__m512i)_mm512_cvtne2ps_pbh(second, first);
 }
@@ -82,8 +90,11 @@ static __m512i round_pairs(vf first, vf second) {
 
 /* Queries first ... of groups whole groups. */
 static void gather_queries(const unit *u, const buffers *b, size_t first, size_t groups) {
-    const vf s = vset1((real)(u->op->scale * 1.44269504088896340736)); /* powers of two, not of e */
+    const vf s = vset1((real)u->op->scale);
     for (size_t t = 0; t < groups * GROUP; t += GROUP) {
+        for (size_t i = 0; i < GROUP; i++) {
+            prefetch_token(u, &u->op->q, first + t + GROUP + i);
+        }
         for (size_t c = 0; c < b->depth; c += 32) {
             vf r[16];
             UNROLL for (size_t i = 0; i < 16; i++) {
@@ -100,6 +111,8 @@ static void gather_queries(const unit *u, const buffers *b, size_t first, size_t
 
 static void gather_keys(const unit *u, const buffers *b, size_t first, uint16_t *to) {
     for (size_t t = 0; t < KEYS; t++) {
+        prefetch_token(u, &u->op->k, first + KEYS + t);
+        prefetch_token(u, &u->op->v, first + KEYS + t);
         for (size_t c = 0; c < b->depth; c += 32) {
             const vf left = columns_of(u, &u->op->k, first + t, c);
             const vf right = columns_of(u, &u->op->k, first + t, c + 16);
@@ -163,7 +176,7 @@ static void raise_maxima(const unit *u, const buffers *b, const step *s) {
     if (_mm512_cmp_ps_mask(top, old, _CMP_NEQ_UQ) == 0) {
         return;
     }
-    const vf fix = power_of_two(vsub(old, top));
+    const vf fix = weight_of(old, top);
     real *o = b->o + s->group * u->padded * GROUP;
     vstore(max, top);
     vstore(sum, vmul(vload(sum), fix));
@@ -178,8 +191,8 @@ static void weigh(const buffers *b, const step *s, size_t t) {
     vf sums[2] = {vload(b->sum + s->group * GROUP), vzero()};
     UNROLL for (size_t i = 0; i < 16; i += 2) {
         const real *from = s->scores + (t + i) * GROUP;
-        const vf even = power_of_two(vsub(vload(from), max));
-        const vf odd = power_of_two(vsub(vload(from + GROUP), max));
+        const vf even = weight_of(vload(from), max);
+        const vf odd = weight_of(vload(from + GROUP), max);
         sums[0] = vadd(sums[0], even);
         sums[1] = vadd(sums[1], odd);
         _mm512_storeu_si512(s->weights + (t + i) / 2 * GROUP, round_pairs(even, odd));
@@ -199,7 +212,8 @@ static void add_values(const unit *u, const buffers *b, const step *s, size_t c)
     _tile_stored(1, o, 4 * GROUP);
 }
 
-/* Scores of `next`, weights of `now`, values of `last`. */
+/* Scores of `next`, weights of `now`, values of `last`. Between the first two lies a step, for tiles
+ * that were just stored are slow to read. */
 static void run(const unit *u, const buffers *b, const step *next, const step *now,
                 const step *last) {
     if (now->keys > 0) {
@@ -238,8 +252,8 @@ static void finish(const unit *u, const buffers *b, size_t query0, size_t group)
 
 static void query_block(const unit *u, const buffers *b, size_t query0) {
     const size_t queries = tub__min(u->length - query0, QUERIES);
-    /* Two at least: a group's values are added before its maxima rise again. */
-    const size_t groups = queries <= GROUP ? 2 : (queries + GROUP - 1) / GROUP;
+    /* Three at least: what a step needs of its group and block stays until its last stage. */
+    const size_t groups = queries <= 2 * GROUP ? 3 : (queries + GROUP - 1) / GROUP;
     gather_queries(u, b, query0, groups);
     for (size_t i = 0; i < groups * GROUP; i++) {
         b->max[i] = -(real)INFINITY;
@@ -248,23 +262,19 @@ static void query_block(const unit *u, const buffers *b, size_t query0) {
     for (size_t i = 0; i < groups * GROUP * u->padded; i += 16) {
         vstore(b->o + i, vzero());
     }
-    step next = {0}, now = {0}, last;
-    const size_t blocks = (u->length + KEYS - 1) / KEYS;
-    for (size_t i = 0; i < blocks * groups + 2; i++) {
-        last = now, now = next;
-        next.keys = 0;
-        if (i < blocks * groups) {
-            const size_t n = i / groups;
-            next.group = i % groups;
-            if (next.group == 0) {
-                next.k = block_of(u, b, n, query0 == 0);
-                next.v = next.k + KEYS * b->depth;
-            }
-            next.keys = tub__min(u->length - n * KEYS, KEYS);
-            next.scores = b->scores + i % 2 * SCORES;
-            next.weights = b->weights + i % 2 * SCORES / 2;
+    step s[STEPS] = {{0}}, next = {0};
+    const size_t blocks = (u->length + KEYS - 1) / KEYS, count = blocks * groups;
+    for (size_t i = 0; i < count + STEPS - 1; i++) {
+        next.group = i % groups;
+        if (next.group == 0 && i < count) {
+            next.k = block_of(u, b, i / groups, query0 == 0);
+            next.v = next.k + KEYS * b->depth;
         }
-        run(u, b, &next, &now, &last);
+        next.keys = i < count ? tub__min(u->length - i / groups * KEYS, KEYS) : 0;
+        next.scores = b->scores + i % STEPS * SCORES;
+        next.weights = b->weights + i % STEPS * SCORES / 2;
+        s[i % STEPS] = next;
+        run(u, b, &s[i % STEPS], &s[(i + 2) % STEPS], &s[(i + 1) % STEPS]);
     }
     for (size_t g = 0; g * GROUP < queries; g++) {
         finish(u, b, query0, g);
