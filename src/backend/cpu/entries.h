@@ -17,6 +17,10 @@ void KERNEL(reduce_int8)(const void *w, size_t depth, size_t panel0, size_t pane
 void KERNEL(reduce)(const void *w, size_t depth, size_t panel0, size_t panel1, void *reduced);
 void KERNEL(reduce_transposed)(const void *w, size_t depth, size_t columns, size_t panel0,
                                size_t panel1, void *reduced);
+size_t KERNEL(dw_tasks_bf16)(size_t k, size_t panels);
+void KERNEL(dw_bf16)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
+size_t KERNEL(dw_tasks_dot)(size_t k, size_t panels);
+void KERNEL(dw_dot)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
 size_t KERNEL(dw_tasks_amx)(size_t k, size_t panels);
 void KERNEL(dw_amx)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
 size_t KERNEL(dw_tasks)(size_t k, size_t panels);

@@ -67,8 +67,7 @@ struct tub__kernels {
     /* The same of the transposed weight, whose panels are of 32 rows of w; columns: of w. */
     void (*reduce_transposed)(const void *w, size_t depth, size_t columns, size_t panel0,
                               size_t panel1, void *reduced);
-    /* As dw_tasks and dw, of rounded factors, all rows in one chain; NULL: there is nothing faster
-     * than dw. */
+    /* As dw_tasks and dw, of factors rounded to bfloat16, all rows in one chain. */
     size_t (*reduced_dw_tasks)(size_t k, size_t panels);
     void (*reduced_dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch);
     /* How many tasks a weight gradient falls into. */

@@ -201,7 +201,7 @@ static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
                          .dw = op->dw.data,
                          .dbias = op->dbias};
     const struct tub__kernels *k = tub__cpu_of(be)->kernels;
-    if (op->reduced && k->reduced_dw) {
+    if (op->reduced) {
         tub__cpu_run(be, reduced_dw_part, &p, k->reduced_dw_tasks(p.k, p.panels));
     } else {
         tub__cpu_run(be, dw_part, &p, k->dw_tasks(p.k, p.panels));

@@ -69,7 +69,11 @@ static double peak(long iterations) {
     enum { CHAINS = VEC_NV == 2 ? 12 : 6 };
     vf r[CHAINS];
     const vf a = vset1((real)0.999), b = vset1((real)1e-3);
-    UNROLL for (int i = 0; i < CHAINS; i++) r[i] = vset1((real)(i + 1));
+    ALIGNED real start[CHAINS * 16]; /* all different: a compiler may do equal work once */
+    for (int i = 0; i < CHAINS * 16; i++) {
+        start[i] = (real)(i + 1);
+    }
+    UNROLL for (int i = 0; i < CHAINS; i++) r[i] = vload(start + 16 * i);
     for (long n = 0; n < iterations; n++) {
         UNROLL for (int i = 0; i < CHAINS; i++) r[i] = vfma(r[i], a, b);
     }
@@ -89,12 +93,16 @@ static double peak(long iterations) {
 #define REDUCED_PLAIN_ NULL
 #define REDUCE_INT8_   NULL
 #define INT8_PLAIN_    NULL
+#define DW_TASKS_      NULL
+#define DW_PLAIN_      NULL
 #else
 #define REDUCE_        KERNEL(reduce)
 #define TRANSPOSE_     KERNEL(reduce_transposed)
 #define REDUCED_PLAIN_ KERNEL(product_bf16)
 #define REDUCE_INT8_   KERNEL(reduce_int8)
 #define INT8_PLAIN_    KERNEL(product_int8)
+#define DW_TASKS_      KERNEL(dw_tasks_bf16)
+#define DW_PLAIN_      KERNEL(dw_bf16)
 #endif
 
 /* A table that differs from its neighbours in reduced products only. */
@@ -136,10 +144,11 @@ static double peak(long iterations) {
         .random = random_words,                                                                    \
     };
 
-TABLE_(VEC_NAME, STRING_(VEC_NAME), REDUCED_PLAIN_, INT8_PLAIN_, KERNEL(attention), NULL, NULL)
+TABLE_(VEC_NAME, STRING_(VEC_NAME), REDUCED_PLAIN_, INT8_PLAIN_, KERNEL(attention), DW_TASKS_,
+       DW_PLAIN_)
 #ifdef VEC_ENGINES
 TABLE_(avx512_bf16, "avx512_bf16", KERNEL(product_bf16_dot), KERNEL(product_int8_dot),
-       KERNEL(attention), NULL, NULL)
+       KERNEL(attention), KERNEL(dw_tasks_dot), KERNEL(dw_dot))
 TABLE_(amx, "amx", KERNEL(product_bf16_amx), KERNEL(product_int8_amx), KERNEL(attention_amx),
        KERNEL(dw_tasks_amx), KERNEL(dw_amx))
 #endif

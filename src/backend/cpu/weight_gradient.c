@@ -9,6 +9,7 @@
  * in the matrices the rows lie far apart, which costs cache conflicts. */
 #include "backend/cpu/entries.h"
 #include "backend/cpu/tile.h"
+#include "backend/cpu/weight_gradient_bf16.h"
 
 DEFINE_TILES(1)
 
@@ -29,6 +30,10 @@ _Static_assert((1 + TREE_LEVELS) * LEVEL_SIZE <= TREES, "a task's sums fit the s
 /* How the work falls into tasks: every task is some neighbouring tiles of k times some panels. */
 static size_t chunks_of(size_t k) {
     return (tile_count(k) + TILES - 1) / TILES;
+}
+
+tile_fn *KERNEL(dw_tile)(size_t rows) {
+    return tiles_1[VEC_NV - 1][rows - 1];
 }
 
 size_t KERNEL(dw_tasks)(size_t k, size_t panels) {
