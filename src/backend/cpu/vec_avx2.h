@@ -150,6 +150,14 @@ INLINE vu vuodd(vu a) { return (vu){ _mm256_shuffle_epi32(a.l, 0xf5), _mm256_shu
 INLINE vu vueven(vu a) { return (vu){ _mm256_slli_epi64(a.l, 32), _mm256_slli_epi64(a.h, 32) }; }
 INLINE vu vuxor3(vu a, vu b, vu c) { return vuxor(vuxor(a, b), c); }
 INLINE vu vuwide(vu a, vu b) { return (vu){ _mm256_mul_epu32(a.l, b.l), _mm256_mul_epu32(a.h, b.h) }; }
+INLINE vu vplace(vf a) { return (vu){ _mm256_castps_si256(a.l), _mm256_castps_si256(a.h) }; }
+INLINE __m256 pick1_(const real *t, __m256i place)
+{
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(t), place);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(t + 8), place);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(place, 28)));
+}
+INLINE vf vpick(const real t[16], vu place) { return (vf){ pick1_(t, place.l), pick1_(t, place.h) }; }
 
 INLINE __m256 vbf16_half_(__m256 a)
 {

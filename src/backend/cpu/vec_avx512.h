@@ -96,6 +96,8 @@ INLINE vu vuodd(vu a) { return _mm512_shuffle_epi32(a, 0xf5); } /* a shift would
 INLINE vu vueven(vu a) { return _mm512_slli_epi64(a, 32); }
 INLINE vu vuxor3(vu a, vu b, vu c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
 INLINE vu vuwide(vu a, vu b) { return _mm512_mul_epu32(a, b); }
+INLINE vu vplace(vf a) { return _mm512_castps_si512(a); }
+INLINE vf vpick(const real t[16], vu place) { return _mm512_permutexvar_ps(place, _mm512_loadu_ps(t)); }
 
 INLINE vf vbf16(vf a)
 {

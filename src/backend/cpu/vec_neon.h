@@ -143,6 +143,20 @@ INLINE uint32x4_t wide1_(uint32x4_t x, uint32x4_t y)
     return vreinterpretq_u32_u64(vmull_u32(vmovn_u64(vreinterpretq_u64_u32(x)), vmovn_u64(vreinterpretq_u64_u32(y))));
 }
 INLINE vu vuwide(vu x, vu y) { return MAP2_(vu, wide1_, x, y); }
+INLINE uint32x4_t place1_(float32x4_t x) /* the bytes of the number that it picks */
+{
+    const uint32x4_t n = vandq_u32(vreinterpretq_u32_f32(x), vdupq_n_u32(15));
+    return vmlaq_u32(vdupq_n_u32(0x03020100u), n, vdupq_n_u32(0x04040404u));
+}
+INLINE vu vplace(vf x) { return MAP1_(vu, place1_, x); }
+INLINE vf vpick(const real t[16], vu place)
+{
+    const uint8_t *p = (const uint8_t *)t;
+    const uint8x16x4_t all = {{ vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48) }};
+#define PICK1_(x) vreinterpretq_f32_u8(vqtbl4q_u8(all, vreinterpretq_u8_u32(x)))
+    return MAP1_(vf, PICK1_, place);
+#undef PICK1_
+}
 
 INLINE float32x4_t bf16_1_(float32x4_t x)
 {

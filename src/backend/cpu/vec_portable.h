@@ -191,6 +191,12 @@ INLINE vu vuwide(vu a, vu b) /* product of the even lanes */
     return r;
 }
 
+/* One of sixteen numbers for each lane: that which the last four bits of a name. */
+#ifndef VEC_REAL_IS_DOUBLE
+INLINE vu vplace(vf a) { vu r; memcpy(&r, &a, sizeof r); LANES_ r.x[i] &= 15; return r; }
+INLINE vf vpick(const real t[16], vu place) { vf r; LANES_ r.x[i] = t[place.x[i]]; return r; }
+#endif
+
 /* r[i] lane j becomes r[j] lane i. */
 INLINE void vtranspose(vf r[16])
 {

@@ -51,6 +51,8 @@ INLINE vf vgelu_tanh(vf x, vf *slope) {
 
 #else
 
+#include "backend/cpu/gelu_table.h"
+
 INLINE vf poly_(vf x, int n, const float *c) /* c[0] + c[1] x + … by Horner */
 {
     vf r = vset1(c[n - 1]);
@@ -91,59 +93,34 @@ INLINE vf verf(vf x) {
     return vsel(vlt(a, vset1(0.921875f)), vfma(q, x, x), vsign(big, x));
 }
 
-/* Half the complementary error function of |x| / sqrt 2: the normal distribution's tail; 0
- * beyond 6. */
-INLINE vf tail_(vf x) {
-    vf a = vabs(x), t = vmin(vset1(6.0f), a);
-    vf l = POLY(t, -0.797885001f, -0.318304271f, -0.0363598578f, 0.00483207311f, -1.78500468e-05f,
-                -0.000180698727f, 4.65598532e-05f, -5.68775886e-06f, 2.89136779e-07f);
-    vf e = vmul(vset1(0.5f), vexp(vmul(t, l)));
-    return vsel(vlt(vset1(6.0f), a), vset1(0.0f), e);
+/* gelu(x) = max(x, 0) - G(|x|), where G(u) = u (1 - P(u)) is the tail that both signs share. G is one of
+ * sixteen polynomials, the one whose middle n W is nearest to u: two fifths of the operations that an
+ * exponential and a reciprocal would take. The slope is G's own derivative, by Horner's scheme beside that
+ * of the value. The first piece is exact at zero, the last is zero; NaN passes through r. */
+INLINE vf gelu_(const real table[][16], vf x, vf *slope) {
+    enum { DEGREE = 6 };
+    const real w = 0.40625f; /* as in tools/gelu-table; times a small whole number it is exact */
+    const vf magic = vset1(12582912.0f), u = vmin(vset1(15 * w), vabs(x));
+    const vf nearest = vfma(u, vset1(1 / w), magic); /* its last bits are n */
+    const vf r = vfma(vsub(magic, nearest), vset1(w), u);
+    const vu at = vplace(nearest);
+    vf d = vpick(table[DEGREE], at), g = vfma(d, r, vpick(table[DEGREE - 1], at));
+    UNROLL for (int i = DEGREE - 2; i >= 0; i--) {
+        if (slope) {
+            d = vfma(d, r, g);
+        }
+        g = vfma(g, r, vpick(table[i], at));
+    }
+    if (slope) {
+        *slope = vsel(vlt(x, vzero()), d, vsub(vset1(1.0f), d));
+    }
+    return vsub(vmax(vzero(), x), g);
 }
-
-INLINE vf clamp20_(vf x) {
-    return vmin(vset1(20.0f), vmax(vset1(-20.0f), x));
-}
-
-/* GELU, and its slope into *slope where that is not NULL: both from one tail, so that a training
- * step pays for one. */
 INLINE vf vgelu_erf(vf x, vf *slope) {
-    const vf t = tail_(x), c = clamp20_(x); /* clamped: not infinity times zero */
-    const vm negative = vlt(x, vset1(0.0f));
-    if (slope) {
-        const vf d = vexp(vmul(vmul(c, c), vset1(-0.5f)));
-        const vf p = vsel(negative, t, vsub(vset1(1.0f), t));
-        *slope = vfma(vmul(c, vset1(0.398942280f)), d, p);
-    }
-    const vf y = vmul(c, t);
-    return vsel(negative, y, vsub(x, y));
+    return gelu_(gelu_erf_table, x, slope);
 }
-
-#define GELU_A 1.59576912f   /* 2 sqrt(2 / pi) */
-#define GELU_B 0.0713548163f /* 0.044715 times that */
-
-/* 1 / x for x from 1 to 2, within 1.2 ulp: a line, then Halley's and Newton's steps. Division takes
- * as long as sixteen multiplications. */
-INLINE vf vreciprocal12_(vf x) {
-    const vf one = vset1(1.0f), minus = vsub(vset1(0.0f), x);
-    const vf y = vfma(minus, vset1(0.470588237f), vset1(1.41176474f)), e = vfma(minus, y, one),
-             z = vfma(y, vfma(e, e, e), y);
-    return vfma(z, vfma(minus, z, one), z);
-}
-
-/* x s(z) with s(z) = 1 / (1 + exp(-z)), z = 2 sqrt(2 / pi) (x + 0.044715 x^3): the same as x (1 +
- * tanh(z / 2)) / 2. The slope is s + x z' s (1 - s); s and 1 - s both come from exp(-|z|), so
- * neither cancels. */
 INLINE vf vgelu_tanh(vf x, vf *slope) {
-    const vf c = clamp20_(x), square = vmul(c, c);
-    const vf z = vmul(c, vfma(square, vset1(GELU_B), vset1(GELU_A)));
-    const vf e = vexp(vsub(vset1(0.0f), vabs(z))), s = vreciprocal12_(vadd(vset1(1.0f), e));
-    const vf t = vmul(e, s), share = vsel(vlt(x, vset1(0.0f)), t, s);
-    if (slope) {
-        const vf d = vmul(c, vfma(square, vset1(3 * GELU_B), vset1(GELU_A)));
-        *slope = vfma(vmul(d, s), t, share);
-    }
-    return vmul(vmax(vset1(-20.0f), x), share);
+    return gelu_(gelu_tanh_table, x, slope);
 }
 
 #endif
