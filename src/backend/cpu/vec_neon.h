@@ -31,6 +31,13 @@ INLINE vf vload(const real *p) { return (vf){ vld1q_f32(p), vld1q_f32(p + 4), vl
 INLINE void vstore(real *p, vf x) { vst1q_f32(p, x.a), vst1q_f32(p + 4, x.b), vst1q_f32(p + 8, x.c), vst1q_f32(p + 12, x.d); }
 INLINE void vfence(void) { }
 INLINE void vprefetch(const real *p) { __builtin_prefetch(p, 0, 2); }
+INLINE vf vbytes(const unsigned char *p)
+{
+    const uint8x16_t b = vld1q_u8(p);
+    const uint16x8_t l = vmovl_u8(vget_low_u8(b)), h = vmovl_high_u8(b);
+    const vu w = { vmovl_u16(vget_low_u16(l)), vmovl_high_u16(l), vmovl_u16(vget_low_u16(h)), vmovl_high_u16(h) };
+    return MAP1_(vf, vcvtq_f32_u32, w);
+}
 INLINE void vstream(real *p, vf x) { vstore(p, x); }
 INLINE real vlane0(vf x) { return vgetq_lane_f32(x.a, 0); }
 INLINE vf vset1(real x) { const float32x4_t t = vdupq_n_f32(x); return SAME_(vf, t); }

@@ -37,6 +37,7 @@ INLINE void vstore(real *p, vf a) { LANES_ p[i] = a.x[i]; }
  * which may be any address. */
 INLINE void vfence(void) { }
 INLINE void vprefetch(const real *p) { __builtin_prefetch(p, 0, 2); }
+INLINE vf vbytes(const unsigned char *p) { vf r; LANES_ r.x[i] = p[i]; return r; }
 INLINE void vstream(real *p, vf a) { vstore(p, a); }
 INLINE real vlane0(vf a) { return a.x[0]; }
 INLINE vf vset1(real a) { vf r; LANES_ r.x[i] = a; return r; }
