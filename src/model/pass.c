@@ -22,7 +22,8 @@ static tub_status begin(const tub_model *model, const tub__pass_config *config, 
                         .allocator = model->backend->allocator};
     pass->tokens =
         tub__geometry_tokens(&model->geometry) + (model->config.pooling == TUB_POOL_CLASS_TOKEN);
-    if (config->batch > ROWS_LIMIT / pass->tokens) {
+    if (config->batch > ROWS_LIMIT / pass->tokens ||
+        (config->training && config->batch > TUB__SAMPLES_LIMIT)) {
         return too_large(config->batch, err);
     }
     return tub__alloc_array(&pass->allocator, (size_t)model->config.layers, sizeof *pass->blocks,

@@ -108,11 +108,27 @@ static void backward_unit(const unit *u, const tub__attention_backward *op, cons
     put_rows(u, &op->dq, b->dq);
 }
 
+/* The rows of a head that the forward pass kept are far away by now. */
+static void ask_for_rows(const unit *u, const tub__mat *m) {
+    for (size_t t = 0; t < u->length; t++) {
+        const real *row = token(u, m, t);
+        for (size_t i = 0; i < u->width; i += 16) {
+            vprefetch(row + i);
+        }
+    }
+}
+
 void KERNEL(attention_small_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
                                       void *scratch) {
     for (size_t index = unit0; index < unit1; index++) {
         const unit u = unit_of(&op->forward, index);
         const buffers b = carve(scratch, u.padded);
+        if (index + 1 < unit1) {
+            const unit next = unit_of(&op->forward, index + 1);
+            ask_for_rows(&next, &op->forward.q);
+            ask_for_rows(&next, &op->forward.k);
+            ask_for_rows(&next, &op->forward.v);
+        }
         backward_unit(&u, op, &b);
     }
 }

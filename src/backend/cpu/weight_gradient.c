@@ -6,24 +6,32 @@
  * rows slice by slice and does all its tasks for a slice before the next, so that x and dy come from
  * memory in order; the tasks' partial sums wait in scratch. Tasks whose sums have no room there are
  * done afterwards, from the first row again. Of a slice, the panels of dy and the columns of x that a task needs are packed:
- * in the matrices the rows lie far apart, which costs cache conflicts. */
+ * in the matrices the rows lie far apart, which costs cache conflicts. While one task is at work, what the next one packs is asked for.
+ *
+ * A slice is 1, 2 or 4 whole groups, whose sums meet while a tile's are in L1, or part of a group. */
 #include "backend/cpu/entries.h"
+#include "backend/cpu/sum_tree.h"
 #include "backend/cpu/tile.h"
 #include "backend/cpu/weight_gradient_bf16.h"
 
 DEFINE_TILES(1)
+DEFINE_AHEAD_TILES(1)
 
 enum {
     WIDTH = 16 * VEC_NV,
     TILES = 5,  /* in a chunk */
     PANELS = 4, /* in a task: packing x is shared by so many */
-    ROWS = 128, /* of a slice, at most */
-    X_STRIDE = (TILES * VEC_MR + 15) / 16 * 16,
+    ROWS = 432, /* of a slice, at most */
+    NEAR = 2,   /* levels of the tree within a slice, at most */
+    LINE = 16,
+    X_STRIDE = (TILES * VEC_MR + 2 * LINE - 2) / LINE * LINE,
     TILE_SIZE = VEC_MR * TUB__PANEL,
     PANEL_SIZE = ROWS * TUB__PANEL,
     TILES_SIZE = TILES * PANELS * TILE_SIZE,
-    LEVEL_SIZE = TILES_SIZE + PANELS * TUB__PANEL, /* of a task's sums, and those of its bias */
-    TREES = TUB__K_SCRATCH - ROWS * X_STRIDE - PANELS * PANEL_SIZE - TILE_SIZE
+    BIAS_SIZE = PANELS * TUB__PANEL,
+    LEVEL_SIZE = TILES_SIZE + BIAS_SIZE, /* of a task's sums, and those of its bias */
+    TREES = TUB__K_SCRATCH - ROWS * X_STRIDE - PANELS * PANEL_SIZE -
+            (1 + NEAR) * (TILE_SIZE + BIAS_SIZE)
 };
 _Static_assert((1 + TREE_LEVELS) * LEVEL_SIZE <= TREES, "a task's sums fit the scratch");
 
@@ -40,35 +48,12 @@ size_t KERNEL(dw_tasks)(size_t k, size_t panels) {
     return chunks_of(k) * ((panels + PANELS - 1) / PANELS);
 }
 
-/* Adds a finished group's sums into the tree kept in levels[level][size]; sums is destroyed. */
-static void tree_push(real *levels, size_t stride, size_t size, size_t group, real *sums) {
-    const int rise = tree_rise(group);
-    for (int level = 0; level < rise; level++) {
-        for (size_t i = 0; i < size; i += 16) {
-            vstore(sums + i, vadd(vload(levels + (size_t)level * stride + i), vload(sums + i)));
-        }
-    }
-    for (size_t i = 0; i < size; i += 16) {
-        vstore(levels + (size_t)rise * stride + i, vload(sums + i));
-    }
+/* The first column in the same line of memory, rows beginning with one. */
+INLINE size_t line_of(size_t column) {
+    return column & ~(size_t)(LINE - 1);
 }
 
-/* The tree's total after `groups` groups: the waiting sums, smallest first, each as the right
- * operand. */
-static void tree_total(const real *levels, size_t stride, size_t size, size_t groups, real *out) {
-    int level = __builtin_ctzll(groups);
-    for (size_t i = 0; i < size; i += 16) {
-        vf t = vload(levels + (size_t)level * stride + i);
-        for (int l = level + 1; groups >> l; l++) {
-            if (groups >> l & 1) {
-                t = vadd(vload(levels + (size_t)l * stride + i), t);
-            }
-        }
-        vstore(out + i, t);
-    }
-}
-
-/* Copies rows of one panel of dy together; sums them into bias where given. */
+/* Copies rows of one panel of dy together; adds them to bias where given. */
 static void pack_rows(const real *dy, size_t ldy, size_t rows, real *packed, real *bias) {
     vf b0 = vzero(), b1 = vzero();
     if (bias) {
@@ -84,46 +69,84 @@ static void pack_rows(const real *dy, size_t ldy, size_t rows, real *packed, rea
     }
 }
 
-/* Copies `cols` columns of x together, X_STRIDE apart. */
-static void pack_columns(const real *x, size_t ldx, size_t rows, size_t cols, real *packed) {
+/* Copies columns of x together, X_STRIDE apart: whole lines from the one that column k0 lies in. */
+static void pack_columns(const real *x, size_t ldx, size_t rows, size_t k0, size_t k1,
+                         real *packed) {
+    const size_t first = line_of(k0), size = k1 - first;
+    x += first;
     for (size_t r = 0; r < rows; r++, x += ldx, packed += X_STRIDE) {
-        for (size_t c = 0; c < cols; c += 16) {
-            const bool whole = cols - c >= 16;
-            vstore(packed + c, whole ? vload(x + c) : vloadn(x + c, (int)(cols - c), vzero()));
+        for (size_t c = 0; c < size; c += LINE) {
+            vstore(packed + c, vload(x + c));
         }
     }
+}
+
+/* A part of a matrix that will be packed soon. Every tile asks for one line of some of its rows, one a
+ * step: all at once would wait for each other. */
+typedef struct ahead {
+    const real *at;
+    size_t ld, lines, rows; /* lines of a row that are left, and rows */
+    size_t row;             /* of the line at hand */
+} ahead;
+
+/* What a tile of `steps` steps asks for; at NULL: nothing is left. */
+static tile_ahead next_ahead(ahead *a, size_t steps) {
+    if (a->lines == 0 || a->rows == 0) {
+        return (tile_ahead){NULL, 0};
+    }
+    const tile_ahead t = {a->at + a->row * a->ld, a->ld};
+    a->row += steps;
+    if (a->row >= a->rows) {
+        a->row = 0, a->at += LINE, a->lines--;
+    }
+    return t;
 }
 
 typedef struct task {
     size_t tile0, tile1; /* tiles of k */
     size_t panel0, panel1;
-    bool bias;    /* this task also sums the bias */
-    real *levels; /* [levels + 1] of LEVEL_SIZE: the tree; the last is the group's sums so far, for
-                     groups of several slices, and for the bias always */
+    bool bias; /* this task also sums the bias */
+    real *
+        open; /* [LEVEL_SIZE]: the sums of a group that does not end with its slice; at last, what the
+                    near levels came to */
+    real *levels; /* the far levels, LEVEL_SIZE each */
 } task;
 
-/* Rows of one group that are packed at once. */
+/* Rows that are packed at once. */
 typedef struct slice {
-    size_t row, rows, group;
-    bool first, last; /* of the group */
+    size_t row, rows;
+    size_t group, groups; /* number of the first, and how many */
+    bool first, last;     /* of the group, which more than one always begin and end */
 } slice;
 
 typedef struct work {
-    real *x;      /* [ROWS][X_STRIDE] */
-    real *dy;     /* [PANELS][ROWS][32] */
-    real *sums;   /* [VEC_MR][32]: a tile's sums over one group */
-    real *trees;  /* of the tasks at hand */
-    size_t depth; /* of a tree: levels + 1 */
+    real *x;                /* [ROWS][X_STRIDE] */
+    real *dy;               /* [PANELS][ROWS][32] */
+    real *sums;             /* [VEC_MR][32]: a tile's sums over one group */
+    real *bias;             /* [BIAS_SIZE]: likewise */
+    real *near, *near_bias; /* [NEAR] of both */
+    real *trees;            /* of the tasks at hand */
+    size_t depth;           /* of a tree: far levels + 1 */
+    int near_levels;
+    ahead x_ahead, dy_ahead; /* of the next task */
 } work;
 
+static size_t group_count(const tub__k_dw *p) {
+    return (p->rows + p->group_rows - 1) / p->group_rows;
+}
+
 static work carve(const tub__k_dw *p, real *scratch) {
-    const size_t groups = (p->rows + p->group_rows - 1) / p->group_rows;
-    work w = {.x = scratch, .depth = 2};
+    work w = {.x = scratch};
     w.dy = w.x + ROWS * X_STRIDE;
     w.sums = w.dy + PANELS * PANEL_SIZE;
-    w.trees = w.sums + TILE_SIZE;
-    for (; groups >> (w.depth - 1); w.depth++) {
+    w.bias = w.sums + TILE_SIZE;
+    w.near = w.bias + BIAS_SIZE;
+    w.near_bias = w.near + NEAR * TILE_SIZE;
+    w.trees = w.near_bias + NEAR * BIAS_SIZE;
+    while (w.near_levels < NEAR && p->group_rows << (w.near_levels + 1) <= ROWS) {
+        w.near_levels++;
     }
+    w.depth = 1 + (size_t)tree_height(group_count(p) >> w.near_levels);
     return w;
 }
 
@@ -131,16 +154,14 @@ static work carve(const tub__k_dw *p, real *scratch) {
 static task task_of(const tub__k_dw *p, const work *w, size_t i, size_t tree) {
     const size_t chunks = chunks_of(p->k), tiles = tile_count(p->k);
     const size_t chunk = i % chunks, panel = i / chunks * PANELS;
+    real *open = w->trees + tree * w->depth * LEVEL_SIZE;
     return (task){.tile0 = tiles * chunk / chunks,
                   .tile1 = tiles * (chunk + 1) / chunks,
                   .panel0 = panel,
                   .panel1 = tub__min(panel + PANELS, p->panels),
                   .bias = p->dbias && chunk == 0,
-                  .levels = w->trees + tree * w->depth * LEVEL_SIZE};
-}
-
-INLINE real *open_level(const task *t, const work *w) {
-    return t->levels + (w->depth - 1) * LEVEL_SIZE;
+                  .open = open,
+                  .levels = open + LEVEL_SIZE};
 }
 
 /* Where the sums of a tile lie in a level; tile and panel count from the task's first. */
@@ -148,55 +169,125 @@ INLINE size_t place_of(size_t tile, size_t panel) {
     return (panel * TILES + tile) * TILE_SIZE;
 }
 
-/* One tile over a slice, then, when the group ends with it, into its tree. */
-static void tile_sums(const tub__k_dw *p, const task *t, const work *w, const slice *s, size_t tile,
-                      size_t panel) {
-    const size_t k0 = tile_begin(p->k, t->tile0 + tile),
-                 n = tile_begin(p->k, t->tile0 + tile + 1) - k0;
-    const real *x = w->x + k0 - tile_begin(p->k, t->tile0), *dy = w->dy + panel * PANEL_SIZE;
-    real *tree = t->levels + place_of(tile, panel),
-         *open = open_level(t, w) + place_of(tile, panel);
-    const bool straight = s->last && tree_rise(s->group) == 0; /* nothing to add: it is level 0 */
-    real *c = straight ? tree : s->last ? w->sums : open;
-    for (size_t j = 0; j < TUB__PANEL; j += WIDTH) {
-        tiles_1[VEC_NV - 1][n - 1](s->rows, x, X_STRIDE, dy + j, TUB__PANEL,
-                                   s->first ? NULL : open + j, TUB__PANEL, c + j, TUB__PANEL);
+static sum_tree tree_of_tile(const tub__k_dw *p, const task *t, const work *w, size_t tile,
+                             size_t panel) {
+    const size_t k0 = tile_begin(p->k, t->tile0 + tile), k1 = tile_begin(p->k, t->tile0 + tile + 1);
+    return (sum_tree){.near = w->near,
+                      .near_stride = TILE_SIZE,
+                      .near_levels = w->near_levels,
+                      .far = t->levels + place_of(tile, panel),
+                      .far_stride = LEVEL_SIZE,
+                      .size = (k1 - k0) * TUB__PANEL};
+}
+
+static sum_tree tree_of_bias(const task *t, const work *w) {
+    return (sum_tree){.near = w->near_bias,
+                      .near_stride = BIAS_SIZE,
+                      .near_levels = w->near_levels,
+                      .far = t->levels + TILES_SIZE,
+                      .far_stride = LEVEL_SIZE,
+                      .size = (t->panel1 - t->panel0) * TUB__PANEL};
+}
+
+/* Groups that did not come to a whole slice leave the near levels: they are added up for the total. */
+static void close_near(const sum_tree *t, size_t groups, real *open) {
+    const size_t left = groups & (((size_t)1 << t->near_levels) - 1);
+    if (left > 0) {
+        tree_total(t, left, 0, t->near_levels, NULL, open);
     }
-    if (s->last && !straight) {
-        tree_push(tree, LEVEL_SIZE, n * TUB__PANEL, s->group, w->sums);
+}
+
+/* Rows of group number g of a slice. */
+INLINE size_t rows_of_group(const tub__k_dw *p, const slice *s, size_t g) {
+    return tub__min(p->group_rows, s->rows - g * p->group_rows);
+}
+
+/* One tile over a slice, every group that ends with it into its tree. */
+static void tile_sums(const tub__k_dw *p, const task *t, work *w, const slice *s, size_t tile,
+                      size_t panel) {
+    const sum_tree tree = tree_of_tile(p, t, w, tile, panel);
+    const size_t n = tree.size / TUB__PANEL;
+    const real *x = w->x + tile_begin(p->k, t->tile0 + tile) - line_of(tile_begin(p->k, t->tile0)),
+               *dy = w->dy + panel * PANEL_SIZE;
+    real *open = t->open + place_of(tile, panel);
+    for (size_t g = 0; g < s->groups; g++) {
+        const size_t rows = rows_of_group(p, s, g);
+        const bool straight = tree_rise(s->group + g) == 0; /* nothing to add: it is level 0 */
+        real *c = !s->last ? open : straight ? tree_level(&tree, 0) : w->sums;
+        for (size_t j = 0; j < TUB__PANEL; j += WIDTH) {
+            const real *start = s->first ? NULL : open + j;
+            tile_ahead soon = next_ahead(&w->x_ahead, rows);
+            soon = soon.at ? soon : next_ahead(&w->dy_ahead, rows);
+            if (soon.at) {
+                tiles_ahead_1[n - 1](rows, x, X_STRIDE, dy + j, TUB__PANEL, start, TUB__PANEL,
+                                     c + j, TUB__PANEL, soon);
+            } else {
+                tiles_1[VEC_NV - 1][n - 1](rows, x, X_STRIDE, dy + j, TUB__PANEL, start, TUB__PANEL,
+                                           c + j, TUB__PANEL);
+            }
+        }
+        if (s->last && !straight) {
+            tree_push(&tree, s->group + g, w->sums);
+        }
+        x += rows * X_STRIDE, dy += rows * TUB__PANEL;
+    }
+    if (s->last) {
+        close_near(&tree, s->group + s->groups, open);
     }
 }
 
 /* The task's panels of dy, and the sums of its bias on the way. */
 static void pack_panels(const tub__k_dw *p, const task *t, const work *w, const slice *s) {
-    real *bias = t->bias ? open_level(t, w) + TILES_SIZE : NULL;
-    const size_t size = (t->panel1 - t->panel0) * TUB__PANEL;
-    for (size_t i = 0; bias && s->first && i < size; i += 16) {
-        vstore(bias + i, vzero());
+    const sum_tree tree = tree_of_bias(t, w);
+    real *open = t->open + TILES_SIZE;
+    for (size_t g = 0; g < s->groups; g++) {
+        const size_t row = g * p->group_rows, rows = rows_of_group(p, s, g);
+        real *bias = t->bias ? s->last && s->first ? w->bias : open : NULL;
+        for (size_t i = 0; bias && s->first && i < tree.size; i += 16) {
+            vstore(bias + i, vzero());
+        }
+        for (size_t panel = 0; panel < t->panel1 - t->panel0; panel++) {
+            const size_t col = panel * TUB__PANEL;
+            pack_rows((const real *)p->dy + (s->row + row) * p->ldy + t->panel0 * TUB__PANEL + col,
+                      p->ldy, rows, w->dy + panel * PANEL_SIZE + row * TUB__PANEL,
+                      bias ? bias + col : NULL);
+        }
+        if (bias && s->last) {
+            tree_push(&tree, s->group + g, bias);
+        }
     }
-    for (size_t panel = 0; panel < t->panel1 - t->panel0; panel++) {
-        const real *dy = (const real *)p->dy + s->row * p->ldy + (t->panel0 + panel) * TUB__PANEL;
-        pack_rows(dy, p->ldy, s->rows, w->dy + panel * PANEL_SIZE,
-                  bias ? bias + panel * TUB__PANEL : NULL);
-    }
-    if (bias && s->last) {
-        tree_push(t->levels + TILES_SIZE, LEVEL_SIZE, size, s->group, bias);
+    if (t->bias && s->last) {
+        close_near(&tree, s->group + s->groups, open);
     }
 }
 
-static void task_slice(const tub__k_dw *p, const task *t, const work *w, const slice *s) {
-    const size_t k0 = tile_begin(p->k, t->tile0), cols = tile_begin(p->k, t->tile1) - k0;
-    pack_columns((const real *)p->x + s->row * p->ldx + k0, p->ldx, s->rows, cols, w->x);
-    for (size_t panel = 0; panel < t->panel1 - t->panel0; panel++) {
-        for (size_t tile = 0; tile < t->tile1 - t->tile0; tile++) {
+/* What a task will pack of the rows [row, row + rows). */
+static void look_ahead(const tub__k_dw *p, const task *t, size_t row, size_t rows, bool panels,
+                       work *w) {
+    const size_t k0 = line_of(tile_begin(p->k, t->tile0)), k1 = tile_begin(p->k, t->tile1);
+    w->x_ahead = (ahead){.at = (const real *)p->x + row * p->ldx + k0,
+                         .ld = p->ldx,
+                         .lines = (k1 - k0 + LINE - 1) / LINE,
+                         .rows = rows};
+    w->dy_ahead = (ahead){.at = (const real *)p->dy + row * p->ldy + t->panel0 * TUB__PANEL,
+                          .ld = p->ldy,
+                          .lines = (t->panel1 - t->panel0) * (TUB__PANEL / LINE),
+                          .rows = panels ? rows : 0};
+}
+
+static void task_slice(const tub__k_dw *p, const task *t, work *w, const slice *s) {
+    const size_t tiles = t->tile1 - t->tile0, panels = t->panel1 - t->panel0;
+    pack_columns((const real *)p->x + s->row * p->ldx, p->ldx, s->rows, tile_begin(p->k, t->tile0),
+                 tile_begin(p->k, t->tile1), w->x);
+    for (size_t panel = 0; panel < panels; panel++) {
+        for (size_t tile = 0; tile < tiles; tile++) {
             tile_sums(p, t, w, s, tile, panel);
         }
     }
 }
 
 /* Tasks of the same panels follow each other, the one that sums their bias first. */
-static void tasks_slice(const tub__k_dw *p, const work *w, const slice *s, size_t task0,
-                        size_t task1) {
+static void tasks_slice(const tub__k_dw *p, work *w, const slice *s, size_t task0, size_t task1) {
     size_t packed = SIZE_MAX;
     for (size_t i = task0; i < task1; i++) {
         const task t = task_of(p, w, i, i - task0);
@@ -204,29 +295,44 @@ static void tasks_slice(const tub__k_dw *p, const work *w, const slice *s, size_
             pack_panels(p, &t, w, s);
             packed = t.panel0;
         }
+        if (i + 1 < task1) {
+            const task next = task_of(p, w, i + 1, i + 1 - task0);
+            look_ahead(p, &next, s->row, s->rows, next.panel0 != packed, w);
+        } else {
+            const task next = task_of(p, w, task0, 0);
+            const size_t row = s->row + s->rows;
+            look_ahead(p, &next, row, tub__min(ROWS, p->rows - row), true, w);
+        }
         task_slice(p, &t, w, s);
     }
 }
 
-static void write_totals(const tub__k_dw *p, const task *t, size_t groups) {
+static void write_totals(const tub__k_dw *p, const task *t, const work *w) {
+    const size_t groups = group_count(p);
+    const bool rest = groups & (((size_t)1 << w->near_levels) - 1);
     for (size_t panel = t->panel0; panel < t->panel1; panel++) {
         for (size_t tile = t->tile0; tile < t->tile1; tile++) {
-            const size_t k0 = tile_begin(p->k, tile), n = tile_begin(p->k, tile + 1) - k0;
-            tree_total(t->levels + place_of(tile - t->tile0, panel - t->panel0), LEVEL_SIZE,
-                       n * TUB__PANEL, groups, (real *)p->dw + (panel * p->k + k0) * TUB__PANEL);
+            const size_t i = tile - t->tile0, j = panel - t->panel0;
+            const sum_tree tree = tree_of_tile(p, t, w, i, j);
+            tree_total(&tree, groups, w->near_levels, tree_height(groups),
+                       rest ? t->open + place_of(i, j) : NULL,
+                       (real *)p->dw + (panel * p->k + tile_begin(p->k, tile)) * TUB__PANEL);
         }
     }
     if (t->bias) {
-        tree_total(t->levels + TILES_SIZE, LEVEL_SIZE, (t->panel1 - t->panel0) * TUB__PANEL, groups,
-                   (real *)p->dbias + t->panel0 * TUB__PANEL);
+        const sum_tree tree = tree_of_bias(t, w);
+        tree_total(&tree, groups, w->near_levels, tree_height(groups),
+                   rest ? t->open + TILES_SIZE : NULL, (real *)p->dbias + t->panel0 * TUB__PANEL);
     }
 }
 
 /* As many tasks as have room for their sums. */
-static void run_tasks(const tub__k_dw *p, const work *w, size_t task0, size_t task1) {
+static void run_tasks(const tub__k_dw *p, work *w, size_t task0, size_t task1) {
+    const size_t whole = p->group_rows << w->near_levels; /* rows of a slice of whole groups */
     slice s = {.group = 0};
-    for (size_t row = 0; row < p->rows; row += p->group_rows, s.group++) {
-        const size_t end = tub__min(row + p->group_rows, p->rows);
+    for (size_t row = 0; row < p->rows; row += whole, s.group += s.groups) {
+        const size_t end = tub__min(row + whole, p->rows);
+        s.groups = (end - row + p->group_rows - 1) / p->group_rows;
         for (s.row = row; s.row < end; s.row += ROWS) {
             s.rows = tub__min(end - s.row, ROWS);
             s.first = s.row == row;
@@ -236,12 +342,12 @@ static void run_tasks(const tub__k_dw *p, const work *w, size_t task0, size_t ta
     }
     for (size_t i = task0; i < task1; i++) {
         const task t = task_of(p, w, i, i - task0);
-        write_totals(p, &t, s.group);
+        write_totals(p, &t, w);
     }
 }
 
 void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch) {
-    const work w = carve(p, scratch);
+    work w = carve(p, scratch);
     const size_t room = TREES / (w.depth * LEVEL_SIZE);
     for (size_t i = task0; i < task1; i += room) {
         run_tasks(p, &w, i, tub__min(i + room, task1));
