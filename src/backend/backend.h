@@ -181,6 +181,8 @@ typedef struct tub__blocks {
     size_t block;   /* samples done together; a multiple of TUB__GROUP */
     size_t rows;    /* of a sample */
     size_t weights; /* elements of all the products' weights */
+    bool
+        forward; /* nothing is kept for a backward pass, and attention is over all rows of a sample */
 } tub__blocks;
 
 struct tub__backend_ops {

@@ -7,7 +7,10 @@ static void blocks_begin(const tub__pass *pass, const tub__call *call, const tub
                          size_t block) {
     const tub__weight w[] = {b->attention.qkv.w, b->attention.out.w, b->mlp.first.w,
                              b->mlp.second.w};
-    tub__blocks blocks = {.samples = call->samples, .block = block, .rows = pass->tokens};
+    tub__blocks blocks = {.samples = call->samples,
+                          .block = block,
+                          .rows = pass->tokens,
+                          .forward = !call->training && !call->dropout};
     for (size_t i = 0; i < sizeof w / sizeof *w; i++) {
         blocks.weights += tub__weight_elements(w[i].rows, w[i].cols);
     }

@@ -352,12 +352,40 @@ static void test_extremes(void **state) {
     }
 }
 
+/* Rows of queries by themselves, split anywhere, give what whole heads give: the padding, too. */
+static void test_rows(void **state) {
+    (void)state;
+    static const size_t lengths[] = {1, 2, 15, 16, 17, 27, 33, 64}, widths[] = {16, 5, 17, 40};
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths * 4; i++) {
+        const shape s = {1, 1, lengths[i / 4], 3, widths[i % 4], false, 0};
+        buffers b = new_buffers(&s), whole;
+        new_outputs(&s, &b);
+        run(sets[0], &s, &b, 0);
+        whole = b;
+        for (int k = 0; k < count; k++) {
+            float *scratch = new_floats(TUB__K_SCRATCH);
+            const size_t split = s.length * (size_t)(k + 1) / 3;
+            new_outputs(&s, &b);
+            tub__attention op = operation(&s, &b);
+            op.stats = NULL, op.probabilities = NULL;
+            memset(scratch, 0xff, TUB__K_SCRATCH * sizeof *scratch);
+            sets[k]->attention_rows(&op, split, s.length, scratch);
+            sets[k]->attention_rows(&op, 0, split, scratch);
+            assert_same_mat("attention by rows", sets[k]->name, &whole.o, &b.o);
+            free_outputs(&b);
+            free(scratch);
+        }
+        free_outputs(&whole);
+        free(b.q.data), free(b.k.data), free(b.v.data), free(b.d_o.data);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_short),
-        cmocka_unit_test(test_steep),
-        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_shapes),   cmocka_unit_test(test_short), cmocka_unit_test(test_steep),
+        cmocka_unit_test(test_extremes), cmocka_unit_test(test_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@ typedef struct unit {
     size_t index, head, row0; /* row0: of token 0 */
     size_t width, padded;     /* head width, and rounded up to vectors */
     size_t length;
+    size_t query0, queries; /* those at hand: all of them, but for attention_rows */
     size_t base;       /* number of this unit's first row among the sample's attention rows: counts
                           dropout */
     uint32_t position; /* of the sample in the epoch's order */
@@ -31,6 +32,7 @@ INLINE unit unit_of(const tub__attention *op, size_t index) {
                   .width = op->head_width,
                   .padded = (op->head_width + 15) & ~(size_t)15,
                   .length = op->length,
+                  .queries = op->length,
                   .base = rest * op->length,
                   .position = op->dropout.position + (uint32_t)sample};
 }

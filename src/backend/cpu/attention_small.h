@@ -17,18 +17,18 @@ enum {
     HEIGHT = VEC_MR     /* of a full tile */
 };
 
-/* out[width][LANES] = scale times the head's columns of all tokens, transposed. */
+/* out[width][LANES] = scale times the head's columns of the queries' tokens, transposed. */
 INLINE void gather_transposed(const unit *u, const tub__mat *m, real scale, real *out) {
     const size_t step = u->op->token_stride * m->ld;
     const vf s = vset1(scale);
     for (size_t c = 0; c < u->width; c += 16) {
         const size_t cols = u->width - c < 16 ? u->width - c : 16;
-        for (size_t t = 0; t < u->length; t += 16) {
-            const real *from = token(u, m, t) + c;
+        for (size_t t = 0; t < u->queries; t += 16) {
+            const real *from = token(u, m, u->query0 + t) + c;
             vf r[16];
             UNROLL for (size_t i = 0; i < 16; i++, from += step) {
                 r[i] = vzero();
-                if (t + i < u->length) {
+                if (t + i < u->queries) {
                     r[i] = vmul(s, cols == 16 ? vload(from) : vloadn(from, (int)cols, vzero()));
                 }
             }
@@ -61,13 +61,14 @@ INLINE rows_view read_rows(const unit *u, const tub__mat *m, real *buffer) {
     return view_rows(u, m, buffer);
 }
 
-/* Brings what went into the buffer of view_rows home. */
+/* Brings what went into the buffer of view_rows home: the rows of the queries at hand. */
 INLINE void put_rows(const unit *u, const tub__mat *m, const real *buffer) {
     if (u->width == u->padded) {
         return;
     }
-    for (size_t t = 0; t < u->length; t++, buffer += u->padded) {
-        real *to = token(u, m, t);
+    buffer += u->query0 * u->padded;
+    for (size_t t = 0; t < u->queries; t++, buffer += u->padded) {
+        real *to = token(u, m, u->query0 + t);
         for (size_t i = 0; i < u->width; i += 16) {
             vstoren(to + i, u->width - i < 16 ? (int)(u->width - i) : 16, vload(buffer + i));
         }
@@ -77,8 +78,8 @@ INLINE void put_rows(const unit *u, const tub__mat *m, const real *buffer) {
 /* Calls function(nv, drop, u, b, query) for all queries, 16 nv of them from `query` on at a time.
  * Where it is inlined, nv and drop are constants in it. */
 #define ALL_QUERIES(function, u, b)                                                                \
-    for (size_t query = 0; query < (u)->length; query += WIDTH) {                                  \
-        const bool wide = (u)->length - query > 16, drop = (u)->op->dropout.rate > 0;              \
+    for (size_t query = 0; query < (u)->queries; query += WIDTH) {                                 \
+        const bool wide = (u)->queries - query > 16, drop = (u)->op->dropout.rate > 0;             \
         if (wide && drop) {                                                                        \
             function(VEC_NV, true, u, b, query);                                                   \
         } else if (wide) {                                                                         \
@@ -176,7 +177,7 @@ INLINE size_t lanes_of(size_t n) {
 static void scores(const unit *u, const tub__mat *m, const real *qt, real *st) {
     const operands o = {
         .a = token(u, m, 0), .b = qt, .c = st, .ldb = LANES, .ldc = LANES, .k = u->width};
-    multiply(false, u->op->token_stride * m->ld, &o, u->length, lanes_of(u->length));
+    multiply(false, u->op->token_stride * m->ld, &o, u->length, lanes_of(u->queries));
 }
 
 /* ---- weights and what is kept of them ---- */

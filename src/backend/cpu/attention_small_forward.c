@@ -161,24 +161,24 @@ static void weigh_all(const unit *u, const buffers *b) {
 /* The output's padding columns, which the last head clears. */
 static void clear_padding(const unit *u) {
     const tub__mat *o = &u->op->o;
-    for (size_t t = 0; t < u->length; t++) {
+    for (size_t t = 0; t < u->queries; t++) {
         for (size_t c = o->cols; c < tub__padded(o->cols); c++) {
-            token(u, o, t)[u->width + c - o->cols] = 0;
+            token(u, o, u->query0 + t)[u->width + c - o->cols] = 0;
         }
     }
 }
 
 /* o = weights v / sum. */
 static void weighted_sum(const unit *u, const buffers *b) {
-    const rows_view v = read_rows(u, &u->op->v, b->v), to = view_rows(u, &u->op->o, b->o);
+    const rows_view v = read_rows(u, &u->op->v, b->v), o_rows = view_rows(u, &u->op->o, b->o);
     const operands o = {.a = b->st,
                         .b = v.at,
                         .factor = b->factor,
-                        .c = to.at,
+                        .c = o_rows.at + u->query0 * o_rows.ld,
                         .ldb = v.ld,
-                        .ldc = to.ld,
+                        .ldc = o_rows.ld,
                         .k = u->length};
-    multiply(true, LANES, &o, u->length, u->padded);
+    multiply(true, LANES, &o, u->queries, u->padded);
     put_rows(u, &u->op->o, b->o);
     if (u->head + 1 == u->op->heads) {
         clear_padding(u);
@@ -203,25 +203,38 @@ static void write_probabilities(const unit *u, const buffers *b) {
     }
 }
 
+static void attend(const unit *u, void *scratch) {
+    const tub__attention *op = u->op;
+    const stats_view stats = op->stats ? small_stats(u) : (stats_view){0};
+    buffers b = carve(scratch, u->padded);
+    b.masks = op->stats ? stats.masks : b.masks;
+    if (op->dropout.rate > 0) {
+        draw(u, b.words);
+    }
+    gather_transposed(u, &op->q, (real)op->scale, b.qt);
+    scores(u, &op->k, b.qt, b.st);
+    weigh_all(u, &b);
+    weighted_sum(u, &b);
+    if (op->stats) {
+        memcpy(stats.max, b.max, u->length * sizeof(real));
+        memcpy(stats.inverse, b.inverse, u->length * sizeof(real));
+    }
+    if (op->probabilities) {
+        write_probabilities(u, &b);
+    }
+}
+
 void KERNEL(attention_small)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch) {
     for (size_t index = unit0; index < unit1; index++) {
         const unit u = unit_of(op, index);
-        const stats_view stats = op->stats ? small_stats(&u) : (stats_view){0};
-        buffers b = carve(scratch, u.padded);
-        b.masks = op->stats ? stats.masks : b.masks;
-        if (op->dropout.rate > 0) {
-            draw(&u, b.words);
-        }
-        gather_transposed(&u, &op->q, (real)op->scale, b.qt);
-        scores(&u, &op->k, b.qt, b.st);
-        weigh_all(&u, &b);
-        weighted_sum(&u, &b);
-        if (op->stats) {
-            memcpy(stats.max, b.max, u.length * sizeof(real));
-            memcpy(stats.inverse, b.inverse, u.length * sizeof(real));
-        }
-        if (op->probabilities) {
-            write_probabilities(&u, &b);
-        }
+        attend(&u, scratch);
+    }
+}
+
+void KERNEL(attention_rows)(const tub__attention *op, size_t row0, size_t row1, void *scratch) {
+    for (size_t index = 0; row0 < row1 && index < op->heads; index++) {
+        unit u = unit_of(op, index);
+        u.query0 = row0, u.queries = row1 - row0;
+        attend(&u, scratch);
     }
 }

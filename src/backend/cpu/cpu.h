@@ -29,6 +29,7 @@ typedef struct tub__taken_op {
     tub__part_fn *part;
     tub__after_fn *after;
     size_t count, samples_per_item;
+    bool gathers; /* reads rows that other workers made */
     union {
         tub__product_op product;
         tub__multiply_op multiply;
@@ -40,8 +41,9 @@ typedef struct tub__taken_op {
 } tub__taken_op;
 
 /* How operations run: each as it comes, or all that wait for block after block of samples, or one
- * after the other on all rows, but in one region. */
-typedef enum tub__order { TUB__AT_ONCE = 0, TUB__BY_BLOCKS, TUB__IN_TURN } tub__order;
+ * after the other on all rows, but in one region; or every worker all of them on its own rows of a
+ * single sample, where only those that gather wait for the others. */
+typedef enum tub__order { TUB__AT_ONCE = 0, TUB__BY_BLOCKS, TUB__IN_TURN, TUB__BY_ROWS } tub__order;
 
 /* Operations that can wait; one more makes those run that do. */
 enum { TUB__CPU_TAKEN = 16 };

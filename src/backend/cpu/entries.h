@@ -34,6 +34,7 @@ void KERNEL(attention_amx)(const tub__attention *op, size_t unit0, size_t unit1,
 void KERNEL(attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
                                 void *scratch);
 void KERNEL(attention_small)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch);
+void KERNEL(attention_rows)(const tub__attention *op, size_t row0, size_t row1, void *scratch);
 void KERNEL(attention_small_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
                                       void *scratch);
 void KERNEL(cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply,

@@ -84,6 +84,9 @@ struct tub__kernels {
 
     void (*attention)(const tub__attention *op, size_t unit0, size_t unit1,
                       void *scratch); /* unit: (sample * groups + group) * heads + head */
+    /* Queries [row0, row1) of all heads of the only group of the only sample, at most TUB__K_SMALL tokens;
+     * no dropout, and nothing is kept. */
+    void (*attention_rows)(const tub__attention *op, size_t row0, size_t row1, void *scratch);
     void (*attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
                                void *scratch);
 

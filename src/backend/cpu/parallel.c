@@ -121,8 +121,8 @@ PART(product_panels, tub__product_op, panels_of_product(k, op, begin, end, scrat
 
 /* Few rows are shared out by panels, if each worker can normalise all of them. */
 static bool shared_by_panels(const tub__cpu *cpu, const tub__product_op *op) {
-    return cpu->taken.order != TUB__BY_BLOCKS && op->panels > 1 &&
-           tub__cpu_few_rows(cpu, op->rows) &&
+    return (cpu->taken.order == TUB__AT_ONCE || cpu->taken.order == TUB__IN_TURN) &&
+           op->panels > 1 && tub__cpu_few_rows(cpu, op->rows) &&
            (!op->norm.gamma || op->rows * tub__padded(op->cols) <= room_for_norm(op));
 }
 
@@ -242,13 +242,15 @@ static void norm_backward(tub__backend *be, const tub__norm_backward *op) {
 }
 
 PART(attention_part, tub__attention, k->attention(op, begin, end, scratch))
+PART(attention_rows_part, tub__attention, k->attention_rows(op, begin, end, scratch))
 
 static size_t units(const tub__attention *op) {
     return op->samples * op->groups * op->heads;
 }
 
 static void attention(tub__backend *be, const tub__attention *op) {
-    if (!tub__cpu_take(be, attention_part, op, sizeof *op, units(op), 1, NULL)) {
+    if (!tub__cpu_take_gathering(be, attention_rows_part, op, sizeof *op, op->length) &&
+        !tub__cpu_take(be, attention_part, op, sizeof *op, units(op), 1, NULL)) {
         tub__cpu_run(be, attention_part, op, units(op));
     }
 }

@@ -69,7 +69,18 @@ static bool worth_blocks(const tub__blocks *b, size_t workers) {
            (groups % workers == 0 || groups >= 4 * workers);
 }
 
+/* A single sample with nearly a tile of rows for every worker: each streams all the weights, but what it
+ * makes stays in its own cache, and the workers meet once a layer. */
+static bool worth_rows(const tub__cpu *cpu, const tub__blocks *b) {
+    const size_t workers = (size_t)cpu->workers, least = cpu->kernels->tile_rows * 3 / 4;
+    return b->forward && b->samples == 1 && workers > 1 && b->rows <= TUB__K_SMALL &&
+           b->rows >= workers * least;
+}
+
 static tub__order choose_order(const tub__cpu *cpu, const tub__blocks *b) {
+    if (worth_rows(cpu, b)) {
+        return TUB__BY_ROWS;
+    }
     if (worth_blocks(b, (size_t)cpu->workers)) {
         return TUB__BY_BLOCKS;
     }
@@ -121,9 +132,24 @@ static void turns_part(void *argument, int worker, int workers) {
     }
 }
 
+static void rows_part(void *argument, int worker, int workers) {
+    const tub__cpu *cpu = argument;
+    size_t begin, end;
+    tub__share(cpu->taken.op[0].count, worker, workers, &begin, &end);
+    for (size_t i = 0; i < cpu->taken.count; i++) {
+        const tub__taken_op *t = &cpu->taken.op[i];
+        if (t->gathers) {
+            tub__pool_barrier(cpu->base.pool);
+        }
+        t->part(cpu->kernels, &t->op, begin, end, cpu->scratch[worker]);
+    }
+}
+
 static void run_taken(tub__backend *be) {
+    static tub__pool_fn *const parts[] = {
+        [TUB__BY_BLOCKS] = blocks_part, [TUB__IN_TURN] = turns_part, [TUB__BY_ROWS] = rows_part};
     tub__cpu *cpu = tub__cpu_of(be);
-    tub__pool_run(be->pool, cpu->taken.order == TUB__BY_BLOCKS ? blocks_part : turns_part, cpu);
+    tub__pool_run(be->pool, parts[cpu->taken.order], cpu);
     for (size_t i = 0; i < cpu->taken.count; i++) {
         const tub__taken_op *t = &cpu->taken.op[i];
         if (t->after) {
@@ -140,7 +166,7 @@ bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t 
         return false;
     }
     assert(size <= sizeof cpu->taken.op[0].op);
-    assert(cpu->taken.order == TUB__IN_TURN || samples_per_item > 1 ||
+    assert(cpu->taken.order != TUB__BY_BLOCKS || samples_per_item > 1 ||
            count % cpu->taken.samples == 0);
     if (cpu->taken.count == TUB__CPU_TAKEN) {
         run_taken(be);
@@ -150,6 +176,17 @@ bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t 
         .part = part, .after = after, .count = count, .samples_per_item = samples_per_item};
     memcpy(&t->op, op, size);
     return true;
+}
+
+bool tub__cpu_take_gathering(tub__backend *be, tub__part_fn *part, const void *op, size_t size,
+                             size_t rows) {
+    tub__cpu *cpu = tub__cpu_of(be);
+    if (cpu->taken.order != TUB__BY_ROWS) {
+        return false;
+    }
+    const bool taken = tub__cpu_take(be, part, op, size, rows, 1, NULL);
+    cpu->taken.op[cpu->taken.count - 1].gathers = true;
+    return taken;
 }
 
 void tub__cpu_blocks_end(tub__backend *be) {

@@ -125,6 +125,7 @@ static double peak(long iterations) {
         .norm_backward = KERNEL(norm_backward),                                                    \
         .tree = KERNEL(tree),                                                                      \
         .attention = attention_,                                                                   \
+        .attention_rows = KERNEL(attention_rows),                                                  \
         .attention_backward = KERNEL(attention_backward),                                          \
         .cut = KERNEL(cut),                                                                        \
         .cut_backward = KERNEL(cut_backward),                                                      \
