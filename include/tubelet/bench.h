@@ -96,7 +96,8 @@ typedef struct tub_bench_step_result {
     tub_bench_result whole; /* operations: forward pass and gradients, but for that of the input.
                                Attention's gradients count as four products: what is made again
                                is no work that a step asks for */
-    tub_spread forward, backward, update; /* seconds of its parts; backward includes the loss */
+    tub_spread forward, backward, update; /* seconds of its parts; the loss is in backward, and the
+                                             gradient's norm, which training looks at, in update */
 } tub_bench_step_result;
 
 /* Measures training steps of `batch` samples: forward pass with dropout, loss, backward pass and
