@@ -123,8 +123,7 @@ static size_t count_options(const struct argp_option *options) {
     return n;
 }
 
-/* "model.mlp_output_gelu" to "mlp-output-gelu". */
-static void option_name(const char *key, char *out, size_t size) {
+void cli_setting_name(const char *key, char *out, size_t size) {
     const char *dot = strrchr(key, '.');
     snprintf(out, size, "%s", dot != NULL ? dot + 1 : key);
     for (char *c = out; *c != '\0'; c++) {
@@ -151,14 +150,20 @@ static const char *setting_argument(const tub_option *setting) {
     return setting->argument != NULL ? setting->argument : "VALUE";
 }
 
-/* The help with a capital letter and the default: "... (default 32)", or "... (0: no limit; default
- * 0)". */
-static void setting_help(const tub_option *setting, char *out, size_t size) {
+/* The help with a capital letter, and of a recipe's setting the default: "... (default 32)", or
+ * "... (0: no limit; default 0)". A preset's model has its own defaults, and no data to take sizes
+ * from. */
+static void setting_help(const tub_option *setting, bool of_recipe, char *out, size_t size) {
     const tub_train_config defaults = tub_train_config_default();
     char value[TUB_PATH_LENGTH] = "";
     snprintf(out, size, "%s", setting->help);
     out[0] = (char)toupper((unsigned char)out[0]);
-    if (tub_train_config_get(&defaults, setting->key, value, sizeof value, NULL) != TUB_OK ||
+    char *from_data = strstr(out, " (0: as the data)");
+    if (!of_recipe && from_data != NULL) {
+        *from_data = '\0';
+    }
+    if (!of_recipe ||
+        tub_train_config_get(&defaults, setting->key, value, sizeof value, NULL) != TUB_OK ||
         value[0] == '\0') {
         return;
     }
@@ -172,11 +177,26 @@ static void setting_help(const tub_option *setting, char *out, size_t size) {
              value);
 }
 
+enum { NAME_SIZE = 48, HELP_SIZE = 192, TEXT_SIZE = NAME_SIZE + HELP_SIZE };
+
+/* The option of a setting, with its texts in `texts`. */
+static struct argp_option setting_option(const tub_option *setting, size_t index, bool of_recipe,
+                                         char *texts) {
+    char *name = texts, *help = texts + NAME_SIZE;
+    cli_setting_name(setting->key, name, NAME_SIZE);
+    setting_help(setting, of_recipe, help, HELP_SIZE);
+    return (struct argp_option){name,
+                                CLI_KEY_SETTING + (int)index,
+                                setting_argument(setting),
+                                setting->type == TUB_OPTION_FLAG ? OPTION_ARG_OPTIONAL : 0,
+                                help,
+                                strncmp(setting->key, "model.", 6) == 0 ? 6 : 5};
+}
+
 struct argp_option *cli_full_options(const cli_command *command) {
-    enum { NAME_SIZE = 48, HELP_SIZE = 192, TEXT_SIZE = NAME_SIZE + HELP_SIZE };
     size_t own = count_options(command->options);
     size_t n = 0;
-    const tub_option *settings = command->training_options ? tub_train_options(&n) : NULL;
+    const tub_option *settings = command->settings != NULL ? tub_train_options(&n) : NULL;
     /* One block: the table, its closing entry, then the texts that are made from the settings. */
     struct argp_option *table = calloc(1, (own + n + 3) * sizeof *table + n * TEXT_SIZE);
     if (table == NULL) {
@@ -185,23 +205,22 @@ struct argp_option *cli_full_options(const cli_command *command) {
     memcpy(table, command->options, own * sizeof *table);
     size_t used = own;
     table[used++] = (struct argp_option){"help", 'h', NULL, 0, "Print this help", -1};
+    const bool of_recipe = n > 0 && command->settings[0] == '\0';
     if (n > 0) {
         table[used++] = (struct argp_option){
-            NULL, 0, NULL, OPTION_DOC, "Settings of the recipe (the option wins over the file):",
+            NULL,
+            0,
+            NULL,
+            OPTION_DOC,
+            of_recipe ? "Settings of the recipe (the option wins over the file):"
+                      : "Settings of the model (the option wins over the preset):",
             4};
     }
     char *texts = (char *)(table + own + n + 3);
     for (size_t i = 0; i < n; i++) {
-        char *name = texts + i * TEXT_SIZE, *help = name + NAME_SIZE;
-        option_name(settings[i].key, name, NAME_SIZE);
-        setting_help(&settings[i], help, HELP_SIZE);
-        table[used++] =
-            (struct argp_option){name,
-                                 CLI_KEY_SETTING + (int)i,
-                                 setting_argument(&settings[i]),
-                                 settings[i].type == TUB_OPTION_FLAG ? OPTION_ARG_OPTIONAL : 0,
-                                 help,
-                                 strncmp(settings[i].key, "model.", 6) == 0 ? 6 : 5};
+        if (strncmp(settings[i].key, command->settings, strlen(command->settings)) == 0) {
+            table[used++] = setting_option(&settings[i], i, of_recipe, texts + i * TEXT_SIZE);
+        }
     }
     return table;
 }

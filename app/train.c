@@ -11,16 +11,10 @@
 #include "output.h"
 #include "place.h"
 #include "recipe.h"
+#include "settings.h"
 #include "shell.h"
 
-enum {
-    KEY_RECIPE = CLI_KEY_OWN,
-    KEY_OUT,
-    KEY_RESUME,
-    KEY_FORCE,
-    KEY_DRY_RUN,
-    SETTINGS_LIMIT = 256
-};
+enum { KEY_RECIPE = CLI_KEY_OWN, KEY_OUT, KEY_RESUME, KEY_FORCE, KEY_DRY_RUN };
 
 static const struct argp_option options[] = {
     {"recipe", KEY_RECIPE, "FILE", 0,
@@ -44,21 +38,8 @@ typedef struct train_options {
     cli_common common;
     const char *recipe, *out, *resume;
     bool force, dry_run;
-    int count; /* settings given on the command line, in their order */
-    struct {
-        const tub_option *setting;
-        const char *text;
-    } given[SETTINGS_LIMIT];
+    settings settings;
 } train_options;
-
-static const char *given(const train_options *o, const char *key) {
-    for (int i = o->count - 1; i >= 0; i--) {
-        if (strcmp(o->given[i].setting->key, key) == 0) {
-            return o->given[i].text;
-        }
-    }
-    return NULL;
-}
 
 /* Only what does not change the run's past may be given with --resume. */
 static error_t check_resume(const train_options *o, struct argp_state *state) {
@@ -73,8 +54,8 @@ static error_t check_resume(const train_options *o, struct argp_state *state) {
                           "folder and recipe",
                           wrong);
     }
-    for (int i = 0; i < o->count; i++) {
-        const char *key = o->given[i].setting->key;
+    for (int i = 0; i < o->settings.count; i++) {
+        const char *key = o->settings.given[i].setting->key;
         if (strcmp(key, "epochs") != 0 && strcmp(key, "max_steps") != 0 &&
             strcmp(key, "data") != 0) {
             return cli_misuse(state,
@@ -88,14 +69,9 @@ static error_t check_resume(const train_options *o, struct argp_state *state) {
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     train_options *o = state->input;
-    const tub_option *setting = key >= CLI_KEY_SETTING ? cli_setting(key) : NULL;
-    if (setting != NULL) {
-        if (o->count == SETTINGS_LIMIT) {
-            return cli_misuse(state, "more than %d settings on one line", SETTINGS_LIMIT);
-        }
-        o->given[o->count].setting = setting;
-        o->given[o->count++].text = argument != NULL ? argument : "true";
-        return 0;
+    error_t taken = settings_parse(&o->settings, key, argument, state);
+    if (taken != ARGP_ERR_UNKNOWN) {
+        return taken;
     }
     switch (key) {
     case KEY_RECIPE:
@@ -126,14 +102,12 @@ static tub_status resolve(tub_context *ctx, const train_options *o, tub_train_co
     if (o->recipe != NULL) {
         status = tub_recipe_read(ctx, o->recipe, config, err);
     }
-    const char *preset = given(o, "preset");
+    const char *preset = settings_find(&o->settings, "preset");
     if (status == TUB_OK && preset != NULL) {
         status = tub_train_config_set(config, "preset", preset, err);
     }
-    for (int i = 0; i < o->count && status == TUB_OK; i++) {
-        if (strcmp(o->given[i].setting->key, "preset") != 0) {
-            status = tub_train_config_set(config, o->given[i].setting->key, o->given[i].text, err);
-        }
+    if (status == TUB_OK) {
+        status = settings_apply(&o->settings, "preset", config, err);
     }
     return status == TUB_OK ? tub_train_config_check(config, err) : status;
 }
@@ -179,7 +153,7 @@ static int finish(const cli_command *self, const train_options *o, const char *r
 static tub_status limit(const train_options *o, const char *key, int64_t keep, int64_t *out,
                         tub_error *err) {
     tub_train_config config = tub_train_config_default();
-    const char *text = given(o, key);
+    const char *text = settings_find(&o->settings, key);
     *out = keep;
     if (text != NULL) {
         tub_status status = tub_train_config_set(&config, key, text, err);
@@ -218,7 +192,7 @@ static int resume(const cli_command *self, tub_context *ctx, const train_options
     tub_dataset *data = NULL;
     tub_train_config config;
     int64_t epochs = 0, max_steps = 0;
-    const char *moved = given(o, "data");
+    const char *moved = settings_find(&o->settings, "data");
     if (limit(o, "epochs", 0, &epochs, &err) != TUB_OK ||
         limit(o, "max_steps", -1, &max_steps, &err) != TUB_OK) {
         return cli_fail_setting(self, &err);
@@ -359,7 +333,7 @@ const cli_command cli_train = {
                 "  tubelet train --resume runs/first --epochs 90\n"
                 "  tubelet train --resume runs/first --data new/place/of/data.npz",
     .options = options,
-    .training_options = true,
+    .settings = "",
     .parser = parse,
     .run = run,
 };

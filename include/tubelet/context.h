@@ -90,7 +90,7 @@ typedef struct tub_context_config {
     const char *module_folder; /* NULL: $TUBELET_MODULES, else where the library was installed */
     const char
         *data_folder; /* NULL: $TUBELET_DATA, else $XDG_CACHE_HOME/tubelet, else ~/.cache/tubelet */
-    tub_precision precision; /* of models that are read from folders */
+    tub_precision precision; /* of models that are read from folders, or made for inference */
 } tub_context_config;
 
 /* The defaults, with size filled. */

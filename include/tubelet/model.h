@@ -66,6 +66,13 @@ TUB_API TUB_MUST_USE tub_status tub_model_cost_of(const tub_model_config *config
 /* A model with fresh parameters drawn by Keras' initialisers from seed. *out is the caller's. */
 TUB_API TUB_MUST_USE tub_status tub_model_create(tub_context *ctx, const tub_model_config *config,
                                                  uint64_t seed, tub_model **out, tub_error *err);
+/* The same parameters, for inference in the context's precision: as if that model had been saved and
+ * opened again. Errors as tub_model_create, and TUB_E_UNSUPPORTED (sizes that bf16 and int8 have no
+ * products for). */
+TUB_API TUB_MUST_USE tub_status tub_model_create_for_inference(tub_context *ctx,
+                                                               const tub_model_config *config,
+                                                               uint64_t seed, tub_model **out,
+                                                               tub_error *err);
 /* Reads a model folder (config.json, model.safetensors, preprocessor_config.json) or a run folder,
  * for the context's precision. A folder of int8 weights in another precision is
  * TUB_E_UNSUPPORTED. */

@@ -3,6 +3,7 @@
 #ifndef TUBELET_H
 #define TUBELET_H
 
+#include <tubelet/bench.h>
 #include <tubelet/context.h>
 #include <tubelet/data.h>
 #include <tubelet/machine.h>

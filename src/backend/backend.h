@@ -185,6 +185,11 @@ typedef struct tub__blocks {
         forward; /* nothing is kept for a backward pass, and attention is over all rows of a sample */
 } tub__blocks;
 
+/* What the kernels' scratch is made for. Of rounded factors, half of it holds some rows of such
+ * depth in any format (cpu/reduced.c), where the other half holds normalised rows; and all of it
+ * those of an input's gradient, whose depth are the weight's columns. */
+enum { TUB__HEAD_WIDTH_LIMIT = 256, TUB__REDUCED_DEPTH = 6144, TUB__REDUCED_COLUMNS = 15360 };
+
 struct tub__backend_ops {
     /* Memory. Slabs are cleared. */
     tub_status (*slab_create)(tub__backend *be, size_t bytes, void **out, tub_error *err);

@@ -55,6 +55,12 @@ static double reals(const tub__backend *be, double n) {
     return n * (double)be->real_size;
 }
 
+/* Of a weight, or of its transpose, as a product takes it. */
+static double weight_bytes(const tub__backend *be, const tub__weight *w, const void *reduced) {
+    const double full = reals(be, (double)w->rows * (double)w->cols);
+    return reduced == NULL ? full : full * (w->format == TUB__INT8 ? 0.25 : 0.5);
+}
+
 /* The inner backend never hears of blocks: every operation runs, and counts, by itself. */
 static void blocks_begin(tub__backend *be, const tub__blocks *blocks) {
     (void)be, (void)blocks;
@@ -66,13 +72,15 @@ static void linear(tub__backend *be, const tub__linear *op) {
     const double m = (double)op->x.rows, k = (double)op->x.cols, n = (double)op->w.cols;
     TIMED(linear(be, op), .operation = op->norm.gamma ? "norm, product" : "product",
           .rows = op->x.rows, .depth = op->x.cols, .columns = op->w.cols, .flop = 2 * m * k * n,
-          .bytes = reals(be, m * k + k * n + m * n * (1 + !!op->slope.data + !!op->residual.data)));
+          .bytes = reals(be, m * k + m * n * (1 + !!op->slope.data + !!op->residual.data)) +
+                   weight_bytes(be, &op->w, op->w.reduced));
 }
 static void linear_dx(tub__backend *be, const tub__linear_dx *op) {
     const double m = (double)op->dy.rows, k = (double)op->dy.cols, n = (double)op->w.rows;
     TIMED(linear_dx(be, op), .operation = "input gradient", .rows = op->dy.rows,
           .depth = op->dy.cols, .columns = op->w.rows, .flop = 2 * m * k * n,
-          .bytes = reals(be, m * k + k * n + m * n * (1 + !!op->slope.data)));
+          .bytes = reals(be, m * k + m * n * (1 + !!op->slope.data)) +
+                   weight_bytes(be, &op->w, op->w.transposed));
 }
 static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
     const double m = (double)op->x.rows, k = (double)op->x.cols, n = (double)op->dw.cols;
@@ -159,7 +167,12 @@ static void add(tub__backend *be, void *to, const void *from, size_t elements) {
           .bytes = reals(be, 3.0 * (double)elements));
 }
 static void square_sums(tub__backend *be, const tub__weight *w, size_t count, double *sums) {
-    TIMED(square_sums(be, w, count, sums), .operation = "norm of gradients", .rows = count);
+    double n = 0;
+    for (size_t i = 0; i < count; i++) {
+        n += (double)w[i].rows * (double)w[i].cols;
+    }
+    TIMED(square_sums(be, w, count, sums), .operation = "norm of gradients", .rows = count,
+          .bytes = reals(be, n));
 }
 static void update(tub__backend *be, const tub__update *op) {
     const size_t n = op->segment_count ? op->segments[op->segment_count - 1].end : 0;

@@ -20,7 +20,7 @@ struct tub_context {
     tub_allocator allocator;
     tub__pool *pool;
     struct tub__backend *backend; /* made by context/context.c, which knows the backends */
-    tub_precision precision; /* of models that are read */
+    tub_precision precision; /* of models that are read, or made for inference */
     tub_event_fn *on_event;
     void *event_user;
     char *module_folder;        /* NULL: the built-in search */

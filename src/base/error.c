@@ -132,3 +132,12 @@ const char *tub_status_name(tub_status status) {
 const char *tub_version(void) {
     return TUB__VERSION;
 }
+
+tub_status tub__in_range(const char *name, int64_t value, int64_t low, int64_t high,
+                         tub_error *err) {
+    if (value < low || value > high) {
+        return tub__fail(err, TUB_E_RANGE, "%s is %lld; it must be from %lld to %lld", name,
+                         (long long)value, (long long)low, (long long)high);
+    }
+    return TUB_OK;
+}

@@ -3,6 +3,7 @@
 #ifndef TUB__BASE_ERROR_H
 #define TUB__BASE_ERROR_H
 
+#include <stdint.h>
 #include <tubelet/status.h>
 
 /* Fills *err (which may be NULL) with the formatted sentence and returns status. Never allocates;
@@ -19,6 +20,10 @@ tub_status tub__fail_errno(tub_error *err, int errno_value, const char *format, 
  * returns its status. */
 tub_status tub__prefix(tub_error *err, tub_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* TUB_E_RANGE with a sentence that names the value, unless low <= value <= high. */
+TUB_MUST_USE tub_status tub__in_range(const char *name, int64_t value, int64_t low, int64_t high,
+                                      tub_error *err);
 
 /* Returns from the calling function when the expression fails. Only where nothing has to be
  * released. */

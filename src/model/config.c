@@ -5,8 +5,6 @@
 #include "base/error.h"
 #include "model/model.h"
 
-enum { HEAD_WIDTH_LIMIT = 256 }; /* what the attention kernels' scratch is made for */
-
 typedef struct preset {
     const char *name;
     tub_model_config config;
@@ -64,15 +62,6 @@ tub_status tub_model_preset(const char *name, tub_model_config *out, tub_error *
                      "no preset is named '%s'; there are vivit-tiny and vivit-b", name);
 }
 
-static tub_status in_range(const char *name, int64_t value, int64_t low, int64_t high,
-                           tub_error *err) {
-    if (value < low || value > high) {
-        return tub__fail(err, TUB_E_RANGE, "%s is %lld; it must be from %lld to %lld", name,
-                         (long long)value, (long long)low, (long long)high);
-    }
-    return TUB_OK;
-}
-
 static tub_status check_axis(const char *name, int64_t size, int64_t kernel, int64_t stride,
                              tub_error *err) {
     if (kernel < 1 || kernel > size) {
@@ -92,27 +81,27 @@ static tub_status check_axis(const char *name, int64_t size, int64_t kernel, int
 static tub_status check_sizes(const tub_model_config *c, tub_error *err) {
     static const char *const axis[3] = {"time", "height", "width"};
     const int64_t size[3] = {c->frames, c->height, c->width};
-    TUB__TRY(in_range("frames", c->frames, 1, 65536, err));
-    TUB__TRY(in_range("height", c->height, 1, 65536, err));
-    TUB__TRY(in_range("width", c->width, 1, 65536, err));
-    TUB__TRY(in_range("channels", c->channels, 1, 1024, err));
+    TUB__TRY(tub__in_range("frames", c->frames, 1, 65536, err));
+    TUB__TRY(tub__in_range("height", c->height, 1, 65536, err));
+    TUB__TRY(tub__in_range("width", c->width, 1, 65536, err));
+    TUB__TRY(tub__in_range("channels", c->channels, 1, 1024, err));
     for (int i = 0; i < 3; i++) {
         TUB__TRY(check_axis(axis[i], size[i], c->tubelet[i], c->stride[i], err));
     }
-    TUB__TRY(in_range("hidden", c->hidden, 1, 65536, err));
-    TUB__TRY(in_range("heads", c->heads, 1, c->hidden, err));
-    TUB__TRY(in_range("layers", c->layers, 1, 1000, err));
-    TUB__TRY(in_range("mlp", c->mlp, 1, 1 << 20, err));
-    TUB__TRY(in_range("classes", c->classes, 2, TUB_LABEL_LIMIT, err));
+    TUB__TRY(tub__in_range("hidden", c->hidden, 1, 65536, err));
+    TUB__TRY(tub__in_range("heads", c->heads, 1, c->hidden, err));
+    TUB__TRY(tub__in_range("layers", c->layers, 1, 1000, err));
+    TUB__TRY(tub__in_range("mlp", c->mlp, 1, 1 << 20, err));
+    TUB__TRY(tub__in_range("classes", c->classes, 2, TUB_LABEL_LIMIT, err));
     if (c->hidden % c->heads != 0) {
         return tub__fail(err, TUB_E_RANGE, "heads %lld does not divide hidden %lld",
                          (long long)c->heads, (long long)c->hidden);
     }
-    if (c->hidden / c->heads > HEAD_WIDTH_LIMIT) {
+    if (c->hidden / c->heads > TUB__HEAD_WIDTH_LIMIT) {
         return tub__fail(err, TUB_E_RANGE,
                          "a head is %lld wide (hidden %lld / heads %lld); at most %d is supported",
                          (long long)(c->hidden / c->heads), (long long)c->hidden,
-                         (long long)c->heads, HEAD_WIDTH_LIMIT);
+                         (long long)c->heads, TUB__HEAD_WIDTH_LIMIT);
     }
     return TUB_OK;
 }
@@ -145,11 +134,12 @@ tub_status tub_model_config_check(const tub_model_config *c, tub_error *err) {
                          sizeof *c);
     }
     TUB__TRY(check_sizes(c, err));
-    TUB__TRY(in_range("gelu", c->gelu, TUB_GELU_TANH, TUB_GELU_ERF, err));
-    TUB__TRY(in_range("pooling", c->pooling, TUB_POOL_MEAN, TUB_POOL_CLASS_TOKEN, err));
+    TUB__TRY(tub__in_range("gelu", c->gelu, TUB_GELU_TANH, TUB_GELU_ERF, err));
+    TUB__TRY(tub__in_range("pooling", c->pooling, TUB_POOL_MEAN, TUB_POOL_CLASS_TOKEN, err));
+    TUB__TRY(tub__in_range("attention_init", c->attention_init, TUB_INIT_KERAS2022, TUB_INIT_GLOROT,
+                           err));
     TUB__TRY(
-        in_range("attention_init", c->attention_init, TUB_INIT_KERAS2022, TUB_INIT_GLOROT, err));
-    TUB__TRY(in_range("input_scale", c->input_scale, TUB_SCALE_DIVIDE, TUB_SCALE_MULTIPLY, err));
+        tub__in_range("input_scale", c->input_scale, TUB_SCALE_DIVIDE, TUB_SCALE_MULTIPLY, err));
     if (!(c->norm_epsilon > 0 && c->norm_epsilon < 1)) {
         return tub__fail(err, TUB_E_RANGE, "norm_epsilon is %g; it must be above 0 and below 1",
                          c->norm_epsilon);

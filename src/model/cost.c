@@ -4,13 +4,16 @@
 #include "base/error.h"
 #include "model/pass.h"
 
-/* Multiply-adds of one clip: the products of the embedding, of every block and of the head, and
- * attention's two. */
-static double multiply_adds(const tub_model_config *c, const tub__geometry *g, double tokens) {
-    const double d = (double)c->hidden, f = (double)c->mlp, bare = (double)tub__geometry_tokens(g);
+/* The products of the embedding, of every block and of the head, and attention's two; as many again
+ * for the gradients of both factors, but the embedding has no gradient of its input. */
+double tub__model_multiply_adds(const tub_model_config *c, bool training) {
+    const tub__geometry g = tub__model_geometry(c);
+    const double d = (double)c->hidden, f = (double)c->mlp, bare = (double)tub__geometry_tokens(&g);
+    const double tokens = bare + (c->pooling == TUB_POOL_CLASS_TOKEN);
     const double block = tokens * (4 * d * d + 2 * d * f) + 2 * tokens * tokens * d;
-    return bare * (double)tub__geometry_row(g) * d + (double)c->layers * block +
-           d * (double)c->classes;
+    const double embedding = bare * (double)tub__geometry_row(&g) * d;
+    const double forward = embedding + (double)c->layers * block + d * (double)c->classes;
+    return training ? 3 * forward - embedding : forward;
 }
 
 static tub_status predict_memory(const tub_model_config *config, const tub__params *params,
@@ -48,7 +51,7 @@ tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch, tub_
             out->grid[i] = (int64_t)g.grid[i];
         }
         out->tokens = (int64_t)tub__geometry_tokens(&g) + (config->pooling == TUB_POOL_CLASS_TOKEN);
-        out->multiply_adds = multiply_adds(config, &g, (double)out->tokens);
+        out->multiply_adds = tub__model_multiply_adds(config, false);
         status = predict_memory(config, &params, batch, out, err);
     }
     tub__params_destroy(&params);

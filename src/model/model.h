@@ -26,6 +26,8 @@ struct tub_model {
 
 /* The geometry that a checked configuration means. */
 tub__geometry tub__model_geometry(const tub_model_config *config);
+/* Multiply-adds of one clip's forward pass, or of its forward and backward pass in training. */
+double tub__model_multiply_adds(const tub_model_config *config, bool training);
 
 /* A model whose parameters are all zero, on a backend. tub_model_create is this plus the initial
  * values. */

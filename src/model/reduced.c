@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model's weights in reduced precision: beside those in full, or alone. */
 #include "base/error.h"
+#include "base/fpenv.h"
 #include "model/model.h"
 #include <assert.h>
-
-/* Scratch of a worker holds some rows of such depth in any format (backend/cpu/reduced.c): half of it,
- * where the other half holds normalised rows; and all of it for the gradient of an input, whose depth
- * are the columns. */
-static const size_t DEPTH_LIMIT = 6144, COLUMNS_LIMIT = 15360;
 
 static tub_status check_sizes(const tub_model *m, const char *format, bool training,
                               tub_error *err) {
@@ -17,17 +13,16 @@ static tub_status check_sizes(const tub_model *m, const char *format, bool train
         if (!tub__model_factor(m, p, &w)) {
             continue;
         }
-        if (w.rows > DEPTH_LIMIT) {
+        if (w.rows > TUB__REDUCED_DEPTH) {
             return tub__fail(err, TUB_E_UNSUPPORTED,
-                             "%s is for layers of up to %zu inputs; the %s has %zu", format,
-                             DEPTH_LIMIT, p->title, w.rows);
+                             "%s is for layers of up to %d inputs; the %s has %zu", format,
+                             TUB__REDUCED_DEPTH, p->title, w.rows);
         }
-        if (training && w.cols > COLUMNS_LIMIT) {
-            return tub__fail(
-                err, TUB_E_UNSUPPORTED,
-                "training in bf16 is for products of up to %zu columns; that of the %s "
-                "has %zu",
-                COLUMNS_LIMIT, p->title, w.cols);
+        if (training && w.cols > TUB__REDUCED_COLUMNS) {
+            return tub__fail(err, TUB_E_UNSUPPORTED,
+                             "training in bf16 is for products of up to %d columns; that of the %s "
+                             "has %zu",
+                             TUB__REDUCED_COLUMNS, p->title, w.cols);
         }
     }
     return TUB_OK;
@@ -145,4 +140,49 @@ void tub__model_write_int8(tub_model *m, const tub__param *p, const int8_t *valu
     assert(tub__model_is_int8(m, p) && p->file == TUB__FILE_TRANSPOSED);
     m->backend->ops->pack_int8(m->backend, tub__param_weight(m->backend, p, m->weights, m->reduced),
                                values, 1, p->rows, scales);
+}
+
+/* Every array of one model into another of the same configuration, through float32. */
+static tub_status copy_arrays(const tub_model *from, tub_model *to, tub_error *err) {
+    const tub_allocator *a = &from->context->allocator;
+    size_t largest = 0;
+    float *values;
+    for (size_t i = 0; i < from->params.count; i++) {
+        const size_t n = from->params.list[i].rows * from->params.list[i].cols;
+        largest = n > largest ? n : largest;
+    }
+    TUB__TRY(tub__alloc_array(a, largest, sizeof *values, (void **)&values, err));
+    tub_status status = TUB_OK;
+    for (int64_t i = 0; status == TUB_OK && i < tub_model_parameters(from); i++) {
+        status = tub_model_get(from, i, values, err);
+        if (status == TUB_OK) {
+            status = tub_model_set(to, i, values, err);
+        }
+    }
+    tub__free(a, values);
+    return status;
+}
+
+tub_status tub_model_create_for_inference(tub_context *ctx, const tub_model_config *config,
+                                          uint64_t seed, tub_model **out, tub_error *err) {
+    tub_model *whole, *reduced = NULL;
+    TUB__TRY(tub_model_create(ctx, config, seed, &whole, err));
+    if (ctx->precision == TUB_PRECISION_F32) {
+        *out = whole;
+        return TUB_OK;
+    }
+    tub_status status =
+        tub__model_create_for(ctx, ctx->backend, config, ctx->precision, &reduced, err);
+    if (status == TUB_OK) {
+        const tub__fpenv saved = tub__fpenv_enter();
+        status = copy_arrays(whole, reduced, err);
+        tub__fpenv_leave(saved);
+    }
+    tub_model_close(whole);
+    if (status != TUB_OK) {
+        tub_model_close(reduced);
+        return status;
+    }
+    *out = reduced;
+    return TUB_OK;
 }

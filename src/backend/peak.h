@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How fast a CPU backend's threads multiply and add in float32, without memory traffic. */
+#ifndef TUB__BACKEND_PEAK_H
+#define TUB__BACKEND_PEAK_H
+
+#include "backend/backend.h"
+#include "base/spread.h"
+
+/* Operations per second, two per multiply-add, by `repeats` runs of at least so many seconds;
+ * repeats is from 1 to TUB_BENCH_REPEATS. */
+tub_spread tub__peak_measure(tub__backend *be, double run_seconds, int repeats);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How everything is measured: calls that do not count, then those that do, between two looks at the
+ * peak. */
+#include "bench/measure.h"
+
+#include "backend/peak.h"
+#include "base/clock.h"
+#include "base/context.h"
+#include "base/error.h"
+#include "base/fpenv.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+tub_bench_config tub_bench_config_default(void) {
+    return (tub_bench_config){.size = sizeof(tub_bench_config), .repeats = 30};
+}
+
+static tub_status check_repeats(int repeats, tub_error *err) {
+    if (repeats < 1 || repeats > TUB_BENCH_REPEATS) {
+        return tub__fail(err, TUB_E_ARGUMENT, "%d repeats: give 1 to %d", repeats,
+                         TUB_BENCH_REPEATS);
+    }
+    return TUB_OK;
+}
+
+tub_status tub__bench_read_config(const tub_bench_config *given, tub_bench_config *out,
+                                  tub_error *err) {
+    *out = tub_bench_config_default();
+    if (given == NULL) {
+        return TUB_OK;
+    }
+    if (given->size < sizeof given->size || given->size > sizeof *out) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "tub_bench_config: size is %zu, this library knows %zu bytes; start from "
+                         "tub_bench_config_default()",
+                         given->size, sizeof *out);
+    }
+    memcpy(out, given, given->size);
+    if (out->precision < TUB_PRECISION_F32 || out->precision > TUB_PRECISION_INT8) {
+        return tub__fail(err, TUB_E_ARGUMENT, "tub_bench_config: %d is no precision",
+                         (int)out->precision);
+    }
+    return check_repeats(out->repeats, err);
+}
+
+tub_status tub_bench_peak(tub_context *ctx, int repeats, tub_spread *gflops, tub_error *err) {
+    TUB__TRY(check_repeats(repeats, err));
+    const tub_spread rate = tub__peak_measure(ctx->backend, 0.05, repeats);
+    *gflops = (tub_spread){1e-9 * rate.median, 1e-9 * rate.least, 1e-9 * rate.most};
+    return TUB_OK;
+}
+
+/* Shorter than tub_bench_peak, which has nothing else to do. */
+static double peak_now(tub__backend *be, int repeats) {
+    enum { ENOUGH = 5 };
+    return tub__peak_measure(be, 0.01, repeats < ENOUGH ? repeats : ENOUGH).median;
+}
+
+/* Pages that are in memory: the second number of this file. */
+static size_t resident_bytes(void) {
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file != NULL) {
+        if (fscanf(file, "%*u %zu", &pages) != 1) {
+            pages = 0;
+        }
+        fclose(file);
+    }
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static double seconds_of(const tub__bench_work *work, long calls) {
+    const double start = tub__seconds();
+    for (long i = 0; i < calls; i++) {
+        work->run(work->user);
+    }
+    return tub__seconds() - start;
+}
+
+/* Brings operands into the caches and pages into memory; returns how many calls one measurement
+ * takes. */
+static long warm_up(const tub__bench_work *work) {
+    const double shortest = 1e-4; /* thousands of times a look at the clock */
+    long calls = 1;
+    (void)seconds_of(work, TUB__BENCH_WARM_UP);
+    while (!work->whole && seconds_of(work, calls) < shortest) {
+        calls *= 2;
+    }
+    return calls;
+}
+
+void tub__bench_measure(tub__backend *be, const tub__bench_work *work, int repeats,
+                        tub_bench_result *out) {
+    double seconds[TUB_BENCH_REPEATS];
+    const double before = peak_now(be, repeats);
+    const tub__fpenv saved = tub__fpenv_enter();
+    const long calls = warm_up(work);
+    for (int i = 0; i < repeats; i++) {
+        seconds[i] = seconds_of(work, calls) / (double)calls;
+    }
+    tub__fpenv_leave(saved);
+    *out = (tub_bench_result){.seconds = tub__spread_of(seconds, (size_t)repeats),
+                              .operations = work->operations,
+                              .resident_bytes = resident_bytes()};
+    out->peak = 0.5 * (before + peak_now(be, repeats));
+}
+
+/* rows * cols numbers of the host; the caller's. */
+static tub_status numbers(tub__backend *be, size_t rows, size_t cols, float **out, tub_error *err) {
+    size_t count = 0;
+    if (!tub__mul(rows, cols, &count)) {
+        return tub__fail(err, TUB_E_MEMORY, "%zu x %zu numbers do not fit into memory", rows, cols);
+    }
+    TUB__TRY(tub__alloc_array(&be->allocator, count, sizeof **out, (void **)out, err));
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t mixed = (uint32_t)i * 2654435761u; /* Knuth's multiplicative hash */
+        (*out)[i] = (float)(mixed >> 16) / 65536 - 0.5f;
+    }
+    return TUB_OK;
+}
+
+tub_status tub__bench_fill(tub__backend *be, tub__mat m, tub_error *err) {
+    float *values;
+    TUB__TRY(numbers(be, m.rows, m.cols, &values, err));
+    be->ops->mat_in(be, m, TUB_F32, values, m.cols, 1);
+    tub__free(&be->allocator, values);
+    return TUB_OK;
+}
+
+tub_status tub__bench_fill_weight(tub__backend *be, tub__weight w, tub_error *err) {
+    float *values;
+    TUB__TRY(numbers(be, w.rows, w.cols, &values, err));
+    be->ops->pack(be, w, TUB_F32, values, w.cols, 1);
+    tub__free(&be->allocator, values);
+    return TUB_OK;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How everything is measured: calls that do not count, then those that do, between two looks at the
+ * peak. */
+#ifndef TUB__BENCH_MEASURE_H
+#define TUB__BENCH_MEASURE_H
+
+#include "backend/backend.h"
+#include "base/spread.h"
+
+/* The caller's configuration over the defaults, checked. Error: TUB_E_ARGUMENT. */
+TUB_MUST_USE tub_status tub__bench_read_config(const tub_bench_config *given, tub_bench_config *out,
+                                               tub_error *err);
+
+/* One call of what is measured. */
+typedef struct tub__bench_work {
+    void (*run)(void *user);
+    void *user;
+    double operations; /* of one call */
+    bool whole; /* one call a measurement, however short: it takes times of its own. Else as many as
+                   make the look at the clock not count */
+} tub__bench_work;
+
+enum { TUB__BENCH_BATCH = 65536 }; /* the most samples in a pass */
+enum { TUB__BENCH_WARM_UP = 3 };   /* calls that come first, at least */
+
+/* Runs the work and fills *out. Nothing of it fails. */
+void tub__bench_measure(tub__backend *be, const tub__bench_work *work, int repeats,
+                        tub_bench_result *out);
+
+/* Fills a row-major matrix with numbers between -0.5 and 0.5, the same ones every time. */
+TUB_MUST_USE tub_status tub__bench_fill(tub__backend *be, tub__mat m, tub_error *err);
+/* The same of a packed weight. */
+TUB_MUST_USE tub_status tub__bench_fill_weight(tub__backend *be, tub__weight w, tub_error *err);
+
+#endif
