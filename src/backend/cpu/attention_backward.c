@@ -79,7 +79,7 @@ static void score_gradient_row(const unit *u, const buffers *b, mask *drop, size
     const real *stat = stats_of(u, row);
     const vf m = vset1(stat[0]), inverse = vset1(stat[1]), delta = vset1(b->delta[in_block]);
     for (size_t j = 0; j < keys; j += 16) {
-        vf p = vmul(vexp_first(vsub(vload(s + j), m), keys - j), inverse), dp = vload(g + j);
+        vf p = vmul(vweight_first(vsub(vload(s + j), m), keys - j), inverse), dp = vload(g + j);
         if (drop->on) {
             dp = mask_apply(drop, u, row, key0 + j, dp);
         }

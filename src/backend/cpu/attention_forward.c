@@ -5,23 +5,29 @@
 
 DEFINE_TILES(0)
 
+/* Queries in a block, whose keys and values are gathered once: more of them for narrow heads. */
+INLINE size_t block_of_queries(size_t padded) {
+    return padded <= TUB__K_HEAD_LIMIT / 2 ? 2 * QUERIES : QUERIES;
+}
+
 typedef struct buffers {
-    real *q;         /* [QUERIES][padded], scaled */
+    size_t queries;  /* of a block, at most */
+    real *q;         /* [queries][padded], scaled */
     real *k;         /* [width][KEYS], transposed */
     real *v;         /* [KEYS][padded] */
-    real *o;         /* [QUERIES][padded] */
+    real *o;         /* [queries][padded] */
     real *scores;    /* [VEC_MR][KEYS] */
-    real *max, *sum; /* [QUERIES] */
+    real *max, *sum; /* [queries] */
 } buffers;
 
 static buffers carve(real *scratch, size_t padded) {
-    buffers b = {.q = scratch};
-    b.k = b.q + QUERIES * padded;
+    buffers b = {.queries = block_of_queries(padded), .q = scratch};
+    b.k = b.q + b.queries * padded;
     b.v = b.k + KEYS * padded;
     b.o = b.v + KEYS * padded;
-    b.scores = b.o + QUERIES * padded;
+    b.scores = b.o + b.queries * padded;
     b.max = b.scores + VEC_MR * KEYS;
-    b.sum = b.max + QUERIES;
+    b.sum = b.max + b.queries;
     return b;
 }
 
@@ -33,7 +39,7 @@ static void weigh_row(const unit *u, const buffers *b, mask *drop, size_t row, s
                              &b->sum[in_block]));
     vf z = vzero();
     for (size_t j = 0; j < keys; j += 16) {
-        vf e = vexp_first(vsub(vload(s + j), m), keys - j);
+        vf e = vweight_first(vsub(vload(s + j), m), keys - j);
         z = vadd(z, e);
         vstore(s + j, drop->on ? mask_apply(drop, u, row, key0 + j, e) : e);
     }
@@ -82,7 +88,7 @@ static void write_probabilities(const unit *u, const buffers *b, size_t query0, 
             const vf m = vset1(b->max[i]), inverse = vset1(1 / b->sum[i]);
             real *to = out + (query0 + i) * u->length + key0;
             for (size_t j = 0; j < keys; j += 16) {
-                vf p = vmul(vexp(vsub(vload(b->scores + j), m)), inverse);
+                vf p = vmul(vweight(vsub(vload(b->scores + j), m)), inverse);
                 vstoren(to + j, keys - j < 16 ? (int)(keys - j) : 16, p);
             }
         }
@@ -98,8 +104,8 @@ void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, voi
         const unit u = unit_of(op, index);
         const buffers b = carve(scratch, u.padded);
         mask drop = mask_of(&u);
-        for (size_t query0 = 0; query0 < u.length; query0 += QUERIES) {
-            const size_t queries = u.length - query0 < QUERIES ? u.length - query0 : QUERIES;
+        for (size_t query0 = 0; query0 < u.length; query0 += b.queries) {
+            const size_t queries = tub__min(u.length - query0, b.queries);
             gather_rows(&u, &op->q, query0, queries, (real)op->scale, b.q);
             for (size_t i = 0; i < queries; i++) {
                 b.max[i] = -(real)INFINITY;

@@ -180,27 +180,7 @@ static void scores(const unit *u, const tub__mat *m, const real *qt, real *st) {
     multiply(false, u->op->token_stride * m->ld, &o, u->length, lanes_of(u->queries));
 }
 
-/* ---- weights and what is kept of them ---- */
-
-/* exp of x <= 0, and exp(-64) below -64: too little to count beside a weight of 1, and far enough
- * from the smallest numbers for its products not to underflow, which would cost an assist each. The
- * polynomial is vexp's. */
-INLINE vf vweight(vf x) {
-#ifdef VEC_REAL_IS_DOUBLE
-    return vexp(x);
-#else
-    const vf magic = vset1(12583039.0f); /* 1.5 * 2^23 + 127: a sum with it ends in n + 127 */
-    x = vmax(vset1(-64.0f), x);
-    const vf t = vfma(x, vset1(1.44269504f), magic), n = vsub(t, magic), power = vpow2(t);
-    vf r = vfma(n, vset1(-0.693359375f), x);
-    r = vfma(n, vset1(2.12194440e-4f), r);
-    const vf square = vmul(r, r), low = vfma(r, vset1(0.166665211f), vset1(0.49999994f));
-    vf high = vfma(r, vset1(0.00836874545f), vset1(0.041668389f));
-    high = vfma(square, vset1(0.00138145406f), high);
-    r = vfma(vfma(high, square, low), square, r); /* exp(r) - 1 */
-    return vfma(r, power, power);
-#endif
-}
+/* ---- what is kept of the weights ---- */
 
 /* Where the statistics of u lie: dropout's masks [length][MASKS] (1: kept), row maxima and 1 / row
  * sums. The masks save the backward pass the random numbers. */

@@ -135,6 +135,33 @@ INLINE vf vexp_first(vf x, size_t n) {
     return vsel(first, vexp(vsel(first, x, vzero())), vzero());
 }
 
+/* ---- weights of attention ---- */
+
+/* exp of x <= 0, and exp(-64) below -64: too little to count beside a weight of 1, and far enough
+ * from the smallest numbers for its products not to underflow, which would cost an assist each. The
+ * polynomial is vexp's. */
+INLINE vf vweight(vf x) {
+#ifdef VEC_REAL_IS_DOUBLE
+    return vexp(x);
+#else
+    const vf magic = vset1(12583039.0f); /* 1.5 * 2^23 + 127: a sum with it ends in n + 127 */
+    x = vmax(vset1(-64.0f), x);
+    const vf t = vfma(x, vset1(1.44269504f), magic), n = vsub(t, magic), power = vpow2(t);
+    vf r = vfma(n, vset1(-0.693359375f), x);
+    r = vfma(n, vset1(2.12194440e-4f), r);
+    const vf square = vmul(r, r), low = vfma(r, vset1(0.166665211f), vset1(0.49999994f));
+    vf high = vfma(r, vset1(0.00836874545f), vset1(0.041668389f));
+    high = vfma(square, vset1(0.00138145406f), high);
+    r = vfma(vfma(high, square, low), square, r); /* exp(r) - 1 */
+    return vfma(r, power, power);
+#endif
+}
+
+/* The same of the first n lanes, zero in the others. */
+INLINE vf vweight_first(vf x, size_t n) {
+    return n >= 16 ? vweight(x) : vsel(vfirst((int)n), vweight(x), vzero());
+}
+
 /* Philox 4x32-10 on sixteen counters at once: counter word 0 is first + lane, the others are equal.
  */
 INLINE void vphilox(const uint32_t key[2], uint32_t first, const uint32_t rest[3], vu out[4]) {
