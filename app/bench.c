@@ -20,7 +20,7 @@ static const struct argp_option options[] = {
     {"tokens", KEY_NUMBER + BENCH_TOKENS, "N", 0, "attention: tokens of a sample", 2},
     {"head-width", KEY_NUMBER + BENCH_HEAD_WIDTH, "W", 0, "attention: width of a head", 2},
     {"samples", KEY_NUMBER + BENCH_SAMPLES, "S", 0, "attention: samples", 2},
-    {"batch-size", KEY_NUMBER + BENCH_BATCH, "N", 0, "step, predict: samples (default 32)", 3},
+    {"batch-size", KEY_NUMBER + BENCH_BATCH, "N", 0, "step, predict: samples (default 32, 1)", 3},
     {"profile", KEY_PROFILE, NULL, 0, "step, predict: what each operation takes, too", 3},
     {"repeats", KEY_NUMBER + BENCH_REPEATS, "N", 0,
      "Median of N measurements (default: 9 of the peak, else 30)", 7},
@@ -218,7 +218,7 @@ const cli_command cli_bench = {
                 "  tubelet bench gemm --rows 864 --depth 128 --columns 512 --precision bf16\n"
                 "  tubelet bench attention --tokens 3137 --heads 12 --head-width 64 --samples 1\n"
                 "  tubelet bench step --profile\n"
-                "  tubelet bench predict vivit-b --batch-size 1 --precision int8 --repeats 5\n"
+                "  tubelet bench predict vivit-b --precision int8 --repeats 5\n"
                 "  tubelet bench predict runs/first --json",
     .options = options,
     .settings = "model.",

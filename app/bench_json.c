@@ -53,8 +53,8 @@ static void put_result(json_t *object, const tub_bench_result *r) {
     put_number(object, "milliseconds_max", 1e3 * r->seconds.most);
     put_number(object, "gflops", 1e-9 * rate);
     put_number(object, "peak_gflops", 1e-9 * r->peak);
-    put_number(object, "share_of_peak", rate / r->peak);
-    put_number(object, "t_peak", r->peak / rate);
+    put_number(object, "share_of_peak", 1 / r->t_peak);
+    put_number(object, "t_peak", r->t_peak);
     put_number(object, "resident_mib", BENCH_MIB * (double)r->resident_bytes);
 }
 

@@ -114,6 +114,12 @@ static tub_status measure(const bench_options *o, tub_model *model, bench_line *
     return tub_bench_step(model, line->batch, &config, out, err);
 }
 
+/* As trained by default; as answered one by one. */
+static int64_t batch_of(const bench_options *o) {
+    const int64_t usual = o->name == BENCH_STEP ? 32 : 1;
+    return o->number[BENCH_BATCH] != 0 ? o->number[BENCH_BATCH] : usual;
+}
+
 static int measure_and_print(const cli_command *self, tub_context *ctx, const bench_options *o,
                              const char *name, tub_model *model) {
     tub_bench_step_result result = {0};
@@ -124,7 +130,7 @@ static int measure_and_print(const cli_command *self, tub_context *ctx, const be
                        .precision = o->precision,
                        .model = name,
                        .config = tub_model_describe(model),
-                       .batch = o->number[BENCH_BATCH] != 0 ? o->number[BENCH_BATCH] : 32};
+                       .batch = batch_of(o)};
     const tub_status status = measure(o, model, &line, &result, &err);
     if (status != TUB_OK) {
         const int code = cli_fail_setting(self, &err);

@@ -23,7 +23,7 @@ static void print_times(const tub_spread *seconds) {
 static void print_result(const tub_bench_result *r) {
     const double rate = r->operations / r->seconds.median;
     print_times(&r->seconds);
-    printf(" %9.1f %7.1f%% %7.2f\n", 1e-9 * rate, 100 * rate / r->peak, r->peak / rate);
+    printf(" %9.1f %7.1f%% %7.2f\n", 1e-9 * rate, 100 / r->t_peak, r->t_peak);
 }
 
 void bench_print_products_head(const bench_line *line) {

@@ -35,10 +35,13 @@ TUB_API tub_bench_config tub_bench_config_default(void);
 
 /* What every measurement tells. */
 typedef struct tub_bench_result {
-    tub_spread seconds;    /* of one call */
-    double operations;     /* of one call: two per multiply-add of products and attention */
-    double peak;           /* operations per second: float32 multiply-add peak of the context, the
-                              mean of its medians right before and right after */
+    tub_spread seconds; /* of one call */
+    double operations;  /* of one call: two per multiply-add of products and attention */
+    double peak;        /* operations per second: float32 multiply-add peak of the context, median
+                              of what it was beside each measurement */
+    double t_peak;      /* a measurement as a multiple of what its operations take at the peak right
+                              before and after it: the median, which a processor whose speed changes
+                              moves little */
     size_t resident_bytes; /* memory of the process while it measured; 0: not known */
 } tub_bench_result;
 

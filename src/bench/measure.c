@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How everything is measured: calls that do not count, then those that do, between two looks at the
- * peak. */
+/* How everything is measured: calls that do not count, then those that do, each between two looks at
+ * the peak. */
 #include "bench/measure.h"
 
 #include "backend/peak.h"
@@ -51,12 +51,6 @@ tub_status tub_bench_peak(tub_context *ctx, int repeats, tub_spread *gflops, tub
     return TUB_OK;
 }
 
-/* Shorter than tub_bench_peak, which has nothing else to do. */
-static double peak_now(tub__backend *be, int repeats) {
-    enum { ENOUGH = 5 };
-    return tub__peak_measure(be, 0.01, repeats < ENOUGH ? repeats : ENOUGH).median;
-}
-
 /* Pages that are in memory: the second number of this file. */
 static size_t resident_bytes(void) {
     size_t pages = 0;
@@ -78,32 +72,46 @@ static double seconds_of(const tub__bench_work *work, long calls) {
     return tub__seconds() - start;
 }
 
-/* Brings operands into the caches and pages into memory; returns how many calls one measurement
- * takes. */
-static long warm_up(const tub__bench_work *work) {
+/* How much one measurement is. */
+typedef struct portion {
+    long calls;      /* of the work */
+    long iterations; /* of the peak beside it */
+} portion;
+
+/* Brings operands into the caches and pages into memory. A peak takes a fiftieth of its measurement, but
+ * no less than what the hand-out of a region does not count in. */
+static portion warm_up(tub__backend *be, const tub__bench_work *work) {
     const double shortest = 1e-4; /* thousands of times a look at the clock */
-    long calls = 1;
-    (void)seconds_of(work, TUB__BENCH_WARM_UP);
-    while (!work->whole && seconds_of(work, calls) < shortest) {
-        calls *= 2;
+    const double least_peak = 1e-3, share_of_peak = 0.02;
+    portion p = {.calls = 1};
+    double seconds = seconds_of(work, TUB__BENCH_WARM_UP) / TUB__BENCH_WARM_UP;
+    while (!work->whole && (seconds = seconds_of(work, p.calls)) < shortest) {
+        p.calls *= 2;
     }
-    return calls;
+    seconds *= share_of_peak;
+    p.iterations = tub__peak_iterations(be, seconds > least_peak ? seconds : least_peak);
+    return p;
 }
 
 void tub__bench_measure(tub__backend *be, const tub__bench_work *work, int repeats,
                         tub_bench_result *out) {
-    double seconds[TUB_BENCH_REPEATS];
-    const double before = peak_now(be, repeats);
+    double seconds[TUB_BENCH_REPEATS], peak[TUB_BENCH_REPEATS], t_peak[TUB_BENCH_REPEATS];
     const tub__fpenv saved = tub__fpenv_enter();
-    const long calls = warm_up(work);
+    const portion p = warm_up(be, work);
+    double before = tub__peak_run(be, p.iterations);
     for (int i = 0; i < repeats; i++) {
-        seconds[i] = seconds_of(work, calls) / (double)calls;
+        seconds[i] = seconds_of(work, p.calls) / (double)p.calls;
+        const double after = tub__peak_run(be, p.iterations);
+        peak[i] = 0.5 * (before + after);
+        t_peak[i] = seconds[i] * peak[i] / work->operations;
+        before = after;
     }
     tub__fpenv_leave(saved);
     *out = (tub_bench_result){.seconds = tub__spread_of(seconds, (size_t)repeats),
                               .operations = work->operations,
+                              .peak = tub__spread_of(peak, (size_t)repeats).median,
+                              .t_peak = tub__spread_of(t_peak, (size_t)repeats).median,
                               .resident_bytes = resident_bytes()};
-    out->peak = 0.5 * (before + peak_now(be, repeats));
 }
 
 /* rows * cols numbers of the host; the caller's. */

@@ -68,7 +68,7 @@ static void assert_documented(const char *page, const char *name, json_t *object
 }
 
 static const tub_bench_result result = {
-    .seconds = {2, 1, 4}, .operations = 3e9, .peak = 6e9, .resident_bytes = 1 << 20};
+    .seconds = {2, 1, 4}, .operations = 3e9, .peak = 6e9, .t_peak = 4, .resident_bytes = 1 << 20};
 
 static void measurements(void **state) {
     const char *page = *state;
