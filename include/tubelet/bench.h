@@ -57,7 +57,8 @@ typedef enum tub_bench_kind {
 typedef struct tub_bench_product {
     tub_bench_kind kind;
     int64_t rows, depth, columns;
-    int64_t group_rows; /* of weight gradients: numbers that are summed in one chain (those of four
+    int64_t group_rows; /* of weight gradients, fewer than 2^17 groups in depth: numbers that are
+                           summed in one chain (those of four
                            samples, docs/numerics.md); 0: all */
     int64_t calls;      /* in one pass of a model; not looked at by tub_bench_gemm */
 } tub_bench_product;

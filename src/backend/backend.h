@@ -181,8 +181,7 @@ typedef struct tub__blocks {
     size_t block;   /* samples done together; a multiple of TUB__GROUP */
     size_t rows;    /* of a sample */
     size_t weights; /* elements of all the products' weights */
-    bool
-        forward; /* nothing is kept for a backward pass, and attention is over all rows of a sample */
+    bool inference; /* nothing is kept or dropped; attention is over all rows of a sample */
 } tub__blocks;
 
 /* What the kernels' scratch is made for. Of rounded factors, half of it holds some rows of such

@@ -5,7 +5,9 @@
 
 /* Sums over samples are chained inside groups of this many (docs/numerics.md section 2). */
 enum { TUB__GROUP = 4 };
-/* Samples that a gradient may be summed over in one pass: the tree of groups is no higher. */
-enum { TUB__SAMPLES_LIMIT = 4 * ((1 << 17) - 1) };
+/* Groups are added in a tree of so many levels: there are fewer of them than 2^TUB__TREE_LEVELS. */
+enum { TUB__TREE_LEVELS = 17, TUB__GROUPS_LIMIT = (1 << TUB__TREE_LEVELS) - 1 };
+/* Samples that a gradient may be summed over in one pass. */
+enum { TUB__SAMPLES_LIMIT = TUB__GROUP * TUB__GROUPS_LIMIT };
 
 #endif

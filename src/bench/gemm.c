@@ -33,6 +33,10 @@ static tub_status check(const tub_bench_product *p, tub_precision precision, tub
     TUB__TRY(tub__in_range("depth", p->depth, 1, depth_limit(p, precision), err));
     TUB__TRY(tub__in_range("columns", p->columns, 1, SIZE_LIMIT, err));
     TUB__TRY(tub__in_range("group_rows", p->group_rows, 0, SIZE_LIMIT, err));
+    if (p->group_rows > 0) {
+        const int64_t groups = (p->depth + p->group_rows - 1) / p->group_rows;
+        TUB__TRY(tub__in_range("groups of group_rows", groups, 1, TUB__GROUPS_LIMIT, err));
+    }
     return precision == TUB_PRECISION_INT8 && p->kind != TUB_BENCH_FORWARD
                ? tub__fail(err, TUB_E_ARGUMENT, "int8 has no gradients: measure forward only")
                : TUB_OK;

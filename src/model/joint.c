@@ -10,7 +10,7 @@ static void blocks_begin(const tub__pass *pass, const tub__call *call, const tub
     tub__blocks blocks = {.samples = call->samples,
                           .block = block,
                           .rows = pass->tokens,
-                          .forward = !call->training && !call->dropout};
+                          .inference = !call->training && !call->dropout};
     for (size_t i = 0; i < sizeof w / sizeof *w; i++) {
         blocks.weights += tub__weight_elements(w[i].rows, w[i].cols);
     }

@@ -250,14 +250,16 @@ static void check(const shape *s) {
 static void test_shapes(void **state) {
     (void)state;
     static const shape shapes[] = {
-        {2, 1, 27, 8, 16, false, 0},    {2, 1, 27, 8, 16, false, 0.1},
-        {1, 1, 1, 1, 1, false, 0.5},    {3, 1, 12, 3, 8, false, 0.3},
-        {1, 1, 64, 2, 5, false, 0},     {1, 1, 65, 2, 24, false, 0.2},
-        {1, 1, 130, 1, 64, false, 0.1}, {1, 1, 300, 1, 80, false, 0},
-        {1, 1, 33, 1, 256, false, 0},   {2, 5, 7, 2, 12, true, 0.25},
-        {2, 5, 7, 2, 12, false, 0.25},  {1, 3, 70, 2, 16, true, 0.1},
-        {1, 1, 16, 4, 17, false, 0},    {1, 1, 15, 1, 31, false, 0},
-        {1, 1, 128, 1, 16, false, 0.9},
+        {2, 1, 27, 8, 16, false, 0},     {2, 1, 27, 8, 16, false, 0.1},
+        {1, 1, 1, 1, 1, false, 0.5},     {3, 1, 12, 3, 8, false, 0.3},
+        {1, 1, 64, 2, 5, false, 0},      {1, 1, 65, 2, 24, false, 0.2},
+        {1, 1, 130, 1, 64, false, 0.1},  {1, 1, 300, 1, 80, false, 0},
+        {1, 1, 33, 1, 256, false, 0},    {2, 5, 7, 2, 12, true, 0.25},
+        {2, 5, 7, 2, 12, false, 0.25},   {1, 3, 70, 2, 16, true, 0.1},
+        {1, 1, 16, 4, 17, false, 0},     {1, 1, 15, 1, 31, false, 0},
+        {1, 1, 128, 1, 16, false, 0.9}, /* then: several blocks of queries */
+        {1, 1, 530, 1, 16, false, 0.1},  {1, 1, 520, 1, 128, false, 0},
+        {1, 1, 270, 1, 144, false, 0.1},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         check(&shapes[i]);
@@ -364,9 +366,9 @@ static void test_rows(void **state) {
         new_outputs(&s, &b);
         run(sets[0], &s, &b, 0);
         whole = b;
-        for (int k = 0; k < count; k++) {
+        for (size_t j = 0; j < (s.length + 1) * (size_t)count; j++) {
             float *scratch = new_floats(TUB__K_SCRATCH);
-            const size_t split = s.length * (size_t)(k + 1) / 3;
+            const size_t k = j % (size_t)count, split = j / (size_t)count;
             new_outputs(&s, &b);
             tub__attention op = operation(&s, &b);
             op.stats = NULL, op.probabilities = NULL;

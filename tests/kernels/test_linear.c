@@ -115,6 +115,15 @@ static tub__backend *make_backend(tub_cpu cpu, int threads, tub__pool **pool) {
     return be;
 }
 
+/* Not all zero: GELU gives zero for what is far below it. */
+static void assert_some(const tub__mat *m) {
+    size_t some = 0;
+    for (size_t c = 0; c < m->cols; c++) {
+        some += at(m, 0, c) != 0;
+    }
+    assert_true(some > 0);
+}
+
 static void check_shape(const shape *s, tub_cpu cpu) {
     layer l = new_layer(s);
     result want = new_result(s);
@@ -122,7 +131,7 @@ static void check_shape(const shape *s, tub_cpu cpu) {
     tub__backend *be = make_backend(cpu, 1, &pool);
     apart(be, &l, s, &want);
     be->ops->multiply(be, want.y, want.y, want.y);
-    assert_true(at(&want.y, 0, 0) != 0);
+    assert_some(&want.y);
     tub__cpu_backend_destroy(be);
     tub__pool_destroy(pool);
     for (int threads = 1; threads <= 5; threads++) {

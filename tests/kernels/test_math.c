@@ -41,6 +41,8 @@ static const function functions[] = {
     {"erf", TUB__K_ERF, erfl, -INFINITY, INFINITY, 2, 0},
     {"gelu_erf", TUB__K_GELU_ERF, true_gelu_erf, -1e18f, 3e38f, 4, 1e-7},
     {"gelu_tanh", TUB__K_GELU_TANH, true_gelu_tanh, -1e18f, 1e18f, 4, 1e-7},
+    {"gelu_erf near 0", TUB__K_GELU_ERF, true_gelu_erf, -0.1f, 0.1f, 2, 0},
+    {"gelu_tanh near 0", TUB__K_GELU_TANH, true_gelu_tanh, -0.1f, 0.1f, 2, 0},
     {"gelu_erf'", TUB__K_GELU_ERF_GRAD, true_gelu_erf_grad, -1e18f, 1e18f, 4, 1e-7},
     {"gelu_tanh'", TUB__K_GELU_TANH_GRAD, true_gelu_tanh_grad, -1e18f, 1e18f, 4, 1e-7},
 };

@@ -251,13 +251,20 @@ static void test_weight_gradient(void **state) {
         check_gradient(groups * 12 - groups % 3, 17, 35, 12);
     }
     check_gradient(64, 128, 32, 8);
-    check_gradient(600, 15, 11, 300); /* groups longer than the packed block */
+    for (size_t groups = 33; groups <= 47; groups += 7) {
+        check_gradient(groups * 4, 15, 40, 4); /* a tall tree */
+    }
+    static const size_t group_rows[] = {108, 109, 216, 217, 432, 433}; /* where slices change */
+    for (size_t i = 0; i < sizeof group_rows / sizeof *group_rows; i++) {
+        check_gradient(5 * group_rows[i] - 3, 15, 33, group_rows[i]);
+    }
+    check_gradient(1000, 15, 11, 450); /* groups longer than the packed block */
     check_gradient(1, 1, 1, 4);
     check_gradient(40, 75, 64, 40);
     /* several groups of panels, and more tasks than have room for their sums, in one call and two */
     check_gradient(40, 400, 300, 12);
     check_gradient(40, 400, 300, 13);
-    check_gradient(330, 90, 200, 130); /* the same with groups of several slices */
+    check_gradient(950, 200, 300, 460); /* the same with groups of several slices */
 }
 
 int main(void) {

@@ -113,6 +113,11 @@ static void gemm_refuses(void **state) {
                                        {.rows = 1, .depth = -1, .columns = 1},
                                        {.rows = 1, .depth = 1, .columns = (1 << 24) + 1},
                                        {.rows = 1, .depth = 1, .columns = 1, .group_rows = -1},
+                                       {.kind = TUB_BENCH_WEIGHT_GRADIENT,
+                                        .rows = 1,
+                                        .depth = 1 << 17,
+                                        .columns = 1,
+                                        .group_rows = 1},
                                        {.rows = 1, .depth = 6145, .columns = 1}};
     const tub_bench_config bf16 = small_once(TUB_PRECISION_BF16);
     tub_bench_result r;

@@ -10,6 +10,15 @@ INLINE size_t block_of_queries(size_t padded) {
     return padded <= TUB__K_HEAD_LIMIT / 2 ? 2 * QUERIES : QUERIES;
 }
 
+#define FITS_(queries, padded)                                                                     \
+    _Static_assert(2 * (queries) * (padded) + 2 * KEYS * (padded) + VEC_MR * KEYS +                \
+                           2 * (queries) <=                                                        \
+                       TUB__K_SCRATCH,                                                             \
+                   "a block of queries fits the scratch")
+FITS_(2 * QUERIES, TUB__K_HEAD_LIMIT / 2);
+FITS_(QUERIES, TUB__K_HEAD_LIMIT);
+#undef FITS_
+
 typedef struct buffers {
     size_t queries;  /* of a block, at most */
     real *q;         /* [queries][padded], scaled */

@@ -57,6 +57,7 @@ typedef struct tub__cpu {
     struct {
         tub__order order;
         size_t samples, block, count;
+        size_t rows; /* of all samples */
         tub__taken_op op[TUB__CPU_TAKEN];
     } taken;
 } tub__cpu;

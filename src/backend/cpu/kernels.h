@@ -42,7 +42,7 @@ typedef struct tub__k_dw {
 enum {
     TUB__K_SMALL = 64,    /* longest sequence for attention_small: part of the definition, too */
     TUB__K_KEYS = 64,     /* keys in a block of attention: part of the definition of the result */
-    TUB__K_QUERIES = 256, /* queries in a block: not */
+    TUB__K_QUERIES = 256, /* queries in a block, and twice that of narrow heads: not */
     TUB__K_HEAD_LIMIT = 256,  /* widest head */
     TUB__K_REDUCED_ROWS = 32, /* most rows in a tile of a reduced product */
     TUB__K_SCRATCH = 262144   /* reals of scratch for one worker */
@@ -84,8 +84,8 @@ struct tub__kernels {
 
     void (*attention)(const tub__attention *op, size_t unit0, size_t unit1,
                       void *scratch); /* unit: (sample * groups + group) * heads + head */
-    /* Queries [row0, row1) of all heads of the only group of the only sample, at most TUB__K_SMALL tokens;
-     * no dropout, and nothing is kept. */
+    /* Queries [row0, row1) of all heads of the only group of the only sample, at most TUB__K_SMALL
+     * tokens; no dropout, and nothing is kept. */
     void (*attention_rows)(const tub__attention *op, size_t row0, size_t row1, void *scratch);
     void (*attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
                                void *scratch);

@@ -86,9 +86,6 @@ static void tile_by_tile(const tub__k_product *p, const stretch *s, tub__finish_
             tile_ahead ahead = {NULL, 16};
             if (col == 0 && t + 1 < tiles && s->k1 - s->k0 == p->lda) {
                 ahead.at = (const real *)p->a + next * p->lda;
-            } else if (p->multiply) { /* the slopes that the tile ends with, and those below */
-                ahead.at = (const real *)p->slope + row * p->ldslope + panel0 * TUB__PANEL + col;
-                ahead.stride = p->ldslope;
             }
             tile_product(p, s, finish, row, next - row, panel0, col, ahead);
         }

@@ -62,19 +62,20 @@ static size_t groups_of(size_t samples) {
 /* Weights pass by once for every block instead of once: that is cheap while they stay in L2 and a
  * block has rows enough to use them. And every worker needs equally many groups, or so many that
  * the last ones hardly matter. */
+enum { L2_ELEMENTS = 262144 }; /* of weights: a megabyte of floats */
 static bool worth_blocks(const tub__blocks *b, size_t workers) {
-    enum { L2_ELEMENTS = 262144, ROWS = 64 };
+    enum { ROWS = 64 };
     const size_t groups = groups_of(b->samples);
     return b->weights <= L2_ELEMENTS && b->block * b->rows >= ROWS && groups > 1 &&
            (groups % workers == 0 || groups >= 4 * workers);
 }
 
-/* A single sample with nearly a tile of rows for every worker: each streams all the weights, but what it
- * makes stays in its own cache, and the workers meet once a layer. */
+/* A single sample with nearly a tile of rows for every worker: each streams all the weights, but
+ * what it makes stays in its own cache, and the workers meet once a layer. */
 static bool worth_rows(const tub__cpu *cpu, const tub__blocks *b) {
     const size_t workers = (size_t)cpu->workers, least = cpu->kernels->tile_rows * 3 / 4;
-    return b->forward && b->samples == 1 && workers > 1 && b->rows <= TUB__K_SMALL &&
-           b->rows >= workers * least;
+    return b->inference && b->samples == 1 && workers > 1 && b->rows <= TUB__K_SMALL &&
+           b->weights <= L2_ELEMENTS && b->rows >= workers * least;
 }
 
 static tub__order choose_order(const tub__cpu *cpu, const tub__blocks *b) {
@@ -93,6 +94,7 @@ void tub__cpu_blocks_begin(tub__backend *be, const tub__blocks *blocks) {
     cpu->taken.order = choose_order(cpu, blocks);
     cpu->taken.samples = blocks->samples;
     cpu->taken.block = blocks->block;
+    cpu->taken.rows = blocks->samples * blocks->rows;
     cpu->taken.count = 0;
 }
 
@@ -135,7 +137,7 @@ static void turns_part(void *argument, int worker, int workers) {
 static void rows_part(void *argument, int worker, int workers) {
     const tub__cpu *cpu = argument;
     size_t begin, end;
-    tub__share(cpu->taken.op[0].count, worker, workers, &begin, &end);
+    tub__share(cpu->taken.rows, worker, workers, &begin, &end);
     for (size_t i = 0; i < cpu->taken.count; i++) {
         const tub__taken_op *t = &cpu->taken.op[i];
         if (t->gathers) {
@@ -166,6 +168,7 @@ bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t 
         return false;
     }
     assert(size <= sizeof cpu->taken.op[0].op);
+    assert(cpu->taken.order != TUB__BY_ROWS || (count == cpu->taken.rows && !after));
     assert(cpu->taken.order != TUB__BY_BLOCKS || samples_per_item > 1 ||
            count % cpu->taken.samples == 0);
     if (cpu->taken.count == TUB__CPU_TAKEN) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Running sums of groups in the balanced tree (TREE_LEVELS in vec.h), many elements side by side.
  *
- * The lowest `near` levels only ever meet within 2^near neighbouring groups: they lie together, to be
- * used again and again from L1. What they come to goes to the far levels, of which there is one set for
- * every part of a matrix; those are touched once for so many groups.
+ * The lowest `near` levels only ever meet within 2^near neighbouring groups: they lie together, to
+ * be used again and again from L1. What they come to goes to the far levels, of which there is one
+ * set for every part of a matrix; those are touched once for so many groups.
  *
  *     far:  level near, level near + 1, ..., [far_stride apart]
- *     near: level 0, ..., level near - 1     [near_stride apart]                                 */
+ *     near: level 0, ..., level near - 1     [near_stride apart] */
 #ifndef TUB__CPU_SUM_TREE_H
 #define TUB__CPU_SUM_TREE_H
 
@@ -61,8 +61,8 @@ INLINE void tree_push(const sum_tree *t, size_t group, const real *sums) {
     tree_sum(from, rise + 1, t->size, tree_level(t, rise));
 }
 
-/* The levels from `level` below `end` that wait after `groups` groups, smallest first, each as the right
- * operand of the next; `rest`, or NULL, comes before all of them. */
+/* The levels from `level` below `end` that wait after `groups` groups, smallest first, each as the
+ * right operand of the next; `rest`, or NULL, comes before all of them. */
 INLINE void tree_total(const sum_tree *t, size_t groups, int level, int end, const real *rest,
                        real *out) {
     const real *from[TREE_LEVELS + 1] = {rest};

@@ -5,6 +5,8 @@
 #define TUB__CPU_VEC_H
 
 #include <stddef.h>
+
+#include "backend/group.h"
 /* VEC_HEADER is given on the command line, e.g. -DVEC_HEADER="backend/cpu/vec_avx2.h" with quotes.
  */
 #include VEC_HEADER
@@ -23,7 +25,7 @@ INLINE vf vzero(void) {
 /* The balanced tree of a running sum: after group number g (from 0) is finished, its sum meets the
  * sums of equal size that wait at levels 0, 1, …; what is left waits at the first free level.
  * Equals a tree over groups padded with absent leaves. */
-enum { TREE_LEVELS = 17 }; /* groups: below 2^17 (TUB__SAMPLES_LIMIT) */
+enum { TREE_LEVELS = TUB__TREE_LEVELS };
 INLINE int tree_rise(size_t group) {
     return __builtin_ctzll(~(unsigned long long)group);
 }

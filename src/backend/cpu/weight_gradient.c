@@ -5,10 +5,13 @@
  * A task is a chunk of a few tiles of k times a few panels of 32 columns. A worker goes over the
  * rows slice by slice and does all its tasks for a slice before the next, so that x and dy come from
  * memory in order; the tasks' partial sums wait in scratch. Tasks whose sums have no room there are
- * done afterwards, from the first row again. Of a slice, the panels of dy and the columns of x that a task needs are packed:
- * in the matrices the rows lie far apart, which costs cache conflicts. While one task is at work, what the next one packs is asked for.
+ * done afterwards, from the first row again. Of a slice, the panels of dy and the columns of x that
+ * a task needs are packed: in the matrices the rows lie far apart, which costs cache conflicts.
+ * While one task is at work, what the next one packs is asked for.
  *
  * A slice is 1, 2 or 4 whole groups, whose sums meet while a tile's are in L1, or part of a group. */
+#include <assert.h>
+
 #include "backend/cpu/entries.h"
 #include "backend/cpu/sum_tree.h"
 #include "backend/cpu/tile.h"
@@ -105,10 +108,9 @@ static tile_ahead next_ahead(ahead *a, size_t steps) {
 typedef struct task {
     size_t tile0, tile1; /* tiles of k */
     size_t panel0, panel1;
-    bool bias; /* this task also sums the bias */
-    real *
-        open; /* [LEVEL_SIZE]: the sums of a group that does not end with its slice; at last, what the
-                    near levels came to */
+    bool bias;    /* this task also sums the bias */
+    real *open;   /* [LEVEL_SIZE]: the sums of a group that does not end with its slice; at last,
+                     what the near levels came to */
     real *levels; /* the far levels, LEVEL_SIZE each */
 } task;
 
@@ -349,6 +351,7 @@ static void run_tasks(const tub__k_dw *p, work *w, size_t task0, size_t task1) {
 void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch) {
     work w = carve(p, scratch);
     const size_t room = TREES / (w.depth * LEVEL_SIZE);
+    assert(room > 0 && group_count(p) <= TUB__GROUPS_LIMIT);
     for (size_t i = task0; i < task1; i += room) {
         run_tasks(p, &w, i, tub__min(i + room, task1));
     }
