@@ -93,7 +93,9 @@ def _best(result):
 
 
 def short(pairs):
-    ours = median([p for of_peer in pairs.values() for p in of_peer], lambda p: p["tubelet"]["milliseconds"])
+    ours = median(
+        [p for of_peer in pairs.values() for p in of_peer], lambda p: p["tubelet"]["milliseconds"]
+    )
     others = [f"{peer} x {median(p, ratio):.2f}" for peer, p in pairs.items() if peer in PEERS]
     return f"tubelet {ours:.3f} ms; " + ", ".join(others)
 
@@ -131,7 +133,15 @@ def _ratios(results):
         lines.append(
             [row.title, row.precision, PEERS[best][0], f"**{value:.2f}**", spread, limit, holds]
         )
-    header = ["work", "precision", "best peer", "times as fast", "of the rounds", "at least", "holds"]
+    header = [
+        "work",
+        "precision",
+        "best peer",
+        "times as fast",
+        "of the rounds",
+        "at least",
+        "holds",
+    ]
     return _table(header, lines)
 
 
@@ -141,9 +151,7 @@ def _times(results):
         row = ROWS[name]
         cells = [_cell(row, result["pairs"].get(peer), "peer") for peer in PEERS]
         peak = f"{median(_all(result), lambda pair: pair['peak_gflops']):.0f}"
-        lines.append(
-            [row.title, row.precision, peak, _cell(row, _all(result), "tubelet"), *cells]
-        )
+        lines.append([row.title, row.precision, peak, _cell(row, _all(result), "tubelet"), *cells])
     header = ["work", "precision", "peak, GFLOP/s", "tubelet"]
     return _table(header + [title for title, *_ in PEERS.values()], lines)
 
@@ -153,7 +161,11 @@ def _memory(results):
     for name, result in results["rows"].items():
         row, compared = ROWS[name], _compared(result)
         sizes = [
-            f"{max(p['peer']['resident_mib'] for p in compared[peer]):.0f}" if peer in compared else "-"
+            (
+                f"{max(p['peer']['resident_mib'] for p in compared[peer]):.0f}"
+                if peer in compared
+                else "-"
+            )
             for peer in PEERS
         ]
         lines.append([row.title, row.precision, f"{result['tubelet_resident_mib']:.0f}", *sizes])
