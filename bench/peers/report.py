@@ -21,7 +21,8 @@ take at the float32 multiply-add peak of the same turn.
 - An epoch is {samples} samples in steps of 32: the time of a step (forward, backward, Adam) times {samples}/32. Keras goes over its data by
   itself (`fit`), which is the fastest that it has.
 - PyTorch in bf16 is autocast. Keras in bf16 is `mixed_bfloat16`. onnxruntime has no bf16 for these graphs; its int8 is dynamic
-  quantisation. OpenVINO has `INFERENCE_PRECISION_HINT` f32 or bf16, and int8 of NNCF; in int8 the rest is computed in float32.
+  quantisation. OpenVINO has `INFERENCE_PRECISION_HINT` f32 or bf16, and int8 of NNCF; what is not int8 then is
+  bf16 where the processor has it, OpenVINO's own choice, and float32 in tubelet.
 - Weights and volumes are random: the times do not depend on them.
 - Memory is the largest resident size of the process (`VmHWM`), with what making or compiling the model took; of PyTorch, Keras and
   OpenVINO the libraries alone are some hundred MiB.
