@@ -6,7 +6,6 @@ import json
 import os
 import select
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -47,16 +46,18 @@ class Worker:
             stderr=self.log,
             start_new_session=True,  # a group of its own: helpers are stopped with it
         )
-        self.answer()
-        self.stop()
+        try:
+            self.answer()
+            self.stop()
+        except BaseException:  # an interruption, too: nobody else knows of the process yet
+            self.end()
+            raise
 
     def answer(self):
         ready, _, _ = select.select([self.process.stdout], [], [], LONGEST)
         line = self.process.stdout.readline() if ready else b""
         if not line:
-            reason = last_line(self.log) if ready else f"no answer in {LONGEST} s"
-            self.end()
-            raise Failure(reason)
+            raise Failure(last_line(self.log) if ready else f"no answer in {LONGEST} s")
         return line
 
     def stop(self):
@@ -134,9 +135,8 @@ def write_graph(peer, name, cache):
             raise Failure(f"no graph: {last_line(log)}")
 
 
-def start_workers(name, options):
-    """Those that can be had, and why the others can't."""
-    workers, failures = {}, {}
+def start_workers(name, options, workers, failures):
+    """Fills in those that can be had, and why the others can't."""
     for peer in options.peers:
         if not can_do(peer, ROWS[name]):
             continue
@@ -146,7 +146,6 @@ def start_workers(name, options):
         except Failure as failure:
             failures[peer] = str(failure)
             say(f"  {peer}: left out: {failure}")
-    return workers, failures
 
 
 def one_round(row, tubelet, workers, failures, pairs):
@@ -159,7 +158,7 @@ def one_round(row, tubelet, workers, failures, pairs):
             failures[peer] = str(failure)
             say(f"  {peer}: left out: {failure}")
             pairs.pop(peer, None)
-            del workers[peer]
+            workers.pop(peer).end()
     if not workers:  # nothing to compare with: tubelet alone
         pair = {"peak_gflops": tubelet.peak(), "tubelet": tubelet.turn(row)}
         pairs.setdefault("tubelet", []).append(pair)
@@ -167,10 +166,12 @@ def one_round(row, tubelet, workers, failures, pairs):
 
 def measure_row(name, options):
     row, tubelet = ROWS[name], Tubelet(options.tubelet, options.threads)
-    say(f"{name}: starting {', '.join(p for p in options.peers if can_do(p, row)) or 'nobody else'}")
-    workers, failures = start_workers(name, options)
-    pairs = {}
+    say(
+        f"{name}: starting {', '.join(p for p in options.peers if can_do(p, row)) or 'nobody else'}"
+    )
+    workers, failures, pairs = {}, {}, {}
     try:
+        start_workers(name, options, workers, failures)
         for number in range(options.rounds):
             one_round(row, tubelet, workers, failures, pairs)
             say(f"  round {number + 1} of {options.rounds}: {report.short(pairs)}")
@@ -225,6 +226,7 @@ def parse_options():
 
 def main():
     options = parse_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that workers are ended
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     results = {"rows": {}}

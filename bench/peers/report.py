@@ -21,7 +21,8 @@ take at the float32 multiply-add peak of the same turn.
 - An epoch is {samples} samples in steps of 32: the time of a step (forward, backward, Adam) times {samples}/32. Keras goes over its data by
   itself (`fit`), which is the fastest that it has.
 - PyTorch in bf16 is autocast. Keras in bf16 is `mixed_bfloat16`. onnxruntime has no bf16 for these graphs; its int8 is dynamic
-  quantisation. OpenVINO has `INFERENCE_PRECISION_HINT` f32 or bf16, and int8 of NNCF; in int8 the rest is computed in float32.
+  quantisation. OpenVINO has `INFERENCE_PRECISION_HINT` f32 or bf16, and int8 of NNCF; what is not int8 then is
+  bf16 where the processor has it, OpenVINO's own choice, and float32 in tubelet.
 - Weights and volumes are random: the times do not depend on them.
 - Memory is the largest resident size of the process (`VmHWM`), with what making or compiling the model took; of PyTorch, Keras and
   OpenVINO the libraries alone are some hundred MiB.
@@ -93,7 +94,9 @@ def _best(result):
 
 
 def short(pairs):
-    ours = median([p for of_peer in pairs.values() for p in of_peer], lambda p: p["tubelet"]["milliseconds"])
+    ours = median(
+        [p for of_peer in pairs.values() for p in of_peer], lambda p: p["tubelet"]["milliseconds"]
+    )
     others = [f"{peer} x {median(p, ratio):.2f}" for peer, p in pairs.items() if peer in PEERS]
     return f"tubelet {ours:.3f} ms; " + ", ".join(others)
 
@@ -131,7 +134,15 @@ def _ratios(results):
         lines.append(
             [row.title, row.precision, PEERS[best][0], f"**{value:.2f}**", spread, limit, holds]
         )
-    header = ["work", "precision", "best peer", "times as fast", "of the rounds", "at least", "holds"]
+    header = [
+        "work",
+        "precision",
+        "best peer",
+        "times as fast",
+        "of the rounds",
+        "at least",
+        "holds",
+    ]
     return _table(header, lines)
 
 
@@ -141,9 +152,7 @@ def _times(results):
         row = ROWS[name]
         cells = [_cell(row, result["pairs"].get(peer), "peer") for peer in PEERS]
         peak = f"{median(_all(result), lambda pair: pair['peak_gflops']):.0f}"
-        lines.append(
-            [row.title, row.precision, peak, _cell(row, _all(result), "tubelet"), *cells]
-        )
+        lines.append([row.title, row.precision, peak, _cell(row, _all(result), "tubelet"), *cells])
     header = ["work", "precision", "peak, GFLOP/s", "tubelet"]
     return _table(header + [title for title, *_ in PEERS.values()], lines)
 
@@ -153,7 +162,11 @@ def _memory(results):
     for name, result in results["rows"].items():
         row, compared = ROWS[name], _compared(result)
         sizes = [
-            f"{max(p['peer']['resident_mib'] for p in compared[peer]):.0f}" if peer in compared else "-"
+            (
+                f"{max(p['peer']['resident_mib'] for p in compared[peer]):.0f}"
+                if peer in compared
+                else "-"
+            )
             for peer in PEERS
         ]
         lines.append([row.title, row.precision, f"{result['tubelet_resident_mib']:.0f}", *sizes])

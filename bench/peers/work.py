@@ -44,7 +44,13 @@ class Row:
 
 
 def _rows():
-    limits = {"train-f32": 3.0, "tiny1-f32": 1.8, "tiny32-f32": 1.4, "base-f32": 1.05, "base-bf16": 1.05}
+    limits = {
+        "train-f32": 3.0,
+        "tiny1-f32": 1.8,
+        "tiny32-f32": 1.4,
+        "base-f32": 1.05,
+        "base-bf16": 1.05,
+    }
     kinds = {
         "train": ("`vivit-tiny`, training epoch", TINY, True, TRAINING_BATCH, 30, 3),
         "tiny1": ("`vivit-tiny`, 1 volume", TINY, False, 1, 300, 10),
