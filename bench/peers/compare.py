@@ -57,8 +57,15 @@ class Worker:
         ready, _, _ = select.select([self.process.stdout], [], [], LONGEST)
         line = self.process.stdout.readline() if ready else b""
         if not line:
-            raise Failure(last_line(self.log) if ready else f"no answer in {LONGEST} s")
+            raise Failure(self.reason() if ready else f"no answer in {LONGEST} s")
         return line
+
+    def reason(self):
+        """Why it ended: its last words, or what ended it."""
+        code = self.process.wait()
+        if code < 0:
+            return f"ended by {signal.Signals(-code).name} (too little memory?)"
+        return last_line(self.log)
 
     def stop(self):
         os.killpg(self.process.pid, signal.SIGSTOP)
@@ -71,8 +78,11 @@ class Worker:
     def turn(self):
         idle = self.processor_seconds() - self.stopped_at
         os.killpg(self.process.pid, signal.SIGCONT)
-        self.process.stdin.write(b"turn\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(b"turn\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise Failure(self.reason()) from None
         result = json.loads(self.answer())
         self.stop()
         # What it took while others ran: nothing, but for the moment until the stop arrived.
