@@ -59,10 +59,11 @@ static size_t groups_of(size_t samples) {
     return (samples + TUB__GROUP - 1) / TUB__GROUP;
 }
 
+enum { L2_ELEMENTS = 262144 }; /* of weights: a megabyte of floats */
+
 /* Weights pass by once for every block instead of once: that is cheap while they stay in L2 and a
  * block has rows enough to use them. And every worker needs equally many groups, or so many that
  * the last ones hardly matter. */
-enum { L2_ELEMENTS = 262144 }; /* of weights: a megabyte of floats */
 static bool worth_blocks(const tub__blocks *b, size_t workers) {
     enum { ROWS = 64 };
     const size_t groups = groups_of(b->samples);
@@ -187,9 +188,9 @@ bool tub__cpu_take_gathering(tub__backend *be, tub__part_fn *part, const void *o
     if (cpu->taken.order != TUB__BY_ROWS) {
         return false;
     }
-    const bool taken = tub__cpu_take(be, part, op, size, rows, 1, NULL);
+    (void)tub__cpu_take(be, part, op, size, rows, 1, NULL); /* does: it is not TUB__AT_ONCE */
     cpu->taken.op[cpu->taken.count - 1].gathers = true;
-    return taken;
+    return true;
 }
 
 void tub__cpu_blocks_end(tub__backend *be) {

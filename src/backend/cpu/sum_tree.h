@@ -75,6 +75,11 @@ INLINE void tree_total(const sum_tree *t, size_t groups, int level, int end, con
     tree_sum(from, count, t->size, out);
 }
 
+/* How many of `groups` groups wait in the near levels. */
+INLINE size_t tree_near(size_t groups, int near_levels) {
+    return groups & (((size_t)1 << near_levels) - 1);
+}
+
 /* Levels that have room for `groups` groups. */
 INLINE int tree_height(size_t groups) {
     int levels = 0;

@@ -133,8 +133,9 @@ typedef struct work {
     ahead x_ahead, dy_ahead; /* of the next task */
 } work;
 
-static size_t group_count(const tub__k_dw *p) {
-    return (p->rows + p->group_rows - 1) / p->group_rows;
+/* Groups that some rows from the beginning of one make; the last may be shorter. */
+static size_t groups_of(const tub__k_dw *p, size_t rows) {
+    return (rows + p->group_rows - 1) / p->group_rows;
 }
 
 static work carve(const tub__k_dw *p, real *scratch) {
@@ -148,7 +149,7 @@ static work carve(const tub__k_dw *p, real *scratch) {
     while (w.near_levels < NEAR && p->group_rows << (w.near_levels + 1) <= ROWS) {
         w.near_levels++;
     }
-    w.depth = 1 + (size_t)tree_height(group_count(p) >> w.near_levels);
+    w.depth = 1 + (size_t)tree_height(groups_of(p, p->rows) >> w.near_levels);
     return w;
 }
 
@@ -193,7 +194,7 @@ static sum_tree tree_of_bias(const task *t, const work *w) {
 
 /* Groups that did not come to a whole slice leave the near levels: they are added up for the total. */
 static void close_near(const sum_tree *t, size_t groups, real *open) {
-    const size_t left = groups & (((size_t)1 << t->near_levels) - 1);
+    const size_t left = tree_near(groups, t->near_levels);
     if (left > 0) {
         tree_total(t, left, 0, t->near_levels, NULL, open);
     }
@@ -310,8 +311,8 @@ static void tasks_slice(const tub__k_dw *p, work *w, const slice *s, size_t task
 }
 
 static void write_totals(const tub__k_dw *p, const task *t, const work *w) {
-    const size_t groups = group_count(p);
-    const bool rest = groups & (((size_t)1 << w->near_levels) - 1);
+    const size_t groups = groups_of(p, p->rows);
+    const bool rest = tree_near(groups, w->near_levels) > 0;
     for (size_t panel = t->panel0; panel < t->panel1; panel++) {
         for (size_t tile = t->tile0; tile < t->tile1; tile++) {
             const size_t i = tile - t->tile0, j = panel - t->panel0;
@@ -334,7 +335,7 @@ static void run_tasks(const tub__k_dw *p, work *w, size_t task0, size_t task1) {
     slice s = {.group = 0};
     for (size_t row = 0; row < p->rows; row += whole, s.group += s.groups) {
         const size_t end = tub__min(row + whole, p->rows);
-        s.groups = (end - row + p->group_rows - 1) / p->group_rows;
+        s.groups = groups_of(p, end - row);
         for (s.row = row; s.row < end; s.row += ROWS) {
             s.rows = tub__min(end - s.row, ROWS);
             s.first = s.row == row;
@@ -351,7 +352,7 @@ static void run_tasks(const tub__k_dw *p, work *w, size_t task0, size_t task1) {
 void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch) {
     work w = carve(p, scratch);
     const size_t room = TREES / (w.depth * LEVEL_SIZE);
-    assert(room > 0 && group_count(p) <= TUB__GROUPS_LIMIT);
+    assert(room > 0 && groups_of(p, p->rows) <= TUB__GROUPS_LIMIT);
     for (size_t i = task0; i < task1; i += room) {
         run_tasks(p, &w, i, tub__min(i + room, task1));
     }
