@@ -175,12 +175,16 @@ typedef struct tub__update {
     void *w, *g, *m, *v; /* slabs; v NULL for SGD */
 } tub__update;
 
+/* Longest sequence whose attention a backend may share out by tokens, so that a block's keys and
+ * values are still read when the next block begins (see TUB__BY_ROWS in cpu/cpu.h). */
+enum { TUB__SHORT = 64 };
+
 /* Operations that belong together: all their rows are those of `samples` samples in order. */
 typedef struct tub__blocks {
     size_t samples;
     size_t block;   /* samples done together; a multiple of TUB__GROUP */
     size_t rows;    /* of a sample */
-    size_t weights; /* elements of all the products' weights */
+    size_t weights; /* elements of all the products' weights in one transformer block */
     bool inference; /* nothing is kept or dropped; attention is over all rows of a sample */
 } tub__blocks;
 
@@ -242,7 +246,9 @@ struct tub__backend_ops {
      * attention_backward, multiply) may wait for the end, which then does all of them for `block`
      * samples, and then for the next ones: what one operation leaves in a cache, the next finds
      * there, and workers meet only at the end. Of few rows, all operations run on all of them, but
-     * the workers are called together only once. Nothing else may be asked for in between. */
+     * the workers are called together only once. Nothing else may be asked for in between, but of a
+     * single sample also cut, and the rows of an attention's keys and values may not be written again
+     * before the next attention. */
     void (*blocks_begin)(tub__backend *be, const tub__blocks *blocks);
     void (*blocks_end)(tub__backend *be);
     void (*linear)(tub__backend *be, const tub__linear *op);

@@ -17,27 +17,55 @@ static void blocks_begin(const tub__pass *pass, const tub__call *call, const tub
     call->be->ops->blocks_begin(call->be, &blocks);
 }
 
+/* A single sample has so few rows that calling the workers together for every block would cost more
+ * than some blocks: they are called once for all. */
+static bool all_blocks_at_once(const tub__call *call) {
+    return call->samples == 1 && !call->training && !call->dropout;
+}
+
 static tub__pattern all_tokens(const tub__pass *pass) {
     return (tub__pattern){
         .groups = 1, .length = pass->tokens, .group_stride = pass->tokens, .token_stride = 1};
 }
 
-void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype, const void *x) {
+static void block_forward(const tub__pass *pass, const tub__call *call, size_t l, size_t rows) {
     const tub__pattern pattern = all_tokens(pass);
-    const size_t rows = call->samples * pass->tokens, layers = (size_t)pass->model->config.layers;
-    tub__embedding_forward(call, &pass->embedding, dtype, x,
-                           tub__first_rows(pass->blocks[0].x, rows));
-    for (size_t l = 0; l < layers; l++) {
-        const tub__block *b = &pass->blocks[l];
-        const tub__mat h = tub__first_rows(b->x, rows), middle = tub__first_rows(b->middle, rows);
-        const tub__mat next =
-            tub__first_rows(l + 1 < layers ? pass->blocks[l + 1].x : pass->end, rows);
-        blocks_begin(pass, call, b, TUB__GROUP);
-        tub__attention_layer_forward(call, &b->attention, &b->norm1, &pattern, h, middle,
-                                     b->mlp.first.w);
-        tub__mlp_forward(call, &b->mlp, &b->norm2, middle, next,
-                         l + 1 < layers ? tub__attention_layer_first(&b[1].attention)
-                                        : (tub__weight){0});
+    const bool last = l + 1 == (size_t)pass->model->config.layers;
+    const tub__block *b = &pass->blocks[l];
+    const tub__mat h = tub__first_rows(b->x, rows), middle = tub__first_rows(b->middle, rows);
+    const tub__mat next = tub__first_rows(last ? pass->end : b[1].x, rows);
+    tub__attention_layer_forward(call, &b->attention, &b->norm1, &pattern, h, middle,
+                                 b->mlp.first.w);
+    tub__mlp_forward(call, &b->mlp, &b->norm2, middle, next,
+                     last ? (tub__weight){0} : tub__attention_layer_first(&b[1].attention));
+}
+
+static void blocks_forward(const tub__pass *pass, const tub__call *call, size_t rows) {
+    const bool together = all_blocks_at_once(call);
+    for (size_t l = 0; l < (size_t)pass->model->config.layers; l++) {
+        if (!together) {
+            blocks_begin(pass, call, &pass->blocks[l], TUB__GROUP);
+        }
+        block_forward(pass, call, l, rows);
+        if (!together) {
+            call->be->ops->blocks_end(call->be);
+        }
+    }
+}
+
+void tub__joint_forward(tub__pass *pass, const tub__call *call, tub_dtype dtype, const void *x) {
+    const size_t rows = call->samples * pass->tokens;
+    const tub__mat tokens = tub__first_rows(pass->blocks[0].x, rows);
+    const bool together = all_blocks_at_once(call), cut_too = !pass->embedding.class_token;
+    if (together && cut_too) {
+        blocks_begin(pass, call, pass->blocks, TUB__GROUP);
+    }
+    tub__embedding_forward(call, &pass->embedding, dtype, x, tokens);
+    if (together && !cut_too) {
+        blocks_begin(pass, call, pass->blocks, TUB__GROUP);
+    }
+    blocks_forward(pass, call, rows);
+    if (together) {
         call->be->ops->blocks_end(call->be);
     }
     tub__head_forward(call, &pass->head, tub__first_rows(pass->end, rows));

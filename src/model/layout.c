@@ -75,9 +75,12 @@ static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int 
 typedef struct shared {
     void *workspace[2]; /* of a block's two norms */
     tub__mat dqkv, d_o, dhidden, dout;
-    /* In inference, where nothing is kept: the tubelets' voxels, and when those have become tokens, an
-     * MLP's hidden rows. */
-    void *rows_or_hidden;
+    /* In inference, where nothing is kept: query, key and value rows in the first, hidden rows of the
+     * MLP in the second, where the tubelets' voxels were before. Blocks of short sequences take turns
+     * with the two, all rows of both being equally far apart: then one worker may be a block ahead
+     * of another. */
+    tub__mat rows[2];
+    bool turns;
 } shared;
 
 static tub__mat mat_at(void *data, size_t rows, size_t cols) {
@@ -88,11 +91,33 @@ static size_t tubelets(const tub__pass *pass) {
     return pass->config.batch * tub__geometry_tokens(&pass->model->geometry);
 }
 
-static void *take_rows_or_hidden(const plan *p) {
-    const size_t row = tub__padded(tub__geometry_row(&p->pass->model->geometry)),
-                 hidden = tub__padded((size_t)p->pass->model->config.mlp);
-    const size_t rows = tubelets(p->pass) * row, other = p->rows * hidden;
-    return take_vector(p, rows > other ? rows : other);
+static size_t largest(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* An odd number of panels: rows that are a power of two apart would share few places of a cache. */
+static size_t distance_of_turns(size_t qkv, size_t hidden) {
+    const size_t panels = largest(qkv, hidden) / TUB__PANEL;
+    return (panels % 2 ? panels : panels + 1) * TUB__PANEL;
+}
+
+static void take_rows(const plan *p, shared *s) {
+    const tub_model_config *c = &p->pass->model->config;
+    const size_t voxels = tub__padded(tub__geometry_row(&p->pass->model->geometry)),
+                 cols[2] = {3 * tub__padded((size_t)c->hidden), tub__padded((size_t)c->mlp)};
+    s->turns = p->pass->tokens <= TUB__SHORT;
+    for (int i = 0; i < 2; i++) {
+        const size_t ld = s->turns ? distance_of_turns(cols[0], cols[1]) : cols[i],
+                     before = i == 1 ? tubelets(p->pass) * voxels : 0;
+        s->rows[i] = (tub__mat){take_vector(p, largest(p->rows * ld, before)), p->rows, ld, ld};
+    }
+}
+
+/* The first columns of rows that a block of that number has for a purpose. */
+static tub__mat shared_rows(const shared *s, int layer, int purpose, size_t cols) {
+    tub__mat m = s->rows[s->turns ? (layer + purpose) % 2 : purpose];
+    m.cols = cols;
+    return m;
 }
 
 static shared take_shared(const plan *p) {
@@ -108,32 +133,32 @@ static shared take_shared(const plan *p) {
         s.dhidden = take_mat(p, p->rows, (size_t)c->mlp);
         s.dout = c->mlp_output_gelu ? take_mat(p, p->rows, width) : TUB__NO_MAT;
     } else {
-        s.rows_or_hidden = take_rows_or_hidden(p);
+        take_rows(p, &s);
     }
     return s;
 }
 
-static void block_activations(const plan *p, const shared *s, tub__block *b,
-                              const tub__block *before) {
+static void kept_activations(const plan *p, tub__block *b) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden, m = p->rows;
-    if (before && !p->training) {
-        b->x = before->x;
-        b->middle = before->middle;
-        b->attention.qkv_rows = before->attention.qkv_rows, b->attention.o = before->attention.o;
-        b->mlp.hidden = before->mlp.hidden;
-        return;
-    }
     b->x = take_mat(p, m, width);
     b->attention.qkv_rows = take_mat(p, m, 3 * tub__padded(width));
-    b->attention.o = p->training ? take_mat(p, m, width) : p->pass->normed1;
+    b->attention.o = take_mat(p, m, width);
     b->middle = take_mat(p, m, width);
-    b->mlp.hidden_slope = take_training(p, m, (size_t)c->mlp);
-    b->mlp.hidden =
-        p->training ? take_mat(p, m, (size_t)c->mlp) : mat_at(s->rows_or_hidden, m, (size_t)c->mlp);
-    b->mlp.output_slope = c->mlp_output_gelu ? take_training(p, m, width) : TUB__NO_MAT;
-    b->attention.stats =
-        p->training ? take_vector(p, p->rows * (size_t)c->heads * TUB__ATTENTION_STATS) : NULL;
+    b->mlp.hidden_slope = take_mat(p, m, (size_t)c->mlp);
+    b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
+    b->mlp.output_slope = c->mlp_output_gelu ? take_mat(p, m, width) : TUB__NO_MAT;
+    b->attention.stats = take_vector(p, m * (size_t)c->heads * TUB__ATTENTION_STATS);
+}
+
+static void shared_activations(const plan *p, const shared *s, int layer, tub__block *b) {
+    const tub_model_config *c = &p->pass->model->config;
+    const size_t width = (size_t)c->hidden;
+    b->x = layer > 0 ? b[-1].x : take_mat(p, p->rows, width);
+    b->middle = layer > 0 ? b[-1].middle : take_mat(p, p->rows, width);
+    b->attention.o = p->pass->normed1;
+    b->attention.qkv_rows = shared_rows(s, layer, 0, 3 * tub__padded(width));
+    b->mlp.hidden = shared_rows(s, layer, 1, (size_t)c->mlp);
 }
 
 static void block(const plan *p, int layer, const shared *s) {
@@ -158,7 +183,11 @@ static void block(const plan *p, int layer, const shared *s) {
         .dhidden = s->dhidden,
         .dout = s->dout,
     };
-    block_activations(p, s, b, layer ? &p->pass->blocks[layer - 1] : NULL);
+    if (p->training) {
+        kept_activations(p, b);
+    } else {
+        shared_activations(p, s, layer, b);
+    }
 }
 
 /* ---- ends ---- */
@@ -176,7 +205,7 @@ static void embedding(const plan *p, const shared *s) {
                           .position = tub__param_mat(pass->be, position, pass->model->weights)};
     e->dposition = e->position;
     e->dposition.data = gradient_of(p, position);
-    e->rows = p->training ? take_mat(p, count, row) : mat_at(s->rows_or_hidden, count, row);
+    e->rows = p->training ? take_mat(p, count, row) : mat_at(s->rows[1].data, count, row);
     if (token) {
         e->class_token = value_of(p, token);
         e->dclass_token = gradient_of(p, token);

@@ -231,7 +231,20 @@ void KERNEL(attention_small)(const tub__attention *op, size_t unit0, size_t unit
     }
 }
 
+/* Keys and values of the rows that other workers made a moment ago are in their caches: they are asked
+ * for all at once, which takes less time than head by head. */
+static void ask_for_others(const tub__attention *op, size_t row0, size_t row1) {
+    const unit u = unit_of(op, 0);
+    for (size_t t = 0; t < op->length; t++) {
+        for (size_t i = 0; (t < row0 || t >= row1) && i < op->k.cols; i += 16) {
+            vnear(token(&u, &op->k, t) + i);
+            vnear(token(&u, &op->v, t) + i);
+        }
+    }
+}
+
 void KERNEL(attention_rows)(const tub__attention *op, size_t row0, size_t row1, void *scratch) {
+    ask_for_others(op, row0, row1);
     for (size_t index = 0; row0 < row1 && index < op->heads; index++) {
         unit u = unit_of(op, index);
         u.query0 = row0, u.queries = row1 - row0;

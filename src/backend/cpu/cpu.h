@@ -24,6 +24,18 @@ typedef struct tub__multiply_op {
     tub__mat x, y, z;
 } tub__multiply_op;
 
+/* Arguments of all the operations that go sample by sample, and of cutting, which goes by tubelets. */
+typedef struct tub__tokens_op {
+    const tub__geometry *g;
+    size_t samples;
+    tub_dtype dtype;
+    const void *host;
+    bool multiply;
+    tub_pooling pooling;
+    tub__mat x, y, position;
+    void *data;
+} tub__tokens_op;
+
 /* An operation that waits; regions.h says what the fields mean. */
 typedef struct tub__taken_op {
     tub__part_fn *part;
@@ -33,6 +45,7 @@ typedef struct tub__taken_op {
     union {
         tub__product_op product;
         tub__multiply_op multiply;
+        tub__tokens_op tokens;
         tub__norm norm;
         tub__norm_backward norm_backward;
         tub__attention attention;
@@ -45,8 +58,9 @@ typedef struct tub__taken_op {
  * single sample, where only those that gather wait for the others. */
 typedef enum tub__order { TUB__AT_ONCE = 0, TUB__BY_BLOCKS, TUB__IN_TURN, TUB__BY_ROWS } tub__order;
 
-/* Operations that can wait; one more makes those run that do. */
-enum { TUB__CPU_TAKEN = 16 };
+/* Operations that can wait; one more makes those run that do. A dozen blocks of a single sample are
+ * five each. */
+enum { TUB__CPU_TAKEN = 64 };
 
 typedef struct tub__cpu {
     tub__backend base; /* first: a tub__backend * is one of these */

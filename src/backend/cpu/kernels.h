@@ -40,7 +40,7 @@ typedef struct tub__k_dw {
 
 /* Sizes that kernels and their callers agree on. */
 enum {
-    TUB__K_SMALL = 64,    /* longest sequence for attention_small: part of the definition, too */
+    TUB__K_SMALL = TUB__SHORT, /* longest sequence for attention_small: of the definition, too */
     TUB__K_KEYS = 64,     /* keys in a block of attention: part of the definition of the result */
     TUB__K_QUERIES = 256, /* queries in a block, and twice that of narrow heads: not */
     TUB__K_HEAD_LIMIT = 256,  /* widest head */

@@ -282,69 +282,60 @@ static void multiply(tub__backend *be, tub__mat x, tub__mat y, tub__mat z) {
 
 /* ---- tokens ---- */
 
-/* Arguments of all the operations that go sample by sample. */
-typedef struct tokens_op {
-    const tub__geometry *g;
-    size_t samples;
-    tub_dtype dtype;
-    const void *host;
-    bool multiply;
-    tub_pooling pooling;
-    tub__mat x, y, position;
-    void *data;
-} tokens_op;
-
-PART(cut_part, tokens_op, k->cut(op->g, op->dtype, op->host, op->multiply, op->y, begin, end))
+PART(cut_part, tub__tokens_op, k->cut(op->g, op->dtype, op->host, op->multiply, op->y, begin, end))
 
 static void cut(tub__backend *be, const tub__geometry *g, tub_dtype dtype, const void *x,
                 bool multiply, tub__mat rows) {
-    const tokens_op op = {.g = g, .dtype = dtype, .host = x, .multiply = multiply, .y = rows};
-    tub__cpu_run(be, cut_part, &op, rows.rows);
+    const tub__tokens_op op = {.g = g, .dtype = dtype, .host = x, .multiply = multiply, .y = rows};
+    if (!tub__cpu_take(be, cut_part, &op, sizeof op, rows.rows, 1, NULL)) {
+        tub__cpu_run(be, cut_part, &op, rows.rows);
+    }
 }
 
-PART(cut_backward_part, tokens_op, k->cut_backward(op->g, op->x, op->data, begin, end))
+PART(cut_backward_part, tub__tokens_op, k->cut_backward(op->g, op->x, op->data, begin, end))
 
 static void cut_backward(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows,
                          void *dx) {
-    const tokens_op op = {.g = g, .x = drows, .data = dx};
+    const tub__tokens_op op = {.g = g, .x = drows, .data = dx};
     tub__cpu_run(be, cut_backward_part, &op, samples);
 }
 
-PART(prepend_part, tokens_op, k->prepend(op->x, op->host, op->position, op->y, begin, end))
+PART(prepend_part, tub__tokens_op, k->prepend(op->x, op->host, op->position, op->y, begin, end))
 
 static void prepend(tub__backend *be, size_t samples, tub__mat x, const void *class_token,
                     tub__mat position, tub__mat y) {
-    const tokens_op op = {.x = x, .host = class_token, .position = position, .y = y};
+    const tub__tokens_op op = {.x = x, .host = class_token, .position = position, .y = y};
     tub__cpu_run(be, prepend_part, &op, samples);
 }
 
-PART(prepend_backward_part, tokens_op, k->prepend_backward(op->x, op->y, begin, end, op->samples))
+PART(prepend_backward_part, tub__tokens_op,
+     k->prepend_backward(op->x, op->y, begin, end, op->samples))
 
 static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub__mat dx) {
-    const tokens_op op = {.samples = samples, .x = dy, .y = dx};
+    const tub__tokens_op op = {.samples = samples, .x = dy, .y = dx};
     tub__cpu_run(be, prepend_backward_part, &op, samples);
 }
 
-PART(sum_samples_part, tokens_op, k->sum_samples(op->samples, op->x, op->y, begin, end))
+PART(sum_samples_part, tub__tokens_op, k->sum_samples(op->samples, op->x, op->y, begin, end))
 
 static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum) {
-    const tokens_op op = {.samples = samples, .x = x, .y = sum};
+    const tub__tokens_op op = {.samples = samples, .x = x, .y = sum};
     tub__cpu_run(be, sum_samples_part, &op, sum.rows);
 }
 
-PART(pool_part, tokens_op, k->pool(op->pooling, op->samples, op->x, op->y, begin, end))
+PART(pool_part, tub__tokens_op, k->pool(op->pooling, op->samples, op->x, op->y, begin, end))
 
 static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y) {
-    const tokens_op op = {.samples = samples, .pooling = kind, .x = x, .y = y};
+    const tub__tokens_op op = {.samples = samples, .pooling = kind, .x = x, .y = y};
     tub__cpu_run_light(be, pool_part, &op, samples, x.rows * x.ld);
 }
 
-PART(pool_backward_part, tokens_op,
+PART(pool_backward_part, tub__tokens_op,
      k->pool_backward(op->pooling, op->samples, op->x, op->y, begin, end))
 
 static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
                           tub__mat dx) {
-    const tokens_op op = {.samples = samples, .pooling = kind, .x = dy, .y = dx};
+    const tub__tokens_op op = {.samples = samples, .pooling = kind, .x = dy, .y = dx};
     tub__cpu_run(be, pool_backward_part, &op, samples);
 }
 

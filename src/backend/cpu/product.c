@@ -6,6 +6,7 @@
 
 DEFINE_TILES(0)
 DEFINE_AHEAD_TILES(0)
+DEFINE_STREAM_TILES
 
 enum {
     WIDTH = TILE_COLUMNS,
@@ -23,10 +24,15 @@ typedef struct stretch {
     size_t panel_size; /* from one panel to the next */
 } stretch;
 
-/* One tile of rows times one tile of columns; col counts from panel0, the stretch's first. ahead:
- * what to ask memory for meanwhile, or at NULL. */
+/* What a tile asks memory for meanwhile: one of the two, or nothing where both addresses are NULL. */
+typedef struct asking {
+    tile_ahead ahead;
+    tile_stream stream;
+} asking;
+
+/* One tile of rows times one tile of columns; col counts from panel0, the stretch's first. */
 static void tile_product(const tub__k_product *p, const stretch *s, tub__finish_fn *finish,
-                         size_t row, size_t rows, size_t panel0, size_t col, tile_ahead ahead) {
+                         size_t row, size_t rows, size_t panel0, size_t col, const asking *asks) {
     ALIGNED real sums[VEC_MR * WIDTH];
     const size_t to = panel0 * TUB__PANEL + col, k = s->k1 - s->k0;
     const real *a = (const real *)p->a + row * p->lda + s->k0;
@@ -38,8 +44,10 @@ static void tile_product(const tub__k_product *p, const stretch *s, tub__finish_
     tub__finish_fn *end = s->k1 == p->k ? finish : NULL;
     real *out = end ? sums : c;
     const size_t ldout = end ? WIDTH : p->ldc;
-    if (ahead.at) {
-        tiles_ahead_0[rows - 1](k, a, p->lda, w, TUB__PANEL, start, lds, out, ldout, ahead);
+    if (asks->stream.ahead) {
+        tiles_stream[rows - 1](k, a, p->lda, w, TUB__PANEL, start, lds, out, ldout, asks->stream);
+    } else if (asks->ahead.at) {
+        tiles_ahead_0[rows - 1](k, a, p->lda, w, TUB__PANEL, start, lds, out, ldout, asks->ahead);
     } else {
         tiles_0[VEC_NV - 1][rows - 1](k, a, p->lda, w, TUB__PANEL, start, lds, out, ldout);
     }
@@ -54,9 +62,16 @@ static stretch chains(const tub__k_product *p, size_t panel, size_t k0, size_t k
     return (stretch){k0, k1, (const real *)p->w + panel * panel_size + k0 * TUB__PANEL, panel_size};
 }
 
+/* Asks for the rows of panel w some steps before they are needed, at last for the first of `next`. */
+static tile_stream stream_of(const real *w, size_t k, const real *next) {
+    enum { AHEAD = 32 };
+    const size_t steps = k > AHEAD ? (k - AHEAD) / 2 * 2 : 0;
+    return (tile_stream){w + AHEAD * TUB__PANEL, steps, next ? next : w};
+}
+
 /* Few rows use a panel so little that memory can't bring the next one in the time of a single tile:
  * all tiles of rows pass by a panel before the next, and the first two each ask for half of that. A
- * lone tile asks for every other line: processors fetch lines in pairs. */
+ * lone tile streams. */
 static void panel_by_panel(const tub__k_product *p, tub__finish_fn *finish, size_t row0,
                            size_t row1, size_t panel0, size_t panel1) {
     const stretch all = chains(p, panel0, 0, p->k);
@@ -66,11 +81,13 @@ static void panel_by_panel(const tub__k_product *p, tub__finish_fn *finish, size
         const real *next = after < panels ? all.w + after * all.panel_size : p->next;
         for (size_t t = 0; t < tiles; t++) {
             const size_t row = row0 + tile_begin(rows, t), n = row0 + tile_begin(rows, t + 1) - row;
-            tile_ahead ahead = {NULL, tiles == 1 ? TUB__PANEL : 16};
-            if (next && col % TUB__PANEL == 0 && t < 2) {
-                ahead.at = next + t * p->k * 16;
+            asking asks = {{NULL, 16}, {.ahead = NULL}};
+            if (col % TUB__PANEL == 0 && tiles == 1) {
+                asks.stream = stream_of(all.w + (after - 1) * all.panel_size, p->k, next);
+            } else if (col % TUB__PANEL == 0 && next && t < 2) {
+                asks.ahead.at = next + t * p->k * 16;
             }
-            tile_product(p, &all, finish, row, n, panel0, col, ahead);
+            tile_product(p, &all, finish, row, n, panel0, col, &asks);
         }
     }
 }
@@ -83,11 +100,11 @@ static void tile_by_tile(const tub__k_product *p, const stretch *s, tub__finish_
     for (size_t t = 0; t < tiles; t++) {
         const size_t row = row0 + tile_begin(rows, t), next = row0 + tile_begin(rows, t + 1);
         for (size_t col = 0; col < (panel1 - panel0) * TUB__PANEL; col += WIDTH) {
-            tile_ahead ahead = {NULL, 16};
+            asking asks = {{NULL, 16}, {.ahead = NULL}};
             if (col == 0 && t + 1 < tiles && s->k1 - s->k0 == p->lda) {
-                ahead.at = (const real *)p->a + next * p->lda;
+                asks.ahead.at = (const real *)p->a + next * p->lda;
             }
-            tile_product(p, s, finish, row, next - row, panel0, col, ahead);
+            tile_product(p, s, finish, row, next - row, panel0, col, &asks);
         }
     }
 }

@@ -135,12 +135,23 @@ static void turns_part(void *argument, int worker, int workers) {
     }
 }
 
+/* The caller wrote it down a moment ago, in a cache of its own. */
+static void ask_for_op(const tub__taken_op *t) {
+    enum { LINE = 64 };
+    for (size_t i = 0; i < sizeof *t; i += LINE) {
+        __builtin_prefetch((const char *)t + i);
+    }
+}
+
 static void rows_part(void *argument, int worker, int workers) {
     const tub__cpu *cpu = argument;
     size_t begin, end;
     tub__share(cpu->taken.rows, worker, workers, &begin, &end);
     for (size_t i = 0; i < cpu->taken.count; i++) {
         const tub__taken_op *t = &cpu->taken.op[i];
+        if (worker > 0 && i + 1 < cpu->taken.count) {
+            ask_for_op(t + 1);
+        }
         if (t->gathers) {
             tub__pool_barrier(cpu->base.pool);
         }
@@ -176,8 +187,8 @@ bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t 
         run_taken(be);
     }
     tub__taken_op *t = &cpu->taken.op[cpu->taken.count++];
-    *t = (tub__taken_op){
-        .part = part, .after = after, .count = count, .samples_per_item = samples_per_item};
+    t->part = part, t->after = after, t->count = count, t->samples_per_item = samples_per_item;
+    t->gathers = false;
     memcpy(&t->op, op, size);
     return true;
 }

@@ -25,6 +25,20 @@ typedef struct tile_ahead {
 typedef void tile_ahead_fn(size_t k, const real *a, size_t lda, const real *b, size_t ldb,
                            const real *start, size_t lds, real *c, size_t ldc, tile_ahead ahead);
 
+/* A tile of few rows reads b as fast as memory brings it: it asks for what it, or the next tile, needs
+ * some steps later, and so keeps memory busy without a pause. `ahead` and what follows it for
+ * `steps` steps, an even number, and then `then`. */
+typedef struct tile_stream {
+    const real *ahead;
+    size_t steps;
+    const real *then;
+} tile_stream;
+typedef void tile_stream_fn(size_t k, const real *a, size_t lda, const real *b, size_t ldb,
+                            const real *start, size_t lds, real *c, size_t ldc, tile_stream stream);
+
+/* What a tile asks memory for, if anything. */
+typedef enum tile_asks { ASKS_NOTHING, ASKS_LINES, ASKS_STREAM } tile_asks;
+
 /* Where a tile stands: rows of a, a row of b, and what to ask memory for. */
 typedef struct tile_at {
     const real
@@ -48,10 +62,13 @@ INLINE void tile_step(int mr, int nv, int transposed, int u, const tile_at *at, 
 
 /* `steps` steps at once, and the pointers beyond them. */
 INLINE void tile_steps(int mr, int nv, int transposed, int steps, tile_at *at, size_t lda,
-                       size_t ldb, const tile_ahead *ahead, vf acc[VEC_MR][VEC_NV]) {
+                       size_t ldb, tile_asks asks, size_t stride, vf acc[VEC_MR][VEC_NV]) {
     UNROLL for (int u = 0; u < steps; u++) {
-        if (ahead) {
-            vprefetch(at->soon), at->soon += ahead->stride;
+        if (asks == ASKS_LINES) {
+            vprefetch(at->soon), at->soon += stride;
+        } else if (asks == ASKS_STREAM) {
+            UNROLL for (int j = 0; j < TUB__PANEL; j += 16) vnear(at->soon + j);
+            at->soon += TUB__PANEL;
         }
         tile_step(mr, nv, transposed, u, at, lda, ldb, acc);
     }
@@ -65,10 +82,14 @@ INLINE void tile_steps(int mr, int nv, int transposed, int steps, tile_at *at, s
 
 INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, size_t lda,
                       const real *b, size_t ldb, const real *start, size_t lds, real *c, size_t ldc,
-                      const tile_ahead *ahead) {
+                      tile_asks asks, const tile_ahead *ahead, const tile_stream *stream) {
     enum { STEPS = 2 };
     vf acc[VEC_MR][VEC_NV];
-    tile_at at = {.b = b, .soon = ahead ? ahead->at : NULL};
+    const size_t stride = asks == ASKS_LINES ? ahead->stride : 0;
+    tile_at at = {.b = b};
+    if (asks != ASKS_NOTHING) {
+        at.soon = asks == ASKS_LINES ? ahead->at : stream->ahead;
+    }
     UNROLL for (int i = 0; i < mr; i += 4) at.q[i / 4] = a + (size_t)i * lda;
     at.q[0] = a;
     UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vzero();
@@ -77,11 +98,17 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
             acc[i][j] = vload(start + 16 * j);
     }
     size_t p = k;
+    if (asks == ASKS_STREAM) {
+        for (size_t left = stream->steps; left >= STEPS; left -= STEPS, p -= STEPS) {
+            tile_steps(mr, nv, transposed, STEPS, &at, lda, ldb, asks, stride, acc);
+        }
+        at.soon = stream->then;
+    }
     for (; p >= STEPS; p -= STEPS) {
-        tile_steps(mr, nv, transposed, STEPS, &at, lda, ldb, ahead, acc);
+        tile_steps(mr, nv, transposed, STEPS, &at, lda, ldb, asks, stride, acc);
     }
     if (p > 0) {
-        tile_steps(mr, nv, transposed, 1, &at, lda, ldb, ahead, acc);
+        tile_steps(mr, nv, transposed, 1, &at, lda, ldb, asks, stride, acc);
     }
     /* The pointer moves from row to row: indexing it by row made gcc spill some twenty addresses
      * around the loop. */
@@ -93,13 +120,20 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
     static void tile_##mr##_##nv##_##tr(size_t k, const real *a, size_t lda, const real *b,        \
                                         size_t ldb, const real *start, size_t lds, real *c,        \
                                         size_t ldc) {                                              \
-        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc, NULL);                        \
+        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc, ASKS_NOTHING, NULL, NULL);    \
     }
+#define TILE_STREAM_(mr, nv, tr)                                                                   \
+    static void tile_stream_##mr(size_t k, const real *a, size_t lda, const real *b, size_t ldb,   \
+                                 const real *start, size_t lds, real *c, size_t ldc,               \
+                                 tile_stream stream) {                                             \
+        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc, ASKS_STREAM, NULL, &stream);  \
+    }
+#define TILE_STREAM_NAME_(mr, nv, tr) tile_stream_##mr,
 #define TILE_AHEAD_(mr, nv, tr)                                                                    \
     static void tile_ahead_##mr##_##nv##_##tr(size_t k, const real *a, size_t lda, const real *b,  \
                                               size_t ldb, const real *start, size_t lds, real *c,  \
                                               size_t ldc, tile_ahead ahead) {                      \
-        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc, &ahead);                      \
+        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc, ASKS_LINES, &ahead, NULL);    \
     }
 #define TILE_AHEAD_NAME_(mr, nv, tr) tile_ahead_##mr##_##nv##_##tr,
 #define TILE_NAME_(mr, nv, tr)       tile_##mr##_##nv##_##tr,
@@ -139,6 +173,11 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
     TILE_ROWS_(TILE_AHEAD_, VEC_NV, tr)                                                            \
     static tile_ahead_fn *const tiles_ahead_##tr[VEC_MR] = {                                       \
         TILE_ROWS_(TILE_AHEAD_NAME_, VEC_NV, tr)};
+
+/* Of row-major a and full width: tiles_stream[rows - 1]. */
+#define DEFINE_STREAM_TILES                                                                        \
+    TILE_ROWS_(TILE_STREAM_, VEC_NV, 0)                                                            \
+    static tile_stream_fn *const tiles_stream[VEC_MR] = {TILE_ROWS_(TILE_STREAM_NAME_, VEC_NV, 0)};
 
 #ifndef VEC_REAL_IS_DOUBLE
 /* The tile of reduced.h in float32: rows of a hold the pairs' factors, the second before the first.

@@ -42,17 +42,25 @@ static void stage_flush(stage *s) {
 static void stage_add(stage *s, const unsigned char *p, size_t n) {
     while (n > 0) {
         const size_t now = tub__min(n, STAGE - s->used);
-        size_t i = 0;
-        for (; i + 8 <= now; i += 8) { /* a call for each line would take longer than its bytes */
-            memcpy(s->bytes + s->used + i, p + i, 8);
-        }
-        for (; i < now; i++) {
-            s->bytes[s->used + i] = p[i];
-        }
+        memcpy(s->bytes + s->used, p, now);
         s->used += now, p += now, n -= now;
         if (s->used == STAGE) {
             stage_flush(s);
         }
+    }
+}
+
+/* `count` lines of n bytes, `step` apart. A call for each would take longer than few bytes do: eight are
+ * a register. */
+static void stage_lines(stage *s, const unsigned char *p, size_t count, size_t step, size_t n) {
+    size_t i = 0;
+    if (n == 8) {
+        for (; i < count && s->used + 8 < STAGE; i++, p += step, s->used += 8) {
+            memcpy(s->bytes + s->used, p, 8);
+        }
+    }
+    for (; i < count; i++, p += step) {
+        stage_add(s, p, n);
     }
 }
 
@@ -79,9 +87,8 @@ static void cut_bytes(const tub__geometry *g, const place *p, const unsigned cha
     stage s;
     s.used = 0, s.out = row, s.multiply = multiply;
     for (size_t dt = 0; dt < g->kernel[0]; dt++) {
-        for (size_t dy = 0; dy < g->kernel[1]; dy++) {
-            stage_add(&s, clip + line_voxel(g, p, dt, dy), g->kernel[2] * g->channels);
-        }
+        stage_lines(&s, clip + line_voxel(g, p, dt, 0), g->kernel[1], g->width * g->channels,
+                    g->kernel[2] * g->channels);
     }
     stage_flush(&s);
 }

@@ -30,6 +30,7 @@ INLINE vf vload(const real *p) { return (vf){ _mm256_loadu_ps(p), _mm256_loadu_p
 INLINE void vstore(real *p, vf a) { _mm256_storeu_ps(p, a.l); _mm256_storeu_ps(p + 8, a.h); }
 INLINE void vfence(void) { }
 INLINE void vprefetch(const real *p) { __builtin_prefetch(p, 0, 2); }
+INLINE void vnear(const real *p) { __builtin_prefetch(p, 0, 3); }
 INLINE __m256 bytes1_(const unsigned char *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
 INLINE vf vbytes(const unsigned char *p) { return (vf){ bytes1_(p), bytes1_(p + 8) }; }
 INLINE void vstream(real *p, vf a) { vstore(p, a); }

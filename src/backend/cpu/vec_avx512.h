@@ -27,6 +27,7 @@ INLINE vf vload(const real *p) { return _mm512_loadu_ps(p); }
 INLINE void vstore(real *p, vf a) { _mm512_storeu_ps(p, a); }
 INLINE void vfence(void) { _mm_sfence(); }
 INLINE void vprefetch(const real *p) { __builtin_prefetch(p, 0, 2); }
+INLINE void vnear(const real *p) { __builtin_prefetch(p, 0, 3); }
 INLINE vf vbytes(const unsigned char *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p))); }
 INLINE void vstream(real *p, vf a) { _mm512_stream_ps(p, a); }
 INLINE real vlane0(vf a) { return _mm512_cvtss_f32(a); }

@@ -31,6 +31,7 @@ INLINE vf vload(const real *p) { return (vf){ vld1q_f32(p), vld1q_f32(p + 4), vl
 INLINE void vstore(real *p, vf x) { vst1q_f32(p, x.a), vst1q_f32(p + 4, x.b), vst1q_f32(p + 8, x.c), vst1q_f32(p + 12, x.d); }
 INLINE void vfence(void) { }
 INLINE void vprefetch(const real *p) { __builtin_prefetch(p, 0, 2); }
+INLINE void vnear(const real *p) { __builtin_prefetch(p, 0, 3); }
 INLINE vf vbytes(const unsigned char *p)
 {
     const uint8x16_t b = vld1q_u8(p);

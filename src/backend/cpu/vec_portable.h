@@ -34,9 +34,10 @@ INLINE vf vload(const real *p) { vf r; LANES_ r.x[i] = p[i]; return r; }
 INLINE void vstore(real *p, vf a) { LANES_ p[i] = a.x[i]; }
 /* vstream stores what is not read soon, perhaps past the caches: p is aligned to the size of the
  * sixteen lanes, and vfence comes before another thread looks. vprefetch asks for the line of p,
- * which may be any address. */
+ * which may be any address, for the second cache, vnear for the first. */
 INLINE void vfence(void) { }
 INLINE void vprefetch(const real *p) { __builtin_prefetch(p, 0, 2); }
+INLINE void vnear(const real *p) { __builtin_prefetch(p, 0, 3); }
 INLINE vf vbytes(const unsigned char *p) { vf r; LANES_ r.x[i] = p[i]; return r; }
 INLINE void vstream(real *p, vf a) { vstore(p, a); }
 INLINE real vlane0(vf a) { return a.x[0]; }
