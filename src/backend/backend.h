@@ -182,10 +182,12 @@ enum { TUB__SHORT = 64 };
 /* Operations that belong together: all their rows are those of `samples` samples in order. */
 typedef struct tub__blocks {
     size_t samples;
-    size_t block;   /* samples done together; a multiple of TUB__GROUP */
-    size_t rows;    /* of a sample */
-    size_t weights; /* elements of all the products' weights in one transformer block */
-    bool inference; /* nothing is kept or dropped; attention is over all rows of a sample */
+    size_t block;     /* samples done together; a multiple of TUB__GROUP */
+    size_t rows;      /* of a sample */
+    size_t weights;   /* elements of all the products' weights in one transformer block */
+    bool inference;   /* nothing is kept or dropped; attention is over all rows of a sample */
+    bool independent; /* none of the operations, linear_dw or reduce, reads what another writes;
+                         nothing else here counts then */
 } tub__blocks;
 
 /* What the kernels' scratch is made for. Of rounded factors, half of it holds some rows of such

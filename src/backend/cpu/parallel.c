@@ -202,10 +202,11 @@ static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
                          .dw = op->dw.data,
                          .dbias = op->dbias};
     const struct tub__kernels *k = tub__cpu_of(be)->kernels;
-    if (op->reduced) {
-        tub__cpu_run(be, reduced_dw_part, &p, k->reduced_dw_tasks(p.k, p.panels));
-    } else {
-        tub__cpu_run(be, dw_part, &p, k->dw_tasks(p.k, p.panels));
+    tub__part_fn *part = op->reduced ? reduced_dw_part : dw_part;
+    const size_t tasks =
+        op->reduced ? k->reduced_dw_tasks(p.k, p.panels) : k->dw_tasks(p.k, p.panels);
+    if (!tub__cpu_take(be, part, &p, sizeof p, tasks, 1, NULL)) {
+        tub__cpu_run(be, part, &p, tasks);
     }
 }
 
@@ -357,11 +358,17 @@ PART(reduce_int8_part, tub__weight, k->reduce_int8(op->data, op->rows, begin, en
 PART(reduce_transposed_part, tub__weight,
      k->reduce_transposed(op->data, op->rows, op->cols, begin, end, op->transposed))
 
+static void run_or_take(tub__backend *be, tub__part_fn *part, const tub__weight *w, size_t count) {
+    if (!tub__cpu_take(be, part, w, sizeof *w, count, 1, NULL)) {
+        tub__cpu_run(be, part, w, count);
+    }
+}
+
 static void reduce(tub__backend *be, tub__weight w) {
-    tub__cpu_run(be, w.format == TUB__INT8 ? reduce_int8_part : reduce_part, &w,
-                 tub__padded(w.cols) / TUB__PANEL);
+    run_or_take(be, w.format == TUB__INT8 ? reduce_int8_part : reduce_part, &w,
+                tub__padded(w.cols) / TUB__PANEL);
     if (w.transposed) {
-        tub__cpu_run(be, reduce_transposed_part, &w, tub__padded(w.rows) / TUB__PANEL);
+        run_or_take(be, reduce_transposed_part, &w, tub__padded(w.rows) / TUB__PANEL);
     }
 }
 
