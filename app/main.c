@@ -81,9 +81,9 @@ static int run_without_command(int argc, char **argv) {
     return -1;
 }
 
-/* glibc takes large blocks from the heap once one of that size was freed, and keeps what lies below
- * others: some 30 MiB where a large model is reduced. With a threshold of one's own they always go back
- * to the system. */
+/* glibc takes large blocks from the heap once one of that size was freed, and keeps what lies
+ * below others: some 30 MiB where a large model is reduced. With a threshold of one's own they
+ * always go back to the system. */
 static void give_memory_back(void) {
 #ifdef __GLIBC__
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);

@@ -22,7 +22,8 @@ typedef struct tub__yardstick {
 tub__yardstick tub__yardstick_make(tub__backend *be, tub__limit limit, double seconds);
 /* Operations per second of one run. */
 double tub__yardstick_rate(tub__backend *be, const tub__yardstick *y);
-/* The same by `repeats` runs of at least so many seconds; repeats is from 1 to TUB_BENCH_REPEATS. */
+/* The same by `repeats` runs of at least so many seconds; repeats is from 1 to
+ * TUB_BENCH_REPEATS. */
 tub_spread tub__limit_measure(tub__backend *be, tub__limit limit, double seconds, int repeats);
 
 #endif

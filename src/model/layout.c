@@ -75,10 +75,10 @@ static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int 
 typedef struct shared {
     void *workspace[2]; /* of a block's two norms */
     tub__mat dqkv, d_o, dhidden, dout;
-    /* In inference, where nothing is kept: rows that hold query, key and value, and later the MLP's
-     * hidden numbers. Of short sequences there are two sets, with which blocks take turns: then one
-     * worker may be a block ahead of another. The tubelets' voxels are where the first block's hidden
-     * numbers come. */
+    /* In inference, where nothing is kept: rows that hold query, key and value, and later the
+     * MLP's hidden numbers. Of short sequences there are two sets, with which blocks take turns:
+     * then one worker may be a block ahead of another. The tubelets' voxels are where the first
+     * block's hidden numbers come. */
     tub__mat rows[2];
 } shared;
 

@@ -80,8 +80,8 @@ INLINE void gather_columns(const unit *u, const tub__mat *m, size_t first, size_
     }
 }
 
-/* out[width][lanes] = scale times the head's columns of the queries' tokens, transposed; whole vectors
- * of queries are written, zero past the last. */
+/* out[width][lanes] = scale times the head's columns of the queries' tokens, transposed; whole
+ * vectors of queries are written, zero past the last. */
 INLINE void gather_transposed(const unit *u, const tub__mat *m, real scale, size_t lanes,
                               real *out) {
     const size_t step = u->op->token_stride * m->ld;

@@ -2,10 +2,10 @@
 /* Attention forward: keys in blocks of 64, row maximum and sum carried, rescaled once per block; no
  * N x N matrix.
  *
- * Queries are in the lanes: the scores of a block of keys and some queries lie [key][query], so that
- * maxima and sums are made for sixteen queries at once, without waiting for each other. A query's
- * sum is that of a row of keys in vectors, summed across their lanes (vhsum): the same additions,
- * made vertically. */
+ * Queries are in the lanes: the scores of a block of keys and some queries lie [key][query], so
+ * that maxima and sums are made for sixteen queries at once, without waiting for each other. A
+ * query's sum is that of a row of keys in vectors, summed across their lanes (vhsum): the same
+ * additions, made vertically. */
 #include "backend/cpu/attention.h"
 
 DEFINE_TILES(0)
@@ -61,8 +61,8 @@ static void score(const unit *u, const buffers *b, const meeting *m) {
 
 /* ---- dropout ---- */
 
-/* For each of sixteen keys, which of sixteen queries' probabilities are kept; a word for each query,
- * whose highest bit is the last key's. */
+/* For each of sixteen keys, which of sixteen queries' probabilities are kept; a word for each
+ * query, whose highest bit is the last key's. */
 typedef struct kept_keys {
     vu words[KEYS / 16];
 } kept_keys;
@@ -131,9 +131,9 @@ static vf weigh(real *s, size_t keys, vf max) {
     return vadd(weigh_8(s, 0, keys, max), weigh_8(s, 1, keys, max));
 }
 
-/* Sixteen queries' maxima meet the largest scores of another block of keys: what was summed so far is
- * scaled down where a maximum grows. `queries` of them have a row of o [padded]. Returns the maxima of
- * now. */
+/* Sixteen queries' maxima meet the largest scores of another block of keys: what was summed so
+ * far is scaled down where a maximum grows. `queries` of them have a row of o [padded]. Returns
+ * the maxima of now. */
 static vf carry(const unit *u, real *o, size_t queries, vf largest, real *max, real *sum) {
     const vf old = vload(max), top = vmax(largest, old);
     const vm grown = vlt(old, top);

@@ -231,8 +231,8 @@ void KERNEL(attention_small)(const tub__attention *op, size_t unit0, size_t unit
     }
 }
 
-/* Keys and values of the rows that other workers made a moment ago are in their caches: they are asked
- * for all at once, which takes less time than head by head. */
+/* Keys and values of the rows that other workers made a moment ago are in their caches: they are
+ * asked for all at once, which takes less time than head by head. */
 static void ask_for_others(const tub__attention *op, size_t row0, size_t row1) {
     const unit u = unit_of(op, 0);
     for (size_t t = 0; t < op->length; t++) {

@@ -25,7 +25,8 @@ typedef struct tub__multiply_op {
     tub__mat x, y, z;
 } tub__multiply_op;
 
-/* Arguments of all the operations that go sample by sample, and of cutting, which goes by tubelets. */
+/* Arguments of all the operations that go sample by sample, and of cutting, which goes by
+ * tubelets. */
 typedef struct tub__tokens_op {
     const tub__geometry *g;
     size_t samples;
@@ -68,7 +69,8 @@ typedef enum tub__order {
     TUB__INDEPENDENTLY
 } tub__order;
 
-/* How many pieces of a worker's own work are taken, by itself or by those who are done with theirs. */
+/* How many pieces of a worker's own work are taken, by itself or by those who are done with
+ * theirs. */
 typedef struct tub__claims {
     _Alignas(TUB__ALIGN) atomic_size_t taken;
 } tub__claims;

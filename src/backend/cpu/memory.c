@@ -73,8 +73,8 @@ static void mat_out(tub__backend *be, tub_dtype host, void *to, size_t row, size
     }
 }
 
-/* Float32 to float32, the one that every model is loaded by: a few rows of a panel at a time, since a
- * transposed host matrix has their numbers side by side. */
+/* Float32 to float32, the one that every model is loaded by: a few rows of a panel at a time,
+ * since a transposed host matrix has their numbers side by side. */
 static void pack_floats(tub__weight to, const float *from, size_t row, size_t column) {
     enum { ROWS = 16 };
     for (size_t n0 = 0; n0 < to.cols; n0 += TUB__PANEL) {

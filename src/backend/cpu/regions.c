@@ -111,9 +111,9 @@ static void run_block(const tub__cpu *cpu, const tub__taken_op *t, size_t sample
             scratch);
 }
 
-/* Calls piece(cpu, owner, number, worker) for pieces until it says that the owner has no more. Every
- * worker begins with its own and goes on with those that the others have not begun: one may have lost
- * its processor to another process. */
+/* Calls piece(cpu, owner, number, worker) for pieces until it says that the owner has no more.
+ * Every worker begins with its own and goes on with those that the others have not begun: one
+ * may have lost its processor to another process. */
 typedef bool piece_fn(const tub__cpu *cpu, int owner, size_t number, int worker);
 
 static void all_pieces(const tub__cpu *cpu, piece_fn *piece, int worker, int workers) {

@@ -25,9 +25,9 @@ typedef struct tile_ahead {
 typedef void tile_ahead_fn(size_t k, const real *a, size_t lda, const real *b, size_t ldb,
                            const real *start, size_t lds, real *c, size_t ldc, tile_ahead ahead);
 
-/* A tile of few rows reads b as fast as memory brings it: it asks for what it, or the next tile, needs
- * some steps later, and so keeps memory busy without a pause. `ahead` and what follows it for
- * `steps` steps, an even number, and then `then`. */
+/* A tile of few rows reads b as fast as memory brings it: it asks for what it, or the next tile,
+ * needs some steps later, and so keeps memory busy without a pause. `ahead` and what follows it
+ * for `steps` steps, an even number, and then `then`. */
 typedef struct tile_stream {
     const real *ahead;
     size_t steps;

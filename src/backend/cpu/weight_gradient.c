@@ -3,12 +3,12 @@
  * balanced tree.
  *
  * A task is a chunk of a few tiles of k times a few panels of 32 columns. A worker goes over the
- * rows slice by slice and does all its tasks for a slice before the next, so that x and dy come from
- * memory in order; the tasks' partial sums wait in scratch. Tasks whose sums have no room there are
- * done afterwards, from the first row again. Of a slice, the panels of dy that a task needs are
- * packed: its rows lie far apart, which costs cache conflicts, and all tiles use them. A tile's
- * columns of x are used once for every panel and come as they are. While one task is at work, what
- * the next one reads is asked for.
+ * rows slice by slice and does all its tasks for a slice before the next, so that x and dy come
+ * from memory in order; the tasks' partial sums wait in scratch. Tasks whose sums have no room
+ * there are done afterwards, from the first row again. Of a slice, the panels of dy that a task
+ * needs are packed: its rows lie far apart, which costs cache conflicts, and all tiles use them. A
+ * tile's columns of x are used once for every panel and come as they are. While one task is at
+ * work, what the next one reads is asked for.
  *
  * A slice is 1, 2 or 4 whole groups, whose sums meet in near memory, or part of a group. */
 #include <assert.h>
@@ -72,8 +72,8 @@ static void pack_rows(const real *dy, size_t ldy, size_t rows, real *packed, rea
     }
 }
 
-/* A part of a matrix that will be read soon. Every tile asks for one line of some of its rows, one a
- * step: all at once would wait for each other. */
+/* A part of a matrix that will be read soon. Every tile asks for one line of some of its rows,
+ * one a step: all at once would wait for each other. */
 typedef struct ahead {
     const real *at;
     size_t ld, lines, rows; /* lines of a row that are left, and rows */
@@ -178,7 +178,8 @@ static sum_tree tree_of_bias(const task *t, const work *w) {
                       .size = (t->panel1 - t->panel0) * TUB__PANEL};
 }
 
-/* Groups that did not come to a whole slice leave the near levels: they are added up for the total. */
+/* Groups that did not come to a whole slice leave the near levels: they are added up for the
+ * total. */
 static void close_near(const sum_tree *t, size_t groups, real *open) {
     const size_t left = tree_near(groups, t->near_levels);
     if (left > 0) {
