@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model folder's arrays into the model, by the parameter table. */
+#include <string.h>
+
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "convert/array_values.h"
@@ -7,7 +9,13 @@
 #include "convert/hf_names.h"
 #include "convert/weights.h"
 
-/* What the files have of a parameter; scales: of whole numbers only. */
+/* What is wanted of a folder. */
+typedef struct wish {
+    bool int8;    /* its kernels are whole numbers */
+    bool encoder; /* all but the classifier */
+} wish;
+
+/* What the files have of a parameter (values NULL: not wanted); scales: of whole numbers only. */
 typedef struct match {
     const tub__weights_entry *values, *scales;
 } match;
@@ -67,13 +75,31 @@ static tub_status find_scales(const tub__weights *w, const tub__param *p, const 
                : tub__fail(err, TUB_E_SHAPE, "%s: scales must be F32", name);
 }
 
+static bool is_classifier(const tub__param *p) {
+    return p->role == TUB__HEAD_KERNEL || p->role == TUB__HEAD_BIAS;
+}
+
+/* Arrays around an encoder that are not its own: a classifier, and the pooler of VivitModel. */
+static bool is_head_name(const char *name) {
+    static const char *const heads[] = {"classifier.", "pooler.", "vivit.pooler."};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        if (strncmp(name, heads[i], strlen(heads[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Matches every parameter with arrays of the files; found[i] belongs to parameter i. Arrays left
  * over are errors. */
-static tub_status match_all(const tub_model *model, const tub__weights *w, bool int8, match *found,
-                            bool *used, tub_error *err) {
+static tub_status match_all(const tub_model *model, const tub__weights *w, wish wanted,
+                            match *found, bool *used, tub_error *err) {
     for (size_t i = 0; i < model->params.count; i++) {
         const tub__param *p = &model->params.list[i];
-        const bool whole = int8 && tub__model_is_int8(model, p);
+        if (wanted.encoder && is_classifier(p)) {
+            continue;
+        }
+        const bool whole = wanted.int8 && tub__model_is_int8(model, p);
         TUB__TRY(find_array(w, p, whole, &found[i].values, err));
         used[found[i].values - w->entries] = true;
         if (whole) {
@@ -82,7 +108,7 @@ static tub_status match_all(const tub_model *model, const tub__weights *w, bool 
         }
     }
     for (size_t i = 0; i < w->count; i++) {
-        if (!used[i]) {
+        if (!used[i] && !(wanted.encoder && is_head_name(w->entries[i].array->name))) {
             return tub__fail(err, TUB_E_FORMAT,
                              "%s: unexpected; the configuration has no such array",
                              w->entries[i].array->name);
@@ -121,11 +147,28 @@ static tub_status check_int8(const match *m, float *values, tub_error *err) {
 }
 
 static tub_status check_values(const match *m, float *values, tub_error *err) {
+    if (m->values == NULL) {
+        return TUB_OK;
+    }
     if (m->scales != NULL) {
         return check_int8(m, values, err);
     }
     TUB__TRY(to_f32(m->values, values, err));
     return tub__check_finite(m->values->array->name, values, m->values->array->elements, err);
+}
+
+static tub_status read_one(tub_model *model, const tub__param *p, const match *m,
+                           const tub__array_buffers *buffers, tub_error *err) {
+    if (m->values == NULL) {
+        return TUB_OK;
+    }
+    if (m->scales != NULL) {
+        TUB__TRY(to_f32(m->scales, buffers->values, err));
+        tub__model_write_int8(model, p, whole_numbers(m), buffers->values);
+        return TUB_OK;
+    }
+    TUB__TRY(to_f32(m->values, buffers->values, err));
+    return tub__model_write(model, p, TUB_F32, buffers->values, buffers->scratch, err);
 }
 
 /* Everything is converted and looked at once before the first value goes into the model: a bad file
@@ -138,20 +181,14 @@ static tub_status read_all(tub_model *model, const match *found, tub_error *err)
         status = check_values(&found[i], buffers.values, err);
     }
     for (size_t i = 0; i < model->params.count && status == TUB_OK; i++) {
-        const tub__param *p = &model->params.list[i];
-        const bool whole = found[i].scales != NULL;
-        status = to_f32(whole ? found[i].scales : found[i].values, buffers.values, err);
-        if (status == TUB_OK && whole) {
-            tub__model_write_int8(model, p, whole_numbers(&found[i]), buffers.values);
-        } else if (status == TUB_OK) {
-            status = tub__model_write(model, p, TUB_F32, buffers.values, buffers.scratch, err);
-        }
+        status = read_one(model, &model->params.list[i], &found[i], &buffers, err);
     }
     tub__array_buffers_free(model, &buffers);
     return status;
 }
 
-static tub_status read_weights(tub_model *model, const tub__weights *w, bool int8, tub_error *err) {
+static tub_status read_weights(tub_model *model, const tub__weights *w, wish wanted,
+                               tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     match *found = NULL;
     bool *used = NULL;
@@ -161,7 +198,7 @@ static tub_status read_weights(tub_model *model, const tub__weights *w, bool int
         status = tub__alloc_array(a, w->count, sizeof *used, (void **)&used, err);
     }
     if (status == TUB_OK) {
-        status = match_all(model, w, int8, found, used, err);
+        status = match_all(model, w, wanted, found, used, err);
     }
     if (status == TUB_OK) {
         status = read_all(model, found, err);
@@ -172,13 +209,21 @@ static tub_status read_weights(tub_model *model, const tub__weights *w, bool int
                                                       : tub__prefix(err, status, "%s", w->path);
 }
 
-tub_status tub__folder_read_arrays(tub_model *model, const char *folder, bool int8,
-                                   tub_error *err) {
+static tub_status read_folder(tub_model *model, const char *folder, wish wanted, tub_error *err) {
     tub__weights w;
     TUB__TRY(tub__weights_open(&model->context->allocator, folder, &w, err));
     tub__fpenv saved = tub__fpenv_enter();
-    tub_status status = read_weights(model, &w, int8, err);
+    tub_status status = read_weights(model, &w, wanted, err);
     tub__fpenv_leave(saved);
     tub__weights_close(&w);
     return status;
+}
+
+tub_status tub__folder_read_arrays(tub_model *model, const char *folder, bool int8,
+                                   tub_error *err) {
+    return read_folder(model, folder, (wish){.int8 = int8}, err);
+}
+
+tub_status tub__folder_read_encoder(tub_model *model, const char *folder, tub_error *err) {
+    return read_folder(model, folder, (wish){.encoder = true}, err);
 }

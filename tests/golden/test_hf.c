@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "cmocka_all.h"
+#include "convert/folder.h"
 #include "formats/json.h"
 #include "formats/npy.h"
 #include "temp_folder.h"
@@ -285,11 +286,58 @@ static void test_logits_of_wrong_configurations(void **state) {
     }
 }
 
+/* VivitModel has no classifier. With a classifier that changes nothing, the logits are the class
+ * token's last row. */
+static void test_encoder(void **state) {
+    static const char folder[] = SHARED "/golden/hf/model_pool";
+    enum { D = 32, TOKENS = 25, CLIPS = 2 };
+    static const char *const spellings[] = {"", "/new_spelling", "/sharded"};
+    float kernel[D * D] = {0}, zeros[D] = {0}, logits[CLIPS * D];
+    tub_model *model = NULL;
+    tub_error err = {0};
+    size_t pixel_count, rows;
+    if (!have_shared()) {
+        skip();
+    }
+    for (size_t i = 0; i < D; i++) {
+        kernel[i * D + i] = 1;
+    }
+    assert_int_equal(tub_model_open(*state, folder, &model, &err), TUB_E_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "found 'VivitModel', an encoder without a classifier"));
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s%s", folder, spellings[i]);
+        assert_ok(tub__folder_open_encoder(*state, path, D, 1, &model, &err), err);
+        const int64_t last = tub_model_parameters(model) - 1;
+        assert_ok(tub_model_set(model, last - 1, kernel, &err), err);
+        assert_ok(tub_model_set(model, last, zeros, &err), err);
+        double *pixels =
+            read_array(SHARED "/golden/hf/model_pool/io.npz", "pixel_values", &pixel_count);
+        double *truth =
+            read_array(SHARED "/golden/hf/model_pool/io_f64.npz", "final_layernorm", &rows);
+        float *x = channels_last(pixels, CLIPS, tub_model_describe(model));
+        assert_int_equal(rows, CLIPS * TOKENS * D);
+        assert_ok(tub_model_forward(model, CLIPS, TUB_F32, x, logits, NULL, &err), err);
+        double largest = 0;
+        for (size_t j = 0; j < CLIPS * D; j++) {
+            const double d = fabs((double)logits[j] - truth[j / D * TOKENS * D + j % D]);
+            largest = d > largest || d != d ? d : largest;
+        }
+        printf("model_pool%s: class token within %.2g of float64\n", spellings[i], largest);
+        assert_true(largest <= 2.45e-5); /* ten times the library's own float32 (measured.json) */
+        free(x);
+        free(truth);
+        free(pixels);
+        tub_model_close(model);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_broken_and_odd),
         cmocka_unit_test(test_logits),
         cmocka_unit_test(test_logits_of_wrong_configurations),
+        cmocka_unit_test(test_encoder),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
