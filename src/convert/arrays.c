@@ -110,7 +110,7 @@ static tub_status match_all(const tub_model *model, const tub__weights *w, wish 
     for (size_t i = 0; i < w->count; i++) {
         if (!used[i] && !(wanted.encoder && is_head_name(w->entries[i].array->name))) {
             return tub__fail(err, TUB_E_FORMAT,
-                             "%s: unexpected; the configuration has no such array",
+                             "%.200s: unexpected; the configuration has no such array",
                              w->entries[i].array->name);
         }
     }

@@ -46,7 +46,8 @@ int tub__hf_spellings(const char *name, char out[TUB__HF_SPELLINGS][TUB__HF_NAME
     int count = newer_spelling(name, out[1]) ? 2 : 1;
     const int prefixed = strncmp(name, PREFIX, sizeof PREFIX - 1) == 0 ? count : 0;
     for (int i = 0; i < prefixed; i++) {
-        snprintf(out[count++], TUB__HF_NAME_LIMIT, "%s", out[i] + sizeof PREFIX - 1);
+        const size_t cut = sizeof PREFIX - 1;
+        memcpy(out[count++], out[i] + cut, TUB__HF_NAME_LIMIT - cut);
     }
     return count;
 }

@@ -153,8 +153,9 @@ static tub_status check_rest(const scenic *s, const bool *used, tub_error *err) 
         if (used[i] || strncmp(name, s->root, length) != 0) {
             continue;
         }
-        return tub__fail(err, TUB_E_FORMAT, "%s: unexpected; ViViT's variant %d has no such array",
-                         name, s->variant->number);
+        return tub__fail(err, TUB_E_FORMAT,
+                         "%.200s: unexpected; ViViT's variant %d has no such array", name,
+                         s->variant->number);
     }
     return TUB_OK;
 }

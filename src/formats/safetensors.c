@@ -301,13 +301,13 @@ tub_status tub__st_to_f32(const tub__st_file *f, const tub__st_array *array, flo
         tub__st_dtype dtype;
         tub__float_kind kind;
     } float_kinds[] = {{TUB__ST_F32, TUB__FLOAT32},
-                    {TUB__ST_F64, TUB__FLOAT64},
-                    {TUB__ST_F16, TUB__FLOAT16},
-                    {TUB__ST_BF16, TUB__BFLOAT16}};
+                       {TUB__ST_F64, TUB__FLOAT64},
+                       {TUB__ST_F16, TUB__FLOAT16},
+                       {TUB__ST_BF16, TUB__BFLOAT16}};
     for (size_t i = 0; i < sizeof float_kinds / sizeof *float_kinds; i++) {
         if (float_kinds[i].dtype == array->dtype) {
-            tub__floats_to_f32(float_kinds[i].kind, f->data + array->offset, (size_t)array->elements,
-                               out);
+            tub__floats_to_f32(float_kinds[i].kind, f->data + array->offset,
+                               (size_t)array->elements, out);
             return TUB_OK;
         }
     }
