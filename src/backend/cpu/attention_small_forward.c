@@ -211,7 +211,7 @@ static void attend(const unit *u, void *scratch) {
     if (op->dropout.rate > 0) {
         draw(u, b.words);
     }
-    gather_transposed(u, &op->q, (real)op->scale, b.qt);
+    gather_transposed(u, &op->q, (real)op->scale, LANES, b.qt);
     scores(u, &op->k, b.qt, b.st);
     weigh_all(u, &b);
     weighted_sum(u, &b);

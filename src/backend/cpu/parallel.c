@@ -3,6 +3,7 @@
 #include "backend/cpu/regions.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* A part function, whose operation is `op` of a type, and what it does with items [begin, end). */
 #define PART(name, type, ...)                                                                      \
@@ -445,4 +446,33 @@ double tub__cpu_peak_run(tub__backend *be, long iterations) {
     tub__cpu_run(be, peak_part, &op, (size_t)cpu->workers);
     return cpu->kernels->peak(0) +
            (double)iterations * (double)cpu->workers * cpu->kernels->peak(1);
+}
+
+/* Two tiles of rows, one panel. */
+enum { TILE_DEPTH = 128 };
+
+typedef struct tile_op {
+    long products;
+} tile_op;
+
+static void tile_products(const struct tub__kernels *k, long products, void *scratch) {
+    const size_t rows = 2 * k->tile_rows;
+    void *w = offset(k, scratch, rows, TILE_DEPTH), *c = offset(k, w, TILE_DEPTH, TUB__PANEL);
+    const tub__k_product p = {
+        .a = scratch, .lda = TILE_DEPTH, .k = TILE_DEPTH, .w = w, .c = c, .ldc = TUB__PANEL};
+    /* Any numbers but those that arithmetic is slow with: all bytes 0x3c make one of 0.01. */
+    memset(scratch, 0x3c, (size_t)((char *)c - (char *)scratch));
+    for (long i = 0; i < products; i++) {
+        k->product(&p, 0, rows, 0, 1, NULL);
+    }
+}
+
+PART(tile_part, tile_op, (void)begin, (void)end, tile_products(k, op->products, scratch))
+
+double tub__cpu_tile_run(tub__backend *be, long products) {
+    const tile_op op = {products};
+    const tub__cpu *cpu = tub__cpu_of(be);
+    tub__cpu_run(be, tile_part, &op, (size_t)cpu->workers);
+    return 2.0 * 2.0 * (double)cpu->kernels->tile_rows * TILE_DEPTH * TUB__PANEL *
+           (double)products * (double)cpu->workers;
 }

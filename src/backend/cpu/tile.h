@@ -51,10 +51,13 @@ typedef struct tile_at {
 INLINE void tile_step(int mr, int nv, int transposed, int u, const tile_at *at, size_t lda,
                       size_t ldb, vf acc[VEC_MR][VEC_NV]) {
     vf bv[VEC_NV];
+    const real *row = at->q[0] + (size_t)u * lda; /* of a transposed a */
+    if (transposed) {
+        TUB__OPAQUE(row); /* else gcc keeps lda + i in a register, or on the stack, for every i */
+    }
     UNROLL for (int j = 0; j < nv; j++) bv[j] = vload(at->b + (size_t)u * ldb + 16 * j);
     UNROLL for (int i = 0; i < mr; i++) {
-        const real *a =
-            transposed ? at->q[0] + (size_t)u * lda + i : at->q[i / 4] + (size_t)(i % 4) * lda + u;
+        const real *a = transposed ? row + i : at->q[i / 4] + (size_t)(i % 4) * lda + u;
         vf s = vset1(*a);
         UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, bv[j], acc[i][j]);
     }
