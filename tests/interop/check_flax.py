@@ -112,7 +112,8 @@ def states(params):
     momentum = jax.tree.map(np.zeros_like, params)
     rest = {'global_step': 5, 'model_state': {}, 'rng': jax.random.PRNGKey(0), 'none': None, 'text': 'a state'}
     yield 'optax', {'params': params, 'opt_state': {'0': {'mu': momentum, 'count': np.int32(5)}}, **rest}, params
-    yield 'flax.optim', {'optimizer': {'target': params, 'state': {'step': np.int32(5), 'param_states': momentum}}, **rest}, params
+    state = {'step': np.int32(5), 'param_states': momentum}
+    yield 'flax.optim', {'optimizer': {'target': params, 'state': state}, **rest}, params
     yield 'flax.optim, older', {'optimizer': {'target': {'params': params}, 'state': {}}}, params
     yield 'parameters alone', params, params
     yield 'arrays of JAX', {'params': jax.tree.map(jnp.asarray, params)}, params
@@ -139,7 +140,8 @@ def check_states(program, checks, folder):
             for chunk in (2**30, 512):
                 serialization.MAX_CHUNK_SIZE = chunk  # Flax's own constant: arrays above it are written in chunks
                 what = f'{name}, {"class token" if token else "mean"}{"" if chunk > 512 else ", in chunks"}'
-                checks.compare(what, lambda: (logits_of(program, folder / 'checkpoint', clips, tree), forward(clips, held)))
+                checks.compare(what, lambda: (logits_of(program, folder / 'checkpoint', clips, tree),
+                                              forward(clips, held)))
 
 
 def check_forward(checks):
