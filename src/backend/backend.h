@@ -249,9 +249,9 @@ struct tub__backend_ops {
      * `block` samples, and then for the next ones: what one operation leaves in a cache, the
      * next finds there, and workers meet only at the end. Of few rows, all operations run on all
      * of them, but the workers are called together only once. Independent operations
-     * wait for nothing. Nothing else may be asked for in between, but of a single sample also cut,
-     * and the rows of an attention's keys and values may not be written again before the next
-     * attention. */
+     * wait for nothing. Nothing else may be asked for in between, but of a single sample also cut.
+     * Of one of at most TUB__SHORT rows, those of an attention's keys and values may not be written
+     * again before the next attention. */
     void (*blocks_begin)(tub__backend *be, const tub__blocks *blocks);
     void (*blocks_end)(tub__backend *be);
     void (*linear)(tub__backend *be, const tub__linear *op);

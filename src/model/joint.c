@@ -17,8 +17,8 @@ static void blocks_begin(const tub__pass *pass, const tub__call *call, const tub
     call->be->ops->blocks_begin(call->be, &blocks);
 }
 
-/* A single sample has so few rows that calling the workers together for every block would cost more
- * than some blocks: they are called once for all. */
+/* A single sample may have so few rows that calling the workers together for every block would cost
+ * more than some blocks: where the backend finds so, they are called once for all. */
 static bool all_blocks_at_once(const tub__call *call) {
     return call->samples == 1 && !call->training && !call->dropout;
 }

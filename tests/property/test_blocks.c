@@ -105,6 +105,53 @@ static void test_same_bits(void **state) {
     }
 }
 
+/* Logits of one sample without training: short enough to be shared out by rows on two and three
+ * threads, where all blocks are one region. */
+static void infer(int threads, bool apart, tub_pooling pooling, float logits[3]) {
+    tub_model_config c = odd_model(pooling);
+    tub_context_config config = tub_context_config_default();
+    tub_context *ctx;
+    tub_model *model;
+    tub__backend *profile = NULL;
+    tub__pass *pass;
+    tub_error err;
+    unsigned char x[VOXELS];
+    config.threads = threads;
+    c.tubelet[0] = c.stride[0] = 3,
+    c.layers = 14; /* 36 tokens; more blocks than wait for each other */
+    assert_ok(tub_context_create(&config, &ctx, &err), err);
+    assert_ok(tub_model_create(ctx, &c, 1, &model, &err), err);
+    if (apart) {
+        assert_ok(tub__profile_create(model->backend, &profile, &err), err);
+        model->backend = profile;
+    }
+    assert_ok(tub__pass_create(model, &(tub__pass_config){.batch = 1}, &pass, &err), err);
+    for (size_t i = 0; i < VOXELS; i++) {
+        x[i] = (unsigned char)(i * 2654435761u >> 13);
+    }
+    for (int again = 0; again < 8; again++) { /* workers overtake each other now and then */
+        tub__pass_forward(pass, 1, TUB_U8, x, NULL);
+    }
+    tub__pass_logits(pass, TUB_F32, logits);
+    tub__pass_destroy(pass);
+    tub_model_close(model);
+    tub__profile_destroy(profile);
+    tub_context_destroy(ctx);
+}
+
+static void test_one_sample(void **state) {
+    (void)state;
+    static const tub_pooling poolings[] = {TUB_POOL_MEAN, TUB_POOL_CLASS_TOKEN};
+    for (int p = 0; p < 2; p++) {
+        float one_by_one[3], together[3];
+        infer(1, true, poolings[p], one_by_one);
+        for (int threads = 1; threads <= 4; threads++) {
+            infer(threads, false, poolings[p], together);
+            assert_memory_equal(together, one_by_one, sizeof together);
+        }
+    }
+}
+
 static void test_account(void **state) {
     (void)state;
     tub_model_config c = odd_model(TUB_POOL_MEAN);
@@ -147,6 +194,7 @@ static void test_account(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_one_sample),
         cmocka_unit_test(test_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

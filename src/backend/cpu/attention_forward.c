@@ -134,16 +134,20 @@ static vf weigh(real *s, size_t keys, vf max) {
 /* Sixteen queries' maxima meet the largest scores of another block of keys: what was summed so
  * far is scaled down where a maximum grows. `queries` of them have a row of o [padded]. Returns
  * the maxima of now. */
-static vf carry(const unit *u, real *o, size_t queries, vf largest, real *max, real *sum) {
+static vf carry(const unit *u, bool first, real *o, size_t queries, vf largest, real *max,
+                real *sum) {
     const vf old = vload(max), top = vmax(largest, old);
     const vm grown = vlt(old, top);
     if (vbits(grown) == 0) {
         return top;
     }
     ALIGNED real factor[16];
+    vstore(max, top);
+    if (first) { /* there is nothing to scale */
+        return top;
+    }
     const vf fix = vsel(grown, vexp(vsub(old, top)), vset1(1));
     vstore(factor, fix);
-    vstore(max, top);
     vstore(sum, vmul(vload(sum), fix));
     for (size_t i = 0; i < queries; i++, o += u->padded) {
         const vf f = vset1(factor[i]);
@@ -159,8 +163,8 @@ static void weigh_all(const unit *u, const buffers *b, mask *drop, size_t query0
     for (size_t i = 0; i < m->queries; i += 16) {
         const size_t query = m->query + i, queries = tub__min(m->queries - i, 16);
         real *s = b->scores + i;
-        const vf max = carry(u, b->o + query * u->padded, queries, largest(s, m->keys),
-                             b->max + query, b->sum + query);
+        const vf max = carry(u, m->key0 == 0, b->o + query * u->padded, queries,
+                             largest(s, m->keys), b->max + query, b->sum + query);
         const vf sum = weigh(s, m->keys, max);
         vstore(b->sum + query, vadd(vload(b->sum + query), sum));
         if (drop->on) {

@@ -103,7 +103,7 @@ static void tile_by_tile(const tub__k_product *p, const stretch *s, tub__finish_
         const size_t row = row0 + tile_begin(rows, t), next = row0 + tile_begin(rows, t + 1);
         for (size_t col = 0; col < (panel1 - panel0) * TUB__PANEL; col += WIDTH) {
             asking asks = {{NULL, 16}, {.ahead = NULL}};
-            if (col == 0 && t + 1 < tiles && s->k1 - s->k0 == p->lda) {
+            if (col == 0 && t + 1 < tiles && p->lda - (s->k1 - s->k0) <= TUB__PANEL) {
                 asks.ahead.at = (const real *)p->a + next * p->lda;
             }
             tile_product(p, s, finish, row, next - row, panel0, col, &asks);

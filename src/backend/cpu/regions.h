@@ -26,7 +26,7 @@ bool tub__cpu_few_rows(const tub__cpu *cpu, size_t rows);
 bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t size, size_t count,
                    size_t samples_per_item, tub__after_fn *after);
 /* Where the order is TUB__BY_ROWS: takes down an operation on `rows` rows that reads those of all
- * workers, who wait for each other before it. Until the end, nothing after it may write them. */
+ * workers, who wait for each other before it. Until the next such operation, nothing may write them. */
 bool tub__cpu_take_gathering(tub__backend *be, tub__part_fn *part, const void *op, size_t size,
                              size_t rows);
 
