@@ -12,6 +12,7 @@
 #include "formats/npy.h"
 #include "support/cmocka_all.h"
 #include "support/make_flax.h"
+#include "support/scenic_refused.h"
 #include "support/temp_folder.h"
 
 #define SCENIC SHARED "/golden/scenic/"
@@ -172,16 +173,6 @@ static void test_logits(void **state) {
     }
 }
 
-static void expect_refused(fixture *f, const char *path, const tub__scenic_hints *hints,
-                           tub_status status, const char *words) {
-    tub_model *model = NULL;
-    tub_error err = {0};
-    const tub_status got = tub__scenic_open(f->ctx, path, hints, &model, &err);
-    if (got != status || strstr(err.message, words) == NULL || model != NULL) {
-        fail_msg("%s: expected '%s', got %s: %s", path, words, tub_status_name(got), err.message);
-    }
-}
-
 /* All arrays are known by name and shape before a variant is refused. */
 static void test_refused(void **state) {
     static const struct {
@@ -210,8 +201,8 @@ static void test_refused(void **state) {
     }
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const tub__scenic_hints hints = {8, 24, 16, cases[i].variant};
-        expect_refused(f, write_checkpoint(f, cases[i].name, "params/"), &hints, cases[i].status,
-                       cases[i].words);
+        expect_refused(f->ctx, write_checkpoint(f, cases[i].name, "params/"), &hints,
+                       cases[i].status, cases[i].words);
     }
 }
 
@@ -228,9 +219,10 @@ static void test_written_by_scenic(void **state) {
     for (size_t i = 0; i < sizeof second / sizeof *second; i++) {
         char path[1024];
         snprintf(path, sizeof path, SCENIC "checkpoint/%s/checkpoint_5", second[i]);
-        expect_refused(f, path, &hints, TUB_E_UNSUPPORTED, "variant 2 (factorised encoder) is not");
+        expect_refused(f->ctx, path, &hints, TUB_E_UNSUPPORTED,
+                       "variant 2 (factorised encoder) is not");
     }
-    expect_refused(f, SCENIC "checkpoint/types.msgpack", &hints, TUB_E_FORMAT,
+    expect_refused(f->ctx, SCENIC "checkpoint/types.msgpack", &hints, TUB_E_FORMAT,
                    "not a checkpoint of scenic's ViViT");
     /* A ViT of pictures is a clip of one frame. */
     assert_ok(

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "data/loader.h"
 #include "failing_alloc.h"
+#include "failing_context.h"
 #include "model/model.h"
 #include "small_npz.h"
 #include "temp_folder.h"
@@ -28,17 +29,14 @@ typedef struct task {
     tub_precision precision; /* of the context */
 } task;
 
+static tub_status work_of(tub_context *ctx, const void *user, tub_error *err) {
+    const task *t = user;
+    return t->work(ctx, t->scene, err);
+}
+
 static tub_status run_task(const tub_allocator *a, void *user, tub_error *err) {
     const task *t = user;
-    tub_context_config config = tub_context_config_default();
-    tub_context *ctx;
-    config.allocator = *a;
-    config.threads = 2;
-    config.precision = t->precision;
-    TUB__TRY(tub_context_create(&config, &ctx, err));
-    tub_status status = t->work(ctx, t->scene, err);
-    tub_context_destroy(ctx);
-    return status;
+    return in_failing_context(a, 2, t->precision, work_of, t, err);
 }
 
 static tub_model_config tiny(void) {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "failing_alloc.h"
+#include "failing_context.h"
 #include "small_bench.h"
 
 /* One measurement: what comes after it would be tried again and again behind its repeats. */
@@ -14,17 +15,14 @@ typedef struct task {
     tub_bench_pass pass; /* of a profile */
 } task;
 
+static tub_status work_of(tub_context *ctx, const void *user, tub_error *err) {
+    const task *t = user;
+    return t->work(ctx, t, err);
+}
+
 static tub_status run_task(const tub_allocator *a, void *user, tub_error *err) {
     const task *t = user;
-    tub_context_config config = tub_context_config_default();
-    tub_context *ctx;
-    config.allocator = *a;
-    config.threads = 1;
-    config.precision = t->precision;
-    TUB__TRY(tub_context_create(&config, &ctx, err));
-    const tub_status status = t->work(ctx, t, err);
-    tub_context_destroy(ctx);
-    return status;
+    return in_failing_context(a, 1, t->precision, work_of, t, err);
 }
 
 static tub_status product(tub_context *ctx, const task *t, tub_error *err) {

@@ -10,6 +10,7 @@
 #include "convert/scenic.h"
 #include "failing_alloc.h"
 #include "make_flax.h"
+#include "scenic_refused.h"
 #include "temp_folder.h"
 
 enum { D = 12, A = 3, M = 20, K = 5, T = 2, H = 3, W = 4, C = 2 };
@@ -205,16 +206,6 @@ static void test_same_bits(void **state) {
     }
 }
 
-static void expect_refused(fixture *f, const char *path, const tub__scenic_hints *hints,
-                           tub_status status, const char *words) {
-    tub_model *model = NULL;
-    tub_error err = {0};
-    const tub_status got = tub__scenic_open(f->ctx, path, hints, &model, &err);
-    if (got != status || strstr(err.message, words) == NULL || model != NULL) {
-        fail_msg("expected '%s', got %s: %s", words, tub_status_name(got), err.message);
-    }
-}
-
 #define BLOCK "Transformer/encoderblock_1/"
 #define HEADS BLOCK "MultiHeadDotProductAttention_0/"
 
@@ -251,7 +242,8 @@ static void test_damaged(void **state) {
     };
     fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        expect_refused(f, write_model(f, &cases[i].edit), &clip, cases[i].status, cases[i].words);
+        expect_refused(f->ctx, write_model(f, &cases[i].edit), &clip, cases[i].status,
+                       cases[i].words);
     }
 }
 
@@ -280,7 +272,7 @@ static void test_clips(void **state) {
         tub_model *model = NULL;
         tub_error err = {0};
         if (cases[i].words != NULL) {
-            expect_refused(f, path, &cases[i].hints, cases[i].status, cases[i].words);
+            expect_refused(f->ctx, path, &cases[i].hints, cases[i].status, cases[i].words);
             continue;
         }
         assert_ok(tub__scenic_open(f->ctx, path, &cases[i].hints, &model, &err), err);
@@ -288,7 +280,7 @@ static void test_clips(void **state) {
         assert_int_equal(c->frames / T * (c->height / H) * (c->width / W), 16);
         tub_model_close(model);
     }
-    expect_refused(f, "/nonexistent", &clip, TUB_E_NOT_FOUND, "/nonexistent: ");
+    expect_refused(f->ctx, "/nonexistent", &clip, TUB_E_NOT_FOUND, "/nonexistent: ");
 }
 
 static tub_status open_and_close(const tub_allocator *a, void *user, tub_error *err) {

@@ -441,14 +441,14 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops) {
 
 /* ---- how fast the machine is ---- */
 
-typedef struct peak_op {
-    long iterations;
-} peak_op;
+typedef struct rounds_op {
+    long rounds; /* of every worker */
+} rounds_op;
 
-PART(peak_part, peak_op, (void)begin, (void)end, k->peak(op->iterations))
+PART(peak_part, rounds_op, (void)begin, (void)end, k->peak(op->rounds))
 
 double tub__cpu_peak_run(tub__backend *be, long iterations) {
-    const peak_op op = {iterations};
+    const rounds_op op = {iterations};
     tub__cpu *cpu = tub__cpu_of(be);
     tub__cpu_run(be, peak_part, &op, (size_t)cpu->workers);
     return cpu->kernels->peak(0) +
@@ -457,10 +457,6 @@ double tub__cpu_peak_run(tub__backend *be, long iterations) {
 
 /* Two tiles of rows and one panel of such a depth: 27 KiB with AVX-512. */
 enum { TILE_DEPTH = 96 };
-
-typedef struct tile_op {
-    long products;
-} tile_op;
 
 static void tile_products(const struct tub__kernels *k, long products, void *scratch) {
     const size_t rows = 2 * k->tile_rows;
@@ -475,10 +471,10 @@ static void tile_products(const struct tub__kernels *k, long products, void *scr
     }
 }
 
-PART(tile_part, tile_op, (void)begin, (void)end, tile_products(k, op->products, scratch))
+PART(tile_part, rounds_op, (void)begin, (void)end, tile_products(k, op->rounds, scratch))
 
 double tub__cpu_tile_run(tub__backend *be, long products) {
-    const tile_op op = {products};
+    const rounds_op op = {products};
     const tub__cpu *cpu = tub__cpu_of(be);
     tub__cpu_run(be, tile_part, &op, (size_t)cpu->workers);
     return 2.0 * 2.0 * (double)cpu->kernels->tile_rows * TILE_DEPTH * TUB__PANEL *
