@@ -47,7 +47,7 @@ static tub_status take_data(tub__mp_reader *r, tub__mp_head *h, tub__mp_kind kin
                             tub_error *err) {
     h->kind = kind;
     if (kind == TUB__MP_EXTENSION) {
-        uint64_t type;
+        uint64_t type = 0;
         TUB__TRY(read_number(r, 1, &type, err));
         h->type = (int)(int8_t)type;
     }
