@@ -133,6 +133,9 @@ static tub_status judge(const tub__worker_job *job, bool in_time, int state, tub
                          "harm",
                          strsignal(signal));
     }
+    if (WIFEXITED(state) && WEXITSTATUS(state) == TUB__WORKER_TOO_LONG) {
+        return tub__fail(err, TUB_E_RANGE, "what is in it takes more than %zu bytes", job->output);
+    }
     if (!WIFEXITED(state) || WEXITSTATUS(state) != 0) {
         return tub__fail(err, TUB_E_MODULE,
                          "the process that was to work on it gave up (exit code %d): build and "

@@ -19,7 +19,7 @@ typedef struct tub__worker_job {
 
 /* Runs the job and waits for its end. *answer: a stream of records (base/wire.h), which the worker
  * can't change any more; the caller's (tub__map_close). Errors: TUB_E_MODULE (it is not installed),
- * TUB_E_FORMAT (the worker crashed or went on too long), TUB_E_UNSUPPORTED (this system can't confine
+ * TUB_E_FORMAT (the worker crashed or went on too long), TUB_E_RANGE (too long an answer), TUB_E_UNSUPPORTED (this system can't confine
  * a process). Sentences do not name the input. */
 TUB_MUST_USE tub_status tub__worker_run(tub_context *ctx, const tub__worker_job *job,
                                         tub__map *answer, tub_error *err);
@@ -30,6 +30,7 @@ TUB_MUST_USE tub_status tub__worker_file(int *fd, tub_error *err);
 /* The program beside the modules, and the descriptors and arguments that it is started with:
  * worker MODULE-FILE VERB MEMORY OUTPUT SECONDS. */
 #define TUB__WORKER_PROGRAM "worker"
+enum { TUB__WORKER_TOO_LONG = 3 }; /* exit code: the answer does not fit */
 enum { TUB__WORKER_INPUT = 3, TUB__WORKER_OUTPUT, TUB__WORKER_ALIVE, TUB__WORKER_FREE };
 
 #endif

@@ -52,7 +52,7 @@ int main(int argc, char **argv) {
     syscall(SYS_close_range, TUB__WORKER_FREE, ~0u, 0); /* old kernels: what is not marked stays */
     signal(SIGXFSZ, SIG_IGN);                           /* too long an answer is an error */
     if (work(argv, &err) != TUB_OK && tub__wire_put_error(TUB__WORKER_OUTPUT, &err) != TUB_OK) {
-        _exit(3);
+        _exit(TUB__WORKER_TOO_LONG);
     }
     _exit(0);
 }

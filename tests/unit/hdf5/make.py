@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the HDF5 files of tests/unit/hostile that mod-hdf5 must refuse: make_hostile_hdf5.py FOLDER (needs h5py).
+"""Makes the HDF5 files beside it: make.py FOLDER (needs h5py).
 
-The committed files were made with h5py 3.16; test_hdf5.c lists the sentence that each gets.
+mod-hdf5 reads kinds.h5, in every kind of number, and must refuse all others; test_hdf5.c lists the sentence that each gets. The
+committed files were made with h5py 3.16.
 """
 import os
 import sys
@@ -11,6 +12,19 @@ import h5py
 import numpy as np
 
 ONES = np.ones((2, 3), "f4")
+
+
+def kinds(f):
+    values = np.array([0, 1, -2.5], "f4")
+    for kind in ("<f2", "<f4", "<f8", ">f4", ">f8", "|i1", "|u1", "<i2", ">i4", "<i8"):
+        f["numbers/" + {"<": "little", ">": "big", "|": "byte"}[kind[0]] + "_" + kind[1:]] = values.astype(kind)
+    bfloat = f.create_dataset("numbers/bfloat16", data=(values.view("u4") >> 16).astype("<u2").view("V2"))
+    bfloat.attrs["dtype"] = "bfloat16"
+    f.create_dataset("packed", data=np.arange(64, dtype="f4").reshape(8, 8), chunks=(3, 5), compression="gzip", shuffle=True,
+                     fletcher32=True)
+    f["scalar"] = np.float32(7)
+    f["nothing"] = np.zeros((0, 3), "f4")
+    f.create_group("layers/a/vars").attrs["name"] = "dense_4"
 
 
 def external_link(f):
@@ -94,7 +108,7 @@ def nameless(f):
 
 def main(folder):
     os.makedirs(folder, exist_ok=True)
-    for make in (external_link, soft_link, external_storage, virtual, references, region_references, text, structure, named_type,
+    for make in (kinds, external_link, soft_link, external_storage, virtual, references, region_references, text, structure, named_type,
                  deep, circle, nine_dimensions, claims_much, claims_unwritten, bomb, damaged_chunk, other_filter, nameless):
         with h5py.File(os.path.join(folder, make.__name__ + ".h5"), "w") as f:
             make(f)
