@@ -30,7 +30,7 @@ static int forbidden(int output) {
 
 static tub_status eat(tub_error *err) {
     for (size_t eaten = 0;; eaten += 1 << 20) {
-        char *block = malloc(1 << 20);
+        char *volatile block = malloc(1 << 20); /* volatile: no compiler may think it useless */
         if (block == NULL) {
             return tub__fail(err, TUB_E_MEMORY, "no memory after %zu MiB", eaten >> 20);
         }
