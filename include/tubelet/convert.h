@@ -51,8 +51,9 @@ TUB_API int tub_convert_knows(const char *path);
 
 /* Turns a file into a model folder, a model folder (or run folder) into a file, or one kind of file
  * into another, by the names. *report (may be NULL) is freed by tub_convert_report_free. The state
- * of Adam goes along where there is one; in a folder it is optimizer.safetensors. Errors: TUB_E_EXISTS (out is there), TUB_E_ARGUMENT (neither
- * is a file of another program; no `like` for mere weights; `gelu` contradicts the file),
+ * of Adam goes along where there is one; in a folder it is optimizer.safetensors. Errors:
+ * TUB_E_EXISTS (out is there), TUB_E_ARGUMENT (neither is a file of another program; no `like` for
+ * mere weights; `gelu` contradicts the file; a context of another precision than float32),
  * TUB_E_MODULE (mod-hdf5), TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (a damaged file),
  * TUB_E_UNSUPPORTED (another model than the program's example; a model that has no form there). */
 TUB_API TUB_MUST_USE tub_status tub_convert(tub_context *ctx, const char *in, const char *out,

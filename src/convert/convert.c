@@ -75,10 +75,25 @@ static tub_status fill_folder(const tub__keras_model *m, const char *folder, tub
                                     : tub__moments_write(m->model, &m->moments, folder, err);
 }
 
+/* The folders that a folder is to lie in. */
+static tub_status create_parent(const tub_allocator *a, const char *path, tub_error *err) {
+    const size_t length = (size_t)(tub__path_name(path) - path);
+    char *parent;
+    if (length == 0) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__alloc_string(a, path, &parent, err));
+    parent[length] = '\0';
+    tub_status status = tub__folder_create(parent, err);
+    tub__free(a, parent);
+    return status;
+}
+
 static tub_status save_folder(const tub__keras_model *m, const char *path, tub_error *err) {
     const tub_allocator *a = &m->model->context->allocator;
     char *temporary;
     int lock;
+    TUB__TRY(create_parent(a, path, err));
     TUB__TRY(tub__folder_temporary(a, path, &temporary, &lock, err));
     tub_status status = fill_folder(m, temporary, err);
     if (status == TUB_OK) {
@@ -149,13 +164,17 @@ void tub_convert_report_free(tub_context *ctx, tub_convert_report *report) {
 
 /* ---- Both ---- */
 
-static tub_status check(const char *in, const char *out, const tub_convert_options *o,
-                        tub_error *err) {
+static tub_status check(const tub_context *ctx, const char *in, const char *out,
+                        const tub_convert_options *o, tub_error *err) {
     if (o->size != sizeof *o) {
         return tub__fail(err, TUB_E_ARGUMENT, "the options have size %zu; this library's is %zu",
                          o->size, sizeof *o);
     }
     TUB__TRY(tub__in_range("gelu", o->gelu, TUB_CONVERT_GELU_USUAL, TUB_CONVERT_GELU_ERF, err));
+    if (ctx->precision != TUB_PRECISION_F32) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "files are converted in float32, in no other precision");
+    }
     if (!tub_convert_knows(in) && !tub_convert_knows(out)) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "neither %s nor %s is a file of another program (.keras, .weights.h5)", in,
@@ -176,7 +195,7 @@ tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
     const tub_convert_options o = options != NULL ? *options : tub_convert_options_default();
     tub__keras_model m;
     tub_convert_report *made = NULL;
-    TUB__TRY(check(in, out, &o, err));
+    TUB__TRY(check(ctx, in, out, &o, err));
     TUB__TRY(tub_convert_knows(in) ? open_file(ctx, in, &o, &m, err)
                                    : open_folder(ctx, in, &m, err));
     const bool needs_lines = tub__keras_needs_python(&m.model->config, out);

@@ -96,23 +96,34 @@ typedef struct plan {
     tub__wire_record record;
 } plan;
 
-/* Keras stores bfloat16 as two bytes without a meaning, and says it in an attribute. */
-static bool says_bfloat16(hid_t dataset) {
-    char text[TEXT_LIMIT] = "";
-    hid_t attribute =
-        H5Aexists(dataset, "dtype") > 0 ? H5Aopen(dataset, "dtype", H5P_DEFAULT) : H5I_INVALID_HID;
-    hid_t type = attribute >= 0 ? H5Aget_type(attribute) : H5I_INVALID_HID;
-    if (type >= 0 && H5Tis_variable_str(type) > 0 &&
-        H5Aget_storage_size(attribute) <= sizeof(void *) * 2) {
-        char *value = NULL;
-        if (H5Aread(attribute, type, &value) >= 0 && value != NULL) {
-            snprintf(text, sizeof text, "%s", value);
-            H5free_memory(value);
-        }
+/* An attribute that is one line of text of variable length, as h5py writes it. */
+static bool read_text(hid_t object, const char *name, char out[TEXT_LIMIT]) {
+    if (H5Aexists(object, name) <= 0) {
+        return false;
     }
+    hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
+    hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
+    char *text = NULL;
+    bool line = H5Tis_variable_str(type) > 0 && H5Sget_simple_extent_npoints(space) == 1 &&
+                H5Aread(attribute, type, &text) >= 0 && text != NULL &&
+                strnlen(text, TEXT_LIMIT) < TEXT_LIMIT;
+    for (const char *c = text; line && *c != '\0'; c++) {
+        line = (unsigned char)*c >= 0x20 && *c != 0x7f;
+    }
+    if (line) {
+        memcpy(out, text, strlen(text) + 1);
+    }
+    H5free_memory(text);
+    H5Sclose(space);
     H5Tclose(type);
     H5Aclose(attribute);
-    return strcmp(text, "bfloat16") == 0;
+    return line;
+}
+
+/* Keras stores bfloat16 as two bytes without a meaning, and says it in an attribute. */
+static bool says_bfloat16(hid_t dataset) {
+    char text[TEXT_LIMIT];
+    return read_text(dataset, "dtype", text) && strcmp(text, "bfloat16") == 0;
 }
 
 static tub_status plan_type(const walk *w, hid_t dataset, plan *p) {
@@ -256,29 +267,11 @@ static tub_status pass_array(walk *w, hid_t dataset) {
 
 /* ---- Groups ---- */
 
-/* The attribute "name" of a group, where it is one line of text. */
 static tub_status pass_name(walk *w, hid_t group) {
-    if (w->path[0] == '\0' || H5Aexists(group, "name") <= 0) {
-        return TUB_OK;
-    }
-    tub_status status = TUB_OK;
-    hid_t attribute = H5Aopen(group, "name", H5P_DEFAULT);
-    hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
-    if (H5Tis_variable_str(type) > 0 && H5Sget_simple_extent_npoints(space) == 1) {
-        char *text = NULL;
-        if (H5Aread(attribute, type, &text) >= 0 && text != NULL) {
-            bool line = strnlen(text, TEXT_LIMIT) < TEXT_LIMIT;
-            for (const char *c = text; line && *c != '\0'; c++) {
-                line = (unsigned char)*c >= 0x20 && *c != 0x7f;
-            }
-            status = line ? tub__wire_put_text(w->output, w->path, text, w->err) : TUB_OK;
-            H5free_memory(text);
-        }
-    }
-    H5Sclose(space);
-    H5Tclose(type);
-    H5Aclose(attribute);
-    return status;
+    char text[TEXT_LIMIT];
+    return w->path[0] != '\0' && read_text(group, "name", text)
+               ? tub__wire_put_text(w->output, w->path, text, w->err)
+               : TUB_OK;
 }
 
 static herr_t visit(hid_t group, const char *name, const H5L_info_t *link, void *user);

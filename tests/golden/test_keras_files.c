@@ -734,10 +734,10 @@ static void converts_both_ways(void **state) {
     assert_non_null(strstr(report->note, "gelu_tanh"));
     tub_convert_report_free(f->ctx, report);
     assert_same_file(f, "a.keras", "b.keras");
-    converts(f, "b.keras", "again", NULL);
-    assert_same_file(f, "model/model.safetensors", "again/model.safetensors");
-    assert_same_file(f, "model/optimizer.safetensors", "again/optimizer.safetensors");
-    assert_int_equal(tub_convert(f->ctx, MINI, temp_path(&f->folder, "again"), NULL, NULL, &err),
+    converts(f, "b.keras", "deep/again", NULL);
+    assert_same_file(f, "model/model.safetensors", "deep/again/model.safetensors");
+    assert_same_file(f, "model/optimizer.safetensors", "deep/again/optimizer.safetensors");
+    assert_int_equal(tub_convert(f->ctx, MINI, temp_path(&f->folder, "deep"), NULL, NULL, &err),
                      TUB_E_EXISTS);
     assert_int_equal(tub_convert(f->ctx, MINI, temp_path(&f->folder, "b.keras"), NULL, NULL, &err),
                      TUB_E_EXISTS);
