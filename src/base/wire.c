@@ -1,81 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records of named arrays, written to a descriptor and read from memory. */
+/* Records of named arrays, read from memory. */
 #include "base/wire.h"
 
 #include "base/error.h"
-#include <assert.h>
-#include <errno.h>
+#include "base/wire_head.h"
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
-
-static const uint64_t MAGIC = 0x31657269576275a5u; /* no text */
-
-typedef struct head {
-    uint64_t magic, kind, code, rank, shape[TUB__WIRE_RANK], name_bytes, bytes;
-} head;
 
 size_t tub__wire_size_of(tub__wire_type type) {
     static const size_t sizes[TUB__WIRE_TYPES] = {
         [TUB__WIRE_U8] = 1, [TUB__WIRE_I64] = 8, [TUB__WIRE_F32] = 4, [TUB__WIRE_F64] = 8};
     return sizes[type];
 }
-
-/* ---- Writing ---- */
-
-static tub_status put_bytes(int fd, const void *data, size_t size, tub_error *err) {
-    const char *at = data;
-    while (size > 0) {
-        const ssize_t n = write(fd, at, size);
-        if (n < 0 && errno != EINTR) {
-            return tub__fail_errno(err, errno, "a result of %zu bytes can't be passed on", size);
-        }
-        at += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
-    }
-    return TUB_OK;
-}
-
-static tub_status put_filled(int fd, const void *data, size_t size, tub_error *err) {
-    static const char zeros[8];
-    TUB__TRY(put_bytes(fd, data, size, err));
-    return put_bytes(fd, zeros, -size % 8, err);
-}
-
-tub_status tub__wire_put(int fd, const tub__wire_record *r, tub_error *err) {
-    head h = {.magic = MAGIC,
-              .kind = r->kind,
-              .code = (uint64_t)r->code,
-              .rank = (uint64_t)r->rank,
-              .name_bytes = strlen(r->name) + 1,
-              .bytes = r->bytes};
-    assert(h.name_bytes <= TUB__WIRE_NAME && r->rank <= TUB__WIRE_RANK);
-    memcpy(h.shape, r->shape, (size_t)r->rank * sizeof *h.shape);
-    TUB__TRY(put_bytes(fd, &h, sizeof h, err));
-    TUB__TRY(put_filled(fd, r->name, h.name_bytes, err));
-    return put_filled(fd, r->data, r->bytes, err);
-}
-
-tub_status tub__wire_put_text(int fd, const char *name, const char *text, tub_error *err) {
-    return tub__wire_put(
-        fd,
-        &(tub__wire_record){
-            .kind = TUB__WIRE_TEXT, .name = name, .data = text, .bytes = strlen(text) + 1},
-        err);
-}
-
-tub_status tub__wire_put_error(int fd, const tub_error *error) {
-    return tub__wire_put(
-        fd,
-        &(tub__wire_record){.kind = TUB__WIRE_ERROR, .code = error->status, .name = error->message},
-        NULL);
-}
-
-tub_status tub__wire_put_end(int fd, tub_error *err) {
-    return tub__wire_put(fd, &(tub__wire_record){.kind = TUB__WIRE_END, .name = ""}, err);
-}
-
-/* ---- Reading ---- */
 
 /* Takes `size` bytes and what fills them up to a word; NULL when there are fewer. */
 static const void *take(tub__wire_bytes *b, uint64_t size) {
@@ -103,7 +39,7 @@ static bool is_line(const char *text, size_t bytes) {
 }
 
 /* Whether the bytes are as many as type and shape say; fills in elements. */
-static bool shape_fits(const head *h, uint64_t *elements) {
+static bool shape_fits(const tub__wire_head *h, uint64_t *elements) {
     uint64_t bytes;
     *elements = 1;
     for (uint64_t i = 0; i < h->rank; i++) {
@@ -115,7 +51,8 @@ static bool shape_fits(const head *h, uint64_t *elements) {
            bytes == h->bytes;
 }
 
-static bool is_sound(const head *h, const tub__wire_record *r, size_t left, uint64_t *elements) {
+static bool is_sound(const tub__wire_head *h, const tub__wire_record *r, size_t left,
+                     uint64_t *elements) {
     switch (h->kind) {
     case TUB__WIRE_ARRAY:
         return h->code < TUB__WIRE_TYPES && shape_fits(h, elements);
@@ -132,13 +69,13 @@ static bool is_sound(const head *h, const tub__wire_record *r, size_t left, uint
 }
 
 tub_status tub__wire_next(tub__wire_bytes *bytes, tub__wire_record *out, tub_error *err) {
-    head h;
+    tub__wire_head h;
     uint64_t elements = 0;
     const void *taken = take(bytes, sizeof h);
     if (taken != NULL) {
         memcpy(&h, taken, sizeof h);
-        const bool named =
-            h.magic == MAGIC && h.rank <= TUB__WIRE_RANK && h.name_bytes <= TUB__WIRE_NAME;
+        const bool named = h.magic == TUB__WIRE_MAGIC && h.rank <= TUB__WIRE_RANK &&
+                           h.name_bytes <= TUB__WIRE_NAME;
         const char *name = named ? take(bytes, h.name_bytes) : NULL;
         const void *data = name != NULL ? take(bytes, h.bytes) : NULL;
         if (data != NULL && is_line(name, (size_t)h.name_bytes)) {
