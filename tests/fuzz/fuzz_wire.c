@@ -13,6 +13,13 @@ static tub__map map_of(const uint8_t *data, size_t size) {
     return (tub__map){block, size};
 }
 
+static void look_at_floats(const tub__h5_array *a) {
+    float *values = malloc((size_t)a->elements * sizeof *values + 1);
+    FUZZ_CHECK(values != NULL);
+    tub__h5_to_f32(a, values);
+    free(values);
+}
+
 /* Every byte of every array is there to be read. */
 static void look_through(const tub__h5_file *f) {
     unsigned sum = 0;
@@ -22,6 +29,9 @@ static void look_through(const tub__h5_file *f) {
         const size_t n = (size_t)a->elements * tub__wire_size_of((tub__wire_type)(int)a->type);
         for (size_t k = 0; k < n; k++) {
             sum += bytes[k];
+        }
+        if (a->type != TUB__H5_I64) {
+            look_at_floats(a);
         }
         FUZZ_CHECK(tub__h5_find(f, a->name) == a);
         FUZZ_CHECK(a->rank >= 0 && a->rank <= TUB__H5_RANK && strlen(a->name) < TUB__H5_NAME);
@@ -47,6 +57,7 @@ static void parse(const tub_allocator *a, const uint8_t *data, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int left = (int)(size % 3);
     const tub_allocator failing = fuzz_allocator(&left);
+    FUZZ_CHECK(!tub__is_hdf5(data, size) || size >= 8);
     parse(&tub__default_allocator, data, size);
     parse(&failing, data, size);
     return 0;
