@@ -16,11 +16,13 @@ static void put_integer(json_t *object, const char *key, int64_t value) {
     put(object, key, json_integer(value));
 }
 
-json_t *bench_peak_json(const tub_context *ctx, const tub_spread *gflops) {
-    return json_pack("{s:s,s:s,s:i,s:o,s:o,s:o}", "bench", "peak", "cpu", tub_context_cpu(ctx),
-                     "threads", tub_context_threads(ctx), "gflops", output_number(gflops->median),
-                     "gflops_min", output_number(gflops->least), "gflops_max",
-                     output_number(gflops->most));
+json_t *bench_peak_json(const tub_context *ctx, const tub_spread *peak, const tub_spread *tile) {
+    return json_pack("{s:s,s:s,s:i,s:o,s:o,s:o,s:o,s:o,s:o}", "bench", "peak", "cpu",
+                     tub_context_cpu(ctx), "threads", tub_context_threads(ctx), "gflops",
+                     output_number(peak->median), "gflops_min", output_number(peak->least),
+                     "gflops_max", output_number(peak->most), "tile_gflops",
+                     output_number(tile->median), "tile_gflops_min", output_number(tile->least),
+                     "tile_gflops_max", output_number(tile->most));
 }
 
 /* What was measured. */
@@ -55,6 +57,8 @@ static void put_result(json_t *object, const tub_bench_result *r) {
     put_number(object, "peak_gflops", 1e-9 * r->peak);
     put_number(object, "share_of_peak", 1 / r->t_peak);
     put_number(object, "t_peak", r->t_peak);
+    put_number(object, "tile_gflops", 1e-9 * r->tile);
+    put_number(object, "t_tile", r->t_tile);
     put_number(object, "resident_mib", BENCH_MIB * (double)r->resident_bytes);
 }
 

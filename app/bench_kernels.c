@@ -10,16 +10,19 @@ int bench_peak(const cli_command *self, tub_context *ctx, const bench_options *o
     enum { REPEATS = 9 };
     const int repeats = o->number[BENCH_REPEATS] != 0 ? (int)o->number[BENCH_REPEATS] : REPEATS;
     tub_error err;
-    tub_spread gflops;
-    if (tub_bench_peak(ctx, repeats, &gflops, &err) != TUB_OK) {
+    tub_spread peak, tile;
+    if (tub_bench_peak(ctx, repeats, &peak, &err) != TUB_OK ||
+        tub_bench_tile(ctx, repeats, &tile, &err) != TUB_OK) {
         return cli_fail_setting(self, &err);
     }
     if (o->common.json) {
-        return cli_print_json(self, bench_peak_json(ctx, &gflops));
+        return cli_print_json(self, bench_peak_json(ctx, &peak, &tile));
     }
     printf("peak  %.1f GFLOP/s, %.1f to %.1f  (float32 multiply-add, %s, %d threads)\n",
-           gflops.median, gflops.least, gflops.most, tub_context_cpu(ctx),
-           tub_context_threads(ctx));
+           peak.median, peak.least, peak.most, tub_context_cpu(ctx), tub_context_threads(ctx));
+    printf(
+        "tile  %.1f GFLOP/s, %.1f to %.1f  (products within the first cache: %.0f%% of the peak)\n",
+        tile.median, tile.least, tile.most, 100 * tile.median / peak.median);
     return CLI_DONE;
 }
 

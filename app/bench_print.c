@@ -12,7 +12,8 @@ static void print_machine(const bench_line *line) {
 }
 
 static void print_head(void) {
-    printf(" %10s %10s %10s %9s %8s %7s\n", "ms", "min", "max", "GFLOP/s", "of peak", "T_peak");
+    printf(" %10s %10s %10s %9s %8s %7s %7s\n", "ms", "min", "max", "GFLOP/s", "of peak", "T_peak",
+           "T_tile");
 }
 
 static void print_times(const tub_spread *seconds) {
@@ -23,7 +24,7 @@ static void print_times(const tub_spread *seconds) {
 static void print_result(const tub_bench_result *r) {
     const double rate = r->operations / r->seconds.median;
     print_times(&r->seconds);
-    printf(" %9.1f %7.1f%% %7.2f\n", 1e-9 * rate, 100 / r->t_peak, r->t_peak);
+    printf(" %9.1f %7.1f%% %7.2f %7.2f\n", 1e-9 * rate, 100 / r->t_peak, r->t_peak, r->t_tile);
 }
 
 void bench_print_products_head(const bench_line *line) {
@@ -75,6 +76,7 @@ void bench_print_model(const bench_line *line) {
         printf("%-16s %10.3f s for %d samples\n", "epoch", bench_epoch_seconds(line), BENCH_EPOCH);
     }
     printf("%-16s %10.1f GFLOP/s\n", "peak", 1e-9 * line->result->peak);
+    printf("%-16s %10.1f GFLOP/s\n", "tile", 1e-9 * line->result->tile);
     printf("%-16s %10.1f MiB resident\n", "memory",
            BENCH_MIB * (double)line->result->resident_bytes);
 }

@@ -21,7 +21,7 @@ typedef struct bench_line {
 } bench_line;
 
 /* NULL: no memory. */
-json_t *bench_peak_json(const tub_context *ctx, const tub_spread *gflops);
+json_t *bench_peak_json(const tub_context *ctx, const tub_spread *peak, const tub_spread *tile);
 json_t *bench_line_json(const bench_line *line);
 /* peak: operations per second. */
 json_t *bench_operation_json(const tub_bench_operation *operation, double peak);

@@ -22,6 +22,11 @@ typedef struct tub_spread {
  * TUB_E_ARGUMENT (repeats outside 1 … TUB_BENCH_REPEATS). */
 TUB_API TUB_MUST_USE tub_status tub_bench_peak(tub_context *ctx, int repeats, tub_spread *gflops,
                                                tub_error *err);
+/* The same of the product kernel on operands that stay in the first cache: what loads leave of the
+ * peak. 0.9 and more of it on a core of one's own; less where another program runs on the other
+ * hardware thread of the core, which the peak alone does not show. */
+TUB_API TUB_MUST_USE tub_status tub_bench_tile(tub_context *ctx, int repeats, tub_spread *gflops,
+                                               tub_error *err);
 
 typedef struct tub_bench_config {
     size_t size; /* sizeof(tub_bench_config) */
@@ -42,6 +47,7 @@ typedef struct tub_bench_result {
     double t_peak;      /* a measurement as a multiple of what its operations take at the peak right
                               before and after it: the median, which a processor whose speed changes
                               moves little */
+    double tile, t_tile;   /* likewise of tub_bench_tile */
     size_t resident_bytes; /* memory of the process while it measured; 0: not known */
 } tub_bench_result;
 

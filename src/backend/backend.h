@@ -182,10 +182,12 @@ enum { TUB__SHORT = 64 };
 /* Operations that belong together: all their rows are those of `samples` samples in order. */
 typedef struct tub__blocks {
     size_t samples;
-    size_t block;   /* samples done together; a multiple of TUB__GROUP */
-    size_t rows;    /* of a sample */
-    size_t weights; /* elements of all the products' weights in one transformer block */
-    bool inference; /* nothing is kept or dropped; attention is over all rows of a sample */
+    size_t block;     /* samples done together; a multiple of TUB__GROUP */
+    size_t rows;      /* of a sample */
+    size_t weights;   /* elements of all the products' weights in one transformer block */
+    bool inference;   /* nothing is kept or dropped; attention is over all rows of a sample */
+    bool independent; /* none of the operations, linear_dw or reduce, reads what another writes;
+                         nothing else here counts then */
 } tub__blocks;
 
 /* What the kernels' scratch is made for. Of rounded factors, half of it holds some rows of such
@@ -209,13 +211,13 @@ struct tub__backend_ops {
                  size_t column);
     void (*unpack)(tub__backend *be, tub_dtype host, void *to, size_t row, size_t column,
                    tub__weight from);
-    /* Makes w.reduced, and w.transposed where that is not NULL, of w.data. NULL: this backend's numbers
-     * can't be reduced. */
+    /* Makes w.reduced, and w.transposed where that is not NULL, of w.data. NULL: this backend's
+     * numbers can't be reduced. */
     void (*reduce)(tub__backend *be, tub__weight w);
     /* w.data of w.reduced. */
     void (*expand)(tub__backend *be, tub__weight w);
-    /* The whole numbers of an int8 w.reduced, from and to the host, with a scale for each column; host
-     * element (r, c) is at r * row + c * column. */
+    /* The whole numbers of an int8 w.reduced, from and to the host, with a scale for each
+     * column; host element (r, c) is at r * row + c * column. */
     void (*pack_int8)(tub__backend *be, tub__weight to, const int8_t *from, size_t row,
                       size_t column, const float *scales);
     void (*unpack_int8)(tub__backend *be, int8_t *to, size_t row, size_t column, float *scales,
@@ -243,12 +245,13 @@ struct tub__backend_ops {
                           tub__mat dx);
 
     /* Between these two, operations on rows (linear, linear_dx, norm, norm_backward, attention,
-     * attention_backward, multiply) may wait for the end, which then does all of them for `block`
-     * samples, and then for the next ones: what one operation leaves in a cache, the next finds
-     * there, and workers meet only at the end. Of few rows, all operations run on all of them, but
-     * the workers are called together only once. Nothing else may be asked for in between, but of a
-     * single sample also cut, and the rows of an attention's keys and values may not be written again
-     * before the next attention. */
+     * attention_backward, multiply) may wait for the end, which then does all of them for
+     * `block` samples, and then for the next ones: what one operation leaves in a cache, the
+     * next finds there, and workers meet only at the end. Of few rows, all operations run on all
+     * of them, but the workers are called together only once. Independent operations
+     * wait for nothing. Nothing else may be asked for in between, but of a single sample also cut,
+     * and the rows of an attention's keys and values may not be written again before the next
+     * attention. */
     void (*blocks_begin)(tub__backend *be, const tub__blocks *blocks);
     void (*blocks_end)(tub__backend *be);
     void (*linear)(tub__backend *be, const tub__linear *op);

@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How fast a CPU backend's threads multiply and add in float32, without memory traffic. */
+/* What a CPU backend's threads can reach in float32, to compare other work with. */
 #ifndef TUB__BACKEND_PEAK_H
 #define TUB__BACKEND_PEAK_H
 
 #include "backend/backend.h"
 #include "base/spread.h"
 
-/* How many iterations keep the threads busy for at least so many seconds. */
-long tub__peak_iterations(tub__backend *be, double seconds);
-/* Operations per second, two per multiply-add, of one run. */
-double tub__peak_run(tub__backend *be, long iterations);
-/* The same by `repeats` runs of at least so many seconds;
- * repeats is from 1 to TUB_BENCH_REPEATS. */
-tub_spread tub__peak_measure(tub__backend *be, double run_seconds, int repeats);
+typedef enum tub__limit {
+    TUB__PEAK, /* independent multiply-adds in registers */
+    TUB__TILE, /* products whose operands stay in the first cache */
+    TUB__LIMITS
+} tub__limit;
+
+/* One of them, in runs of some length. */
+typedef struct tub__yardstick {
+    double (*run)(tub__backend *be, long rounds); /* returns operations: two per multiply-add */
+    long rounds;
+} tub__yardstick;
+
+/* Whose runs keep the threads busy for at least so many seconds. */
+tub__yardstick tub__yardstick_make(tub__backend *be, tub__limit limit, double seconds);
+/* Operations per second of one run. */
+double tub__yardstick_rate(tub__backend *be, const tub__yardstick *y);
+/* The same by `repeats` runs of at least so many seconds; repeats is from 1 to
+ * TUB_BENCH_REPEATS. */
+tub_spread tub__limit_measure(tub__backend *be, tub__limit limit, double seconds, int repeats);
 
 #endif

@@ -57,6 +57,20 @@ tub_status tub__alloc_grow(const tub_allocator *a, void **block, size_t used, si
     return TUB_OK;
 }
 
+tub_status tub__alloc_room(const tub_allocator *a, void **list, size_t count, size_t size,
+                           size_t *room, tub_error *err) {
+    size_t more, bytes;
+    if (count < *room) {
+        return TUB_OK;
+    }
+    if (!tub__mul(*room, 2, &more) || !tub__add(more, 16, &more) || !tub__mul(more, size, &bytes)) {
+        return tub__fail(err, TUB_E_MEMORY, "a list of %zu elements is too long", count);
+    }
+    TUB__TRY(tub__alloc_grow(a, list, count * size, bytes, err));
+    *room = more;
+    return TUB_OK;
+}
+
 tub_status tub__alloc_string(const tub_allocator *a, const char *text, char **out, tub_error *err) {
     size_t size = strlen(text) + 1;
     void *copy = NULL;

@@ -36,6 +36,10 @@ TUB_MUST_USE tub_status tub__alloc_array(const tub_allocator *a, size_t count, s
  * *block stays. */
 TUB_MUST_USE tub_status tub__alloc_grow(const tub_allocator *a, void **block, size_t used,
                                         size_t bytes, tub_error *err);
+/* Room for one more element of a growing list of `count` elements of `size` bytes; *room: how many
+ * it has room for. On failure *list stays. */
+TUB_MUST_USE tub_status tub__alloc_room(const tub_allocator *a, void **list, size_t count,
+                                        size_t size, size_t *room, tub_error *err);
 TUB_MUST_USE tub_status tub__alloc_string(const tub_allocator *a, const char *text, char **out,
                                           tub_error *err);
 /* Accepts NULL. */

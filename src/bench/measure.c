@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How everything is measured: calls that do not count, then those that do, each between two looks at
- * the peak. */
+/* How everything is measured: calls that do not count, then those that do, each between two
+ * looks at the machine's limits. */
 #include "bench/measure.h"
 
 #include "backend/peak.h"
@@ -44,11 +44,20 @@ tub_status tub__bench_read_config(const tub_bench_config *given, tub_bench_confi
     return check_repeats(out->repeats, err);
 }
 
-tub_status tub_bench_peak(tub_context *ctx, int repeats, tub_spread *gflops, tub_error *err) {
+static tub_status measure_limit(tub_context *ctx, tub__limit limit, int repeats, tub_spread *gflops,
+                                tub_error *err) {
     TUB__TRY(check_repeats(repeats, err));
-    const tub_spread rate = tub__peak_measure(ctx->backend, 0.05, repeats);
+    const tub_spread rate = tub__limit_measure(ctx->backend, limit, 0.05, repeats);
     *gflops = (tub_spread){1e-9 * rate.median, 1e-9 * rate.least, 1e-9 * rate.most};
     return TUB_OK;
+}
+
+tub_status tub_bench_peak(tub_context *ctx, int repeats, tub_spread *gflops, tub_error *err) {
+    return measure_limit(ctx, TUB__PEAK, repeats, gflops, err);
+}
+
+tub_status tub_bench_tile(tub_context *ctx, int repeats, tub_spread *gflops, tub_error *err) {
+    return measure_limit(ctx, TUB__TILE, repeats, gflops, err);
 }
 
 /* Pages that are in memory: the second number of this file. */
@@ -74,43 +83,64 @@ static double seconds_of(const tub__bench_work *work, long calls) {
 
 /* How much one measurement is. */
 typedef struct portion {
-    long calls;      /* of the work */
-    long iterations; /* of the peak beside it */
+    long calls;                        /* of the work */
+    tub__yardstick limit[TUB__LIMITS]; /* beside it */
 } portion;
 
-/* Brings operands into the caches and pages into memory. A peak takes a fiftieth of its measurement, but
- * no less than what the hand-out of a region does not count in. */
+/* Brings operands into the caches and pages into memory. A look at a limit takes a fiftieth of its
+ * measurement, but no less than what the hand-out of a region does not count in. */
 static portion warm_up(tub__backend *be, const tub__bench_work *work) {
     const double shortest = 1e-4; /* thousands of times a look at the clock */
-    const double least_peak = 1e-3, share_of_peak = 0.02;
+    const double least_look = 1e-3, share_of_look = 0.02;
     portion p = {.calls = 1};
     double seconds = seconds_of(work, TUB__BENCH_WARM_UP) / TUB__BENCH_WARM_UP;
     while (!work->whole && (seconds = seconds_of(work, p.calls)) < shortest) {
         p.calls *= 2;
     }
-    seconds *= share_of_peak;
-    p.iterations = tub__peak_iterations(be, seconds > least_peak ? seconds : least_peak);
+    seconds *= share_of_look;
+    for (int l = 0; l < TUB__LIMITS; l++) {
+        p.limit[l] = tub__yardstick_make(be, l, seconds > least_look ? seconds : least_look);
+    }
     return p;
+}
+
+/* The limits right now. */
+typedef struct look {
+    double rate[TUB__LIMITS];
+} look;
+
+static look look_at_limits(tub__backend *be, const portion *p) {
+    look now;
+    for (int l = 0; l < TUB__LIMITS; l++) {
+        now.rate[l] = tub__yardstick_rate(be, &p->limit[l]);
+    }
+    return now;
 }
 
 void tub__bench_measure(tub__backend *be, const tub__bench_work *work, int repeats,
                         tub_bench_result *out) {
-    double seconds[TUB_BENCH_REPEATS], peak[TUB_BENCH_REPEATS], t_peak[TUB_BENCH_REPEATS];
+    double seconds[TUB_BENCH_REPEATS], rate[TUB__LIMITS][TUB_BENCH_REPEATS],
+        times[TUB__LIMITS][TUB_BENCH_REPEATS];
     const tub__fpenv saved = tub__fpenv_enter();
     const portion p = warm_up(be, work);
-    double before = tub__peak_run(be, p.iterations);
+    look before = look_at_limits(be, &p);
     for (int i = 0; i < repeats; i++) {
         seconds[i] = seconds_of(work, p.calls) / (double)p.calls;
-        const double after = tub__peak_run(be, p.iterations);
-        peak[i] = 0.5 * (before + after);
-        t_peak[i] = seconds[i] * peak[i] / work->operations;
+        const look after = look_at_limits(be, &p);
+        for (int l = 0; l < TUB__LIMITS; l++) {
+            rate[l][i] = 0.5 * (before.rate[l] + after.rate[l]);
+            times[l][i] = seconds[i] * rate[l][i] / work->operations;
+        }
         before = after;
     }
     tub__fpenv_leave(saved);
-    *out = (tub_bench_result){.seconds = tub__spread_of(seconds, (size_t)repeats),
+    const size_t n = (size_t)repeats;
+    *out = (tub_bench_result){.seconds = tub__spread_of(seconds, n),
                               .operations = work->operations,
-                              .peak = tub__spread_of(peak, (size_t)repeats).median,
-                              .t_peak = tub__spread_of(t_peak, (size_t)repeats).median,
+                              .peak = tub__spread_of(rate[TUB__PEAK], n).median,
+                              .t_peak = tub__spread_of(times[TUB__PEAK], n).median,
+                              .tile = tub__spread_of(rate[TUB__TILE], n).median,
+                              .t_tile = tub__spread_of(times[TUB__TILE], n).median,
                               .resident_bytes = resident_bytes()};
 }
 

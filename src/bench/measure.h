@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How everything is measured: calls that do not count, then those that do, each between two looks at
- * the peak. */
+/* How everything is measured: calls that do not count, then those that do, each between two
+ * looks at the machine's limits. */
 #ifndef TUB__BENCH_MEASURE_H
 #define TUB__BENCH_MEASURE_H
 

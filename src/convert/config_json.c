@@ -10,7 +10,7 @@ enum { FORMAT_VERSION = 1, QUANTIZED_BITS = 8 };
 
 static const char VIVIT[] = "vivit", TUBELET_VIVIT[] = "tubelet_vivit";
 static const char quantized_scales[] = "output_channel";
-static const char ARCHITECTURE[] = "VivitForVideoClassification";
+static const char ARCHITECTURE[] = "VivitForVideoClassification", ENCODER[] = "VivitModel";
 
 /* One name in a file and the value that it means. The first name of a value is the one written. */
 typedef struct choice {
@@ -179,6 +179,13 @@ tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *c
 
 /* ---- Reading ---- */
 
+bool tub__config_is_encoder(const tub__json *root) {
+    const tub__json *first = tub__json_at(tub__json_get(root, "architectures"), 0);
+    const char *name;
+    return first != NULL && tub__json_to_text(first, "architectures", &name, NULL) == TUB_OK &&
+           strcmp(name, ENCODER) == 0;
+}
+
 /* What a key means when it is left out: transformers' VivitConfig. */
 static tub_model_config transformers_defaults(void) {
     return (tub_model_config){
@@ -236,7 +243,7 @@ static tub_status read_image_size(const tub__json *root, tub_model_config *c, tu
     return TUB_OK;
 }
 
-/* model_type and architectures: is this a ViViT classifier at all? */
+/* model_type and architectures: is this a ViViT classifier, or its encoder, at all? */
 static tub_status read_model_type(const tub__json *root, bool *vivit, tub_error *err) {
     const char *type, *name = NULL;
     TUB__TRY(tub__json_get_text(root, "model_type", &type, err));
@@ -248,7 +255,7 @@ static tub_status read_model_type(const tub__json *root, bool *vivit, tub_error 
     const tub__json *first = tub__json_at(tub__json_get(root, "architectures"), 0);
     if (*vivit && first != NULL) {
         TUB__TRY(tub__json_to_text(first, "architectures", &name, err));
-        if (strcmp(name, ARCHITECTURE) != 0) {
+        if (strcmp(name, ARCHITECTURE) != 0 && strcmp(name, ENCODER) != 0) {
             return tub__fail(err, TUB_E_UNSUPPORTED, "architectures: expected '%s', found '%s'",
                              ARCHITECTURE, name);
         }

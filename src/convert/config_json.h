@@ -24,6 +24,10 @@ TUB_MUST_USE tub_status tub__config_from_json(const tub_allocator *a, const tub_
                                               tub_model_config *config, bool *int8, char ***labels,
                                               tub_error *err);
 
+/* True of a file of transformers' VivitModel: there are no classifier's arrays, and perhaps a pooler's
+ * that tubelet has no place for. */
+bool tub__config_is_encoder(const tub__json *root);
+
 /* id2label and label2id. Without id2label num_labels counts, without both there are two classes, as
  * in transformers. */
 TUB_MUST_USE tub_status tub__labels_to_json(const tub_allocator *a, tub__json_writer *w,

@@ -56,12 +56,18 @@ tub_status tub__folder_write_config(const tub_model *model, const char *folder,
     return status != TUB_OK ? status : write_card(model, folder, card, err);
 }
 
-static tub_status read_config_file(const tub_allocator *a, const char *path,
+/* encoder: one without a classifier will do. */
+static tub_status read_config_file(const tub_allocator *a, const char *path, bool encoder,
                                    tub_model_config *config, bool *int8, char ***labels,
                                    tub_error *err) {
     tub__json *root;
     TUB__TRY(tub__json_load(a, path, JSON_LIMIT, &root, err));
-    tub_status status = tub__config_from_json(a, root, config, int8, labels, err);
+    tub_status status =
+        encoder || !tub__config_is_encoder(root)
+            ? tub__config_from_json(a, root, config, int8, labels, err)
+            : tub__fail(err, TUB_E_UNSUPPORTED,
+                        "architectures: expected 'VivitForVideoClassification', found "
+                        "'VivitModel', an encoder without a classifier");
     if (status != TUB_OK && status != TUB_E_MEMORY) {
         tub__prefix(err, status, "%s", path);
     }
@@ -93,8 +99,9 @@ static tub_status read_preprocessor_file(tub_context *ctx, const char *path,
     return TUB_OK;
 }
 
-tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_model_config *config,
-                                   bool *int8, char ***labels, tub_error *err) {
+static tub_status read_config(tub_context *ctx, const char *folder, bool encoder,
+                              tub_model_config *config, bool *int8, char ***labels,
+                              tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
     tub_model_config c;
     char *config_path, *preprocessor_path, **names = NULL;
@@ -103,7 +110,7 @@ tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_mod
     if (status != TUB_OK) {
         goto free_config_path;
     }
-    status = read_config_file(a, config_path, &c, int8, &names, err);
+    status = read_config_file(a, config_path, encoder, &c, int8, &names, err);
     if (status == TUB_OK) {
         status = read_preprocessor_file(ctx, preprocessor_path, &c, err);
     }
@@ -117,4 +124,22 @@ tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_mod
 free_config_path:
     tub__free(a, config_path);
     return status;
+}
+
+tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_model_config *config,
+                                   bool *int8, char ***labels, tub_error *err) {
+    return read_config(ctx, folder, false, config, int8, labels, err);
+}
+
+tub_status tub__folder_read_encoder_config(tub_context *ctx, const char *folder,
+                                           tub_model_config *config, tub_error *err) {
+    char **labels = NULL;
+    bool int8 = false;
+    TUB__TRY(read_config(ctx, folder, true, config, &int8, &labels, err));
+    tub__labels_free(&ctx->allocator, labels, config->classes);
+    return int8 ? tub__fail(err, TUB_E_UNSUPPORTED,
+                            "%s holds int8 weights, which can't be trained on; take the model that "
+                            "it was converted from",
+                            folder)
+                : TUB_OK;
 }

@@ -27,9 +27,23 @@ TUB_MUST_USE tub_status tub__folder_write_arrays(const tub_model *model, const c
 TUB_MUST_USE tub_status tub__folder_read_config(tub_context *ctx, const char *folder,
                                                 tub_model_config *config, bool *int8,
                                                 char ***labels, tub_error *err);
+/* The same of a folder whose encoder alone is wanted: it may have no classifier (VivitModel), and its
+ * labels are not read. */
+TUB_MUST_USE tub_status tub__folder_read_encoder_config(tub_context *ctx, const char *folder,
+                                                        tub_model_config *config, tub_error *err);
 /* Fills a model's parameters from model.safetensors; missing, unexpected and misshapen arrays are
  * errors that name them. int8: the folder's kernels are whole numbers, and so are the model's. */
 TUB_MUST_USE tub_status tub__folder_read_arrays(tub_model *model, const char *folder, bool int8,
                                                 tub_error *err);
+/* The same for all but the classifier, which stays as it is; the folder's classifier and pooler, if
+ * any, are not looked at. */
+TUB_MUST_USE tub_status tub__folder_read_encoder(tub_model *model, const char *folder,
+                                                 tub_error *err);
+/* A model for training on: the encoder of a model folder, and a fresh classifier of this many classes
+ * drawn from seed. Folders of transformers' VivitModel are fine, those of int8 weights are
+ * TUB_E_UNSUPPORTED. */
+TUB_MUST_USE tub_status tub__folder_open_encoder(tub_context *ctx, const char *folder,
+                                                 int64_t classes, uint64_t seed, tub_model **out,
+                                                 tub_error *err);
 
 #endif

@@ -5,6 +5,8 @@
 #include "convert/config_json.h"
 #include "convert/folder.h"
 
+static const char MODEL_FOLDER[] = "a model is a folder with config.json and model.safetensors";
+
 /* What was rounded can't be had back: a folder of whole numbers is for int8 alone, so that nobody takes
  * what it gives for the model's float32. */
 static tub_status check_precision(const tub_context *ctx, const char *folder, bool int8,
@@ -23,8 +25,7 @@ tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out,
     tub_model *model = NULL;
     char **labels = NULL;
     bool int8 = false;
-    TUB__TRY(tub__folder_expect(folder,
-                                "a model is a folder with config.json and model.safetensors", err));
+    TUB__TRY(tub__folder_expect(folder, MODEL_FOLDER, err));
     TUB__TRY(tub__folder_read_config(ctx, folder, &config, &int8, &labels, err));
     tub_status status = check_precision(ctx, folder, int8, err);
     if (status == TUB_OK) {
@@ -37,6 +38,23 @@ tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out,
         status = tub__folder_read_arrays(model, folder, int8, err);
     }
     tub__labels_free(&ctx->allocator, labels, config.classes);
+    if (status != TUB_OK) {
+        tub_model_close(model);
+        return status;
+    }
+    *out = model;
+    return TUB_OK;
+}
+
+tub_status tub__folder_open_encoder(tub_context *ctx, const char *folder, int64_t classes,
+                                    uint64_t seed, tub_model **out, tub_error *err) {
+    tub_model_config config;
+    tub_model *model = NULL;
+    TUB__TRY(tub__folder_expect(folder, MODEL_FOLDER, err));
+    TUB__TRY(tub__folder_read_encoder_config(ctx, folder, &config, err));
+    config.classes = classes;
+    TUB__TRY(tub_model_create(ctx, &config, seed, &model, err));
+    tub_status status = tub__folder_read_encoder(model, folder, err);
     if (status != TUB_OK) {
         tub_model_close(model);
         return status;

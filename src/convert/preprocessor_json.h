@@ -4,7 +4,7 @@
 #ifndef TUB__CONVERT_PREPROCESSOR_JSON_H
 #define TUB__CONVERT_PREPROCESSOR_JSON_H
 
-#include "base/alloc.h"
+#include "convert/preprocess.h"
 #include "formats/json.h"
 #include <tubelet/model.h>
 
@@ -17,5 +17,10 @@ TUB_MUST_USE tub_status tub__preprocessor_to_json(const tub_allocator *a,
  * prepared differently there. Unknown keys are fine. */
 TUB_MUST_USE tub_status tub__preprocessor_from_json(const tub__json *root, tub_model_config *config,
                                                     bool *foreign, tub_error *err);
+/* Reads all of it, as transformers' VivitImageProcessor does: what is left out has that class's
+ * defaults (so that a file without `offset` means it), and a size may be one number. The sentence of an
+ * error names the key, not the file. */
+TUB_MUST_USE tub_status tub__preprocessing_from_json(const tub__json *root, tub__preprocessing *out,
+                                                     tub_error *err);
 
 #endif

@@ -9,7 +9,7 @@
 #include "formats/safetensors.h"
 
 #include "base/error.h"
-#include "formats/half.h"
+#include "formats/floats.h"
 #include "formats/json.h"
 #include "formats/safetensors_dtype.h"
 #include <stdlib.h>
@@ -295,36 +295,22 @@ const char *tub__st_metadata(const tub__st_file *f, const char *key) {
     return NULL;
 }
 
-/* The data need not be aligned in the file: everything goes through memcpy. */
 tub_status tub__st_to_f32(const tub__st_file *f, const tub__st_array *array, float *out,
                           tub_error *err) {
-    const unsigned char *from = f->data + array->offset;
-    uint64_t n = array->elements;
-    double wide;
-    uint16_t half;
-    switch (array->dtype) {
-    case TUB__ST_F32:
-        if (n > 0) {
-            memcpy(out, from, (size_t)array->size);
+    static const struct {
+        tub__st_dtype dtype;
+        tub__float_kind kind;
+    } float_kinds[] = {{TUB__ST_F32, TUB__FLOAT32},
+                       {TUB__ST_F64, TUB__FLOAT64},
+                       {TUB__ST_F16, TUB__FLOAT16},
+                       {TUB__ST_BF16, TUB__BFLOAT16}};
+    for (size_t i = 0; i < sizeof float_kinds / sizeof *float_kinds; i++) {
+        if (float_kinds[i].dtype == array->dtype) {
+            tub__floats_to_f32(float_kinds[i].kind, f->data + array->offset,
+                               (size_t)array->elements, out);
+            return TUB_OK;
         }
-        return TUB_OK;
-    case TUB__ST_F64:
-        for (uint64_t i = 0; i < n; i++) {
-            memcpy(&wide, from + 8 * i, sizeof wide);
-            out[i] = (float)wide;
-        }
-        return TUB_OK;
-    case TUB__ST_F16:
-    case TUB__ST_BF16:
-        for (uint64_t i = 0; i < n; i++) {
-            memcpy(&half, from + 2 * i, sizeof half);
-            out[i] =
-                array->dtype == TUB__ST_F16 ? tub__half_to_float(half) : tub__bfloat_to_float(half);
-        }
-        return TUB_OK;
-    default:
-        return tub__fail(err, TUB_E_SHAPE,
-                         "%.200s: its elements are not floats (F32, F16, BF16 or F64)",
-                         array->name);
     }
+    return tub__fail(err, TUB_E_SHAPE,
+                     "%.200s: its elements are not floats (F32, F16, BF16 or F64)", array->name);
 }

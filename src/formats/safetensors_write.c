@@ -20,21 +20,6 @@ struct tub__st_writer {
     bool header_written;
 };
 
-/* Room for one more element of a list. */
-static tub_status make_room(const tub_allocator *a, void **list, size_t count, size_t *capacity,
-                            size_t size, tub_error *err) {
-    if (count < *capacity) {
-        return TUB_OK;
-    }
-    size_t more = *capacity * 2 + 16, bytes;
-    if (!tub__mul(more, size, &bytes)) {
-        return tub__fail(err, TUB_E_MEMORY, "a safetensors file has too many arrays");
-    }
-    TUB__TRY(tub__alloc_grow(a, list, count * size, bytes, err));
-    *capacity = more;
-    return TUB_OK;
-}
-
 tub_status tub__st_create(const tub_allocator *a, const char *path, tub__st_writer **out,
                           tub_error *err) {
     tub__st_writer *w;
@@ -72,8 +57,8 @@ tub_status tub__st_declare(tub__st_writer *w, const char *name, tub__st_dtype dt
         end > INT64_MAX) {
         return tub__fail(err, TUB_E_MEMORY, "%s: its size overflows", name);
     }
-    TUB__TRY(make_room(w->allocator, (void **)&w->arrays, w->count, &w->capacity, sizeof *w->arrays,
-                       err));
+    TUB__TRY(tub__alloc_room(w->allocator, (void **)&w->arrays, w->count, sizeof *w->arrays,
+                             &w->capacity, err));
     TUB__TRY(tub__alloc_string(w->allocator, name, &array.name, err));
     w->arrays[w->count++] = array;
     return TUB_OK;
@@ -88,8 +73,8 @@ tub_status tub__st_declare_metadata(tub__st_writer *w, const char *key, const ch
     }
     for (int i = 0; i < 2;
          i++) { /* an odd count after a failure is fine: the writer is then given up */
-        TUB__TRY(make_room(w->allocator, (void **)&w->metadata, w->metadata_count,
-                           &w->metadata_capacity, sizeof *w->metadata, err));
+        TUB__TRY(tub__alloc_room(w->allocator, (void **)&w->metadata, w->metadata_count,
+                                 sizeof *w->metadata, &w->metadata_capacity, err));
         TUB__TRY(tub__alloc_string(w->allocator, pair[i], &w->metadata[w->metadata_count], err));
         w->metadata_count++;
     }

@@ -92,8 +92,10 @@ static void block_backward(const tub__pass *pass, const tub__call *call, const t
     tub__layer_norm_backward(call, &b->norm1, h, dnormed, dmiddle, left);
     tub__layer_norm_again(call, &b->norm1, h, normed1);
     call->be->ops->blocks_end(call->be);
+    call->be->ops->blocks_begin(call->be, &(tub__blocks){.independent = true});
     tub__attention_layer_gradients(call, &b->attention, normed1, dmiddle);
     tub__mlp_gradients(call, &b->mlp, normed2, d);
+    call->be->ops->blocks_end(call->be);
 }
 
 void tub__joint_backward(tub__pass *pass, const tub__call *call) {

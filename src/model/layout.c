@@ -75,12 +75,11 @@ static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int 
 typedef struct shared {
     void *workspace[2]; /* of a block's two norms */
     tub__mat dqkv, d_o, dhidden, dout;
-    /* In inference, where nothing is kept: query, key and value rows in the first, hidden rows of the
-     * MLP in the second, where the tubelets' voxels were before. Blocks of short sequences take turns
-     * with the two, all rows of both being equally far apart: then one worker may be a block ahead
-     * of another. */
+    /* In inference, where nothing is kept: rows that hold query, key and value, and later the
+     * MLP's hidden numbers. Of short sequences there are two sets, with which blocks take turns:
+     * then one worker may be a block ahead of another. The tubelets' voxels are where the first
+     * block's hidden numbers come. */
     tub__mat rows[2];
-    bool turns;
 } shared;
 
 static tub__mat mat_at(void *data, size_t rows, size_t cols) {
@@ -95,27 +94,23 @@ static size_t largest(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* An odd number of panels: rows that are a power of two apart would share few places of a cache. */
-static size_t distance_of_turns(size_t qkv, size_t hidden) {
-    const size_t panels = largest(qkv, hidden) / TUB__PANEL;
-    return (panels % 2 ? panels : panels + 1) * TUB__PANEL;
-}
-
 static void take_rows(const plan *p, shared *s) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t voxels = tub__padded(tub__geometry_row(&p->pass->model->geometry)),
-                 cols[2] = {3 * tub__padded((size_t)c->hidden), tub__padded((size_t)c->mlp)};
-    s->turns = p->pass->tokens <= TUB__SHORT;
-    for (int i = 0; i < 2; i++) {
-        const size_t ld = s->turns ? distance_of_turns(cols[0], cols[1]) : cols[i],
-                     before = i == 1 ? tubelets(p->pass) * voxels : 0;
-        s->rows[i] = (tub__mat){take_vector(p, largest(p->rows * ld, before)), p->rows, ld, ld};
+                 cols = largest(3 * tub__padded((size_t)c->hidden), tub__padded((size_t)c->mlp));
+    /* An odd number of panels: rows a power of two apart would share few places of a cache. */
+    const size_t ld = (cols / TUB__PANEL | 1) * TUB__PANEL, size = p->rows * ld,
+                 before = tubelets(p->pass) * voxels;
+    s->rows[1] = (tub__mat){take_vector(p, largest(size, before)), p->rows, ld, ld};
+    s->rows[0] = s->rows[1];
+    if (p->pass->tokens <= TUB__SHORT) {
+        s->rows[0].data = take_vector(p, size);
     }
 }
 
-/* The first columns of rows that a block of that number has for a purpose. */
-static tub__mat shared_rows(const shared *s, int layer, int purpose, size_t cols) {
-    tub__mat m = s->rows[s->turns ? (layer + purpose) % 2 : purpose];
+/* The first columns of a set of rows. */
+static tub__mat shared_rows(const shared *s, int set, size_t cols) {
+    tub__mat m = s->rows[set % 2];
     m.cols = cols;
     return m;
 }
@@ -157,8 +152,8 @@ static void shared_activations(const plan *p, const shared *s, int layer, tub__b
     b->x = layer > 0 ? b[-1].x : take_mat(p, p->rows, width);
     b->middle = layer > 0 ? b[-1].middle : take_mat(p, p->rows, width);
     b->attention.o = p->pass->normed1;
-    b->attention.qkv_rows = shared_rows(s, layer, 0, 3 * tub__padded(width));
-    b->mlp.hidden = shared_rows(s, layer, 1, (size_t)c->mlp);
+    b->attention.qkv_rows = shared_rows(s, layer, 3 * tub__padded(width));
+    b->mlp.hidden = shared_rows(s, layer + 1, (size_t)c->mlp);
 }
 
 static void block(const plan *p, int layer, const shared *s) {
@@ -209,7 +204,8 @@ static void embedding(const plan *p, const shared *s) {
     if (token) {
         e->class_token = value_of(p, token);
         e->dclass_token = gradient_of(p, token);
-        e->bare = take_mat(p, count, width);
+        e->bare =
+            p->training ? take_mat(p, count, width) : mat_at(pass->normed1.data, count, width);
         e->dbare = take_training(p, count, width);
     }
     if (p->training && pass->config.input_gradient) {

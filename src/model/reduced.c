@@ -47,12 +47,15 @@ void tub__model_refresh(tub_model *m) {
     if (!m->reduced || m->only_reduced || !m->reduced_stale) {
         return;
     }
+    tub__backend *be = m->backend;
+    be->ops->blocks_begin(be, &(tub__blocks){.independent = true});
     for (size_t i = 0; i < m->params.count; i++) {
         tub__weight w;
         if (tub__model_factor(m, &m->params.list[i], &w)) {
-            m->backend->ops->reduce(m->backend, w);
+            be->ops->reduce(be, w);
         }
     }
+    be->ops->blocks_end(be);
     m->reduced_stale = false;
 }
 

@@ -15,8 +15,8 @@ enum { SAMPLES = 46, CLASSES = 5 };
 static const int threads[] = {1, 2, 3, 5, 8};
 static const int64_t batches[] = {1, 7, 32};
 
-/* Both of the attention algorithms: 12 tokens, and 80; and 40 or 41, which two and three threads share
- * out by rows, of more layers than wait for each other at once (TUB__CPU_TAKEN). */
+/* Both of the attention algorithms: 12 tokens, and 80; and 40 or 41, which two and three threads
+ * share out by rows, of more layers than wait for each other at once (TUB__CPU_TAKEN). */
 static const struct {
     const char *name, *tubelet, *layers, *pooling;
 } models[] = {{"short", "4,5,3", "2", "mean"},

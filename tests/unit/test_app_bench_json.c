@@ -95,7 +95,7 @@ static void the_rest(void **state) {
     const tub_spread gflops = {1, 1, 1};
     tub_context *ctx;
     assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
-    assert_documented(page, "peak", bench_peak_json(ctx, &gflops));
+    assert_documented(page, "peak", bench_peak_json(ctx, &gflops, &gflops));
     tub_context_destroy(ctx);
     assert_documented(page, "operation", bench_operation_json(&operation, 1e9));
 }

@@ -78,6 +78,9 @@ static void peak(void **state) {
     tub_spread gflops;
     assert_int_equal(tub_bench_peak(ctx, 2, &gflops, NULL), TUB_OK);
     assert_true(gflops.least > 0 && gflops.least <= gflops.median && gflops.median <= gflops.most);
+    assert_int_equal(tub_bench_tile(ctx, 2, &gflops, NULL), TUB_OK);
+    assert_true(gflops.least > 0 && gflops.least <= gflops.median && gflops.median <= gflops.most);
+    assert_int_equal(tub_bench_tile(ctx, 0, &gflops, NULL), TUB_E_ARGUMENT);
     assert_int_equal(tub_bench_peak(ctx, 0, &gflops, NULL), TUB_E_ARGUMENT);
     assert_int_equal(tub_bench_peak(ctx, TUB_BENCH_REPEATS + 1, &gflops, NULL), TUB_E_ARGUMENT);
     tub_context_destroy(ctx);

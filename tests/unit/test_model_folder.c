@@ -369,8 +369,8 @@ static void test_missing_and_truncated(void **state) {
     expect_refused(f, folder, TUB_E_NOT_FOUND, "model.safetensors");
     snprintf(config, sizeof config, "%s/model.safetensors.index.json", folder);
     assert_ok(tub__file_write(heap, config, "{}", 2, &err), err);
-    expect_refused(f, folder, TUB_E_UNSUPPORTED,
-                   "the weights are in several files; save them as one model.safetensors");
+    expect_refused(f, folder, TUB_E_NOT_FOUND,
+                   "model.safetensors.index.json: weight_map: missing; expected a table of keys");
     snprintf(config, sizeof config, "%s/config.json", folder);
     assert_ok(tub__file_read(heap, temp_path(&f->folder, "model.safetensors"), 1 << 24, &bytes,
                              &size, &err),
@@ -390,6 +390,37 @@ static void test_missing_and_truncated(void **state) {
     expect_refused(f, folder, TUB_E_FORMAT, "config.json");
     assert_int_equal(remove(config), 0);
     expect_refused(f, folder, TUB_E_NOT_FOUND, "config.json");
+}
+
+/* Another number of classes on the fixture's encoder: its arrays, and a classifier as drawn. */
+static void test_encoder(void **state) {
+    fixture *f = *state;
+    tub_model_config config = small_config(true);
+    tub_model *model = NULL, *fresh = NULL;
+    tub_error err = {0};
+    config.classes = 5;
+    assert_ok(tub_model_create(f->ctx, &config, 11, &fresh, &err), err);
+    assert_ok(tub__folder_open_encoder(f->ctx, f->folder.path, 5, 11, &model, &err), err);
+    assert_int_equal(tub_model_describe(model)->classes, 5);
+    assert_null(tub_model_labels(model));
+    for (int64_t i = 0; i < tub_model_parameters(model); i++) {
+        float left[512], right[512];
+        tub_parameter p;
+        assert_ok(tub_model_parameter(model, i, &p, &err), err);
+        const bool head = strncmp(p.name, "classifier.", 11) == 0;
+        assert_true(p.count <= 512);
+        assert_ok(tub_model_get(model, i, left, &err), err);
+        assert_ok(tub_model_get(head ? fresh : f->model, i, right, &err), err);
+        assert_memory_equal(left, right, (size_t)p.count * sizeof *left);
+    }
+    tub_model_close(fresh);
+    tub_model_close(model);
+    model = NULL;
+    assert_int_equal(tub__folder_open_encoder(f->ctx, f->folder.path, 1, 11, &model, &err),
+                     TUB_E_RANGE);
+    assert_int_equal(tub__folder_open_encoder(f->ctx, "/nonexistent", 2, 11, &model, &err),
+                     TUB_E_NOT_FOUND);
+    assert_null(model);
 }
 
 static void test_unwritable(void **state) {
@@ -470,6 +501,18 @@ static tub_status open_with(const tub_allocator *a, void *user, tub_error *err) 
     return status;
 }
 
+static tub_status open_encoder_with(const tub_allocator *a, void *user, tub_error *err) {
+    tub_context *ctx = context_with(a);
+    tub_model *model = NULL;
+    if (ctx == NULL) {
+        return tub__fail(err, TUB_E_MEMORY, "no context");
+    }
+    tub_status status = tub__folder_open_encoder(ctx, user, 4, 1, &model, err);
+    tub_model_close(model);
+    tub_context_destroy(ctx);
+    return status;
+}
+
 static void test_failing_allocations(void **state) {
     fixture *f = *state;
     char folder[512];
@@ -478,6 +521,9 @@ static void test_failing_allocations(void **state) {
     assert_string_equal(report.problem, "");
     assert_true(report.allocations > 20);
     report = failing_run(open_with, folder);
+    assert_string_equal(report.problem, "");
+    assert_true(report.allocations > 20);
+    report = failing_run(open_encoder_with, folder);
     assert_string_equal(report.problem, "");
     assert_true(report.allocations > 20);
 }
@@ -489,6 +535,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_nothing_half_loaded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_types_and_spelling, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_and_truncated, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_encoder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unwritable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_card, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failing_allocations, set_up, tear_down),

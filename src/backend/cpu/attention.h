@@ -80,6 +80,33 @@ INLINE void gather_columns(const unit *u, const tub__mat *m, size_t first, size_
     }
 }
 
+/* out[width][lanes] = scale times the head's columns of the queries' tokens, transposed; whole
+ * vectors of queries are written, zero past the last. */
+INLINE void gather_transposed(const unit *u, const tub__mat *m, real scale, size_t lanes,
+                              real *out) {
+    const size_t step = u->op->token_stride * m->ld;
+    const vf s = vset1(scale);
+    for (size_t c = 0; c < u->width; c += 16) {
+        const size_t cols = u->width - c < 16 ? u->width - c : 16;
+        for (size_t t = 0; t < u->queries; t += 16) {
+            const real *from = token(u, m, u->query0 + t) + c;
+            vf r[16];
+            UNROLL for (size_t i = 0; i < 16; i++, from += step) {
+                r[i] = vzero();
+                if (t + i < u->queries) {
+                    r[i] = vmul(s, cols == 16 ? vload(from) : vloadn(from, (int)cols, vzero()));
+                }
+            }
+            vtranspose(r);
+            UNROLL for (size_t i = 0; i < 16; i++) {
+                if (i < cols) {
+                    vstore(out + (c + i) * lanes + t, r[i]);
+                }
+            }
+        }
+    }
+}
+
 /* c[rows][cols] = start + a[rows][k] b[k][cols] over row-major buffers; cols in whole vectors.
  * start is c or NULL. */
 INLINE void small_product(tile_fn *const tiles[VEC_NV][VEC_MR], size_t rows, size_t cols, size_t k,
@@ -93,32 +120,6 @@ INLINE void small_product(tile_fn *const tiles[VEC_NV][VEC_MR], size_t rows, siz
                                 ldc, c + r * ldc + j, ldc);
         }
     }
-}
-
-/* The largest of a row of scores. */
-INLINE real row_max(const real *s, size_t keys) {
-    const vf low = vset1(-(real)INFINITY);
-    vf m = low;
-    for (size_t j = 0; j < keys; j += 16) {
-        vf x = vload(s + j);
-        m = vmax(m, keys - j < 16 ? vsel(vfirst((int)(keys - j)), x, low) : x);
-    }
-    return vhmax(m);
-}
-
-/* A row's maximum meets the largest score of another block of keys: what was summed so far, *sum and
- * o [padded], is scaled down when the maximum grows. Returns the maximum of now. */
-INLINE real carry(const unit *u, real *o, real largest, real *max, real *sum) {
-    const real old = *max, top = old > largest ? old : largest;
-    *max = top;
-    if (top != old && old != -(real)INFINITY) { /* else the factor is 1, or what it scales is 0 */
-        const vf fix = vexp(vsub(vset1(old), vset1(top)));
-        *sum *= vlane0(fix);
-        for (size_t j = 0; j < u->padded; j += 16) {
-            vstore(o + j, vmul(vload(o + j), fix));
-        }
-    }
-    return top;
 }
 
 /* from [padded] times inverse into the output's row; its padding columns are zeroed by the last
@@ -166,15 +167,19 @@ INLINE mask mask_of(const unit *u) {
     return m;
 }
 
-/* x with the dropped lanes zero and the kept ones scaled: the sixteen keys from `key` of attention
- * row `row`. */
-INLINE vf mask_apply(mask *m, const unit *u, size_t row, size_t key, vf x) {
+/* Which of the sixteen keys from `key` of attention row `row` are kept. */
+INLINE vm mask_kept(mask *m, const unit *u, size_t row, size_t key) {
     const size_t vector = (u->base + row) * ((u->length + 15) / 16) + key / 16, block = vector / 4;
     if (block != m->block) {
         vphilox(m->key, (uint32_t)(block * 16), m->rest, m->word);
         m->block = block;
     }
-    return vsel(vuge(m->word[vector % 4], m->threshold), vmul(x, vset1(m->kept)), vzero());
+    return vuge(m->word[vector % 4], m->threshold);
+}
+
+/* Their x with the dropped lanes zero and the kept ones scaled. */
+INLINE vf mask_apply(mask *m, const unit *u, size_t row, size_t key, vf x) {
+    return vsel(mask_kept(m, u, row, key), vmul(x, vset1(m->kept)), vzero());
 }
 
 /* Where u's statistics of row t lie: maximum, then 1 / sum. */

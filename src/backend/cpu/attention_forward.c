@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention forward: keys in blocks of 64, row maximum and sum carried, rescaled once per block; no
- * N x N matrix. */
+ * N x N matrix.
+ *
+ * Queries are in the lanes: the scores of a block of keys and some queries lie [key][query], so
+ * that maxima and sums are made for sixteen queries at once, without waiting for each other. A
+ * query's sum is that of a row of keys in vectors, summed across their lanes (vhsum): the same
+ * additions, made vertically. */
 #include "backend/cpu/attention.h"
 
 DEFINE_TILES(0)
+DEFINE_TILES(1)
+
+enum { LANES = 4 * 16 }; /* queries whose scores are made at once */
 
 /* Queries in a block, whose keys and values are gathered once: more of them for narrow heads. */
 INLINE size_t block_of_queries(size_t padded) {
@@ -11,7 +19,7 @@ INLINE size_t block_of_queries(size_t padded) {
 }
 
 #define FITS_(queries, padded)                                                                     \
-    _Static_assert(2 * (queries) * (padded) + 2 * KEYS * (padded) + VEC_MR * KEYS +                \
+    _Static_assert(2 * (queries) * (padded) + 2 * KEYS * (padded) + KEYS * LANES +                 \
                            2 * (queries) <=                                                        \
                        TUB__K_SCRATCH,                                                             \
                    "a block of queries fits the scratch")
@@ -21,11 +29,10 @@ FITS_(QUERIES, TUB__K_HEAD_LIMIT);
 
 typedef struct buffers {
     size_t queries;  /* of a block, at most */
-    real *q;         /* [queries][padded], scaled */
-    real *k;         /* [width][KEYS], transposed */
-    real *v;         /* [KEYS][padded] */
+    real *q;         /* [queries / LANES][padded][LANES], scaled */
+    real *k, *v;     /* [KEYS][padded] */
     real *o;         /* [queries][padded] */
-    real *scores;    /* [VEC_MR][KEYS] */
+    real *scores;    /* [KEYS][LANES]; then weights of v */
     real *max, *sum; /* [queries] */
 } buffers;
 
@@ -35,40 +42,148 @@ static buffers carve(real *scratch, size_t padded) {
     b.v = b.k + KEYS * padded;
     b.o = b.v + KEYS * padded;
     b.scores = b.o + b.queries * padded;
-    b.max = b.scores + VEC_MR * KEYS;
+    b.max = b.scores + KEYS * LANES;
     b.sum = b.max + b.queries;
     return b;
 }
 
-/* One row against one block of keys: scores to weights of v; carries the row's maximum and sum,
- * rescales o when the maximum grew. */
-static void weigh_row(const unit *u, const buffers *b, mask *drop, size_t row, size_t in_block,
-                      size_t key0, size_t keys, real *s) {
-    const vf m = vset1(carry(u, b->o + in_block * u->padded, row_max(s, keys), &b->max[in_block],
-                             &b->sum[in_block]));
-    vf z = vzero();
-    for (size_t j = 0; j < keys; j += 16) {
-        vf e = vweight_first(vsub(vload(s + j), m), keys - j);
-        z = vadd(z, e);
-        vstore(s + j, drop->on ? mask_apply(drop, u, row, key0 + j, e) : e);
-    }
-    b->sum[in_block] += vhsum(z);
+/* Some queries of a block against a block of keys. */
+typedef struct meeting {
+    size_t query, queries; /* the first in its block, and how many: at most LANES */
+    size_t key0, keys;
+} meeting;
+
+/* scores[key][query] of the head's keys. */
+static void score(const unit *u, const buffers *b, const meeting *m) {
+    small_product(tiles_0, m->keys, (m->queries + 15) & ~(size_t)15, u->width, b->k, u->padded,
+                  u->padded, b->q + m->query * u->padded, LANES, b->scores, LANES, false);
 }
+
+/* ---- dropout ---- */
+
+/* For each of sixteen keys, which of sixteen queries' probabilities are kept; a word for each
+ * query, whose highest bit is the last key's. */
+typedef struct kept_keys {
+    vu words[KEYS / 16];
+} kept_keys;
+
+/* row: of the first query; keys in whole vectors. */
+static void draw(const unit *u, mask *drop, size_t row, size_t queries, size_t key0, size_t keys,
+                 kept_keys *kept) {
+    uint32_t words[KEYS / 16][16] = {{0}};
+    for (size_t i = 0; i < queries; i++) {
+        for (size_t j = 0; j < keys; j += 16) {
+            words[j / 16][i] = vbits(mask_kept(drop, u, row + i, key0 + j)) << 16;
+        }
+    }
+    for (size_t j = 0; j < KEYS / 16; j++) {
+        kept->words[j] = vuload(words[j]);
+    }
+}
+
+/* Zero for the weights of sixteen queries that are dropped. */
+static void drop_weights(const kept_keys *kept, vf scale, size_t keys, real *weights) {
+    for (size_t j = 0; j < keys; j += 16) {
+        vu word = kept->words[j / 16];
+        for (size_t key = tub__min(j + 16, KEYS); key-- > j; word = vuadd(word, word)) {
+            real *w = weights + key * LANES;
+            if (key < keys) {
+                vstore(w, vsel(vuge(word, 0x80000000u), vmul(vload(w), scale), vzero()));
+            }
+        }
+    }
+}
+
+/* ---- scores to weights of v, for sixteen queries ---- */
+
+/* Four chains, because a maximum takes longer than its load. */
+INLINE vf largest(const real *s, size_t keys) {
+    vf m[4];
+    UNROLL for (size_t i = 0; i < 4; i++) m[i] = vload(s + (i < keys ? i : 0) * LANES);
+    for (size_t key = 4; key < keys; key += 4) {
+        UNROLL for (size_t i = 0; i < 4; i++) {
+            m[i] = vmax(m[i], vload(s + (key + i < keys ? key + i : 0) * LANES));
+        }
+    }
+    return vmax(vmax(m[0], m[1]), vmax(m[2], m[3]));
+}
+
+/* The weights of every sixteenth key from `key` on, and their sum. */
+INLINE vf weigh_lane(real *s, size_t key, size_t keys, vf max) {
+    vf sum = vzero();
+    for (; key < keys; key += 16) {
+        const vf w = vweight(vsub(vload(s + key * LANES), max));
+        sum = vadd(sum, w);
+        vstore(s + key * LANES, w);
+    }
+    return sum;
+}
+INLINE vf weigh_2(real *s, size_t key, size_t keys, vf max) {
+    return vadd(weigh_lane(s, key, keys, max), weigh_lane(s, key + 8, keys, max));
+}
+INLINE vf weigh_4(real *s, size_t key, size_t keys, vf max) {
+    return vadd(weigh_2(s, key, keys, max), weigh_2(s, key + 4, keys, max));
+}
+INLINE vf weigh_8(real *s, size_t key, size_t keys, vf max) {
+    return vadd(weigh_4(s, key, keys, max), weigh_4(s, key + 2, keys, max));
+}
+static vf weigh(real *s, size_t keys, vf max) {
+    return vadd(weigh_8(s, 0, keys, max), weigh_8(s, 1, keys, max));
+}
+
+/* Sixteen queries' maxima meet the largest scores of another block of keys: what was summed so
+ * far is scaled down where a maximum grows. `queries` of them have a row of o [padded]. Returns
+ * the maxima of now. */
+static vf carry(const unit *u, real *o, size_t queries, vf largest, real *max, real *sum) {
+    const vf old = vload(max), top = vmax(largest, old);
+    const vm grown = vlt(old, top);
+    if (vbits(grown) == 0) {
+        return top;
+    }
+    ALIGNED real factor[16];
+    const vf fix = vsel(grown, vexp(vsub(old, top)), vset1(1));
+    vstore(factor, fix);
+    vstore(max, top);
+    vstore(sum, vmul(vload(sum), fix));
+    for (size_t i = 0; i < queries; i++, o += u->padded) {
+        const vf f = vset1(factor[i]);
+        for (size_t j = 0; factor[i] != 1 && j < u->padded; j += 16) {
+            vstore(o + j, vmul(vload(o + j), f));
+        }
+    }
+    return top;
+}
+
+static void weigh_all(const unit *u, const buffers *b, mask *drop, size_t query0,
+                      const meeting *m) {
+    for (size_t i = 0; i < m->queries; i += 16) {
+        const size_t query = m->query + i, queries = tub__min(m->queries - i, 16);
+        real *s = b->scores + i;
+        const vf max = carry(u, b->o + query * u->padded, queries, largest(s, m->keys),
+                             b->max + query, b->sum + query);
+        const vf sum = weigh(s, m->keys, max);
+        vstore(b->sum + query, vadd(vload(b->sum + query), sum));
+        if (drop->on) {
+            kept_keys kept;
+            draw(u, drop, query0 + query, queries, m->key0, m->keys, &kept);
+            drop_weights(&kept, vset1(drop->kept), m->keys, s);
+        }
+    }
+}
+
+/* ---- blocks ---- */
 
 static void key_block(const unit *u, const buffers *b, mask *drop, size_t query0, size_t queries,
                       size_t key0) {
-    const size_t keys = u->length - key0 < KEYS ? u->length - key0 : KEYS;
-    gather_columns(u, &u->op->k, key0, keys, b->k);
-    gather_rows(u, &u->op->v, key0, keys, 1, b->v);
-    for (size_t t = 0; t < tile_count(queries); t++) {
-        const size_t r = tile_begin(queries, t), n = tile_begin(queries, t + 1) - r;
-        small_product(tiles_0, n, (keys + 15) & ~(size_t)15, u->width, b->q + r * u->padded,
-                      u->padded, u->padded, b->k, KEYS, b->scores, KEYS, false);
-        for (size_t i = 0; i < n; i++) {
-            weigh_row(u, b, drop, query0 + r + i, r + i, key0, keys, b->scores + i * KEYS);
-        }
-        small_product(tiles_0, n, u->padded, keys, b->scores, KEYS, KEYS, b->v, u->padded,
-                      b->o + r * u->padded, u->padded, true);
+    meeting m = {.key0 = key0, .keys = tub__min(u->length - key0, KEYS)};
+    gather_rows(u, &u->op->k, key0, m.keys, 1, b->k);
+    gather_rows(u, &u->op->v, key0, m.keys, 1, b->v);
+    for (; m.query < queries; m.query += LANES) {
+        m.queries = tub__min(queries - m.query, LANES);
+        score(u, b, &m);
+        weigh_all(u, b, drop, query0, &m);
+        small_product(tiles_1, m.queries, u->padded, m.keys, b->scores, LANES, 1, b->v, u->padded,
+                      b->o + m.query * u->padded, u->padded, true);
     }
 }
 
@@ -84,23 +199,48 @@ static void finish_rows(const unit *u, const buffers *b, size_t query0, size_t q
     }
 }
 
+/* The probabilities of some queries to rows of out. */
+static void scatter_probabilities(const unit *u, const buffers *b, const meeting *m, real *out) {
+    for (size_t i = 0; i < m->queries; i += 16) {
+        const vf max = vload(b->max + m->query + i),
+                 inverse = vdiv(vset1(1), vload(b->sum + m->query + i));
+        for (size_t key = 0; key < m->keys; key++) {
+            real *s = b->scores + key * LANES + i;
+            vstore(s, vmul(vweight(vsub(vload(s), max)), inverse));
+            for (size_t j = 0; j < 16 && i + j < m->queries; j++) {
+                out[(i + j) * u->length + m->key0 + key] = s[j];
+            }
+        }
+    }
+}
+
 /* The probabilities themselves, for explanations: the scores once more, now that each row's maximum
  * and sum are known. */
 static void write_probabilities(const unit *u, const buffers *b, size_t query0, size_t queries) {
-    real *out = (real *)u->op->probabilities + u->index * u->length * u->length;
+    real *out = (real *)u->op->probabilities + (u->index * u->length + query0) * u->length;
     for (size_t key0 = 0; key0 < u->length; key0 += KEYS) {
-        const size_t keys = u->length - key0 < KEYS ? u->length - key0 : KEYS;
-        gather_columns(u, &u->op->k, key0, keys, b->k);
-        for (size_t i = 0; i < queries; i++) {
-            small_product(tiles_0, 1, (keys + 15) & ~(size_t)15, u->width, b->q + i * u->padded,
-                          u->padded, u->padded, b->k, KEYS, b->scores, KEYS, false);
-            const vf m = vset1(b->max[i]), inverse = vset1(1 / b->sum[i]);
-            real *to = out + (query0 + i) * u->length + key0;
-            for (size_t j = 0; j < keys; j += 16) {
-                vf p = vmul(vweight(vsub(vload(b->scores + j), m)), inverse);
-                vstoren(to + j, keys - j < 16 ? (int)(keys - j) : 16, p);
-            }
+        meeting m = {.key0 = key0, .keys = tub__min(u->length - key0, KEYS)};
+        gather_rows(u, &u->op->k, key0, m.keys, 1, b->k);
+        for (; m.query < queries; m.query += LANES) {
+            m.queries = tub__min(queries - m.query, LANES);
+            score(u, b, &m);
+            scatter_probabilities(u, b, &m, out + m.query * u->length);
         }
+    }
+}
+
+static void gather_block(const unit *u, const buffers *b, size_t query0, size_t queries) {
+    for (size_t i = 0; i < queries; i += LANES) {
+        unit some = *u;
+        some.query0 = query0 + i, some.queries = tub__min(queries - i, LANES);
+        gather_transposed(&some, &u->op->q, (real)u->op->scale, LANES, b->q + i * u->padded);
+    }
+    for (size_t i = 0; i < queries; i += 16) {
+        vstore(b->max + i, vset1(-(real)INFINITY));
+        vstore(b->sum + i, vzero());
+    }
+    for (size_t i = 0; i < queries * u->padded; i += 16) {
+        vstore(b->o + i, vzero());
     }
 }
 
@@ -115,14 +255,7 @@ void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, voi
         mask drop = mask_of(&u);
         for (size_t query0 = 0; query0 < u.length; query0 += b.queries) {
             const size_t queries = tub__min(u.length - query0, b.queries);
-            gather_rows(&u, &op->q, query0, queries, (real)op->scale, b.q);
-            for (size_t i = 0; i < queries; i++) {
-                b.max[i] = -(real)INFINITY;
-                b.sum[i] = 0;
-            }
-            for (size_t i = 0; i < queries * u.padded; i += 16) {
-                vstore(b.o + i, vzero());
-            }
+            gather_block(&u, &b, query0, queries);
             for (size_t key0 = 0; key0 < u.length; key0 += KEYS) {
                 key_block(&u, &b, &drop, query0, queries, key0);
             }

@@ -17,31 +17,6 @@ enum {
     HEIGHT = VEC_MR     /* of a full tile */
 };
 
-/* out[width][LANES] = scale times the head's columns of the queries' tokens, transposed. */
-INLINE void gather_transposed(const unit *u, const tub__mat *m, real scale, real *out) {
-    const size_t step = u->op->token_stride * m->ld;
-    const vf s = vset1(scale);
-    for (size_t c = 0; c < u->width; c += 16) {
-        const size_t cols = u->width - c < 16 ? u->width - c : 16;
-        for (size_t t = 0; t < u->queries; t += 16) {
-            const real *from = token(u, m, u->query0 + t) + c;
-            vf r[16];
-            UNROLL for (size_t i = 0; i < 16; i++, from += step) {
-                r[i] = vzero();
-                if (t + i < u->queries) {
-                    r[i] = vmul(s, cols == 16 ? vload(from) : vloadn(from, (int)cols, vzero()));
-                }
-            }
-            vtranspose(r);
-            UNROLL for (size_t i = 0; i < 16; i++) {
-                if (i < cols) {
-                    vstore(out + (c + i) * LANES + t, r[i]);
-                }
-            }
-        }
-    }
-}
-
 /* A head's rows in whole vectors: in the matrix itself where the width allows it, else in a buffer
  * [LENGTH][padded]. */
 typedef struct rows_view {

@@ -95,9 +95,9 @@ static void backward_unit(const unit *u, const tub__attention_backward *op, cons
     /* What scales the scores, and what dropout leaves larger, goes into dp from the beginning: it
      * then is in the gradient of the scores, too. */
     const real dp_scale = (real)(f->scale / (1 - f->dropout.rate));
-    gather_transposed(u, &f->q, (real)f->scale, b->qt);
+    gather_transposed(u, &f->q, (real)f->scale, LANES, b->qt);
     scores(u, &f->k, b->qt, b->pt);
-    gather_transposed(u, &op->d_o, dp_scale, b->dt);
+    gather_transposed(u, &op->d_o, dp_scale, LANES, b->dt);
     scores(u, &f->v, b->dt, b->st);
     all_score_gradients(u, b);
     over_queries(u, b->pt, read_rows(u, &op->d_o, b->d_o), view_rows(u, &op->dv, b->dv));

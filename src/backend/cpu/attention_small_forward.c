@@ -211,7 +211,7 @@ static void attend(const unit *u, void *scratch) {
     if (op->dropout.rate > 0) {
         draw(u, b.words);
     }
-    gather_transposed(u, &op->q, (real)op->scale, b.qt);
+    gather_transposed(u, &op->q, (real)op->scale, LANES, b.qt);
     scores(u, &op->k, b.qt, b.st);
     weigh_all(u, &b);
     weighted_sum(u, &b);
@@ -231,8 +231,8 @@ void KERNEL(attention_small)(const tub__attention *op, size_t unit0, size_t unit
     }
 }
 
-/* Keys and values of the rows that other workers made a moment ago are in their caches: they are asked
- * for all at once, which takes less time than head by head. */
+/* Keys and values of the rows that other workers made a moment ago are in their caches: they are
+ * asked for all at once, which takes less time than head by head. */
 static void ask_for_others(const tub__attention *op, size_t row0, size_t row1) {
     const unit u = unit_of(op, 0);
     for (size_t t = 0; t < op->length; t++) {

@@ -14,6 +14,7 @@ void tub__cpu_backend_destroy(tub__backend *be) {
         tub__free(&a, cpu->scratch[i]);
     }
     tub__free(&a, cpu->scratch);
+    tub__free(&a, cpu->claims);
     tub__free(&a, cpu);
 }
 
@@ -39,6 +40,10 @@ tub_status tub__cpu_backend_make(const tub_allocator *a, tub__pool *pool,
     }
     status = tub__alloc_array(a, (size_t)cpu->workers, sizeof *cpu->scratch, (void **)&cpu->scratch,
                               err);
+    if (status == TUB_OK) {
+        status = tub__alloc_array(a, (size_t)cpu->workers, sizeof *cpu->claims,
+                                  (void **)&cpu->claims, err);
+    }
     for (int i = 0; status == TUB_OK && i < cpu->workers; i++) {
         status = tub__alloc(a, TUB__K_SCRATCH * k->real_size, &cpu->scratch[i], err);
     }

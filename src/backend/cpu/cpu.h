@@ -5,6 +5,7 @@
 
 #include "backend/cpu.h"
 #include "backend/cpu/kernels.h"
+#include <stdatomic.h>
 
 /* One worker's part of an operation: items [begin, end). */
 typedef void tub__part_fn(const struct tub__kernels *k, const void *op, size_t begin, size_t end,
@@ -24,7 +25,8 @@ typedef struct tub__multiply_op {
     tub__mat x, y, z;
 } tub__multiply_op;
 
-/* Arguments of all the operations that go sample by sample, and of cutting, which goes by tubelets. */
+/* Arguments of all the operations that go sample by sample, and of cutting, which goes by
+ * tubelets. */
 typedef struct tub__tokens_op {
     const tub__geometry *g;
     size_t samples;
@@ -50,13 +52,28 @@ typedef struct tub__taken_op {
         tub__norm_backward norm_backward;
         tub__attention attention;
         tub__attention_backward attention_backward;
+        tub__k_dw dw;
+        tub__weight weight;
     } op;
 } tub__taken_op;
 
 /* How operations run: each as it comes, or all that wait for block after block of samples, or one
  * after the other on all rows, but in one region; or every worker all of them on its own rows of a
- * single sample, where only those that gather wait for the others. */
-typedef enum tub__order { TUB__AT_ONCE = 0, TUB__BY_BLOCKS, TUB__IN_TURN, TUB__BY_ROWS } tub__order;
+ * single sample, where only those that gather wait for the others; or each worker its share of one
+ * after the other, and nobody waits. */
+typedef enum tub__order {
+    TUB__AT_ONCE = 0,
+    TUB__BY_BLOCKS,
+    TUB__IN_TURN,
+    TUB__BY_ROWS,
+    TUB__INDEPENDENTLY
+} tub__order;
+
+/* How many pieces of a worker's own work are taken, by itself or by those who are done with
+ * theirs. */
+typedef struct tub__claims {
+    _Alignas(TUB__ALIGN) atomic_size_t taken;
+} tub__claims;
 
 /* Operations that can wait; one more makes those run that do. A dozen blocks of a single sample are
  * five each. */
@@ -66,7 +83,8 @@ typedef struct tub__cpu {
     tub__backend base; /* first: a tub__backend * is one of these */
     struct tub__backend_ops ops;
     const struct tub__kernels *kernels;
-    void **scratch; /* one block per worker */
+    void **scratch;      /* one block per worker */
+    tub__claims *claims; /* likewise */
     int workers;
     struct {
         tub__order order;

@@ -19,4 +19,7 @@
 #endif
 #endif
 
+/* A value that the compiler knows nothing more about. */
+#define TUB__OPAQUE(x) __asm__("" : "+r"(x))
+
 #endif

@@ -73,8 +73,30 @@ static void mat_out(tub__backend *be, tub_dtype host, void *to, size_t row, size
     }
 }
 
+/* Float32 to float32, the one that every model is loaded by: a few rows of a panel at a time,
+ * since a transposed host matrix has their numbers side by side. */
+static void pack_floats(tub__weight to, const float *from, size_t row, size_t column) {
+    enum { ROWS = 16 };
+    for (size_t n0 = 0; n0 < to.cols; n0 += TUB__PANEL) {
+        const size_t n1 = tub__min(n0 + TUB__PANEL, to.cols);
+        float *panel = (float *)to.data + n0 * to.rows;
+        for (size_t k0 = 0; k0 < to.rows; k0 += ROWS) {
+            const size_t k1 = tub__min(k0 + ROWS, to.rows);
+            for (size_t n = n0; n < n1; n++) {
+                for (size_t k = k0; k < k1; k++) {
+                    panel[k * TUB__PANEL + n - n0] = from[k * row + n * column];
+                }
+            }
+        }
+    }
+}
+
 static void pack(tub__backend *be, tub__weight to, tub_dtype host, const void *from, size_t row,
                  size_t column) {
+    if (host == TUB_F32 && be->real == TUB_F32) {
+        pack_floats(to, from, row, column);
+        return;
+    }
     for (size_t k = 0; k < to.rows; k++) {
         for (size_t n = 0; n < to.cols; n++) {
             put(be->real, to.data, packed_at(&to, k, n), get(host, from, k * row + n * column));

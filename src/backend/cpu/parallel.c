@@ -3,6 +3,7 @@
 #include "backend/cpu/regions.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* A part function, whose operation is `op` of a type, and what it does with items [begin, end). */
 #define PART(name, type, ...)                                                                      \
@@ -201,10 +202,11 @@ static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
                          .dw = op->dw.data,
                          .dbias = op->dbias};
     const struct tub__kernels *k = tub__cpu_of(be)->kernels;
-    if (op->reduced) {
-        tub__cpu_run(be, reduced_dw_part, &p, k->reduced_dw_tasks(p.k, p.panels));
-    } else {
-        tub__cpu_run(be, dw_part, &p, k->dw_tasks(p.k, p.panels));
+    tub__part_fn *part = op->reduced ? reduced_dw_part : dw_part;
+    const size_t tasks =
+        op->reduced ? k->reduced_dw_tasks(p.k, p.panels) : k->dw_tasks(p.k, p.panels);
+    if (!tub__cpu_take(be, part, &p, sizeof p, tasks, 1, NULL)) {
+        tub__cpu_run(be, part, &p, tasks);
     }
 }
 
@@ -356,11 +358,17 @@ PART(reduce_int8_part, tub__weight, k->reduce_int8(op->data, op->rows, begin, en
 PART(reduce_transposed_part, tub__weight,
      k->reduce_transposed(op->data, op->rows, op->cols, begin, end, op->transposed))
 
+static void run_or_take(tub__backend *be, tub__part_fn *part, const tub__weight *w, size_t count) {
+    if (!tub__cpu_take(be, part, w, sizeof *w, count, 1, NULL)) {
+        tub__cpu_run(be, part, w, count);
+    }
+}
+
 static void reduce(tub__backend *be, tub__weight w) {
-    tub__cpu_run(be, w.format == TUB__INT8 ? reduce_int8_part : reduce_part, &w,
-                 tub__padded(w.cols) / TUB__PANEL);
+    run_or_take(be, w.format == TUB__INT8 ? reduce_int8_part : reduce_part, &w,
+                tub__padded(w.cols) / TUB__PANEL);
     if (w.transposed) {
-        tub__cpu_run(be, reduce_transposed_part, &w, tub__padded(w.rows) / TUB__PANEL);
+        run_or_take(be, reduce_transposed_part, &w, tub__padded(w.rows) / TUB__PANEL);
     }
 }
 
@@ -445,4 +453,33 @@ double tub__cpu_peak_run(tub__backend *be, long iterations) {
     tub__cpu_run(be, peak_part, &op, (size_t)cpu->workers);
     return cpu->kernels->peak(0) +
            (double)iterations * (double)cpu->workers * cpu->kernels->peak(1);
+}
+
+/* Two tiles of rows, one panel. */
+enum { TILE_DEPTH = 128 };
+
+typedef struct tile_op {
+    long products;
+} tile_op;
+
+static void tile_products(const struct tub__kernels *k, long products, void *scratch) {
+    const size_t rows = 2 * k->tile_rows;
+    void *w = offset(k, scratch, rows, TILE_DEPTH), *c = offset(k, w, TILE_DEPTH, TUB__PANEL);
+    const tub__k_product p = {
+        .a = scratch, .lda = TILE_DEPTH, .k = TILE_DEPTH, .w = w, .c = c, .ldc = TUB__PANEL};
+    /* Any numbers but those that arithmetic is slow with: all bytes 0x3c make one of 0.01. */
+    memset(scratch, 0x3c, (size_t)((char *)c - (char *)scratch));
+    for (long i = 0; i < products; i++) {
+        k->product(&p, 0, rows, 0, 1, NULL);
+    }
+}
+
+PART(tile_part, tile_op, (void)begin, (void)end, tile_products(k, op->products, scratch))
+
+double tub__cpu_tile_run(tub__backend *be, long products) {
+    const tile_op op = {products};
+    const tub__cpu *cpu = tub__cpu_of(be);
+    tub__cpu_run(be, tile_part, &op, (size_t)cpu->workers);
+    return 2.0 * 2.0 * (double)cpu->kernels->tile_rows * TILE_DEPTH * TUB__PANEL *
+           (double)products * (double)cpu->workers;
 }

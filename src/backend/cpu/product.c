@@ -24,7 +24,8 @@ typedef struct stretch {
     size_t panel_size; /* from one panel to the next */
 } stretch;
 
-/* What a tile asks memory for meanwhile: one of the two, or nothing where both addresses are NULL. */
+/* What a tile asks memory for meanwhile: one of the two, or nothing where both addresses are
+ * NULL. */
 typedef struct asking {
     tile_ahead ahead;
     tile_stream stream;
@@ -62,7 +63,8 @@ static stretch chains(const tub__k_product *p, size_t panel, size_t k0, size_t k
     return (stretch){k0, k1, (const real *)p->w + panel * panel_size + k0 * TUB__PANEL, panel_size};
 }
 
-/* Asks for the rows of panel w some steps before they are needed, at last for the first of `next`. */
+/* Asks for the rows of panel w some steps before they are needed, at last for the first of
+ * `next`. */
 static tile_stream stream_of(const real *w, size_t k, const real *next) {
     enum { AHEAD = 32 };
     const size_t steps = k > AHEAD ? (k - AHEAD) / 2 * 2 : 0;
@@ -92,8 +94,8 @@ static void panel_by_panel(const tub__k_product *p, tub__finish_fn *finish, size
     }
 }
 
-/* A tile of rows stays near while the panels of w stream past it from L2, which they do in order, so
- * that the processor fetches ahead; the first of them brings the next tile of rows. */
+/* A tile of rows stays near while the panels of w stream past it from L2, which they do in
+ * order, so that the processor fetches ahead; the first of them brings the next tile of rows. */
 static void tile_by_tile(const tub__k_product *p, const stretch *s, tub__finish_fn *finish,
                          size_t row0, size_t row1, size_t panel0, size_t panel1) {
     const size_t rows = row1 - row0, tiles = tile_count(rows);
@@ -149,8 +151,8 @@ static void transposed_part(const tub__k_product *p, tub__finish_fn *finish, siz
     }
 }
 
-/* A stretch short enough for a tile of rows to stay in L1, and only so many panels at a time as fit L2
- * with it. */
+/* A stretch short enough for a tile of rows to stay in L1, and only so many panels at a time as
+ * fit L2 with it. */
 static void plain_parts(const tub__k_product *p, tub__finish_fn *finish, size_t row0, size_t row1,
                         size_t panel0, size_t panel1) {
     const size_t stretches = (p->k + STRETCH - 1) / STRETCH, depth = p->k / stretches + 1;

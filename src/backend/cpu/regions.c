@@ -80,6 +80,9 @@ static bool worth_rows(const tub__cpu *cpu, const tub__blocks *b) {
 }
 
 static tub__order choose_order(const tub__cpu *cpu, const tub__blocks *b) {
+    if (b->independent) {
+        return TUB__INDEPENDENTLY;
+    }
     if (worth_rows(cpu, b)) {
         return TUB__BY_ROWS;
     }
@@ -91,7 +94,8 @@ static tub__order choose_order(const tub__cpu *cpu, const tub__blocks *b) {
 
 void tub__cpu_blocks_begin(tub__backend *be, const tub__blocks *blocks) {
     tub__cpu *cpu = tub__cpu_of(be);
-    assert(blocks->block % TUB__GROUP == 0 && cpu->taken.order == TUB__AT_ONCE);
+    assert(blocks->independent || blocks->block % TUB__GROUP == 0);
+    assert(cpu->taken.order == TUB__AT_ONCE);
     cpu->taken.order = choose_order(cpu, blocks);
     cpu->taken.samples = blocks->samples;
     cpu->taken.block = blocks->block;
@@ -107,18 +111,53 @@ static void run_block(const tub__cpu *cpu, const tub__taken_op *t, size_t sample
             scratch);
 }
 
-static void blocks_part(void *argument, int worker, int workers) {
-    const tub__cpu *cpu = argument;
+/* Calls piece(cpu, owner, number, worker) for pieces until it says that the owner has no more.
+ * Every worker begins with its own and goes on with those that the others have not begun: one
+ * may have lost its processor to another process. */
+typedef bool piece_fn(const tub__cpu *cpu, int owner, size_t number, int worker);
+
+static void all_pieces(const tub__cpu *cpu, piece_fn *piece, int worker, int workers) {
+    for (int i = 0; i < workers; i++) {
+        const int owner = (worker + i) % workers;
+        size_t number;
+        do {
+            number = atomic_fetch_add_explicit(&cpu->claims[owner].taken, 1, memory_order_relaxed);
+        } while (piece(cpu, owner, number, worker));
+    }
+}
+
+/* All operations on one block of samples. */
+static bool block_piece(const tub__cpu *cpu, int owner, size_t number, int worker) {
     const size_t samples = cpu->taken.samples;
     size_t begin, end;
-    tub__share(groups_of(samples), worker, workers, &begin, &end);
+    tub__share(groups_of(samples), owner, cpu->workers, &begin, &end);
     end = tub__min(end * TUB__GROUP, samples);
-    for (size_t s = begin * TUB__GROUP; s < end; s += cpu->taken.block) {
-        for (size_t i = 0; i < cpu->taken.count; i++) {
-            run_block(cpu, &cpu->taken.op[i], s, tub__min(s + cpu->taken.block, end),
-                      cpu->scratch[worker]);
-        }
+    const size_t s = begin * TUB__GROUP + number * cpu->taken.block;
+    for (size_t i = 0; s < end && i < cpu->taken.count; i++) {
+        run_block(cpu, &cpu->taken.op[i], s, tub__min(s + cpu->taken.block, end),
+                  cpu->scratch[worker]);
     }
+    return s < end;
+}
+
+static void blocks_part(void *argument, int worker, int workers) {
+    all_pieces(argument, block_piece, worker, workers);
+}
+
+/* The owner's share of one operation. */
+static bool share_piece(const tub__cpu *cpu, int owner, size_t number, int worker) {
+    size_t begin, end;
+    if (number >= cpu->taken.count) {
+        return false;
+    }
+    const tub__taken_op *t = &cpu->taken.op[number];
+    tub__share(t->count, owner, cpu->workers, &begin, &end);
+    t->part(cpu->kernels, &t->op, begin, end, cpu->scratch[worker]);
+    return true;
+}
+
+static void shares_part(void *argument, int worker, int workers) {
+    all_pieces(argument, share_piece, worker, workers);
 }
 
 /* All operations on all rows, each when all workers are done with the one before. */
@@ -160,9 +199,14 @@ static void rows_part(void *argument, int worker, int workers) {
 }
 
 static void run_taken(tub__backend *be) {
-    static tub__pool_fn *const parts[] = {
-        [TUB__BY_BLOCKS] = blocks_part, [TUB__IN_TURN] = turns_part, [TUB__BY_ROWS] = rows_part};
+    static tub__pool_fn *const parts[] = {[TUB__BY_BLOCKS] = blocks_part,
+                                          [TUB__IN_TURN] = turns_part,
+                                          [TUB__BY_ROWS] = rows_part,
+                                          [TUB__INDEPENDENTLY] = shares_part};
     tub__cpu *cpu = tub__cpu_of(be);
+    for (int i = 0; i < cpu->workers; i++) {
+        atomic_store_explicit(&cpu->claims[i].taken, 0, memory_order_relaxed);
+    }
     tub__pool_run(be->pool, parts[cpu->taken.order], cpu);
     for (size_t i = 0; i < cpu->taken.count; i++) {
         const tub__taken_op *t = &cpu->taken.op[i];

@@ -25,9 +25,9 @@ typedef struct tile_ahead {
 typedef void tile_ahead_fn(size_t k, const real *a, size_t lda, const real *b, size_t ldb,
                            const real *start, size_t lds, real *c, size_t ldc, tile_ahead ahead);
 
-/* A tile of few rows reads b as fast as memory brings it: it asks for what it, or the next tile, needs
- * some steps later, and so keeps memory busy without a pause. `ahead` and what follows it for
- * `steps` steps, an even number, and then `then`. */
+/* A tile of few rows reads b as fast as memory brings it: it asks for what it, or the next tile,
+ * needs some steps later, and so keeps memory busy without a pause. `ahead` and what follows it
+ * for `steps` steps, an even number, and then `then`. */
 typedef struct tile_stream {
     const real *ahead;
     size_t steps;
@@ -51,10 +51,13 @@ typedef struct tile_at {
 INLINE void tile_step(int mr, int nv, int transposed, int u, const tile_at *at, size_t lda,
                       size_t ldb, vf acc[VEC_MR][VEC_NV]) {
     vf bv[VEC_NV];
+    const real *row = at->q[0] + (size_t)u * lda; /* of a transposed a */
+    if (transposed) {
+        TUB__OPAQUE(row); /* else gcc keeps lda + i in a register, or on the stack, for every i */
+    }
     UNROLL for (int j = 0; j < nv; j++) bv[j] = vload(at->b + (size_t)u * ldb + 16 * j);
     UNROLL for (int i = 0; i < mr; i++) {
-        const real *a =
-            transposed ? at->q[0] + (size_t)u * lda + i : at->q[i / 4] + (size_t)(i % 4) * lda + u;
+        const real *a = transposed ? row + i : at->q[i / 4] + (size_t)(i % 4) * lda + u;
         vf s = vset1(*a);
         UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, bv[j], acc[i][j]);
     }

@@ -13,8 +13,9 @@ typedef struct stage {
     bool multiply;
 } stage;
 
-/* v / 255, rounded as the division would be (Markstein): the remainder corrects the product. Division
- * takes several times as long. Or v times the rounded 1 / 255, where that is the definition. */
+/* v / 255, rounded as the division would be (Markstein): the remainder corrects the product.
+ * Division takes several times as long. Or v times the rounded 1 / 255, where that is the
+ * definition. */
 INLINE vf scaled(vf v, bool multiply) {
     if (multiply) {
         return vmul(v, vset1((real)(1.0f / 255.0f)));
@@ -50,8 +51,8 @@ static void stage_add(stage *s, const unsigned char *p, size_t n) {
     }
 }
 
-/* `count` lines of n bytes, `step` apart. A call for each would take longer than few bytes do: eight are
- * a register. */
+/* `count` lines of n bytes, `step` apart. A call for each would take longer than few bytes do:
+ * eight are a register. */
 static void stage_lines(stage *s, const unsigned char *p, size_t count, size_t step, size_t n) {
     size_t i = 0;
     if (n == 8) {

@@ -3,13 +3,14 @@
  * balanced tree.
  *
  * A task is a chunk of a few tiles of k times a few panels of 32 columns. A worker goes over the
- * rows slice by slice and does all its tasks for a slice before the next, so that x and dy come from
- * memory in order; the tasks' partial sums wait in scratch. Tasks whose sums have no room there are
- * done afterwards, from the first row again. Of a slice, the panels of dy and the columns of x that
- * a task needs are packed: in the matrices the rows lie far apart, which costs cache conflicts.
- * While one task is at work, what the next one packs is asked for.
+ * rows slice by slice and does all its tasks for a slice before the next, so that x and dy come
+ * from memory in order; the tasks' partial sums wait in scratch. Tasks whose sums have no room
+ * there are done afterwards, from the first row again. Of a slice, the panels of dy that a task
+ * needs are packed: its rows lie far apart, which costs cache conflicts, and all tiles use them. A
+ * tile's columns of x are used once for every panel and come as they are. While one task is at
+ * work, what the next one reads is asked for.
  *
- * A slice is 1, 2 or 4 whole groups, whose sums meet while a tile's are in L1, or part of a group. */
+ * A slice is 1, 2 or 4 whole groups, whose sums meet in near memory, or part of a group. */
 #include <assert.h>
 
 #include "backend/cpu/entries.h"
@@ -27,14 +28,13 @@ enum {
     ROWS = 432, /* of a slice, at most */
     NEAR = 2,   /* levels of the tree within a slice, at most */
     LINE = 16,
-    X_STRIDE = (TILES * VEC_MR + 2 * LINE - 2) / LINE * LINE,
     TILE_SIZE = VEC_MR * TUB__PANEL,
     PANEL_SIZE = ROWS * TUB__PANEL,
     TILES_SIZE = TILES * PANELS * TILE_SIZE,
     BIAS_SIZE = PANELS * TUB__PANEL,
     LEVEL_SIZE = TILES_SIZE + BIAS_SIZE, /* of a task's sums, and those of its bias */
-    TREES = TUB__K_SCRATCH - ROWS * X_STRIDE - PANELS * PANEL_SIZE -
-            (1 + NEAR) * (TILE_SIZE + BIAS_SIZE)
+    NEAR_SIZE = TILES * NEAR * TILE_SIZE,
+    TREES = TUB__K_SCRATCH - PANELS * PANEL_SIZE - TILE_SIZE - NEAR_SIZE - (1 + NEAR) * BIAS_SIZE
 };
 _Static_assert((1 + TREE_LEVELS) * LEVEL_SIZE <= TREES, "a task's sums fit the scratch");
 
@@ -72,20 +72,8 @@ static void pack_rows(const real *dy, size_t ldy, size_t rows, real *packed, rea
     }
 }
 
-/* Copies columns of x together, X_STRIDE apart: whole lines from the one that column k0 lies in. */
-static void pack_columns(const real *x, size_t ldx, size_t rows, size_t k0, size_t k1,
-                         real *packed) {
-    const size_t first = line_of(k0), size = k1 - first;
-    x += first;
-    for (size_t r = 0; r < rows; r++, x += ldx, packed += X_STRIDE) {
-        for (size_t c = 0; c < size; c += LINE) {
-            vstore(packed + c, vload(x + c));
-        }
-    }
-}
-
-/* A part of a matrix that will be packed soon. Every tile asks for one line of some of its rows, one a
- * step: all at once would wait for each other. */
+/* A part of a matrix that will be read soon. Every tile asks for one line of some of its rows,
+ * one a step: all at once would wait for each other. */
 typedef struct ahead {
     const real *at;
     size_t ld, lines, rows; /* lines of a row that are left, and rows */
@@ -122,11 +110,10 @@ typedef struct slice {
 } slice;
 
 typedef struct work {
-    real *x;                /* [ROWS][X_STRIDE] */
     real *dy;               /* [PANELS][ROWS][32] */
     real *sums;             /* [VEC_MR][32]: a tile's sums over one group */
     real *bias;             /* [BIAS_SIZE]: likewise */
-    real *near, *near_bias; /* [NEAR] of both */
+    real *near, *near_bias; /* [TILES][NEAR][VEC_MR][32], [NEAR][BIAS_SIZE] */
     real *trees;            /* of the tasks at hand */
     size_t depth;           /* of a tree: far levels + 1 */
     int near_levels;
@@ -139,12 +126,11 @@ static size_t groups_of(const tub__k_dw *p, size_t rows) {
 }
 
 static work carve(const tub__k_dw *p, real *scratch) {
-    work w = {.x = scratch};
-    w.dy = w.x + ROWS * X_STRIDE;
+    work w = {.dy = scratch};
     w.sums = w.dy + PANELS * PANEL_SIZE;
     w.bias = w.sums + TILE_SIZE;
     w.near = w.bias + BIAS_SIZE;
-    w.near_bias = w.near + NEAR * TILE_SIZE;
+    w.near_bias = w.near + NEAR_SIZE;
     w.trees = w.near_bias + NEAR * BIAS_SIZE;
     while (w.near_levels < NEAR && p->group_rows << (w.near_levels + 1) <= ROWS) {
         w.near_levels++;
@@ -175,7 +161,7 @@ INLINE size_t place_of(size_t tile, size_t panel) {
 static sum_tree tree_of_tile(const tub__k_dw *p, const task *t, const work *w, size_t tile,
                              size_t panel) {
     const size_t k0 = tile_begin(p->k, t->tile0 + tile), k1 = tile_begin(p->k, t->tile0 + tile + 1);
-    return (sum_tree){.near = w->near,
+    return (sum_tree){.near = w->near + tile * NEAR * TILE_SIZE,
                       .near_stride = TILE_SIZE,
                       .near_levels = w->near_levels,
                       .far = t->levels + place_of(tile, panel),
@@ -192,7 +178,8 @@ static sum_tree tree_of_bias(const task *t, const work *w) {
                       .size = (t->panel1 - t->panel0) * TUB__PANEL};
 }
 
-/* Groups that did not come to a whole slice leave the near levels: they are added up for the total. */
+/* Groups that did not come to a whole slice leave the near levels: they are added up for the
+ * total. */
 static void close_near(const sum_tree *t, size_t groups, real *open) {
     const size_t left = tree_near(groups, t->near_levels);
     if (left > 0) {
@@ -205,36 +192,33 @@ INLINE size_t rows_of_group(const tub__k_dw *p, const slice *s, size_t g) {
     return tub__min(p->group_rows, s->rows - g * p->group_rows);
 }
 
-/* One tile over a slice, every group that ends with it into its tree. */
+/* A tile over group g of a slice, and if the group ends with it, into the tile's tree. */
 static void tile_sums(const tub__k_dw *p, const task *t, work *w, const slice *s, size_t tile,
-                      size_t panel) {
+                      size_t panel, size_t g) {
     const sum_tree tree = tree_of_tile(p, t, w, tile, panel);
-    const size_t n = tree.size / TUB__PANEL;
-    const real *x = w->x + tile_begin(p->k, t->tile0 + tile) - line_of(tile_begin(p->k, t->tile0)),
-               *dy = w->dy + panel * PANEL_SIZE;
+    const size_t n = tree.size / TUB__PANEL, row = g * p->group_rows, rows = rows_of_group(p, s, g);
+    const real *x =
+                   (const real *)p->x + (s->row + row) * p->ldx + tile_begin(p->k, t->tile0 + tile),
+               *dy = w->dy + panel * PANEL_SIZE + row * TUB__PANEL;
     real *open = t->open + place_of(tile, panel);
-    for (size_t g = 0; g < s->groups; g++) {
-        const size_t rows = rows_of_group(p, s, g);
-        const bool straight = tree_rise(s->group + g) == 0; /* nothing to add: it is level 0 */
-        real *c = !s->last ? open : straight ? tree_level(&tree, 0) : w->sums;
-        for (size_t j = 0; j < TUB__PANEL; j += WIDTH) {
-            const real *start = s->first ? NULL : open + j;
-            tile_ahead soon = next_ahead(&w->x_ahead, rows);
-            soon = soon.at ? soon : next_ahead(&w->dy_ahead, rows);
-            if (soon.at) {
-                tiles_ahead_1[n - 1](rows, x, X_STRIDE, dy + j, TUB__PANEL, start, TUB__PANEL,
-                                     c + j, TUB__PANEL, soon);
-            } else {
-                tiles_1[VEC_NV - 1][n - 1](rows, x, X_STRIDE, dy + j, TUB__PANEL, start, TUB__PANEL,
-                                           c + j, TUB__PANEL);
-            }
+    const bool straight = tree_rise(s->group + g) == 0; /* nothing to add: it is level 0 */
+    real *c = !s->last ? open : straight ? tree_level(&tree, 0) : w->sums;
+    for (size_t j = 0; j < TUB__PANEL; j += WIDTH) {
+        const real *start = s->first ? NULL : open + j;
+        tile_ahead soon = next_ahead(&w->x_ahead, rows);
+        soon = soon.at ? soon : next_ahead(&w->dy_ahead, rows);
+        if (soon.at) {
+            tiles_ahead_1[n - 1](rows, x, p->ldx, dy + j, TUB__PANEL, start, TUB__PANEL, c + j,
+                                 TUB__PANEL, soon);
+        } else {
+            tiles_1[VEC_NV - 1][n - 1](rows, x, p->ldx, dy + j, TUB__PANEL, start, TUB__PANEL,
+                                       c + j, TUB__PANEL);
         }
-        if (s->last && !straight) {
-            tree_push(&tree, s->group + g, w->sums);
-        }
-        x += rows * X_STRIDE, dy += rows * TUB__PANEL;
     }
-    if (s->last) {
+    if (s->last && !straight) {
+        tree_push(&tree, s->group + g, w->sums);
+    }
+    if (s->last && g + 1 == s->groups) {
         close_near(&tree, s->group + s->groups, open);
     }
 }
@@ -264,7 +248,7 @@ static void pack_panels(const tub__k_dw *p, const task *t, const work *w, const 
     }
 }
 
-/* What a task will pack of the rows [row, row + rows). */
+/* What a task will read of the rows [row, row + rows). */
 static void look_ahead(const tub__k_dw *p, const task *t, size_t row, size_t rows, bool panels,
                        work *w) {
     const size_t k0 = line_of(tile_begin(p->k, t->tile0)), k1 = tile_begin(p->k, t->tile1);
@@ -278,13 +262,14 @@ static void look_ahead(const tub__k_dw *p, const task *t, size_t row, size_t row
                           .rows = panels ? rows : 0};
 }
 
+/* Of a panel, a group's rows stay in L1 while the tiles pass by. */
 static void task_slice(const tub__k_dw *p, const task *t, work *w, const slice *s) {
     const size_t tiles = t->tile1 - t->tile0, panels = t->panel1 - t->panel0;
-    pack_columns((const real *)p->x + s->row * p->ldx, p->ldx, s->rows, tile_begin(p->k, t->tile0),
-                 tile_begin(p->k, t->tile1), w->x);
     for (size_t panel = 0; panel < panels; panel++) {
-        for (size_t tile = 0; tile < tiles; tile++) {
-            tile_sums(p, t, w, s, tile, panel);
+        for (size_t g = 0; g < s->groups; g++) {
+            for (size_t tile = 0; tile < tiles; tile++) {
+                tile_sums(p, t, w, s, tile, panel, g);
+            }
         }
     }
 }

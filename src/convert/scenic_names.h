@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arrays of scenic's four ViViT variants: names and shapes there, and which array each is here. */
+#ifndef TUB__CONVERT_SCENIC_NAMES_H
+#define TUB__CONVERT_SCENIC_NAMES_H
+
+#include "model/params.h"
+
+enum { TUB__SCENIC_NAME_LIMIT = 128, TUB__SCENIC_TOWERS = 2 };
+
+/* One array. Its shape is a word of letters: D width, A heads, k width of a head, M width of the MLP,
+ * K classes, t h w C of a tubelet, P positions (class token included), 1 itself. Kernels are
+ * [in, out] whatever their rank: in C order each is the matrix [rows, cols] of the parameter table. */
+typedef struct tub__scenic_array {
+    char name[TUB__SCENIC_NAME_LIMIT];
+    char older[TUB__SCENIC_NAME_LIMIT]; /* before Flax numbered layers by kind; "": the same */
+    const char *shape;
+    tub__role role; /* TUB__ROLES: there is no such array here yet */
+    int layer;      /* -1: none */
+} tub__scenic_array;
+
+typedef struct tub__scenic_variant {
+    int number;
+    const char *title;
+    bool supported; /* the model can compute it: lifted when all its arrays have roles */
+    const char *towers[TUB__SCENIC_TOWERS]; /* where their names begin; NULL: no second */
+    /* Class tokens of the towers (NULL: never any), arrays of a tower outside its layers, and those of
+     * a layer. */
+    const struct tub__scenic_part *tokens[TUB__SCENIC_TOWERS], *parts, *layer_parts;
+} tub__scenic_variant;
+
+/* Variant 1 to 4; NULL for another number. */
+const tub__scenic_variant *tub__scenic_variant_of(int number);
+
+/* An array that each layer of a tower has, for counting them. */
+void tub__scenic_layer_mark(const tub__scenic_variant *v, int tower, int layer,
+                            tub__scenic_array *out);
+
+/* All arrays of a variant with this many layers in each tower; a second tower without layers has no
+ * arrays at all. *out is the caller's (tub__free). */
+TUB_MUST_USE tub_status tub__scenic_list(const tub_allocator *a, const tub__scenic_variant *v,
+                                         const int layers[TUB__SCENIC_TOWERS], bool token,
+                                         tub__scenic_array **out, size_t *count, tub_error *err);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scenic's own numbers: its parameters, written as a checkpoint and read again, give its logits; the
+ * variants that can't be computed yet, and checkpoints that scenic wrote, are known for what they
+ * are. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tubelet/tubelet.h>
+
+#include "convert/scenic.h"
+#include "formats/npy.h"
+#include "support/cmocka_all.h"
+#include "support/make_flax.h"
+#include "support/temp_folder.h"
+
+#define SCENIC SHARED "/golden/scenic/"
+
+static const tub_allocator *const heap = &tub__default_allocator;
+
+typedef struct fixture {
+    tub_context *ctx;
+    temp_folder folder;
+} fixture;
+
+static int set_up(void **state) {
+    fixture *f = calloc(1, sizeof *f);
+    temp_folder_make(&f->folder);
+    *state = f;
+    return tub_context_create(NULL, &f->ctx, NULL) == TUB_OK ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    fixture *f = *state;
+    tub_context_destroy(f->ctx);
+    temp_folder_drop(&f->folder);
+    free(f);
+    return 0;
+}
+
+static bool have_shared(void) {
+    if (!tub__is_folder(SCENIC "cases")) {
+        printf("skipped: %s is not here\n", SCENIC);
+        return false;
+    }
+    return true;
+}
+
+static tub__npz *open_npz(const char *name, const char *file) {
+    char path[1024];
+    tub__npz *z = NULL;
+    tub_error err = {0};
+    snprintf(path, sizeof path, SCENIC "%s/%s", name, file);
+    assert_ok(tub__npz_open(heap, path, &z, &err), err);
+    return z;
+}
+
+static double *read_array(tub__npz *z, const char *name, tub__npy *npy) {
+    void *bytes;
+    tub_error err = {0};
+    assert_ok(tub__npz_read(z, name, 1 << 24, &bytes, npy, &err), err);
+    double *out = malloc(npy->elements * sizeof *out + 1);
+    assert_ok(tub__npy_to_f64(npy, bytes, out, &err), err);
+    tub__free(heap, bytes);
+    return out;
+}
+
+/* The parameters of a case as a checkpoint; the path lives as long as the fixture's last ones. */
+static const char *write_checkpoint(fixture *f, const char *name, const char *root) {
+    char folder[64], key[256];
+    flax_maker m;
+    const char *path = temp_path(&f->folder, name);
+    snprintf(folder, sizeof folder, "cases/%s", name);
+    tub__npz *z = open_npz(folder, "params.npz");
+    flax_begin(&m, path);
+    for (size_t i = 0; i < tub__npz_count(z); i++) {
+        tub__npy npy;
+        double *wide = read_array(z, tub__npz_name(z, i), &npy);
+        float *values = malloc(npy.elements * sizeof *values + 1);
+        for (size_t j = 0; j < npy.elements; j++) {
+            values[j] = (float)wide[j];
+        }
+        snprintf(key, sizeof key, "%s%s", root, tub__npz_name(z, i));
+        flax_array(&m, key, "float32", npy.rank, npy.shape, values);
+        free(values);
+        free(wide);
+    }
+    flax_end(&m);
+    tub__npz_close(z);
+    return path;
+}
+
+/* The frames that scenic samples: 4 of 8. */
+static const int sampled[4] = {2, 3, 5, 6};
+
+static float *input_of(const double *all, const tub__npy *npy, size_t frames) {
+    const size_t clips = npy->shape[0], given = npy->shape[1];
+    const size_t picture = npy->shape[2] * npy->shape[3] * npy->shape[4];
+    float *out = malloc(clips * frames * picture * sizeof *out);
+    for (size_t b = 0; b < clips; b++) {
+        for (size_t t = 0; t < frames; t++) {
+            const size_t from = frames == given ? t : (size_t)sampled[t];
+            for (size_t i = 0; i < picture; i++) {
+                out[(b * frames + t) * picture + i] = (float)all[(b * given + from) * picture + i];
+            }
+        }
+    }
+    return out;
+}
+
+static void expect_logits(tub_model *model, const char *name) {
+    const tub_model_config *c = tub_model_describe(model);
+    char folder[64];
+    tub__npy input, truth;
+    tub_error err = {0};
+    snprintf(folder, sizeof folder, "cases/%s", name);
+    tub__npz *io = open_npz(folder, "io.npz"), *io_f64 = open_npz(folder, "io_f64.npz");
+    double *all = read_array(io, "input", &input);
+    double *expected = read_array(io_f64, "logits", &truth);
+    float *x = input_of(all, &input, (size_t)c->frames);
+    float logits[64];
+    assert_true(truth.elements <= 64 && truth.shape[1] == (uint64_t)c->classes);
+    assert_ok(tub_model_forward(model, (int64_t)truth.shape[0], TUB_F32, x, logits, NULL, &err),
+              err);
+    double largest = 0;
+    for (size_t i = 0; i < truth.elements; i++) {
+        const double d = fabs((double)logits[i] - expected[i]);
+        largest = d > largest || d != d ? d : largest;
+    }
+    printf("%s: logits within %.2g of float64\n", name, largest);
+    assert_true(largest <= 1e-5); /* the golden folder's limit for float32 */
+    free(x);
+    free(expected);
+    free(all);
+    tub__npz_close(io_f64);
+    tub__npz_close(io);
+}
+
+/* The three ways to say the clip, and the roots of all kinds of states. */
+static void test_logits(void **state) {
+    static const struct {
+        const char *name, *root;
+        tub__scenic_hints hints;
+        tub_pooling pooling;
+        int64_t frames;
+    } cases[] = {
+        {"v1_cls", "optimizer/target/", {8, 24, 16, 0}, TUB_POOL_CLASS_TOKEN, 8},
+        {"v1_cls", "optimizer/target/params/", {0, 24, 16, 1}, TUB_POOL_CLASS_TOKEN, 8},
+        {"v1_gap", "params/", {8, 24, 16, 0}, TUB_POOL_MEAN, 8},
+        {"v1_gap", "", {0, 24, 16, 0}, TUB_POOL_MEAN, 8},
+        {"tok_sampling_v1", "params/", {4, 24, 16, 0}, TUB_POOL_CLASS_TOKEN, 4},
+    };
+    fixture *f = *state;
+    if (!have_shared()) {
+        skip();
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tub_model *model = NULL;
+        tub_error err = {0};
+        const char *path = write_checkpoint(f, cases[i].name, cases[i].root);
+        assert_ok(tub__scenic_open(f->ctx, path, &cases[i].hints, &model, &err), err);
+        const tub_model_config *c = tub_model_describe(model);
+        assert_int_equal(c->pooling, cases[i].pooling);
+        assert_int_equal(c->frames, cases[i].frames);
+        assert_int_equal(c->height, 24);
+        assert_int_equal(c->width, 16);
+        assert_int_equal(c->heads, 4);
+        assert_int_equal(c->mlp, 48);
+        assert_int_equal(c->classes, 6);
+        expect_logits(model, cases[i].name);
+        tub_model_close(model);
+    }
+}
+
+static void expect_refused(fixture *f, const char *path, const tub__scenic_hints *hints,
+                           tub_status status, const char *words) {
+    tub_model *model = NULL;
+    tub_error err = {0};
+    const tub_status got = tub__scenic_open(f->ctx, path, hints, &model, &err);
+    if (got != status || strstr(err.message, words) == NULL || model != NULL) {
+        fail_msg("%s: expected '%s', got %s: %s", path, words, tub_status_name(got), err.message);
+    }
+}
+
+/* All arrays are known by name and shape before a variant is refused. */
+static void test_refused(void **state) {
+    static const struct {
+        const char *name;
+        int variant;
+        tub_status status;
+        const char *words;
+    } cases[] = {
+        {"v2_cls", 0, TUB_E_UNSUPPORTED, "variant 2 (factorised encoder) is not supported yet"},
+        {"v2_gap", 2, TUB_E_UNSUPPORTED, "variant 2 (factorised encoder) is not"},
+        {"v2_spatial_only", 0, TUB_E_UNSUPPORTED, "variant 2 (factorised encoder) is not"},
+        {"tok_sampling_v2", 0, TUB_E_UNSUPPORTED, "variant 2 (factorised encoder) is not"},
+        {"v3_time_space", 0, TUB_E_UNSUPPORTED, "variant 3 (factorised self-attention) is not"},
+        {"v3_space_time", 3, TUB_E_UNSUPPORTED, "variant 3 (factorised self-attention) is not"},
+        {"v4", 4, TUB_E_UNSUPPORTED, "variant 4 (factorised dot-product attention) is not"},
+        {"v3_time_space", 1, TUB_E_ARGUMENT, "are those of variant 3 (factorised self-attention)"},
+        {"v1_cls", 4, TUB_E_ARGUMENT, "variant 1 (joint space-time attention), not of variant 4"},
+        {"v1_cls", 2, TUB_E_ARGUMENT, "variant 1 (joint space-time attention), not of variant 2"},
+        {"v1_gsp_rep", 0, TUB_E_UNSUPPORTED, "params/pre_logits: a layer between tokens and"},
+        {"pos_none", 0, TUB_E_NOT_FOUND,
+         "params/Transformer/posembed_input/pos_embedding: missing; ViViT's variant 1 has it"},
+    };
+    fixture *f = *state;
+    if (!have_shared()) {
+        skip();
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const tub__scenic_hints hints = {8, 24, 16, cases[i].variant};
+        expect_refused(f, write_checkpoint(f, cases[i].name, "params/"), &hints, cases[i].status,
+                       cases[i].words);
+    }
+}
+
+/* Files that scenic's own code wrote: states of training around the parameters, chunks, older names. */
+static void test_written_by_scenic(void **state) {
+    static const char *const second[] = {"flax_optim", "chunked", "optax", "target_params"};
+    fixture *f = *state;
+    const tub__scenic_hints hints = {1, 24, 16, 0};
+    tub_model *model = NULL;
+    tub_error err = {0};
+    if (!have_shared()) {
+        skip();
+    }
+    for (size_t i = 0; i < sizeof second / sizeof *second; i++) {
+        char path[1024];
+        snprintf(path, sizeof path, SCENIC "checkpoint/%s/checkpoint_5", second[i]);
+        expect_refused(f, path, &hints, TUB_E_UNSUPPORTED, "variant 2 (factorised encoder) is not");
+    }
+    expect_refused(f, SCENIC "checkpoint/types.msgpack", &hints, TUB_E_FORMAT,
+                   "not a checkpoint of scenic's ViViT");
+    /* A ViT of pictures is a clip of one frame. */
+    assert_ok(
+        tub__scenic_open(f->ctx, SCENIC "checkpoint/pre_linen/checkpoint_7", &hints, &model, &err),
+        err);
+    assert_int_equal(tub_model_describe(model)->tubelet[0], 1);
+    assert_int_equal(tub_model_describe(model)->classes, 9);
+    assert_int_equal(tub_model_describe(model)->layers, 2);
+    tub__npy npy;
+    tub__npz *z = open_npz("checkpoint", "expected_pre_linen.npz");
+    double *expected = read_array(z, "output_projection/kernel", &npy); /* [24, 9] */
+    float found[9 * 24];
+    const int64_t last = tub_model_parameters(model) - 2;
+    assert_ok(tub_model_get(model, last, found, &err), err);
+    for (size_t i = 0; i < 9 * 24; i++) {
+        assert_true((double)found[i] == expected[i % 24 * 9 + i / 24]);
+    }
+    free(expected);
+    tub__npz_close(z);
+    tub_model_close(model);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_written_by_scenic),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
