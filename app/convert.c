@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tubelet convert: a model's kernels to int8, measured against float32 before anything is written. */
+/* tubelet convert: a model to and from other programs' files, or its kernels to int8, measured against
+ * float32 before anything is written. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,30 +8,54 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "convert_files.h"
 #include "output.h"
 #include "subject.h"
 
-enum { KEY_CALIBRATE = CLI_KEY_OWN, KEY_WEIGHTS, KEY_LIMIT, KEY_DATA_URL };
+enum {
+    KEY_CALIBRATE = CLI_KEY_OWN,
+    KEY_WEIGHTS,
+    KEY_LIMIT,
+    KEY_DATA_URL,
+    KEY_GELU,
+    KEY_LIKE,
+    KEY_DRY_RUN
+};
 
 static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "Files of other programs:", 1},
+    {"gelu", KEY_GELU, "KIND", 0,
+     "tanh or erf: which one a file means that says only 'gelu' (default tanh, as the Keras "
+     "example "
+     "trains with)",
+     1},
+    {"like", KEY_LIKE, "MODEL", 0,
+     "Preset or model folder with the clip's size and whatever else a file of mere weights does "
+     "not "
+     "say",
+     1},
+    {"dry-run", KEY_DRY_RUN, NULL, 0,
+     "Read and check everything, print what becomes of each array, write nothing", 1},
+    {NULL, 0, NULL, 0, "To int8:", 2},
     {"calibrate", KEY_CALIBRATE, "DATA", 0,
-     "Data set whose test split shows the loss (default: the one that the run was trained on)", 1},
-    {"out", 'o', "FOLDER", 0, "Where the int8 model goes (default: MODEL-int8)", 1},
-    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 1},
+     "Data set whose test split shows the loss (default: the one that the run was trained on)", 2},
+    {"out", 'o', "FOLDER", 0, "Where the int8 model goes (default: MODEL-int8)", 2},
+    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 2},
     {"max-loss", KEY_LIMIT, "POINTS", 0,
-     "Write nothing when top-1 loses more percentage points (default 0.5)", 1},
+     "Write nothing when top-1 loses more percentage points (default 0.5)", 2},
     {"data-url", KEY_DATA_URL, "URL", 0,
-     "Folder of a mirror for the download (default: where the set is published)", 1},
-    {"precision", CLI_KEY_PRECISION, "KIND", 0, "Precision of the new weights: int8", 1},
+     "Folder of a mirror for the download (default: where the set is published)", 2},
+    {"precision", CLI_KEY_PRECISION, "KIND", 0, "Precision of the new weights: int8", 2},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
 
 typedef struct convert_options {
     cli_common common;
-    const char *model, *data, *out, *weights;
+    const char *model, *to, *data, *out, *weights;
     tub_dataset_options data_options;
-    double limit; /* points */
+    tub_convert_options files; /* of a conversion to `to` */
+    double limit;              /* points */
 } convert_options;
 
 static error_t parse_limit(convert_options *o, const char *text, struct argp_state *state) {
@@ -42,12 +67,37 @@ static error_t parse_limit(convert_options *o, const char *text, struct argp_sta
     return 0;
 }
 
+/* A second name: a conversion of files. */
+static error_t check_files(const convert_options *o, struct argp_state *state) {
+    if (o->common.precision != TUB_PRECISION_F32 || o->data != NULL || o->out != NULL) {
+        return cli_misuse(state,
+                          "%s: --precision, --calibrate and --out belong to int8, which takes "
+                          "one name",
+                          o->to);
+    }
+    if (!tub_convert_knows(o->model) && !tub_convert_knows(o->to)) {
+        return cli_misuse(state,
+                          "neither %s nor %s is a file of another program (.keras, .weights.h5)",
+                          o->model, o->to);
+    }
+    return 0;
+}
+
 static error_t check(const convert_options *o, struct argp_state *state) {
     if (o->model == NULL) {
-        return cli_misuse(state, "needs a model folder or run folder");
+        return cli_misuse(state,
+                          "needs a model folder or run folder, or a file of another program");
+    }
+    if (o->to != NULL) {
+        return check_files(o, state);
+    }
+    if (tub_convert_knows(o->model)) {
+        return cli_misuse(state, "needs the name of the model folder that %s is to become",
+                          o->model);
     }
     if (o->common.precision != TUB_PRECISION_INT8) {
-        return cli_misuse(state, "needs --precision int8: there is no other conversion");
+        return cli_misuse(state, "needs --precision int8, or the name of the file to make (.keras, "
+                                 ".weights.h5)");
     }
     return 0;
 }
@@ -66,8 +116,15 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_DATA_URL:
         o->data_options.data_url = argument;
         return 0;
+    case KEY_GELU:
+        return convert_files_parse_gelu(&o->files.gelu, argument, state);
+    case KEY_LIKE:
+        return cli_parse_name(&o->files.like, "--like", argument, state);
+    case KEY_DRY_RUN:
+        o->files.dry_run = 1;
+        return 0;
     case ARGP_KEY_ARG:
-        return cli_parse_argument(&o->model, argument, state);
+        return cli_parse_argument(o->model == NULL ? &o->model : &o->to, argument, state);
     case ARGP_KEY_END:
         return check(o, state);
     default:
@@ -229,8 +286,7 @@ static int write_model(const cli_command *self, tub_context *ctx, const convert_
     return CLI_DONE;
 }
 
-static int convert(const cli_command *self, cli_work *work, void *parsed) {
-    const convert_options *o = parsed;
+static int convert_to_int8(const cli_command *self, cli_work *work, const convert_options *o) {
     job j = {0};
     comparison c = {0};
     tub_context *ctx[KINDS] = {[INT8] = work->context};
@@ -264,22 +320,45 @@ static int convert(const cli_command *self, cli_work *work, void *parsed) {
     return code == CLI_DONE ? write_model(self, work->context, o, &j) : code;
 }
 
+static int convert(const cli_command *self, cli_work *work, void *parsed) {
+    const convert_options *o = parsed;
+    const convert_files_options files = {.in = o->model,
+                                         .out = o->to,
+                                         .weights = o->weights,
+                                         .convert = o->files,
+                                         .json = o->common.json,
+                                         .quiet = o->common.quiet};
+    return o->to != NULL ? convert_files(self, work, &files) : convert_to_int8(self, work, o);
+}
+
 static int run(const cli_command *self, int argc, char **argv) {
-    convert_options o = {.data_options = tub_dataset_options_default(), .limit = 0.5};
+    convert_options o = {.data_options = tub_dataset_options_default(),
+                         .files = tub_convert_options_default(),
+                         .limit = 0.5};
     return cli_run(self, argc, argv, &o, convert);
 }
 
 const cli_command cli_convert = {
     .name = "convert",
-    .arguments = "MODEL",
-    .summary = "makes an int8 model and measures what it loses",
+    .arguments = "MODEL [OUT]",
+    .summary = "a model to and from Keras' files, or to int8 with what it loses",
     .description =
-        "Evaluates the model in float32 and in int8 on the test split of a data set, and writes a "
-        "model folder whose kernels are whole numbers of eight bits with a scale for each output "
-        "channel: about a quarter of the size. What goes into the layers is scaled row by row as "
-        "it "
-        "comes, so the data only measures; it sets nothing. Use the folder with --precision int8.",
-    .examples = "  tubelet convert runs/first --precision int8\n"
+        "With two names: makes a model folder of a file of another program, or such a file of a "
+        "model "
+        "folder or run, by the names. .keras and .weights.h5 are files of Keras 3 with the model "
+        "of "
+        "its example \"Video Vision Transformer\" in any size; the state of Adam goes along "
+        "(optimizer.safetensors in a folder). With one name and --precision int8: evaluates the "
+        "model "
+        "in float32 and in int8 on the test split of a data set, and writes a model folder whose "
+        "kernels are whole numbers of eight bits with a scale for each output channel: about a "
+        "quarter "
+        "of the size. What goes into the layers is scaled row by row as it comes, so the data only "
+        "measures; it sets nothing. Use the folder with --precision int8.",
+    .examples = "  tubelet convert vivit.keras model\n"
+                "  tubelet convert runs/first first.keras --weights best\n"
+                "  tubelet convert vivit.weights.h5 model --like vivit-tiny --dry-run\n"
+                "  tubelet convert runs/first --precision int8\n"
                 "  tubelet convert model --precision int8 --calibrate volumes.npz --out small",
     .options = options,
     .parser = parse,

@@ -5,6 +5,7 @@
 
 #include <tubelet/bench.h>
 #include <tubelet/context.h>
+#include <tubelet/convert.h>
 #include <tubelet/data.h>
 #include <tubelet/machine.h>
 #include <tubelet/model.h>

@@ -18,6 +18,7 @@ static const struct known_module {
 } known_modules[] = {
     {"yaml", "reading YAML recipes", "libfyaml", "libfyaml0", "libfyaml-dev"},
     {"net", "downloading", "libcurl", "libcurl4", "libcurl4-openssl-dev"},
+    {"hdf5", "reading and writing HDF5 files (Keras)", "libhdf5", "libhdf5-103-1", "libhdf5-dev"},
 };
 
 static const struct known_module *find_known(const char *name) {
@@ -90,13 +91,20 @@ bool tub__module_find(const tub_context *ctx, const char *file, char *path, size
                                 look_in(tub__module_folder, "", file, path, room);
 }
 
-static tub_status find_and_open(tub_context *ctx, const char *name, void **handle, tub_error *err) {
-    char file[64], path[PATH_ROOM];
+tub_status tub__module_path(const tub_context *ctx, const char *name, char *path, size_t room,
+                            tub_error *err) {
+    char file[64];
     snprintf(file, sizeof file, "mod-%s.so", name);
-    if (!tub__module_find(ctx, file, path, sizeof path)) {
+    if (!tub__module_find(ctx, file, path, room)) {
         const char *folder = named_folder(ctx);
         return missing(name, folder != NULL ? folder : tub__module_folder, err);
     }
+    return TUB_OK;
+}
+
+static tub_status find_and_open(tub_context *ctx, const char *name, void **handle, tub_error *err) {
+    char path[PATH_ROOM];
+    TUB__TRY(tub__module_path(ctx, name, path, sizeof path, err));
     /* NODELETE: libraries behind a module may have registered things with libc that must not
      * vanish. */
     *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);

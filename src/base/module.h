@@ -20,6 +20,10 @@ extern const char tub__module_folder[];
  * none. */
 bool tub__module_find(const tub_context *ctx, const char *file, char *path, size_t room);
 
+/* The path of mod-NAME.so, or the sentence of a missing module. */
+TUB_MUST_USE tub_status tub__module_path(const tub_context *ctx, const char *name, char *path,
+                                         size_t room, tub_error *err);
+
 /* Closes what was opened; the context's destruction calls it. */
 void tub__modules_close(tub_context *ctx);
 
@@ -46,5 +50,13 @@ typedef struct tub__net_module {
                                            unsigned long long total),
                            void *user, tub_error *err);
 } tub__net_module;
+
+/* A module that is opened in a worker process only (base/worker.h), such as mod-hdf5. */
+typedef struct tub__worker_module {
+    int version;
+    /* Does what `verb` says with the file `input` and writes records (base/wire.h) to `output`, all
+     * but the last, at most `most` bytes. Runs confined: it can open nothing. */
+    tub_status (*run)(const char *verb, int input, int output, size_t most, tub_error *err);
+} tub__worker_module;
 
 #endif

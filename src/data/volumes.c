@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "data/array.h"
 #include "data/dataset.h"
+#include "formats/zip.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -81,8 +81,7 @@ TUB_MUST_USE tub_status tub__npz_read(tub__npz *z, const char *name, uint64_t li
 TUB_MUST_USE tub_status tub__npz_read_text(tub__npz *z, const char *name, uint64_t limit,
                                            void **bytes, tub__npy *npy, tub_error *err);
 
-/* True when the bytes begin as a zip archive or an .npy file. */
-bool tub__is_zip(const void *bytes, size_t size);
+/* True when the bytes begin as an .npy file. */
 bool tub__is_npy(const void *bytes, size_t size);
 
 #endif

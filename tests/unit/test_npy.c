@@ -13,6 +13,7 @@
 #include "failing_alloc.h"
 #include "formats/half.h"
 #include "formats/npy.h"
+#include "formats/zip.h"
 #include "sha256.h"
 
 enum { FIELDS = 9, UNPACK_LIMIT = 1 << 20 };

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker process: opens one module, gives up all rights but to compute, and lets the module do
+ * its work. Started by base/worker.c; of no use by hand. */
+#include "base/worker.h"
+#include "base/error.h"
+#include "base/module.h"
+#include "base/wire.h"
+#include "modules/confine.h"
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { ARGUMENTS = 6 }; /* the name of the program included */
+
+/* All libraries are in memory before the filter is set; nothing is bound later. */
+static tub_status open_module(const char *path, const tub__worker_module **table, tub_error *err) {
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const tub__worker_module *found = handle != NULL ? dlsym(handle, "tub__module_table") : NULL;
+    if (found == NULL) {
+        return tub__fail(err, TUB_E_MODULE, "%s can't be loaded: %.300s", path, dlerror());
+    }
+    if (found->version != TUB__MODULE_VERSION) {
+        return tub__fail(err, TUB_E_MODULE,
+                         "%s was built for another version of tubelet; build and install both "
+                         "together",
+                         path);
+    }
+    *table = found;
+    return TUB_OK;
+}
+
+static tub_status work(char **argv, tub_error *err) {
+    const tub__worker_module *table = NULL;
+    const size_t memory = strtoull(argv[3], NULL, 10), output = strtoull(argv[4], NULL, 10),
+                 seconds = strtoull(argv[5], NULL, 10);
+    TUB__TRY(open_module(argv[1], &table, err));
+    TUB__TRY(tub__confine_size(memory, output, seconds, err));
+    TUB__TRY(tub__confine_calls(err));
+    TUB__TRY(table->run(argv[2], TUB__WORKER_INPUT, TUB__WORKER_OUTPUT, output, err));
+    return tub__wire_put_end(TUB__WORKER_OUTPUT, err);
+}
+
+int main(int argc, char **argv) {
+    tub_error err;
+    if (argc != ARGUMENTS) {
+        return 2;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    syscall(SYS_close_range, TUB__WORKER_FREE, ~0u, 0); /* old kernels: what is not marked stays */
+    signal(SIGXFSZ, SIG_IGN);                           /* too long an answer is an error */
+    if (work(argv, &err) != TUB_OK && tub__wire_put_error(TUB__WORKER_OUTPUT, &err) != TUB_OK) {
+        _exit(TUB__WORKER_TOO_LONG);
+    }
+    _exit(0);
+}

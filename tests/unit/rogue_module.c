@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A module that does in a worker process what a hostile file may make a library do. */
+#include "base/error.h"
+#include "base/module.h"
+#include "base/wire.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Counts what succeeded of what a confined process must not be able to do. */
+static int forbidden(int output) {
+    int done = open("/etc/passwd", O_RDONLY) >= 0;
+    done += open("/tmp/tubelet-rogue", O_WRONLY | O_CREAT, 0600) >= 0;
+    done += socket(AF_INET, SOCK_STREAM, 0) >= 0;
+    done += fork() >= 0;
+    done += execl("/bin/true", "true", NULL) != -1;
+    done += kill(getppid(), 0) == 0;
+    done += fcntl(output, F_DUPFD, 10) >= 0;
+    done += mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                 0) != MAP_FAILED;
+    done += chdir("/") == 0;
+    done += setrlimit(RLIMIT_AS, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY}) == 0;
+    return done;
+}
+
+static tub_status eat(tub_error *err) {
+    for (size_t eaten = 0;; eaten += 1 << 20) {
+        char *volatile block = malloc(1 << 20); /* volatile: no compiler may think it useless */
+        if (block == NULL) {
+            return tub__fail(err, TUB_E_MEMORY, "no memory after %zu MiB", eaten >> 20);
+        }
+        memset(block, 1, 1 << 20);
+    }
+}
+
+static tub_status flood(int output, tub_error *err) {
+    static const char block[1 << 16];
+    for (;;) {
+        TUB__TRY(tub__wire_put(output,
+                               &(tub__wire_record){.kind = TUB__WIRE_ARRAY,
+                                                   .code = TUB__WIRE_U8,
+                                                   .rank = 1,
+                                                   .shape = {sizeof block},
+                                                   .name = "flood",
+                                                   .data = block,
+                                                   .bytes = sizeof block},
+                               err));
+    }
+}
+
+static tub_status run(const char *verb, int input, int output, size_t most, tub_error *err) {
+    (void)input, (void)most;
+    if (strcmp(verb, "crash") == 0) {
+        raise(SIGSEGV);
+    } else if (strcmp(verb, "abort") == 0) {
+        abort();
+    } else if (strcmp(verb, "hang") == 0) {
+        for (volatile int i = 0;; i++) {
+        }
+    } else if (strcmp(verb, "quit") == 0) {
+        _exit(9);
+    } else if (strcmp(verb, "leave") == 0) {
+        _exit(0);
+    } else if (strcmp(verb, "eat") == 0) {
+        return eat(err);
+    } else if (strcmp(verb, "flood") == 0) {
+        return flood(output, err);
+    } else if (strcmp(verb, "rave") == 0) {
+        (void)!write(output,
+                     "no record at all, but some hundred bytes, and then the end of it "
+                     "comes, which is none",
+                     80);
+    } else if (strcmp(verb, "forbidden") == 0) {
+        const int done = forbidden(output);
+        return done == 0 ? TUB_OK : tub__fail(err, TUB_E_RANGE, "%d forbidden things", done);
+    } else {
+        return tub__fail(err, TUB_E_ARGUMENT, "verb %s", verb);
+    }
+    return TUB_OK;
+}
+
+/* Looked up by name when the module is opened. */
+extern __attribute__((visibility("default"))) const tub__worker_module tub__module_table;
+const tub__worker_module tub__module_table = {.version = TUB__MODULE_VERSION, .run = run};
