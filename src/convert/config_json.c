@@ -50,8 +50,8 @@ static const choice head_inits[] = {
 
 /* Keys of the "tubelet" object. An unknown one could change what is computed, so it is an error. */
 static const char *const tubelet_keys[] = {
-    "format",          "variant",        "pooling",        "gelu",      "mlp_output_activation",
-    "tubelet_stride",  "attention_init", "input_scale",    "positions", "quantization",
+    "format",          "variant",         "pooling",        "gelu",      "mlp_output_activation",
+    "tubelet_stride",  "attention_init",  "input_scale",    "positions", "quantization",
     "temporal_layers", "attention_order", "sampled_frames", "head_init", "representation"};
 
 static const char *choice_name(const choice *list, int value) {
