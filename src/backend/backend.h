@@ -4,7 +4,7 @@
  * Nothing above this line touches a number: nn/ and model/ hand tub__mat and tub__weight views
  * down, and a backend may keep the data anywhere. Every operation works on the whole batch, splits
  * itself over the backend's threads, and gives bits that do not depend on that split
- * (docs/numerics.md section 2). Shapes are the caller's duty: a mismatch is a broken invariant, not
+ * (docs/numerics.md section 3). Shapes are the caller's duty: a mismatch is a broken invariant, not
  * an error. */
 #ifndef TUB__BACKEND_BACKEND_H
 #define TUB__BACKEND_BACKEND_H
