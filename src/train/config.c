@@ -3,8 +3,12 @@
 #include "base/error.h"
 #include "train/groups.h"
 #include "train/options.h"
+#include "train/schedule.h"
 #include <inttypes.h>
 #include <string.h>
+
+/* The product that scenic's ViViT configurations have. */
+static const char usual_factors[] = "constant * cosine_decay * linear_warmup";
 
 tub_train_config tub_train_config_default(void) {
     tub_train_config c;
@@ -21,6 +25,7 @@ tub_train_config tub_train_config_default(void) {
     c.epsilon = 1e-7;
     c.momentum = 0.9;
     c.final_lr_share = 0.0;
+    memcpy(c.lr_factors, usual_factors, sizeof usual_factors);
     /* The default preset is one of the library's own: it can't be missing. */
     (void)!tub_train_config_set(&c, "preset", "vivit-tiny", NULL);
     return c;
@@ -45,14 +50,35 @@ static tub_status check_parts(const tub_train_config *c, tub_error *err) {
     return TUB_OK;
 }
 
+static tub_status check_compound(const tub_train_config *c, tub_error *err) {
+    tub__factors factors;
+    TUB__TRY(tub__factors_parse(c->lr_factors, &factors, err));
+    if (c->steps_per_cycle > 0 && c->warmup_steps >= c->steps_per_cycle) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "warmup_steps %" PRId64 " leaves nothing of steps_per_cycle %" PRId64
+                         " for the cosine; shorten the warm-up",
+                         c->warmup_steps, c->steps_per_cycle);
+    }
+    return TUB_OK;
+}
+
 static tub_status check_schedule(const tub_train_config *c, tub_error *err) {
-    if (c->schedule == TUB_COSINE && c->warmup_epochs >= (double)c->epochs) {
+    if (c->warmup_steps > 0 && c->warmup_epochs > 0.0) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "warmup_steps %" PRId64 " and warmup_epochs %g both say how long the "
+                         "warm-up is; give one of them",
+                         c->warmup_steps, c->warmup_epochs);
+    }
+    if (c->schedule == TUB_COMPOUND) {
+        TUB__TRY(check_compound(c, err));
+    }
+    if (c->schedule != TUB_CONSTANT && c->warmup_epochs >= (double)c->epochs) {
         return tub__fail(err, TUB_E_RANGE,
                          "warmup_epochs %g leaves nothing of %" PRId64 " epochs for the cosine; "
                          "shorten the warm-up",
                          c->warmup_epochs, c->epochs);
     }
-    if (c->warmup_start > c->lr && c->warmup_epochs > 0.0) {
+    if (c->warmup_start > c->lr && (c->warmup_epochs > 0.0 || c->warmup_steps > 0)) {
         return tub__fail(err, TUB_E_RANGE, "warmup_start %g is above lr %g; a warm-up rises",
                          c->warmup_start, c->lr);
     }

@@ -17,8 +17,12 @@ static bool by_constant(const tub_train_config *c) {
     return c->schedule == TUB_CONSTANT;
 }
 
+static bool not_compound(const tub_train_config *c) {
+    return c->schedule != TUB_COMPOUND;
+}
+
 static bool without_warmup(const tub_train_config *c) {
-    return c->warmup_epochs == 0.0;
+    return c->warmup_epochs == 0.0 && c->warmup_steps == 0;
 }
 
 static bool without_decay(const tub_train_config *c) {
@@ -37,7 +41,9 @@ static const struct rule {
     {"momentum", by_adam, "with optimizer adam or adamw"},
     {"sgd_form", by_adam, "with optimizer adam or adamw"},
     {"final_lr_share", by_constant, "with schedule constant"},
-    {"warmup_start", without_warmup, "without warmup_epochs"},
+    {"lr_factors", not_compound, "without schedule compound"},
+    {"steps_per_cycle", not_compound, "without schedule compound"},
+    {"warmup_start", without_warmup, "without warmup_epochs or warmup_steps"},
     {"decay_scope", without_decay, "without weight_decay"},
 };
 

@@ -62,7 +62,14 @@
       "share of the target spread evenly over all classes") \
     X(class_weights, "class_weights", CHOICE, "none|balanced", 0, 0, "KIND", \
       "weigh each class by the inverse of its count") \
-    X(schedule, "schedule", CHOICE, "constant|cosine", 0, 0, "NAME", "learning rate over time") \
+    X(schedule, "schedule", CHOICE, "constant|cosine|compound", 0, 0, "NAME", \
+      "learning rate over time; compound is scenic's product of factors") \
+    X(lr_factors, "lr_factors", TEXT, NULL, 0, 0, "FACTORS", \
+      "of compound: constant, linear_warmup, cosine_decay, with * between them") \
+    X(steps_per_cycle, "steps_per_cycle", INT, NULL, 0, BIG, "N", \
+      "compound's cosine starts again after so many steps, warm-up included (0: all steps)") \
+    X(warmup_steps, "warmup_steps", INT, NULL, 0, BIG, "N", \
+      "steps of linear warm-up, instead of warmup_epochs") \
     X(warmup_epochs, "warmup_epochs", REAL, NULL, 0, 1e6, "N", \
       "epochs of linear warm-up before the schedule") \
     X(warmup_start, "warmup_start", REAL, NULL, 0, 1e3, "RATE", \
