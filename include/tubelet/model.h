@@ -37,6 +37,10 @@ typedef struct tub_model_config {
     tub_pooling pooling;
     double norm_epsilon;
     double attention_dropout; /* on the attention probabilities, training only */
+    double dropout;           /* on the tokens, after positions and after attention; likewise */
+    double mlp_dropout;       /* after each dense layer of the MLP; likewise */
+    double drop_layer;        /* stochastic depth of the last block; likewise */
+    int drop_layer_rescale;   /* non-zero: kept branches times 1 / (1 - their rate) */
     tub_attention_init attention_init;
     tub_input_scale input_scale; /* uint8 to [0,1]: x / 255 or x * float32(1/255) */
 } tub_model_config;

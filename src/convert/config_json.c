@@ -32,9 +32,19 @@ static const choice input_scales[] = {
 static const choice variants[] = {{"joint", 1}, {NULL, 0}};
 
 /* Keys of the "tubelet" object. An unknown one could change what is computed, so it is an error. */
-static const char *const tubelet_keys[] = {
-    "format",         "variant",        "pooling",     "gelu",        "mlp_output_activation",
-    "tubelet_stride", "attention_init", "input_scale", "quantization"};
+static const char *const tubelet_keys[] = {"format",
+                                           "variant",
+                                           "pooling",
+                                           "gelu",
+                                           "mlp_output_activation",
+                                           "tubelet_stride",
+                                           "attention_init",
+                                           "input_scale",
+                                           "quantization",
+                                           "dropout",
+                                           "mlp_dropout",
+                                           "drop_layer",
+                                           "drop_layer_rescale"};
 
 static const char *choice_name(const choice *list, int value) {
     while (list->name != NULL && list->value != value) {
@@ -108,13 +118,32 @@ static void put_quantization(tub__json_writer *w) {
     tub__json_close_object(w);
 }
 
+/* hidden_dropout_prob is both rates of elements at once: own keys are for those that differ. */
+static double hidden_dropout(const tub_model_config *c) {
+    return c->dropout == c->mlp_dropout ? c->dropout : 0.0;
+}
+
+static void put_drops(tub__json_writer *w, const tub_model_config *c) {
+    if (c->drop_layer > 0) {
+        tub__json_put_real(w, "drop_layer", c->drop_layer);
+        tub__json_put_bool(w, "drop_layer_rescale", c->drop_layer_rescale != 0);
+    }
+    if (c->dropout != c->mlp_dropout) {
+        tub__json_put_real(w, "dropout", c->dropout);
+    }
+}
+
 static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int8) {
     const int64_t stride[3] = {stride_of(c, 0), stride_of(c, 1), stride_of(c, 2)};
     tub__json_open_object(w, "tubelet");
     tub__json_put_text(w, "attention_init", choice_name(attention_inits, (int)c->attention_init));
+    put_drops(w, c);
     tub__json_put_integer(w, "format", FORMAT_VERSION);
     tub__json_put_text(w, "gelu", choice_name(gelus, (int)c->gelu));
     tub__json_put_text(w, "input_scale", choice_name(input_scales, (int)c->input_scale));
+    if (c->dropout != c->mlp_dropout) {
+        tub__json_put_real(w, "mlp_dropout", c->mlp_dropout);
+    }
     tub__json_put_bool(w, "mlp_output_activation", c->mlp_output_gelu != 0);
     tub__json_put_text(w, "pooling", choice_name(poolings, (int)c->pooling));
     if (int8) {
@@ -144,7 +173,7 @@ static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const 
     tub__json_close_array(w);
     tub__json_put_real(w, "attention_probs_dropout_prob", c->attention_dropout);
     tub__json_put_text(w, "hidden_act", choice_name(activations, (int)c->gelu));
-    tub__json_put_real(w, "hidden_dropout_prob", 0.0);
+    tub__json_put_real(w, "hidden_dropout_prob", hidden_dropout(c));
     tub__json_put_integer(w, "hidden_size", c->hidden);
     TUB__TRY(tub__labels_to_json(a, w, c->classes, labels, err));
     put_image_size(w, c);
@@ -308,7 +337,7 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     int64_t format = FORMAT_VERSION;
     int gelu = (int)c->gelu, pooling = (int)c->pooling, init = (int)c->attention_init;
     int scale = (int)c->input_scale, variant = 1;
-    bool output_gelu = false;
+    bool output_gelu = false, rescale = false;
     TUB__TRY(tub__json_get_integer(own, "format", &format, err));
     if (format != FORMAT_VERSION) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
@@ -323,6 +352,10 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     TUB__TRY(opt_choice(own, "variant", variants, &variant, err));
     TUB__TRY(tub__json_opt_bool(own, "mlp_output_activation", &output_gelu, err));
     TUB__TRY(opt_integers(own, "tubelet_stride", 3, c->stride, err));
+    TUB__TRY(tub__json_opt_real(own, "dropout", &c->dropout, err));
+    TUB__TRY(tub__json_opt_real(own, "mlp_dropout", &c->mlp_dropout, err));
+    TUB__TRY(tub__json_opt_real(own, "drop_layer", &c->drop_layer, err));
+    TUB__TRY(tub__json_opt_bool(own, "drop_layer_rescale", &rescale, err));
     TUB__TRY(read_quantization(own, int8, err));
     if (gelu != (int)c->gelu) {
         return tub__fail(err, TUB_E_ARGUMENT, "gelu '%s' contradicts hidden_act '%s'",
@@ -332,6 +365,7 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     c->attention_init = (tub_attention_init)init;
     c->input_scale = (tub_input_scale)scale;
     c->mlp_output_gelu = output_gelu;
+    c->drop_layer_rescale = rescale;
     return TUB_OK;
 }
 
@@ -373,6 +407,8 @@ static tub_status read_values(const tub__json *root, tub_model_config *c, bool *
     TUB__TRY(tub__json_opt_integer(root, "intermediate_size", &c->mlp, err));
     TUB__TRY(tub__json_opt_real(root, "layer_norm_eps", &c->norm_epsilon, err));
     TUB__TRY(tub__json_opt_real(root, "attention_probs_dropout_prob", &c->attention_dropout, err));
+    TUB__TRY(tub__json_opt_real(root, "hidden_dropout_prob", &c->dropout, err));
+    c->mlp_dropout = c->dropout;
     TUB__TRY(tub__json_opt_bool(root, "qkv_bias", &qkv_bias, err));
     TUB__TRY(opt_choice(root, "hidden_act", activations, &gelu, err));
     c->qkv_bias = qkv_bias;

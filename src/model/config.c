@@ -127,6 +127,13 @@ static tub_status check_totals(const tub_model_config *c, tub_error *err) {
     return TUB_OK;
 }
 
+static tub_status check_share(const char *name, double value, tub_error *err) {
+    return value >= 0 && value < 1
+               ? TUB_OK
+               : tub__fail(err, TUB_E_RANGE, "%s is %g; it must be at least 0 and below 1", name,
+                           value);
+}
+
 tub_status tub_model_config_check(const tub_model_config *c, tub_error *err) {
     if (c->size != sizeof *c) {
         return tub__fail(err, TUB_E_ARGUMENT,
@@ -144,11 +151,10 @@ tub_status tub_model_config_check(const tub_model_config *c, tub_error *err) {
         return tub__fail(err, TUB_E_RANGE, "norm_epsilon is %g; it must be above 0 and below 1",
                          c->norm_epsilon);
     }
-    if (!(c->attention_dropout >= 0 && c->attention_dropout < 1)) {
-        return tub__fail(err, TUB_E_RANGE,
-                         "attention_dropout is %g; it must be at least 0 and below 1",
-                         c->attention_dropout);
-    }
+    TUB__TRY(check_share("attention_dropout", c->attention_dropout, err));
+    TUB__TRY(check_share("dropout", c->dropout, err));
+    TUB__TRY(check_share("mlp_dropout", c->mlp_dropout, err));
+    TUB__TRY(check_share("drop_layer", c->drop_layer, err));
     return check_totals(c, err);
 }
 

@@ -75,6 +75,7 @@ static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int 
 typedef struct shared {
     void *workspace[2]; /* of a block's two norms */
     tub__mat dqkv, d_o, dhidden, dout;
+    tub__mat dattention; /* with drops only */
     /* In inference, where nothing is kept: rows that hold query, key and value, and later the
      * MLP's hidden numbers. Of short sequences there are two sets, with which blocks take turns:
      * then one worker may be a block ahead of another. The tubelets' voxels are where the first
@@ -126,7 +127,11 @@ static shared take_shared(const plan *p) {
         s.dqkv = take_mat(p, p->rows, 3 * tub__padded(width));
         s.d_o = take_mat(p, p->rows, width);
         s.dhidden = take_mat(p, p->rows, (size_t)c->mlp);
-        s.dout = c->mlp_output_gelu ? take_mat(p, p->rows, width) : TUB__NO_MAT;
+        s.dout = c->mlp_output_gelu || c->mlp_dropout > 0 || c->drop_layer > 0
+                     ? take_mat(p, p->rows, width)
+                     : TUB__NO_MAT;
+        s.dattention =
+            c->dropout > 0 || c->drop_layer > 0 ? take_mat(p, p->rows, width) : TUB__NO_MAT;
     } else {
         take_rows(p, &s);
     }
@@ -156,6 +161,14 @@ static void shared_activations(const plan *p, const shared *s, int layer, tub__b
     b->mlp.hidden = shared_rows(s, layer + 1, (size_t)c->mlp);
 }
 
+/* Of both branches of layer `layer` of a tower of `layers`; the rate of elements differs. */
+static tub__drops branch_drops(const tub_model_config *c, double rate, int layer, int64_t layers) {
+    return (tub__drops){.rate = rate,
+                        .layer_rate =
+                            layers > 1 ? c->drop_layer * layer / (double)(layers - 1) : 0.0,
+                        .rescale = c->drop_layer_rescale != 0};
+}
+
 static void block(const plan *p, int layer, const shared *s) {
     const tub_model_config *c = &p->pass->model->config;
     tub__block *b = &p->pass->blocks[layer];
@@ -167,14 +180,18 @@ static void block(const plan *p, int layer, const shared *s) {
         .width = (size_t)c->hidden,
         .heads = (size_t)c->heads,
         .number = (uint32_t)layer,
+        .drops = branch_drops(c, c->dropout, layer, c->layers),
         .dqkv = s->dqkv,
         .d_o = s->d_o,
+        .dout = s->dattention,
     };
     b->mlp = (tub__mlp){
         .first = dense(p, TUB__MLP1_KERNEL, TUB__MLP1_BIAS, layer),
         .second = dense(p, TUB__MLP2_KERNEL, TUB__MLP2_BIAS, layer),
         .activation = c->gelu == TUB_GELU_ERF ? TUB__GELU_ERF : TUB__GELU_TANH,
         .output_activation = c->mlp_output_gelu != 0,
+        .number = (uint32_t)layer,
+        .drops = branch_drops(c, c->mlp_dropout, layer, c->layers),
         .dhidden = s->dhidden,
         .dout = s->dout,
     };
@@ -196,6 +213,7 @@ static void embedding(const plan *p, const shared *s) {
     tub__embedding *e = &pass->embedding;
     *e = (tub__embedding){.geometry = pass->model->geometry,
                           .multiply = c->input_scale == TUB_SCALE_MULTIPLY,
+                          .drops = {.rate = c->dropout},
                           .projection = dense(p, TUB__EMBED_KERNEL, TUB__EMBED_BIAS, -1),
                           .position = tub__param_mat(pass->be, position, pass->model->weights)};
     e->dposition = e->position;

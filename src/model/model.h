@@ -82,7 +82,8 @@ TUB_MUST_USE tub_status tub__pass_create(tub_model *model, const tub__pass_confi
 void tub__pass_destroy(tub__pass *pass); /* accepts NULL */
 
 /* Forward: x is host memory [samples,T,H,W,C] uint8, float32 or float64 (checking build). dropout:
- * NULL in evaluation; its layer is filled in here. */
+ * NULL in evaluation; its rate is of attention probabilities, other rates are the configuration's,
+ * and its layer is filled in here. */
 void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const void *x,
                        const tub__dropout *dropout);
 

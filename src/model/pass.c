@@ -107,7 +107,12 @@ static tub__call call_of(const tub__pass *pass) {
     return (tub__call){.be = pass->be,
                        .samples = pass->samples,
                        .training = pass->config.training,
-                       .dropout = pass->dropout.rate > 0 ? &pass->dropout : NULL};
+                       .dropout = pass->drops ? &pass->dropout : NULL};
+}
+
+/* Besides attention probabilities, whose rate the caller gives. */
+static bool drops_more(const tub_model_config *c) {
+    return c->dropout > 0 || c->mlp_dropout > 0 || c->drop_layer > 0;
 }
 
 void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const void *x,
@@ -115,6 +120,7 @@ void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const v
     tub__model_refresh(pass->model);
     pass->samples = samples;
     pass->dropout = dropout ? *dropout : (tub__dropout){0};
+    pass->drops = dropout && (dropout->rate > 0 || drops_more(&pass->model->config));
     const tub__call call = call_of(pass);
     tub__joint_forward(pass, &call, dtype, x);
 }

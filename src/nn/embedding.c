@@ -3,8 +3,8 @@
  * plus its position. */
 #include "nn/nn.h"
 
-void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, tub_dtype dtype,
-                            const void *x, tub__mat y) {
+static void tokens(const tub__call *call, const tub__embedding *layer, tub_dtype dtype,
+                   const void *x, tub__mat y) {
     const size_t count = call->samples * tub__geometry_tokens(&layer->geometry);
     const tub__mat rows = tub__first_rows(layer->rows, count);
     call->be->ops->cut(call->be, &layer->geometry, dtype, x, layer->multiply, rows);
@@ -18,10 +18,21 @@ void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, 
     call->be->ops->prepend(call->be, call->samples, bare, layer->class_token, layer->position, y);
 }
 
+void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, tub_dtype dtype,
+                            const void *x, tub__mat y) {
+    tokens(call, layer, dtype, x, y);
+    if (tub__drops_any(call, &layer->drops)) {
+        tub__drops_apply(call, &layer->drops, TUB__DROP_TOKENS, 0, y, TUB__NO_MAT, y);
+    }
+}
+
 void tub__embedding_backward(const tub__call *call, const tub__embedding *layer, tub__mat dy) {
     const struct tub__backend_ops *ops = call->be->ops;
     const size_t count = call->samples * tub__geometry_tokens(&layer->geometry);
     tub__mat dbare = dy;
+    if (tub__drops_any(call, &layer->drops)) {
+        tub__drops_apply(call, &layer->drops, TUB__DROP_TOKENS, 0, dy, TUB__NO_MAT, dy);
+    }
     ops->sum_samples(call->be, call->samples, dy, layer->dposition);
     if (layer->class_token) { /* the token is added where position 0 is: the same sum */
         ops->copy(call->be, layer->dclass_token, layer->dposition.data, layer->dposition.ld);

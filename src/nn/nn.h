@@ -29,6 +29,22 @@ static inline tub__mat tub__columns(const tub__backend *be, tub__mat m, size_t f
 }
 static const tub__mat TUB__NO_MAT = {NULL, 0, 0, 0};
 
+/* ---- what training leaves out at random ---- */
+
+/* Of a branch of a block, or of the tokens: shares that are dropped. All zero: none. */
+typedef struct tub__drops {
+    double rate;       /* of elements; kept ones times 1 / (1 - rate) */
+    double layer_rate; /* of whole samples: stochastic depth (Huang et al. 2016) */
+    bool rescale;      /* kept samples times 1 / (1 - layer_rate) */
+} tub__drops;
+
+/* Whether this call drops any. */
+bool tub__drops_any(const tub__call *call, const tub__drops *drops);
+/* z = add + what is kept of x, at a site of a layer; the same is kept however often it is asked. add:
+ * TUB__NO_MAT adds nothing. Stochastic depth is of the sites that end a branch. */
+void tub__drops_apply(const tub__call *call, const tub__drops *drops, tub__drop_site site,
+                      uint32_t layer, tub__mat x, tub__mat add, tub__mat z);
+
 /* ---- dense: y = x W + b ---- */
 
 typedef struct tub__dense {
@@ -79,13 +95,15 @@ typedef struct tub__attention_layer {
     tub__dense out;
     size_t width, heads;
     uint32_t number;   /* of the layer: counts dropout */
+    tub__drops drops;  /* of what the output projection gives */
     tub__mat qkv_rows; /* [M, 3 padded D], kept */
     tub__mat o;        /* [M, D], kept; in inference shared by all layers */
     void *stats;
     tub__mat dqkv, d_o; /* scratch of backward; the padding of dqkv is zero */
+    tub__mat dout;      /* [M, D] likewise: with drops only */
 } tub__attention_layer;
 
-/* y = x + attention(norm(x)) W + b. next: the weight of the product that follows, as in
+/* y = x + drops(attention(norm(x)) W + b). next: the weight of the product that follows, as in
  * tub__linear. */
 void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer,
                                   const tub__layer_norm *norm, const tub__pattern *pattern,
@@ -102,7 +120,7 @@ void tub__attention_layer_probabilities(const tub__call *call, const tub__attent
                                         const tub__pattern *pattern, tub__mat scratch_o,
                                         void *probabilities);
 
-/* ---- MLP: gelu?(gelu(x W1 + b1) W2 + b2) ---- */
+/* ---- MLP: drops(gelu?(drop(gelu(x W1 + b1)) W2 + b2)) ---- */
 
 typedef struct tub__mlp {
     tub__dense first, second;
@@ -111,7 +129,9 @@ typedef struct tub__mlp {
     tub__mat hidden;                     /* [M, F], kept */
     tub__mat hidden_slope, output_slope; /* [M, F], [M, D]: kept; the second only with
                                             output_activation */
-    tub__mat dhidden, dout;              /* scratch of backward */
+    uint32_t number;                     /* of the layer: counts dropout */
+    tub__drops drops;       /* of what it gives; its hidden numbers are dropped at the same rate */
+    tub__mat dhidden, dout; /* scratch of backward; dout with output_activation or drops only */
 } tub__mlp;
 
 /* y = x + MLP(norm(x)). next: the weight of the product that follows, as in tub__linear. */
@@ -125,7 +145,8 @@ void tub__mlp_gradients(const tub__call *call, const tub__mlp *layer, tub__mat x
 
 typedef struct tub__embedding {
     tub__geometry geometry;
-    bool multiply; /* uint8 scaling by float32(1/255) instead of division */
+    bool multiply;    /* uint8 scaling by float32(1/255) instead of division */
+    tub__drops drops; /* of the tokens, after their positions */
     tub__dense projection;
     tub__mat position, dposition; /* [N, D] */
     const void *class_token;      /* NULL: none */
@@ -138,6 +159,7 @@ typedef struct tub__embedding {
 
 void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, tub_dtype dtype,
                             const void *x, tub__mat y);
+/* Writes over dy. */
 void tub__embedding_backward(const tub__call *call, const tub__embedding *layer, tub__mat dy);
 
 /* ---- head: norm, pool, classify; and the loss ---- */

@@ -25,6 +25,14 @@ static bool without_warmup(const tub_train_config *c) {
     return c->warmup_epochs == 0.0 && c->warmup_steps == 0;
 }
 
+static bool without_drop_layer(const tub_train_config *c) {
+    return c->model.drop_layer == 0.0;
+}
+
+static bool of_one_layer(const tub_train_config *c) {
+    return c->model.layers == 1;
+}
+
 static bool without_decay(const tub_train_config *c) {
     return c->weight_decay == 0.0;
 }
@@ -45,6 +53,8 @@ static const struct rule {
     {"steps_per_cycle", not_compound, "without schedule compound"},
     {"warmup_start", without_warmup, "without warmup_epochs or warmup_steps"},
     {"decay_scope", without_decay, "without weight_decay"},
+    {"model.drop_layer", of_one_layer, "with one layer, which is always kept"},
+    {"model.drop_layer_rescale", without_drop_layer, "without model.drop_layer"},
 };
 
 void tub__tell_idle_settings(tub_context *ctx, const tub_train_config *config) {

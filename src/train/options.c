@@ -110,6 +110,14 @@
     X(model.norm_epsilon, "model.norm_epsilon", REAL, NULL, 0, 1, "X", "epsilon of layer norm") \
     X(model.attention_dropout, "model.attention_dropout", REAL, NULL, 0, 0.999, "X", \
       "dropout of attention probabilities in training") \
+    X(model.dropout, "model.dropout", REAL, NULL, 0, 0.999, "X", \
+      "dropout of tokens in training: after the positions, and of what attention gives") \
+    X(model.mlp_dropout, "model.mlp_dropout", REAL, NULL, 0, 0.999, "X", \
+      "dropout after each dense layer of the MLP in training") \
+    X(model.drop_layer, "model.drop_layer", REAL, NULL, 0, 0.999, "X", \
+      "stochastic depth: share of samples for which the last block is left out in training") \
+    X(model.drop_layer_rescale, "model.drop_layer_rescale", FLAG, NULL, 0, 1, NULL, \
+      "branches that drop_layer keeps are scaled up (scenic does not)") \
     X(model.attention_init, "model.attention_init", CHOICE, "keras2022|glorot", 0, 0, "KIND", \
       "initial limits of the attention kernels") \
     X(model.input_scale, "model.input_scale", CHOICE, "divide|multiply", 0, 0, "KIND", \

@@ -27,26 +27,6 @@ static tub_model_config golden_config(bool mini, tub_gelu gelu) {
     return c;
 }
 
-/* Keras' arrays are the layers' matrices in row-major order: they go in without the file's
- * reordering. */
-static void golden_set_param(tub_model *m, const tub__param *p, const double *values) {
-    tub__backend *be = m->backend;
-    if (p->packed) {
-        be->ops->pack(be, tub__param_weight(be, p, m->weights, NULL), TUB_F64, values, p->cols, 1);
-    } else {
-        be->ops->mat_in(be, tub__param_mat(be, p, m->weights), TUB_F64, values, p->cols, 1);
-    }
-}
-
-static void golden_get_param(tub_model *m, const tub__param *p, void *slab, double *values) {
-    tub__backend *be = m->backend;
-    if (p->packed) {
-        be->ops->unpack(be, TUB_F64, values, p->cols, 1, tub__param_weight(be, p, slab, NULL));
-    } else {
-        be->ops->mat_out(be, TUB_F64, values, p->cols, 1, tub__param_mat(be, p, slab));
-    }
-}
-
 static tub_model *golden_model(tub_context *ctx, tub__backend *be, const tub_model_config *c,
                                const char *folder) {
     tub_error err = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How scenic trains: its learning rates, its loss with label smoothing. */
+/* How scenic trains: its learning rates, its loss with label smoothing, its stochastic depth. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "backend/cpu.h"
 #include "base/context.h"
 #include "base/file.h"
+#include "convert/scenic_names.h"
 #include "formats/json.h"
 #include "golden_array.h"
 #include "train/schedule.h"
@@ -199,7 +200,123 @@ static void smoothed_loss(void **state) {
     tub__npz_close(z);
 }
 
+/* ---- stochastic depth, with scenic's own masks ---- */
+
 static tub_context *context;
+
+/* The dimensions of all cases, wired as variant 1 with the mean over all tokens. */
+static tub_model_config case_config(void) {
+    tub_model_config c;
+    assert_int_equal(tub_model_preset("vivit-b", &c, NULL), TUB_OK);
+    c.frames = 8, c.height = 24, c.width = 16;
+    c.tubelet[0] = 2, c.tubelet[1] = 8, c.tubelet[2] = 4;
+    c.hidden = 24, c.heads = 4, c.layers = 3, c.mlp = 48, c.classes = CLASSES;
+    c.pooling = TUB_POOL_MEAN;
+    return c;
+}
+
+/* A case's parameters, in double. */
+static tub_model *case_model(tub__backend *be, const tub_model_config *c, int variant,
+                             const char *name) {
+    const int layers[TUB__SCENIC_TOWERS] = {(int)c->layers, 0};
+    char folder[128];
+    tub_model *m = NULL;
+    tub_error err = {0};
+    tub__scenic_array *arrays = NULL;
+    size_t count = 0, elements = 0;
+    snprintf(folder, sizeof folder, SCENIC "cases/%s", name);
+    tub__npz *z = golden_open(folder, "params.npz");
+    assert_ok(tub__model_create_empty(context, be, c, &m, &err), err);
+    assert_ok(tub__scenic_list(&tub__default_allocator, tub__scenic_variant_of(variant), layers,
+                               c->pooling == TUB_POOL_CLASS_TOKEN, &arrays, &count, &err),
+              err);
+    assert_int_equal(count, tub__npz_count(z));
+    for (size_t i = 0; i < count; i++) {
+        const tub__param *p = tub__params_find(&m->params, arrays[i].role, arrays[i].layer);
+        double *values = golden_array(z, arrays[i].name, &elements);
+        assert_non_null(p);
+        assert_int_equal(elements, p->rows * p->cols);
+        golden_set_param(m, p, values);
+        free(values);
+    }
+    tub__free(&tub__default_allocator, arrays);
+    tub__npz_close(z);
+    return m;
+}
+
+/* [layers, 2, samples] factors of the branches, from the masks (1: dropped) in the order of the
+ * calls: two of each block whose share is not 0. */
+static void read_branches(tub__npz *z, const char *name, float *branches, size_t layers) {
+    char key[128];
+    for (size_t i = 0; i < layers * 2 * SAMPLES; i++) {
+        branches[i] = 1.0f;
+    }
+    for (size_t call = 0; call < (layers - 1) * 2; call++) {
+        size_t count = 0;
+        snprintf(key, sizeof key, "%s/drop/%02zu:Transformer/encoderblock_%zu", name, call,
+                 1 + call / 2);
+        double *mask = golden_array(z, key, &count);
+        assert_int_equal(count, SAMPLES);
+        for (size_t i = 0; i < SAMPLES; i++) {
+            branches[(call + 2) * SAMPLES + i] = (float)(1.0 - mask[i]);
+        }
+        free(mask);
+    }
+}
+
+static double logits_difference(tub__pass *pass, tub__npz *z, const char *key,
+                                const tub__dropout *dropout) {
+    size_t count = 0;
+    double got[SAMPLES * CLASSES], most = 0.0;
+    double *input = golden_array(z, "input", NULL), *expected = golden_array(z, key, &count);
+    assert_int_equal(count, SAMPLES * CLASSES);
+    tub__pass_forward(pass, SAMPLES, TUB_F64, input, dropout);
+    tub__pass_logits(pass, TUB_F64, got);
+    for (size_t i = 0; i < count; i++) {
+        most = fmax(most, fabs(got[i] - expected[i]));
+    }
+    free(input), free(expected);
+    return most;
+}
+
+static void dropped_layers(tub__backend *be, const tub_model_config *config, int variant,
+                           const char *name) {
+    enum { LAYERS = 3 };
+    float branches[LAYERS * 2 * SAMPLES];
+    char key[64];
+    tub_model_config c = *config;
+    tub__pass *pass = NULL;
+    tub_error err = {0};
+    const tub__dropout dropout = {.branches = branches};
+    tub__npz *z = golden_open(SCENIC "optim", "droplayer.npz");
+    c.drop_layer = 0.6;
+    tub_model *m = case_model(be, &c, variant, name);
+    assert_ok(
+        tub__pass_create(m, &(tub__pass_config){.batch = SAMPLES, .training = true}, &pass, &err),
+        err);
+    read_branches(z, name, branches, LAYERS);
+    snprintf(key, sizeof key, "%s/logits_f64", name);
+    const double dropped = logits_difference(pass, z, key, &dropout),
+                 undropped = logits_difference(pass, z, key, NULL);
+    snprintf(key, sizeof key, "%s/logits_eval", name);
+    const double evaluated = logits_difference(pass, z, key, NULL);
+    print_message("%-8s with dropped layers: logits within %.2g, in evaluation %.2g\n", name,
+                  dropped, evaluated);
+    assert_true(dropped <= 1e-12);
+    assert_true(evaluated <= 1e-5); /* of which there is float32 only */
+    assert_true(undropped > 1e-2);  /* negative control */
+    tub__pass_destroy(pass);
+    tub_model_close(m);
+    tub__npz_close(z);
+}
+
+static void stochastic_depth(void **state) {
+    if (!have_shared()) {
+        return;
+    }
+    const tub_model_config c = case_config();
+    dropped_layers(*state, &c, 1, "v1_gap");
+}
 
 static int set_up(void **state) {
     tub__backend *be = NULL;
@@ -223,6 +340,7 @@ int main(void) {
         cmocka_unit_test(products),
         cmocka_unit_test(refused),
         cmocka_unit_test(smoothed_loss),
+        cmocka_unit_test(stochastic_depth),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -211,12 +211,33 @@ static void test_long(void **state) {
     check(*state, &c, true);
 }
 
+/* All that training drops at random besides: tokens, attention's output, inside and after the MLP,
+ * whole branches; with either end of the MLP, and alone. */
+static void test_drops(void **state) {
+    tub_model_config c = small();
+    c.layers = 3;
+    c.dropout = 0.2, c.mlp_dropout = 0.3, c.drop_layer = 0.5;
+    check(*state, &c, true);
+    c.drop_layer_rescale = 1;
+    c.mlp_output_gelu = 0;
+    c.pooling = TUB_POOL_CLASS_TOKEN;
+    check(*state, &c, true);
+    c.dropout = c.mlp_dropout = 0;
+    check(*state, &c, true);
+    c.drop_layer = 0, c.mlp_dropout = 0.3;
+    check(*state, &c, true);
+    c.mlp_dropout = 0, c.dropout = 0.2;
+    check(*state, &c, true);
+    check(*state, &c, false); /* an evaluation drops nothing */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_class_token),
         cmocka_unit_test(test_overlapping_tubelets),
         cmocka_unit_test(test_long),
+        cmocka_unit_test(test_drops),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

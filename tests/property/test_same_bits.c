@@ -75,6 +75,37 @@ static void ranks_and_micro_batches(void **state) {
     }
 }
 
+/* Dropout everywhere and stochastic depth: drawn for what an element is, not for who computes it. */
+static void with_everything_dropped(void **state) {
+    (void)state;
+    tub_train_config c = small_recipe();
+    c.epochs = 3;
+    must_run(&c, &plainly, "undropped");
+    turn_drops_on(&c);
+    must_run(&c, &plainly, "drops");
+    assert_other_weights("undropped", "drops");
+    for (tub_cpu cpu = TUB_CPU_PORTABLE; cpu <= TUB_CPU_AVX512; cpu++) {
+        for (int i = 1; runs_on(cpu) && i < THREADS; i += 2) {
+            compare(&c, "drops", &(how){threads[i], cpu, 1, 1});
+        }
+    }
+    for (int ranks = 1; ranks <= 8; ranks *= 2) {
+        for (int parts = 1; parts * ranks <= 8; parts *= 2) {
+            compare(&c, "drops", &(how){2, TUB_CPU_AUTO, ranks, parts});
+        }
+    }
+    /* Each of them changes something. */
+    double *const rates[] = {&c.model.dropout, &c.model.mlp_dropout, &c.model.drop_layer};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        const double rate = *rates[i];
+        *rates[i] = 0;
+        must_run(&c, &plainly, "without");
+        assert_other_weights("drops", "without");
+        assert_int_equal(tub__folder_remove(&tub__default_allocator, "without", NULL), TUB_OK);
+        *rates[i] = rate;
+    }
+}
+
 /* Negative control: what should change the result does. */
 static void other_seeds_differ(void **state) {
     (void)state;
@@ -109,6 +140,7 @@ int main(void) {
         cmocka_unit_test(threads_and_instruction_sets),
         cmocka_unit_test(bf16_threads_and_instruction_sets),
         cmocka_unit_test(ranks_and_micro_batches),
+        cmocka_unit_test(with_everything_dropped),
         cmocka_unit_test(other_seeds_differ),
         cmocka_unit_test(it_learns),
     };

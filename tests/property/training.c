@@ -84,6 +84,13 @@ tub_train_config small_recipe(void) {
     return c;
 }
 
+void turn_drops_on(tub_train_config *c) {
+    c->model.dropout = 0.1;
+    c->model.mlp_dropout = 0.2;
+    c->model.drop_layer = 0.4;
+    c->model.drop_layer_rescale = 1;
+}
+
 tub_train_config long_recipe(void) {
     tub_train_config c = small_recipe();
     c.epochs = 6;

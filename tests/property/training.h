@@ -31,6 +31,9 @@ int scratch_leave(void **state); /* removes it */
  * steps an epoch, the second short. */
 tub_train_config small_recipe(void);
 
+/* Everything that drops at random, turned on. */
+void turn_drops_on(tub_train_config *c);
+
 /* The same for six epochs of six steps, with a checkpoint every four. */
 tub_train_config long_recipe(void);
 

@@ -54,6 +54,9 @@ static void assert_same_config(const tub_model_config *a, const tub_model_config
     assert_int_equal(a->pooling, b->pooling);
     assert_true(a->norm_epsilon == b->norm_epsilon);
     assert_true(a->attention_dropout == b->attention_dropout);
+    assert_true(a->dropout == b->dropout && a->mlp_dropout == b->mlp_dropout);
+    assert_true(a->drop_layer == b->drop_layer);
+    assert_int_equal(a->drop_layer_rescale, b->drop_layer_rescale);
     assert_int_equal(a->attention_init, b->attention_init);
     assert_int_equal(a->input_scale, b->input_scale);
 }
@@ -109,6 +112,18 @@ static void test_every_choice_survives(void **state) {
         c.norm_epsilon = bits & 1 ? 1e-6 : 0.001;
         bool vivit = (bits & (2 | 8 | 64)) == 0;
         there_and_back(&c, bits & 1 ? labels : NULL, vivit);
+    }
+}
+
+/* What training drops does not change what is computed: transformers reads the file all the same. */
+static void test_drops_survive(void **state) {
+    static const double rates[][3] = {{0, 0, 0}, {0.1, 0.1, 0}, {0.1, 0, 0.2}, {0, 0.25, 0.3}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        tub_model_config c = small_config();
+        c.dropout = rates[i][0], c.mlp_dropout = rates[i][1], c.drop_layer = rates[i][2];
+        c.drop_layer_rescale = i == 3;
+        there_and_back(&c, NULL, true);
     }
 }
 
@@ -351,6 +366,7 @@ static void test_failing_allocations(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_choice_survives),
+        cmocka_unit_test(test_drops_survive),
         cmocka_unit_test(test_stride_of_the_kernel),
         cmocka_unit_test(test_defaults_are_transformers),
         cmocka_unit_test(test_wrong_values),

@@ -50,6 +50,7 @@ void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size
                   size_t sample1);
 void KERNEL(pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx,
                            size_t sample0, size_t sample1);
+void KERNEL(drop)(const tub__drop *op, size_t row0, size_t row1);
 void KERNEL(multiply)(tub__mat x, tub__mat y, tub__mat z, size_t row0, size_t row1);
 void KERNEL(softmax)(tub__mat logits, tub__mat probabilities, size_t row0, size_t row1);
 void KERNEL(loss)(const tub__loss *op, size_t row0, size_t row1);

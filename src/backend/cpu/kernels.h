@@ -104,6 +104,7 @@ struct tub__kernels {
     void (*pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx,
                           size_t sample0, size_t sample1);
 
+    void (*drop)(const tub__drop *op, size_t row0, size_t row1);
     void (*multiply)(tub__mat x, tub__mat y, tub__mat z, size_t row0, size_t row1);
     void (*softmax)(tub__mat logits, tub__mat probabilities, size_t row0, size_t row1);
     void (*loss)(const tub__loss *op, size_t row0, size_t row1);

@@ -134,6 +134,7 @@ static double peak(long iterations) {
         .sum_samples = KERNEL(sum_samples),                                                        \
         .pool = KERNEL(pool),                                                                      \
         .pool_backward = KERNEL(pool_backward),                                                    \
+        .drop = KERNEL(drop),                                                                      \
         .multiply = KERNEL(multiply),                                                              \
         .softmax = KERNEL(softmax),                                                                \
         .loss = KERNEL(loss),                                                                      \
