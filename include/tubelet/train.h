@@ -77,7 +77,8 @@ typedef enum tub_option_type {
     TUB_OPTION_TEXT,
     TUB_OPTION_CHOICE,
     TUB_OPTION_FLAG,
-    TUB_OPTION_INT3
+    TUB_OPTION_INT3,
+    TUB_OPTION_HEADS /* one to TUB_HEAD_LIMIT whole numbers; 0: none */
 } tub_option_type;
 
 /* One setting: the same table drives recipe keys, command-line options, help, the man page and

@@ -167,12 +167,29 @@ typedef struct tub__attention_backward {
     tub__mat dq, dk, dv; /* overwritten; the padding columns between them are the caller's */
 } tub__attention_backward;
 
-/* Softmax cross-entropy of logits [B, K]. */
+/* How the K columns of logits are read; all zero: one softmax over all of them. */
+typedef struct tub__outputs {
+    tub_task task;
+    size_t heads, head_classes[TUB_HEAD_LIMIT]; /* of multi_head */
+} tub__outputs;
+
+/* Softmaxes side by side; 1 unless multi_head. */
+static inline size_t tub__outputs_heads(const tub__outputs *o) {
+    return o->task == TUB_TASK_MULTI_HEAD ? o->heads : 1;
+}
+/* Numbers in the labels of a sample. */
+static inline size_t tub__outputs_columns(const tub__outputs *o, size_t classes) {
+    return o->task == TUB_TASK_MULTI_LABEL ? classes : tub__outputs_heads(o);
+}
+
+/* Cross-entropy of logits [B, K]: of one softmax; the mean of those of several heads; or the mean of
+ * the labels' binary ones. */
 typedef struct tub__loss {
+    tub__outputs outputs;
     tub__mat logits;           /* [B, K] */
-    const int32_t *labels;     /* host memory [B] */
-    const float *class_weight; /* host memory [K], or NULL */
-    double smoothing;          /* label smoothing: (1 - s) one-hot + s / K */
+    const int32_t *labels;     /* host memory [B, tub__outputs_columns] */
+    const float *class_weight; /* host memory [K], or NULL; of one softmax only */
+    double smoothing;          /* label smoothing: (1 - s) target + s / classes, of a label s / 2 */
     double scale;              /* of the gradient: 1 / batch (global) */
     tub__mat dlogits;          /* [B, K]; data NULL: not wanted */
     tub__mat probabilities;    /* [B, K]; data NULL: not wanted */
@@ -295,7 +312,8 @@ struct tub__backend_ops {
     void (*drop)(tub__backend *be, const tub__drop *op);
     /* z = x * y, element by element. */
     void (*multiply)(tub__backend *be, tub__mat x, tub__mat y, tub__mat z);
-    void (*softmax)(tub__backend *be, tub__mat logits, tub__mat probabilities);
+    void (*probabilities)(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
+                          tub__mat probabilities);
     void (*loss)(tub__backend *be, const tub__loss *op);
 
     /* Slabs. */

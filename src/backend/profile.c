@@ -159,8 +159,9 @@ static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tu
           .rows = dx.rows, .columns = dx.cols,
           .bytes = reals(be, (double)dx.rows * (double)dx.cols));
 }
-static void softmax(tub__backend *be, tub__mat logits, tub__mat probabilities) {
-    TIMED(softmax(be, logits, probabilities), .operation = "softmax", .rows = logits.rows,
+static void probabilities(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
+                          tub__mat p) {
+    TIMED(probabilities(be, outputs, logits, p), .operation = "softmax", .rows = logits.rows,
           .columns = logits.cols);
 }
 static void loss(tub__backend *be, const tub__loss *op) {
@@ -273,7 +274,7 @@ static const struct tub__backend_ops operations = {
     .attention_backward = attention_backward,
     .drop = drop,
     .multiply = multiply,
-    .softmax = softmax,
+    .probabilities = probabilities,
     .loss = loss,
     .add = add,
     .square_sums = square_sums,

@@ -29,6 +29,10 @@ static const choice attention_inits[] = {
     {"keras2022", TUB_INIT_KERAS2022}, {"glorot", TUB_INIT_GLOROT}, {NULL, 0}};
 static const choice input_scales[] = {
     {"divide", TUB_SCALE_DIVIDE}, {"multiply", TUB_SCALE_MULTIPLY}, {NULL, 0}};
+static const choice tasks[] = {{"multi_class", TUB_TASK_MULTI_CLASS},
+                               {"multi_label", TUB_TASK_MULTI_LABEL},
+                               {"multi_head", TUB_TASK_MULTI_HEAD},
+                               {NULL, 0}};
 static const choice variants[] = {{"joint", 1}, {NULL, 0}};
 
 /* Keys of the "tubelet" object. An unknown one could change what is computed, so it is an error. */
@@ -44,7 +48,9 @@ static const char *const tubelet_keys[] = {"format",
                                            "dropout",
                                            "mlp_dropout",
                                            "drop_layer",
-                                           "drop_layer_rescale"};
+                                           "drop_layer_rescale",
+                                           "task",
+                                           "head_classes"};
 
 static const char *choice_name(const choice *list, int value) {
     while (list->name != NULL && list->value != value) {
@@ -97,7 +103,8 @@ bool tub__config_is_vivit(const tub_model_config *c) {
     for (int i = 0; i < 3; i++) {
         stride_is_kernel = stride_is_kernel && stride_of(c, i) == c->tubelet[i];
     }
-    return c->pooling == TUB_POOL_CLASS_TOKEN && !c->mlp_output_gelu && stride_is_kernel;
+    return c->pooling == TUB_POOL_CLASS_TOKEN && !c->mlp_output_gelu && stride_is_kernel &&
+           c->task <= TUB_TASK_MULTI_CLASS;
 }
 
 /* ---- Writing ---- */
@@ -108,6 +115,14 @@ static void put_integers(tub__json_writer *w, const char *key, int count, const 
         tub__json_put_integer(w, NULL, values[i]);
     }
     tub__json_close_array(w);
+}
+
+static int heads_of(const tub_model_config *c) {
+    int heads = 0;
+    while (heads < TUB_HEAD_LIMIT && c->head_classes[heads] != 0) {
+        heads++;
+    }
+    return heads;
 }
 
 static void put_quantization(tub__json_writer *w) {
@@ -140,6 +155,9 @@ static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int
     put_drops(w, c);
     tub__json_put_integer(w, "format", FORMAT_VERSION);
     tub__json_put_text(w, "gelu", choice_name(gelus, (int)c->gelu));
+    if (c->task == TUB_TASK_MULTI_HEAD) {
+        put_integers(w, "head_classes", heads_of(c), c->head_classes);
+    }
     tub__json_put_text(w, "input_scale", choice_name(input_scales, (int)c->input_scale));
     if (c->dropout != c->mlp_dropout) {
         tub__json_put_real(w, "mlp_dropout", c->mlp_dropout);
@@ -148,6 +166,9 @@ static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int
     tub__json_put_text(w, "pooling", choice_name(poolings, (int)c->pooling));
     if (int8) {
         put_quantization(w);
+    }
+    if (c->task > TUB_TASK_MULTI_CLASS) {
+        tub__json_put_text(w, "task", choice_name(tasks, (int)c->task));
     }
     put_integers(w, "tubelet_stride", 3, stride);
     tub__json_put_text(w, "variant", choice_name(variants, 1));
@@ -331,12 +352,25 @@ static tub_status read_quantization(const tub__json *own, bool *int8, tub_error 
     return TUB_OK;
 }
 
+static tub_status read_heads(const tub__json *own, int64_t heads[TUB_HEAD_LIMIT], tub_error *err) {
+    const tub__json *value = tub__json_get(own, "head_classes");
+    const size_t count = tub__json_size(value);
+    if (value == NULL) {
+        return TUB_OK;
+    }
+    if (count < 1 || count > TUB_HEAD_LIMIT) {
+        return tub__fail(err, TUB_E_RANGE, "head_classes: %zu numbers; allowed are 1 to %d", count,
+                         TUB_HEAD_LIMIT);
+    }
+    return read_integers(value, "head_classes", count, heads, err);
+}
+
 /* The members of the "tubelet" object. */
 static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool *int8,
                                 tub_error *err) {
     int64_t format = FORMAT_VERSION;
     int gelu = (int)c->gelu, pooling = (int)c->pooling, init = (int)c->attention_init;
-    int scale = (int)c->input_scale, variant = 1;
+    int scale = (int)c->input_scale, variant = 1, task = TUB_TASK_MULTI_CLASS;
     bool output_gelu = false, rescale = false;
     TUB__TRY(tub__json_get_integer(own, "format", &format, err));
     if (format != FORMAT_VERSION) {
@@ -350,6 +384,8 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     TUB__TRY(opt_choice(own, "attention_init", attention_inits, &init, err));
     TUB__TRY(opt_choice(own, "input_scale", input_scales, &scale, err));
     TUB__TRY(opt_choice(own, "variant", variants, &variant, err));
+    TUB__TRY(opt_choice(own, "task", tasks, &task, err));
+    TUB__TRY(read_heads(own, c->head_classes, err));
     TUB__TRY(tub__json_opt_bool(own, "mlp_output_activation", &output_gelu, err));
     TUB__TRY(opt_integers(own, "tubelet_stride", 3, c->stride, err));
     TUB__TRY(tub__json_opt_real(own, "dropout", &c->dropout, err));
@@ -364,6 +400,7 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     c->pooling = (tub_pooling)pooling;
     c->attention_init = (tub_attention_init)init;
     c->input_scale = (tub_input_scale)scale;
+    c->task = (tub_task)task;
     c->mlp_output_gelu = output_gelu;
     c->drop_layer_rescale = rescale;
     return TUB_OK;
@@ -386,7 +423,7 @@ static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_conf
     if (vivit != (tub__config_is_vivit(c) && !*int8)) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "model_type '%s' contradicts pooling, mlp_output_activation, "
-                         "tubelet_stride or quantization of 'tubelet'",
+                         "tubelet_stride, task or quantization of 'tubelet'",
                          vivit ? VIVIT : TUBELET_VIVIT);
     }
     return TUB_OK;

@@ -210,7 +210,9 @@ void tub__keras_to(const tub__param *p, const float *file, float *keras) {
 
 tub_status tub__keras_can(const tub_model_config *c, tub_error *err) {
     const char *lacks = NULL;
-    if (c->pooling != TUB_POOL_MEAN) {
+    if (c->task > TUB_TASK_MULTI_CLASS) {
+        lacks = "has one softmax";
+    } else if (c->pooling != TUB_POOL_MEAN) {
         lacks = "has no class token";
     } else if (!c->qkv_bias) {
         lacks = "has biases in its attention";

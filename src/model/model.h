@@ -26,6 +26,8 @@ struct tub_model {
 
 /* The geometry that a checked configuration means. */
 tub__geometry tub__model_geometry(const tub_model_config *config);
+/* How a checked configuration's logits are read. */
+tub__outputs tub__model_outputs(const tub_model_config *config);
 /* Multiply-adds of one clip's forward pass, or of its forward and backward pass in training. */
 double tub__model_multiply_adds(const tub_model_config *config, bool training);
 
@@ -88,8 +90,8 @@ void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const v
                        const tub__dropout *dropout);
 
 typedef struct tub__targets {
-    const int32_t *labels;     /* [samples] */
-    const float *class_weight; /* [K] or NULL */
+    const int32_t *labels;     /* [samples, tub__outputs_columns] */
+    const float *class_weight; /* [K] or NULL; of one softmax only */
     double smoothing;
     size_t global_batch; /* the loss is a mean over this many samples */
 } tub__targets;

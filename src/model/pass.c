@@ -126,7 +126,8 @@ void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const v
 }
 
 void tub__pass_loss(tub__pass *pass, const tub__targets *targets, double *losses) {
-    const tub__loss op = {.logits = tub__first_rows(pass->head.logits, pass->samples),
+    const tub__loss op = {.outputs = tub__model_outputs(&pass->model->config),
+                          .logits = tub__first_rows(pass->head.logits, pass->samples),
                           .labels = targets->labels,
                           .class_weight = targets->class_weight,
                           .smoothing = targets->smoothing,
@@ -155,8 +156,10 @@ void tub__pass_logits(tub__pass *pass, tub_dtype host, void *out) {
 }
 
 void tub__pass_probabilities(tub__pass *pass, tub_dtype host, void *out) {
-    pass->be->ops->softmax(pass->be, tub__first_rows(pass->head.logits, pass->samples),
-                           tub__first_rows(pass->probabilities, pass->samples));
+    const tub__outputs outputs = tub__model_outputs(&pass->model->config);
+    pass->be->ops->probabilities(pass->be, &outputs,
+                                 tub__first_rows(pass->head.logits, pass->samples),
+                                 tub__first_rows(pass->probabilities, pass->samples));
     rows_out(pass, pass->probabilities, pass->samples, host, out);
 }
 

@@ -89,6 +89,7 @@ static tub_status check_schedule(const tub_train_config *c, tub_error *err) {
  * they can be. */
 static tub_status check_model(const tub_model_config *given, tub_error *err) {
     tub_model_config m = *given;
+    int64_t heads = 0;
     int64_t *const sizes[3] = {&m.frames, &m.height, &m.width};
     for (int i = 0; i < 3; i++) {
         if (*sizes[i] == 0) {
@@ -96,7 +97,16 @@ static tub_status check_model(const tub_model_config *given, tub_error *err) {
         }
     }
     m.channels = m.channels == 0 ? 1 : m.channels;
-    m.classes = m.classes == 0 ? 2 : m.classes;
+    for (int i = 0; i < TUB_HEAD_LIMIT; i++) {
+        heads += m.head_classes[i];
+    }
+    m.classes = m.classes == 0 ? (heads > 0 ? heads : 2) : m.classes;
+    if (m.task == TUB_TASK_DATA && heads > 0) {
+        m.task = TUB_TASK_MULTI_HEAD;
+    }
+    if (m.task == TUB_TASK_MULTI_HEAD && heads == 0) { /* the data's, whatever they are */
+        m.head_classes[0] = m.classes;
+    }
     return tub_model_config_check(&m, err);
 }
 
@@ -119,6 +129,11 @@ tub_status tub_train_config_check(const tub_train_config *config, tub_error *err
         return tub__fail(err, TUB_E_ARGUMENT,
                          "weight_decay %g has no effect with optimizer adam; use adamw",
                          config->weight_decay);
+    }
+    if (config->class_weights != TUB_WEIGHTS_NONE && config->model.task > TUB_TASK_MULTI_CLASS) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "class_weights balanced is for one class a sample, not for task %s",
+                         tub_task_name(config->model.task));
     }
     TUB__TRY(check_parts(config, err));
     TUB__TRY(check_model(&config->model, err));

@@ -32,6 +32,8 @@ static const tub_model_config model_config = {.size = sizeof(tub_model_config),
                                               .layers = 1,
                                               .mlp = 12,
                                               .classes = CLASSES,
+                                     .task = TUB_TASK_MULTI_CLASS,
+                                     .label_columns = 1,
                                               .qkv_bias = 1,
                                               .norm_epsilon = 1e-6};
 
@@ -55,6 +57,8 @@ static void fill(fixture *f) {
                                      .channels = 2,
                                      .dtype = TUB_U8,
                                      .classes = CLASSES,
+                                     .task = TUB_TASK_MULTI_CLASS,
+                                     .label_columns = 1,
                                      .count = {[TUB_TEST] = SAMPLES}},
                             .samples = {[TUB_TEST] = f->samples}};
 }

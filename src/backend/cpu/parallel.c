@@ -351,8 +351,9 @@ static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tu
 
 /* ---- loss: a few rows, not worth a region ---- */
 
-static void softmax(tub__backend *be, tub__mat logits, tub__mat probabilities) {
-    tub__cpu_of(be)->kernels->softmax(logits, probabilities, 0, logits.rows);
+static void probabilities(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
+                          tub__mat p) {
+    tub__cpu_of(be)->kernels->probabilities(outputs, logits, p, 0, logits.rows);
 }
 
 static void loss(tub__backend *be, const tub__loss *op) {
@@ -440,7 +441,7 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops) {
     ops->attention_backward = attention_backward;
     ops->drop = drop;
     ops->multiply = multiply;
-    ops->softmax = softmax;
+    ops->probabilities = probabilities;
     ops->loss = loss;
     ops->add = add;
     ops->square_sums = square_sums;

@@ -136,7 +136,7 @@ static double peak(long iterations) {
         .pool_backward = KERNEL(pool_backward),                                                    \
         .drop = KERNEL(drop),                                                                      \
         .multiply = KERNEL(multiply),                                                              \
-        .softmax = KERNEL(softmax),                                                                \
+        .probabilities = KERNEL(probabilities),                                                    \
         .loss = KERNEL(loss),                                                                      \
         .add = KERNEL(add),                                                                        \
         .square_sum = KERNEL(square_sum),                                                          \
