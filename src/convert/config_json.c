@@ -256,6 +256,7 @@ static tub_model_config transformers_defaults(void) {
         .norm_epsilon = 1e-6,
         .attention_init = TUB_INIT_GLOROT,
         .input_scale = TUB_SCALE_DIVIDE,
+        .task = TUB_TASK_MULTI_CLASS,
     };
 }
 
@@ -328,6 +329,13 @@ static tub_status check_tubelet_keys(const tub__json *own, tub_error *err) {
     return TUB_OK;
 }
 
+/* A share that is dropped; -0 is 0, which is not written. */
+static tub_status opt_share(const tub__json *o, const char *key, double *out, tub_error *err) {
+    TUB__TRY(tub__json_opt_real(o, key, out, err));
+    *out = *out == 0.0 ? 0.0 : *out;
+    return TUB_OK;
+}
+
 /* The one kind of quantization there is; *int8 stays where none is told. */
 static tub_status read_quantization(const tub__json *own, bool *int8, tub_error *err) {
     const tub__json *value = tub__json_get(own, "quantization"), *q;
@@ -388,9 +396,9 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     TUB__TRY(read_heads(own, c->head_classes, err));
     TUB__TRY(tub__json_opt_bool(own, "mlp_output_activation", &output_gelu, err));
     TUB__TRY(opt_integers(own, "tubelet_stride", 3, c->stride, err));
-    TUB__TRY(tub__json_opt_real(own, "dropout", &c->dropout, err));
-    TUB__TRY(tub__json_opt_real(own, "mlp_dropout", &c->mlp_dropout, err));
-    TUB__TRY(tub__json_opt_real(own, "drop_layer", &c->drop_layer, err));
+    TUB__TRY(opt_share(own, "dropout", &c->dropout, err));
+    TUB__TRY(opt_share(own, "mlp_dropout", &c->mlp_dropout, err));
+    TUB__TRY(opt_share(own, "drop_layer", &c->drop_layer, err));
     TUB__TRY(tub__json_opt_bool(own, "drop_layer_rescale", &rescale, err));
     TUB__TRY(read_quantization(own, int8, err));
     if (gelu != (int)c->gelu) {
@@ -402,7 +410,7 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     c->input_scale = (tub_input_scale)scale;
     c->task = (tub_task)task;
     c->mlp_output_gelu = output_gelu;
-    c->drop_layer_rescale = rescale;
+    c->drop_layer_rescale = rescale && c->drop_layer > 0; /* else it says nothing */
     return TUB_OK;
 }
 
@@ -444,7 +452,7 @@ static tub_status read_values(const tub__json *root, tub_model_config *c, bool *
     TUB__TRY(tub__json_opt_integer(root, "intermediate_size", &c->mlp, err));
     TUB__TRY(tub__json_opt_real(root, "layer_norm_eps", &c->norm_epsilon, err));
     TUB__TRY(tub__json_opt_real(root, "attention_probs_dropout_prob", &c->attention_dropout, err));
-    TUB__TRY(tub__json_opt_real(root, "hidden_dropout_prob", &c->dropout, err));
+    TUB__TRY(opt_share(root, "hidden_dropout_prob", &c->dropout, err));
     c->mlp_dropout = c->dropout;
     TUB__TRY(tub__json_opt_bool(root, "qkv_bias", &qkv_bias, err));
     TUB__TRY(opt_choice(root, "hidden_act", activations, &gelu, err));

@@ -106,6 +106,29 @@ static void with_everything_dropped(void **state) {
     }
 }
 
+static void labels_and_heads(void **state) {
+    static const char *const data[] = {"tiny-labels.npz", "tiny-heads.npz"};
+    static const how ways[] = {{3, TUB_CPU_PORTABLE, 1, 1}, {2, TUB_CPU_AVX2, 1, 1},
+                               {8, TUB_CPU_AVX512, 1, 1},   {2, TUB_CPU_AUTO, 4, 1},
+                               {2, TUB_CPU_AUTO, 1, 8},     {1, TUB_CPU_AUTO, 2, 2}};
+    (void)state;
+    for (size_t d = 0; d < sizeof data / sizeof *data; d++) {
+        tub_train_config c = small_recipe();
+        use_labels_of(&c, data[d]);
+        turn_drops_on(&c);
+        c.epochs = 3;
+        char *reference = strdup(data[d]);
+        reference[strlen(reference) - 4] = '\0';
+        must_run(&c, &plainly, reference);
+        for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+            if (runs_on(ways[w].cpu)) {
+                compare(&c, reference, &ways[w]);
+            }
+        }
+        free(reference);
+    }
+}
+
 /* Negative control: what should change the result does. */
 static void other_seeds_differ(void **state) {
     (void)state;
@@ -133,6 +156,15 @@ static void it_learns(void **state) {
     assert_true(result.val.top1 > 0.8 && result.best_val.auc > 0.9);
     assert_int_equal(result.steps, 60);
     assert_int_equal(result.stopped, 0);
+
+    use_labels_of(&c, "tiny-labels.npz");
+    assert_int_equal(run(&c, &plainly, "learns-labels", false, NULL, NULL, &result, &err), TUB_OK);
+    print_message("labels: train loss %.3f, val ACC %.2f\n", result.train.loss, result.val.top1);
+    assert_true(result.val.top1 > 0.8 && result.best_val.auc > 0.9);
+    use_labels_of(&c, "tiny-heads.npz");
+    assert_int_equal(run(&c, &plainly, "learns-heads", false, NULL, NULL, &result, &err), TUB_OK);
+    print_message("heads: train loss %.3f, val top-1 %.2f\n", result.train.loss, result.val.top1);
+    assert_true(result.val.top1 > 0.7 && result.best_val.auc > 0.9);
 }
 
 int main(void) {
@@ -141,6 +173,7 @@ int main(void) {
         cmocka_unit_test(bf16_threads_and_instruction_sets),
         cmocka_unit_test(ranks_and_micro_batches),
         cmocka_unit_test(with_everything_dropped),
+        cmocka_unit_test(labels_and_heads),
         cmocka_unit_test(other_seeds_differ),
         cmocka_unit_test(it_learns),
     };
