@@ -24,6 +24,10 @@ static const struct argp_option options[] = {
     {"profile", KEY_PROFILE, NULL, 0, "step, predict: what each operation takes, too", 3},
     {"repeats", KEY_NUMBER + BENCH_REPEATS, "N", 0,
      "Median of N measurements (default: 9 of the peak, else 30)", 7},
+    {"idle", KEY_NUMBER + BENCH_IDLE, "SECONDS", 0,
+     "Count only measurements while no one else uses the machine's cores (see tile), until there "
+     "are enough or the time is over",
+     7},
     CLI_OPTION_PRECISION,
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
@@ -43,7 +47,8 @@ static const struct number {
                             [BENCH_HEAD_WIDTH] = {"head-width", FOR(BENCH_ATTENTION), 256},
                             [BENCH_SAMPLES] = {"samples", FOR(BENCH_ATTENTION), 65536},
                             [BENCH_BATCH] = {"batch-size", FOR_MODELS, 65536},
-                            [BENCH_REPEATS] = {"repeats", ~0u, TUB_BENCH_REPEATS}};
+                            [BENCH_REPEATS] = {"repeats", ~0u, TUB_BENCH_REPEATS},
+                            [BENCH_IDLE] = {"idle", ~FOR(BENCH_PEAK), 86400}};
 
 static const char *name_word(const void *words, size_t index) {
     return ((const char *const *)words)[index];
@@ -174,6 +179,7 @@ tub_bench_config bench_config(const bench_options *o) {
     if (o->number[BENCH_REPEATS] != 0) {
         config.repeats = (int)o->number[BENCH_REPEATS];
     }
+    config.idle_seconds = (double)o->number[BENCH_IDLE];
     return config;
 }
 

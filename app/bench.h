@@ -25,6 +25,7 @@ typedef enum bench_number {
     BENCH_SAMPLES,
     BENCH_BATCH,
     BENCH_REPEATS,
+    BENCH_IDLE,
     BENCH_NUMBERS
 } bench_number;
 

@@ -59,6 +59,8 @@ static void put_result(json_t *object, const tub_bench_result *r) {
     put_number(object, "t_peak", r->t_peak);
     put_number(object, "tile_gflops", 1e-9 * r->tile);
     put_number(object, "t_tile", r->t_tile);
+    put_integer(object, "repeats", r->repeats);
+    put_integer(object, "tried", r->tried);
     put_number(object, "resident_mib", BENCH_MIB * (double)r->resident_bytes);
 }
 

@@ -77,6 +77,10 @@ void bench_print_model(const bench_line *line) {
     }
     printf("%-16s %10.1f GFLOP/s\n", "peak", 1e-9 * line->result->peak);
     printf("%-16s %10.1f GFLOP/s\n", "tile", 1e-9 * line->result->tile);
+    if (line->result->tried > line->result->repeats) {
+        printf("%-16s %10d of %d measurements\n", "idle", line->result->repeats,
+               line->result->tried);
+    }
     printf("%-16s %10.1f MiB resident\n", "memory",
            BENCH_MIB * (double)line->result->resident_bytes);
 }

@@ -33,9 +33,15 @@ typedef struct tub_bench_config {
     int repeats; /* measurements, 1 … TUB_BENCH_REPEATS; some calls that are not measured come
                     before them */
     tub_precision precision; /* of products; tub_bench_predict takes the model's instead */
+    double idle_seconds;     /* above 0: only measurements on an idle machine count, until there are
+                            `repeats` of them or this time is over; else all of them do */
 } tub_bench_config;
 
-/* 30 measurements in float32. */
+/* A machine counts as idle while tub_bench_tile reaches this share of tub_bench_peak: on cores whose
+ * other hardware thread works for someone else it does not. */
+#define TUB_BENCH_IDLE 0.93
+
+/* 30 measurements in float32, whatever else the machine does. */
 TUB_API tub_bench_config tub_bench_config_default(void);
 
 /* What every measurement tells. */
@@ -48,6 +54,7 @@ typedef struct tub_bench_result {
                               before and after it: the median, which a processor whose speed changes
                               moves little */
     double tile, t_tile;   /* likewise of tub_bench_tile */
+    int repeats, tried;    /* measurements that count, of so many */
     size_t resident_bytes; /* memory of the process while it measured; 0: not known */
 } tub_bench_result;
 
@@ -78,7 +85,8 @@ TUB_API TUB_MUST_USE tub_status tub_bench_products(const tub_model_config *confi
                                                    tub_bench_product out[TUB_BENCH_PRODUCTS],
                                                    size_t *count, tub_error *err);
 /* Measures one product. int8 is for TUB_BENCH_FORWARD only. Errors: TUB_E_ARGUMENT (config, kind,
- * precision), TUB_E_RANGE (sizes; bf16 and int8 are for smaller depths), TUB_E_MEMORY. */
+ * precision), TUB_E_RANGE (sizes; bf16 and int8 are for smaller depths), TUB_E_MEMORY,
+ * TUB_E_UNSUPPORTED (the machine was never idle within idle_seconds). */
 TUB_API TUB_MUST_USE tub_status tub_bench_gemm(tub_context *ctx, const tub_bench_product *product,
                                                const tub_bench_config *config,
                                                tub_bench_result *out, tub_error *err);
@@ -94,7 +102,7 @@ typedef struct tub_bench_attention_shape {
 } tub_bench_attention_shape;
 
 /* Measures one attention, without the projections. Errors: TUB_E_ARGUMENT (config, int8),
- * TUB_E_RANGE (shape), TUB_E_MEMORY. */
+ * TUB_E_RANGE (shape), TUB_E_MEMORY, TUB_E_UNSUPPORTED (never idle). */
 TUB_API TUB_MUST_USE tub_status tub_bench_attention(tub_context *ctx,
                                                     const tub_bench_attention_shape *shape,
                                                     const tub_bench_config *config,
@@ -113,12 +121,14 @@ typedef struct tub_bench_step_result {
 /* Measures training steps of `batch` samples: forward pass with dropout, loss, backward pass and
  * Adam. The model's weights change, and with bf16 it computes in bf16 from then on. Errors:
  * TUB_E_ARGUMENT (config, int8, a model that was opened or measured in another precision),
- * TUB_E_RANGE (batch), TUB_E_UNSUPPORTED (sizes that bf16 has no products for), TUB_E_MEMORY. */
+ * TUB_E_RANGE (batch), TUB_E_UNSUPPORTED (sizes that bf16 has no products for; never idle),
+ * TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_bench_step(tub_model *model, int64_t batch,
                                                const tub_bench_config *config,
                                                tub_bench_step_result *out, tub_error *err);
 /* Measures forward passes of `batch` samples, logits included, in the precision of the model.
- * Errors: TUB_E_ARGUMENT (config), TUB_E_RANGE (batch), TUB_E_MEMORY. */
+ * Errors: TUB_E_ARGUMENT (config), TUB_E_RANGE (batch), TUB_E_MEMORY, TUB_E_UNSUPPORTED (never
+ * idle). */
 TUB_API TUB_MUST_USE tub_status tub_bench_predict(tub_model *model, int64_t batch,
                                                   const tub_bench_config *config,
                                                   tub_bench_result *out, tub_error *err);

@@ -108,7 +108,7 @@ tub_status tub_bench_attention(tub_context *ctx, const tub_bench_attention_shape
     TUB__TRY(check(shape, c.precision, err));
     scene s = {.be = ctx->backend};
     describe(&s.op.forward, shape, c.precision);
-    const tub_status status = make(&s, shape->backward != 0, err);
+    tub_status status = make(&s, shape->backward != 0, err);
     if (status == TUB_OK) {
         const double products = shape->backward ? 5 : 2;
         const tub__bench_work work = {.run = shape->backward ? run_backward : run_forward,
@@ -117,7 +117,7 @@ tub_status tub_bench_attention(tub_context *ctx, const tub_bench_attention_shape
                                                     (double)shape->heads * (double)shape->tokens *
                                                     (double)shape->tokens *
                                                     (double)shape->head_width};
-        tub__bench_measure(s.be, &work, c.repeats, out);
+        status = tub__bench_measure(s.be, &work, &c, out, err);
     }
     drop(&s);
     return status;

@@ -135,14 +135,14 @@ tub_status tub_bench_gemm(tub_context *ctx, const tub_bench_product *product,
     TUB__TRY(tub__bench_read_config(config, &c, err));
     TUB__TRY(check(product, c.precision, err));
     gemm g = shapes_of(ctx->backend, product);
-    const tub_status status = fill(&g, c.precision, err);
+    tub_status status = fill(&g, c.precision, err);
     if (status == TUB_OK) {
         const tub__bench_work work = {.run = run,
                                       .user = &g,
                                       .operations = 2 * (double)product->rows *
                                                     (double)product->depth *
                                                     (double)product->columns};
-        tub__bench_measure(g.be, &work, c.repeats, out);
+        status = tub__bench_measure(g.be, &work, &c, out, err);
     }
     drop(&g);
     return status;

@@ -41,6 +41,11 @@ tub_status tub__bench_read_config(const tub_bench_config *given, tub_bench_confi
         return tub__fail(err, TUB_E_ARGUMENT, "tub_bench_config: %d is no precision",
                          (int)out->precision);
     }
+    if (!(out->idle_seconds >= 0 && out->idle_seconds <= 1e6)) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "tub_bench_config: idle_seconds is %g; it must be from 0 to a million",
+                         out->idle_seconds);
+    }
     return check_repeats(out->repeats, err);
 }
 
@@ -117,31 +122,80 @@ static look look_at_limits(tub__backend *be, const portion *p) {
     return now;
 }
 
-void tub__bench_measure(tub__backend *be, const tub__bench_work *work, int repeats,
-                        tub_bench_result *out) {
-    double seconds[TUB_BENCH_REPEATS], rate[TUB__LIMITS][TUB_BENCH_REPEATS],
-        times[TUB__LIMITS][TUB_BENCH_REPEATS];
-    const tub__fpenv saved = tub__fpenv_enter();
+/* The measurements that count. */
+typedef struct record {
+    int count, tried;
+    double seconds[TUB_BENCH_REPEATS];
+    double rate[TUB__LIMITS][TUB_BENCH_REPEATS], times[TUB__LIMITS][TUB_BENCH_REPEATS];
+    double best_share; /* of the peak that the tile reached in a look */
+} record;
+
+static double tile_share(const look *l) {
+    return l->rate[TUB__TILE] / l->rate[TUB__PEAK];
+}
+
+static void keep(record *r, const tub__bench_work *work, double seconds, const look *before,
+                 const look *after) {
+    const int i = r->count++;
+    r->seconds[i] = seconds;
+    for (int l = 0; l < TUB__LIMITS; l++) {
+        r->rate[l][i] = 0.5 * (before->rate[l] + after->rate[l]);
+        r->times[l][i] = seconds * r->rate[l][i] / work->operations;
+    }
+    if (work->keep != NULL) {
+        work->keep(work->user, i);
+    }
+}
+
+static void measure_often(tub__backend *be, const tub__bench_work *work,
+                          const tub_bench_config *config, record *r) {
+    const bool idle_only = config->idle_seconds > 0;
     const portion p = warm_up(be, work);
+    const double begin = tub__seconds();
     look before = look_at_limits(be, &p);
-    for (int i = 0; i < repeats; i++) {
-        seconds[i] = seconds_of(work, p.calls) / (double)p.calls;
+    while (r->count < config->repeats &&
+           (!idle_only || r->tried == 0 || tub__seconds() - begin < config->idle_seconds)) {
+        const double seconds = seconds_of(work, p.calls) / (double)p.calls;
         const look after = look_at_limits(be, &p);
-        for (int l = 0; l < TUB__LIMITS; l++) {
-            rate[l][i] = 0.5 * (before.rate[l] + after.rate[l]);
-            times[l][i] = seconds[i] * rate[l][i] / work->operations;
+        r->tried++;
+        r->best_share = r->best_share > tile_share(&after) ? r->best_share : tile_share(&after);
+        if (!idle_only ||
+            (tile_share(&before) >= TUB_BENCH_IDLE && tile_share(&after) >= TUB_BENCH_IDLE)) {
+            keep(r, work, seconds, &before, &after);
         }
         before = after;
     }
-    tub__fpenv_leave(saved);
-    const size_t n = (size_t)repeats;
-    *out = (tub_bench_result){.seconds = tub__spread_of(seconds, n),
+}
+
+static tub_status summary(const tub__bench_work *work, record *r, tub_bench_result *out,
+                          tub_error *err) {
+    const size_t n = (size_t)r->count;
+    if (n == 0) {
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "the machine was never idle: in %d measurements products within the first "
+                         "cache reached %.2f of the peak at best, and %.2f is idle",
+                         r->tried, r->best_share, TUB_BENCH_IDLE);
+    }
+    *out = (tub_bench_result){.seconds = tub__spread_of(r->seconds, n),
                               .operations = work->operations,
-                              .peak = tub__spread_of(rate[TUB__PEAK], n).median,
-                              .t_peak = tub__spread_of(times[TUB__PEAK], n).median,
-                              .tile = tub__spread_of(rate[TUB__TILE], n).median,
-                              .t_tile = tub__spread_of(times[TUB__TILE], n).median,
+                              .peak = tub__spread_of(r->rate[TUB__PEAK], n).median,
+                              .t_peak = tub__spread_of(r->times[TUB__PEAK], n).median,
+                              .tile = tub__spread_of(r->rate[TUB__TILE], n).median,
+                              .t_tile = tub__spread_of(r->times[TUB__TILE], n).median,
+                              .repeats = r->count,
+                              .tried = r->tried,
                               .resident_bytes = resident_bytes()};
+    return TUB_OK;
+}
+
+tub_status tub__bench_measure(tub__backend *be, const tub__bench_work *work,
+                              const tub_bench_config *config, tub_bench_result *out,
+                              tub_error *err) {
+    record r = {0};
+    const tub__fpenv saved = tub__fpenv_enter();
+    measure_often(be, work, config, &r);
+    tub__fpenv_leave(saved);
+    return summary(work, &r, out, err);
 }
 
 /* rows * cols numbers of the host; the caller's. */

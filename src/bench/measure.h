@@ -14,6 +14,7 @@ TUB_MUST_USE tub_status tub__bench_read_config(const tub_bench_config *given, tu
 /* One call of what is measured. */
 typedef struct tub__bench_work {
     void (*run)(void *user);
+    void (*keep)(void *user, int number); /* NULL, or: the last measurement counts, as this one */
     void *user;
     double operations; /* of one call */
     bool whole; /* one call a measurement, however short: it takes times of its own. Else as many as
@@ -23,9 +24,11 @@ typedef struct tub__bench_work {
 enum { TUB__BENCH_BATCH = 65536 }; /* the most samples in a pass */
 enum { TUB__BENCH_WARM_UP = 3 };   /* calls that come first, at least */
 
-/* Runs the work and fills *out. Nothing of it fails. */
-void tub__bench_measure(tub__backend *be, const tub__bench_work *work, int repeats,
-                        tub_bench_result *out);
+/* Runs the work and fills *out. Error: TUB_E_UNSUPPORTED (only idle moments count, and there was
+ * none). */
+TUB_MUST_USE tub_status tub__bench_measure(tub__backend *be, const tub__bench_work *work,
+                                           const tub_bench_config *config, tub_bench_result *out,
+                                           tub_error *err);
 
 /* Fills a row-major matrix with numbers between -0.5 and 0.5, the same ones every time. */
 TUB_MUST_USE tub_status tub__bench_fill(tub__backend *be, tub__mat m, tub_error *err);

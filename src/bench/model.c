@@ -3,24 +3,23 @@
 #include "base/error.h"
 #include "bench/runner.h"
 
-/* Times of the parts of the steps that were measured; steps that come before those are counted
- * below zero. */
+/* Times of the parts of the steps that count. */
 typedef struct parts {
     tub__runner runner;
-    int number;
     double forward[TUB_BENCH_REPEATS], backward[TUB_BENCH_REPEATS], update[TUB_BENCH_REPEATS];
 } parts;
 
 static void run_step(void *user) {
     parts *p = user;
-    const tub__step_times *t = &p->runner.times;
-    const int i = p->number++;
     tub__runner_step(&p->runner);
-    if (i >= 0) {
-        p->forward[i] = t->forward - t->begin;
-        p->backward[i] = t->backward - t->forward;
-        p->update[i] = t->update - t->backward;
-    }
+}
+
+static void keep_step(void *user, int number) {
+    parts *p = user;
+    const tub__step_times *t = &p->runner.times;
+    p->forward[number] = t->forward - t->begin;
+    p->backward[number] = t->backward - t->forward;
+    p->update[number] = t->update - t->backward;
 }
 
 /* Two for each multiply-add. */
@@ -31,18 +30,23 @@ static double operations(const tub_model *model, int64_t batch, bool training) {
 tub_status tub_bench_step(tub_model *model, int64_t batch, const tub_bench_config *config,
                           tub_bench_step_result *out, tub_error *err) {
     tub_bench_config c;
-    parts p = {.number = -TUB__BENCH_WARM_UP};
+    parts p = {0};
     TUB__TRY(tub__bench_read_config(config, &c, err));
     TUB__TRY(tub__runner_create(model, TUB_BENCH_STEP, batch, c.precision, &p.runner, err));
-    const tub__bench_work work = {
-        .run = run_step, .user = &p, .operations = operations(model, batch, true), .whole = true};
-    const size_t n = (size_t)c.repeats;
-    tub__bench_measure(model->backend, &work, c.repeats, &out->whole);
-    out->forward = tub__spread_of(p.forward, n);
-    out->backward = tub__spread_of(p.backward, n);
-    out->update = tub__spread_of(p.update, n);
+    const tub__bench_work work = {.run = run_step,
+                                  .keep = keep_step,
+                                  .user = &p,
+                                  .operations = operations(model, batch, true),
+                                  .whole = true};
+    const tub_status status = tub__bench_measure(model->backend, &work, &c, &out->whole, err);
+    if (status == TUB_OK) {
+        const size_t n = (size_t)out->whole.repeats;
+        out->forward = tub__spread_of(p.forward, n);
+        out->backward = tub__spread_of(p.backward, n);
+        out->update = tub__spread_of(p.update, n);
+    }
     tub__runner_destroy(&p.runner);
-    return TUB_OK;
+    return status;
 }
 
 tub_status tub_bench_predict(tub_model *model, int64_t batch, const tub_bench_config *config,
@@ -55,7 +59,7 @@ tub_status tub_bench_predict(tub_model *model, int64_t batch, const tub_bench_co
                                   .user = &r,
                                   .operations = operations(model, batch, false),
                                   .whole = true};
-    tub__bench_measure(model->backend, &work, c.repeats, out);
+    const tub_status status = tub__bench_measure(model->backend, &work, &c, out, err);
     tub__runner_destroy(&r);
-    return TUB_OK;
+    return status;
 }

@@ -23,10 +23,10 @@ void tub__drops_apply(const tub__call *call, const tub__drops *drops, tub__drop_
         assert(attention || site == TUB__DROP_MLP);
         op.sample_rate = drops->layer_rate;
         op.sample_kept = drops->rescale ? 1 / (1 - drops->layer_rate) : 1;
-        op.branch =
-            tub__drop_place(layer, attention ? TUB__DROP_ATTENTION_BRANCH : TUB__DROP_MLP_BRANCH);
+        op.branch = tub__drop_place(drops->block,
+                                    attention ? TUB__DROP_ATTENTION_BRANCH : TUB__DROP_MLP_BRANCH);
         if (call->dropout->branches) {
-            op.given = call->dropout->branches + (2 * layer + !attention) * call->samples;
+            op.given = call->dropout->branches + (2 * drops->block + !attention) * call->samples;
         }
     }
     call->be->ops->drop(call->be, &op);

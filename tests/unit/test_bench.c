@@ -5,6 +5,7 @@
 
 #include "small_bench.h"
 #include "temp_folder.h"
+#include <math.h>
 #include <string.h>
 #include <tubelet/tubelet.h>
 
@@ -138,6 +139,32 @@ static void gemm_refuses(void **state) {
     c = small_once(TUB_PRECISION_F32);
     c.repeats = 0;
     assert_int_equal(tub_bench_gemm(ctx, &right, &c, &r, NULL), TUB_E_ARGUMENT);
+    tub_context_destroy(ctx);
+}
+
+/* Whether a machine is idle can't be known here: there are figures or a sentence, never both. */
+static void idle_moments(void **state) {
+    (void)state;
+    tub_context *ctx = context(TUB_PRECISION_F32);
+    const tub_bench_product p = {.rows = 1, .depth = 1, .columns = 1};
+    tub_bench_config c = small_once(TUB_PRECISION_F32);
+    tub_bench_result r = {0};
+    tub_error err;
+    c.idle_seconds = 1e-9; /* over after the first measurement */
+    const tub_status status = tub_bench_gemm(ctx, &p, &c, &r, &err);
+    if (status == TUB_OK) {
+        assert_int_equal(r.tried, 1);
+        assert_int_equal(r.repeats, 1);
+    } else {
+        assert_int_equal(status, TUB_E_UNSUPPORTED);
+        assert_non_null(strstr(err.message, "never idle: in 1 measurements"));
+        assert_int_equal(r.tried, 0);
+    }
+    static const double wrong[] = {-1, 1e7, NAN};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        c.idle_seconds = wrong[i];
+        assert_int_equal(tub_bench_gemm(ctx, &p, &c, &r, NULL), TUB_E_ARGUMENT);
+    }
     tub_context_destroy(ctx);
 }
 
@@ -301,6 +328,7 @@ int main(void) {
         cmocka_unit_test(peak),
         cmocka_unit_test(gemm),
         cmocka_unit_test(gemm_refuses),
+        cmocka_unit_test(idle_moments),
         cmocka_unit_test(attention),
         cmocka_unit_test(attention_refuses),
         cmocka_unit_test(predict_counts),
