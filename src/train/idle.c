@@ -33,6 +33,11 @@ static bool of_one_layer(const tub_train_config *c) {
     return c->model.layers == 1;
 }
 
+/* scenic drops none of its blocks either. */
+static bool of_two_attentions(const tub_train_config *c) {
+    return c->model.variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION;
+}
+
 static bool without_decay(const tub_train_config *c) {
     return c->weight_decay == 0.0;
 }
@@ -54,6 +59,7 @@ static const struct rule {
     {"warmup_start", without_warmup, "without warmup_epochs or warmup_steps"},
     {"decay_scope", without_decay, "without weight_decay"},
     {"model.drop_layer", of_one_layer, "with one layer, which is always kept"},
+    {"model.drop_layer", of_two_attentions, "with variant factorised_self_attention"},
     {"model.drop_layer_rescale", without_drop_layer, "without model.drop_layer"},
 };
 

@@ -235,6 +235,25 @@ static void test_drops(void **state) {
     check(*state, &c, false); /* an evaluation drops nothing */
 }
 
+/* The same in the factorised encoder, whose transformers both have positions, and with two attentions
+ * in a block, of which none is left out. */
+static void test_drops_of_variants(void **state) {
+    tub_model_config c = small();
+    c.dropout = 0.2, c.mlp_dropout = 0.3, c.drop_layer = 0.5;
+    c.variant = TUB_VARIANT_FACTORISED_ENCODER;
+    c.temporal_layers = 2;
+    check(*state, &c, true);
+    c.pooling = TUB_POOL_CLASS_TOKEN;
+    c.temporal_layers = 3;
+    c.drop_layer_rescale = 1;
+    check(*state, &c, true);
+    c.temporal_layers = 0;
+    c.pooling = TUB_POOL_MEAN;
+    check(*state, &c, true);
+    c.variant = TUB_VARIANT_FACTORISED_SELF_ATTENTION;
+    check(*state, &c, true);
+}
+
 static void test_labels_and_heads(void **state) {
     tub_model_config c = small();
     c.task = TUB_TASK_MULTI_LABEL;
@@ -252,6 +271,7 @@ int main(void) {
         cmocka_unit_test(test_overlapping_tubelets),
         cmocka_unit_test(test_long),
         cmocka_unit_test(test_drops),
+        cmocka_unit_test(test_drops_of_variants),
         cmocka_unit_test(test_labels_and_heads),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
