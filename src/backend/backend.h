@@ -160,14 +160,14 @@ typedef struct tub__drop {
 enum { TUB__ATTENTION_STATS = 4 };
 
 /* softmax(scale q k^T) v per (sample, group, head). Token t of group g of sample s is row s *
- * sample_stride + g * group_stride + t * token_stride of q, k, v and o; head a is columns a *
- * head_width … of each. So joint, spatial and temporal attention are the same operation with other
+ * sample_stride + g * group_stride + t * token_stride of q, k, v and o; head a is columns (first_head +
+ * a) * head_width … of each: other heads of the same matrices may have another pattern. So joint, spatial and temporal attention are the same operation with other
  * strides. Probabilities are never stored. */
 typedef struct tub__attention {
     size_t samples, groups;                           /* groups of each sample */
     size_t length;                                    /* tokens of a group */
     size_t sample_stride, group_stride, token_stride; /* rows */
-    size_t heads, head_width;
+    size_t first_head, heads, head_width;
     double scale;     /* on q, before the product */
     tub__mat q, k, v; /* views into one buffer are fine */
     tub__mat o;

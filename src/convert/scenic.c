@@ -237,9 +237,10 @@ static tub_status count_positions(const scenic *s, tub__scenic_hints *hints, int
         return TUB_OK;
     }
     if (times < 1) {
-        return tub__fail(err, TUB_E_ARGUMENT,
-                         "it has no temporal transformer, whose positions would say how many frames "
-                         "a clip has: give the clip's frames");
+        return tub__fail(
+            err, TUB_E_ARGUMENT,
+            "it has no temporal transformer, whose positions would say how many frames "
+            "a clip has: give the clip's frames");
     }
     if (hints->frames > 0 && hints->frames / t != times) {
         return tub__fail(err, TUB_E_SHAPE,

@@ -67,8 +67,8 @@ static const part joint_block[] = {
     {NULL, NULL, NULL, 0},
 };
 
-static const part spatial_token[] = {{"cls_SpatialTransformer", NULL, class_token, TUB__CLASS_TOKEN},
-                                     {NULL, NULL, NULL, 0}};
+static const part spatial_token[] = {
+    {"cls_SpatialTransformer", NULL, class_token, TUB__CLASS_TOKEN}, {NULL, NULL, NULL, 0}};
 static const part temporal_token[] = {
     {"cls_TemporalTransformer", NULL, class_token, TUB__TEMPORAL_CLASS_TOKEN},
     {NULL, NULL, NULL, 0}};
@@ -142,9 +142,8 @@ static void name_array(const char *before, const char *part_name, const char *na
 
 static void fill(tub__scenic_array *out, const char *before, const part *p, size_t index,
                  int layer) {
-    *out = (tub__scenic_array){.shape = p->rows[index].shape,
-                               .role = (tub__role)(p->role + (int)index),
-                               .layer = layer};
+    *out = (tub__scenic_array){
+        .shape = p->rows[index].shape, .role = (tub__role)(p->role + (int)index), .layer = layer};
     name_array(before, p->name, p->rows[index].name, out->name);
     if (p->older != NULL) {
         name_array(before, p->older, p->rows[index].name, out->older);

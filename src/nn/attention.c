@@ -21,26 +21,27 @@ static void *stats_of(const tub__call *call, const tub__attention_layer *layer, 
                : NULL;
 }
 
-/* The attention of one part of the heads, whose columns begin at `from` in each of the matrices. */
+/* The attention of one part of the heads. */
 static tub__attention operation(const tub__call *call, const tub__attention_layer *layer,
                                 size_t part, size_t rows) {
     const tub__pattern *pattern = &layer->patterns[part];
     const tub__mat all = tub__first_rows(layer->qkv_rows, rows);
     const size_t step = tub__padded(layer->width), head_width = layer->width / layer->heads,
-                 width = layer->width / layer->parts, from = part * width;
+                 heads = layer->heads / layer->parts;
     tub__attention op = {.samples = call->samples,
                          .groups = pattern->groups,
                          .length = pattern->length,
                          .sample_stride = rows / call->samples,
                          .group_stride = pattern->group_stride,
                          .token_stride = pattern->token_stride,
-                         .heads = layer->heads / layer->parts,
+                         .first_head = part * heads,
+                         .heads = heads,
                          .head_width = head_width,
                          .scale = 1 / sqrt((double)head_width),
-                         .q = tub__columns(call->be, all, from, width),
-                         .k = tub__columns(call->be, all, step + from, width),
-                         .v = tub__columns(call->be, all, 2 * step + from, width),
-                         .o = tub__columns(call->be, tub__first_rows(layer->o, rows), from, width),
+                         .q = tub__columns(call->be, all, 0, layer->width),
+                         .k = tub__columns(call->be, all, step, layer->width),
+                         .v = tub__columns(call->be, all, 2 * step, layer->width),
+                         .o = tub__first_rows(layer->o, rows),
                          .reduced = layer->qkv.w.reduced != NULL,
                          .stats = stats_of(call, layer, part, rows)};
     if (call->dropout) {
@@ -88,23 +89,20 @@ tub__weight tub__attention_layer_first(const tub__attention_layer *layer) {
 
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,
                                    tub__mat dy, tub__mat dx) {
-    const size_t step = tub__padded(layer->width), width = layer->width / layer->parts;
-    const tub__mat dqkv = tub__first_rows(layer->dqkv, dy.rows),
-                   d_o = tub__first_rows(layer->d_o, dy.rows);
+    const size_t step = tub__padded(layer->width);
+    const tub__mat dqkv = tub__first_rows(layer->dqkv, dy.rows);
+    tub__attention_backward op = {.d_o = tub__first_rows(layer->d_o, dy.rows),
+                                  .dq = tub__columns(call->be, dqkv, 0, layer->width),
+                                  .dk = tub__columns(call->be, dqkv, step, layer->width),
+                                  .dv = tub__columns(call->be, dqkv, 2 * step, layer->width)};
     const tub__mat dout = output_gradient(call, layer, dy);
     if (tub__drops_any(call, &layer->drops)) {
         tub__drops_apply(call, &layer->drops, TUB__DROP_ATTENTION, layer->number, dy, TUB__NO_MAT,
                          dout);
     }
-    tub__dense_backward(call, &layer->out, dout, TUB__NO_MAT, d_o);
+    tub__dense_backward(call, &layer->out, dout, TUB__NO_MAT, op.d_o);
     for (size_t part = 0; part < layer->parts; part++) {
-        const size_t from = part * width;
-        const tub__attention_backward op = {
-            .forward = operation(call, layer, part, dy.rows),
-            .d_o = tub__columns(call->be, d_o, from, width),
-            .dq = tub__columns(call->be, dqkv, from, width),
-            .dk = tub__columns(call->be, dqkv, step + from, width),
-            .dv = tub__columns(call->be, dqkv, 2 * step + from, width)};
+        op.forward = operation(call, layer, part, dy.rows);
         call->be->ops->attention_backward(call->be, &op);
     }
     tub__dense_backward(call, &layer->qkv, dqkv, TUB__NO_MAT, dx);

@@ -224,7 +224,11 @@ static const wiring v1_gap = {.name = "v1_gap", .number = 1, .layers = 3},
                     v3 = {.name = "v3_time_space",
                           .number = 3,
                           .variant = TUB_VARIANT_FACTORISED_SELF_ATTENTION,
-                          .layers = 2};
+                          .layers = 2},
+                    v4 = {.name = "v4",
+                          .number = 4,
+                          .variant = TUB_VARIANT_FACTORISED_DOT_PRODUCT,
+                          .layers = 3};
 
 static tub_model_config case_config(const wiring *w) {
     tub_model_config c;
@@ -365,6 +369,7 @@ static void stochastic_depth(void **state) {
     dropped_layers(*state, &v1_gap, 4);
     dropped_layers(*state, &v2_cls, 4);
     dropped_layers(*state, &v3, 0);
+    dropped_layers(*state, &v4, 4);
 }
 
 /* ---- whole steps: momentum, clipped gradients, warm-up and cosine, smoothed labels ---- */

@@ -61,10 +61,7 @@ static const golden_case cases[] = {
      .layers = 2,
      .order = TUB_ORDER_SPACE_TIME},
     {.name = "v4", .variant = TUB_VARIANT_FACTORISED_DOT_PRODUCT, .layers = 3},
-    {.name = "tok_sampling_v1",
-     .layers = 1,
-     .pooling = TUB_POOL_CLASS_TOKEN,
-     .sampled_frames = 4},
+    {.name = "tok_sampling_v1", .layers = 1, .pooling = TUB_POOL_CLASS_TOKEN, .sampled_frames = 4},
     {.name = "tok_sampling_v2",
      .variant = TUB_VARIANT_FACTORISED_ENCODER,
      .layers = 2,
@@ -154,9 +151,8 @@ static tub__scenic_array *arrays_of(const golden_case *k, size_t *count) {
                                        .representation = k->representation > 0};
     tub__scenic_array *list = NULL;
     tub_error err = {0};
-    assert_ok(tub__scenic_list(&tub__default_allocator,
-                               tub__scenic_variant_of(numbers[k->variant]), &extent, &list, count,
-                               &err),
+    assert_ok(tub__scenic_list(&tub__default_allocator, tub__scenic_variant_of(numbers[k->variant]),
+                               &extent, &list, count, &err),
               err);
     for (size_t i = 0; i < *count; i++) {
         if (list[i].role == TUB__POSITION && k->positions != TUB_POSITIONS_LEARNED) {
@@ -194,8 +190,7 @@ static void fill(run *r) {
     for (size_t i = 0; i < arrays; i++) {
         size_t n;
         double *from = read_array(z, list[i].name, &n);
-        const tub__param *p =
-            tub__params_find(&r->model->params, list[i].role, list[i].layer);
+        const tub__param *p = tub__params_find(&r->model->params, list[i].role, list[i].layer);
         assert_non_null(p);
         assert_int_equal(n, p->rows * p->cols);
         double *to = malloc(n * sizeof *to), *scratch = malloc(n * sizeof *to);
@@ -259,8 +254,7 @@ static double compare_gradients(const run *r, tub__npz *z, const limits *l) {
     for (size_t i = 0; i < arrays; i++) {
         size_t n;
         double *truth = read_array(z, list[i].name, &n);
-        const tub__param *p =
-            tub__params_find(&r->model->params, list[i].role, list[i].layer);
+        const tub__param *p = tub__params_find(&r->model->params, list[i].role, list[i].layer);
         const bool zero = p->role == TUB__KEY_BIAS || p->role == TUB__TIME_KEY_BIAS;
         double *all = malloc(n * sizeof *all), *ours = malloc(n * sizeof *ours);
         tub__param_read(r->model->backend, p, tub__pass_gradients(r->pass), TUB_F64, all, ours);

@@ -252,6 +252,8 @@ static void test_drops_of_variants(void **state) {
     check(*state, &c, true);
     c.variant = TUB_VARIANT_FACTORISED_SELF_ATTENTION;
     check(*state, &c, true);
+    c.variant = TUB_VARIANT_FACTORISED_DOT_PRODUCT;
+    check(*state, &c, true);
 }
 
 static void test_labels_and_heads(void **state) {
