@@ -259,7 +259,7 @@ static void test_shapes(void **state) {
         {1, 1, 16, 4, 17, false, 0},     {1, 1, 15, 1, 31, false, 0},
         {1, 1, 128, 1, 16, false, 0.9}, /* then: several blocks of queries */
         {1, 1, 530, 1, 16, false, 0.1},  {1, 1, 520, 1, 128, false, 0},
-        {1, 1, 270, 1, 144, false, 0.1},
+        {1, 1, 270, 1, 144, false, 0.1}, {1, 1, 270, 1, 256, false, 0},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         check(&shapes[i]);
