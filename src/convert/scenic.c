@@ -23,6 +23,7 @@ typedef struct scenic {
     const char *root;
     const tub__scenic_variant *variant;
     bool token;
+    bool picture; /* the kernel has no time axis */
     int layers[TUB__SCENIC_TOWERS];
     uint64_t sizes[128]; /* by the letter of shapes; 0: not known */
     tub__scenic_array *arrays;
@@ -124,7 +125,8 @@ static tub_status match_shape(scenic *s, const tub__scenic_array *array, const t
     const char *shape = array->shape;
     size_t expected[TUB__FLAX_RANK];
     if (shape[0] == 't' && leaf->rank == 4) {
-        s->sizes['t'] = 1; /* frames are sampled, and each is cut alone */
+        s->sizes['t'] = 1; /* frames are sampled, and each is cut alone; or there is but one */
+        s->picture = true;
         shape++;
     }
     const int rank = (int)strlen(shape);
@@ -277,7 +279,12 @@ static tub_status configure(const scenic *s, const tub__scenic_hints *hints, tub
                          "its %lld heads of width %lld don't make up the width %lld of the tokens",
                          (long long)c->heads, (long long)size_of(s, 'k'), (long long)c->hidden);
     }
-    TUB__TRY(infer_clip(s, hints, c, err));
+    tub__scenic_hints clip = *hints;
+    if (s->picture && clip.frames == 0 && clip.height == 0 &&
+        square_root(size_of(s, 'P') - s->token) > 0) {
+        clip.frames = 1;
+    }
+    TUB__TRY(infer_clip(s, &clip, c, err));
     return tub_model_config_check(c, err);
 }
 

@@ -14,7 +14,8 @@ typedef struct tub__scenic_hints {
 
 /* Reads a checkpoint into a model for the context's precision, everything checked as in a model
  * folder. Sizes are those of the arrays; the clip's from the number of positions and the hints:
- * frames give a square picture, a picture gives the frames. Without class token the answer is the
+ * frames give a square picture, a picture gives the frames, and a kernel without time axis, where neither
+ * is told, is that of a ViT: one square picture. Without class token the answer is the
  * mean of the tokens: checkpoints don't tell mean, maximum and sum apart, nor how pixels were scaled,
  * which a warning says. Variants that the model can't compute yet are TUB_E_UNSUPPORTED. */
 TUB_MUST_USE tub_status tub__scenic_open(tub_context *ctx, const char *path,
