@@ -39,7 +39,7 @@ void tub__inflate(const tub__inflation *f, const float *kernel, float *out) {
         for (size_t c = 0; c < f->channels; c++) {
             for (size_t t = 0; t < f->frames; t++) {
                 for (size_t i = 0; i < f->taps; i++) {
-                    *out++ = (float)(tap(f, filter, c, i) * f->weights[t]);
+                    *out++ = (float)(tap(f, filter, c, i) * f->weights[t] + 0.0); /* never -0 */
                 }
             }
         }
