@@ -24,10 +24,18 @@ typedef enum tub_start_positions {
     TUB_START_BICUBIC     /* cubic convolution, as transformers' interpolate_pos_encoding */
 } tub_start_positions;
 
+/* What factorised self-attention, whose blocks attend over time, too, starts that with, where the other
+ * model does not have it. */
+typedef enum tub_start_temporal {
+    TUB_START_TEMPORAL_ZERO = 0, /* fresh, but for an output of zero: each time index by itself */
+    TUB_START_TEMPORAL_COPY      /* a copy of the attention over space */
+} tub_start_temporal;
+
 typedef struct tub_start_options {
     size_t size; /* sizeof(tub_start_options) */
     tub_start_kernel kernel;
     tub_start_positions positions;
+    tub_start_temporal temporal;
     int64_t clip[3]; /* T, H, W that a checkpoint of scenic was trained with, which it does not say;
                         0: not known */
 } tub_start_options;

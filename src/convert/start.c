@@ -17,6 +17,8 @@ static tub_status check_options(const tub_start_options *o, tub_error *err) {
     }
     TUB__TRY(tub__in_range("kernel", o->kernel, TUB_START_CENTRAL, TUB_START_ARP, err));
     TUB__TRY(tub__in_range("positions", o->positions, TUB_START_RESIZE, TUB_START_BICUBIC, err));
+    TUB__TRY(tub__in_range("temporal", o->temporal, TUB_START_TEMPORAL_ZERO,
+                           TUB_START_TEMPORAL_COPY, err));
     for (int i = 0; i < 3; i++) {
         TUB__TRY(tub__in_range("clip", o->clip[i], 0, PIXEL_LIMIT, err));
     }

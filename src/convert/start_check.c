@@ -54,6 +54,39 @@ static tub_status check_tubelet(const tub__source *source, const tub_model_confi
     return TUB_OK;
 }
 
+static const char *variant_name(tub_variant variant) {
+    static const char *const names[] = {
+        [TUB_VARIANT_JOINT] = "joint",
+        [TUB_VARIANT_FACTORISED_ENCODER] = "factorised_encoder",
+        [TUB_VARIANT_FACTORISED_SELF_ATTENTION] = "factorised_self_attention",
+        [TUB_VARIANT_FACTORISED_DOT_PRODUCT] = "factorised_dot_product"};
+    return names[variant];
+}
+
+/* A picture can become any variant, a clip of the joint one all but the factorised encoder, whose
+ * positions know no time. */
+static tub_status check_variant(const tub_model *source, const tub_model_config *c,
+                                tub_error *err) {
+    const tub_model_config *s = &source->config;
+    if (s->variant == c->variant) {
+        return s->variant == TUB_VARIANT_FACTORISED_ENCODER
+                   ? same("temporal_layers", s->temporal_layers, c->temporal_layers, err)
+                   : TUB_OK;
+    }
+    if (s->variant != TUB_VARIANT_JOINT) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "it is of variant %s, this model of %s; between variants only the joint "
+                         "one can be a start",
+                         variant_name(s->variant), variant_name(c->variant));
+    }
+    return c->variant == TUB_VARIANT_FACTORISED_ENCODER && source->geometry.grid[0] > 1
+               ? tub__fail(err, TUB_E_SHAPE,
+                           "its positions are over space and time, those of variant "
+                           "factorised_encoder over one of them; start that from a model of "
+                           "pictures or of its own kind")
+               : TUB_OK;
+}
+
 static tub_status check_tiles(const tub__source *source, const tub_model *model, tub_error *err) {
     const size_t there = source->model->geometry.grid[0], here = model->geometry.grid[0];
     return here % there == 0
@@ -67,6 +100,7 @@ static tub_status check_tiles(const tub__source *source, const tub_model *model,
 tub_status tub__start_check(const tub__source *source, const tub_model *model,
                             const tub_start_options *options, tub_error *err) {
     TUB__TRY(check_layers(&source->model->config, &model->config, err));
+    TUB__TRY(check_variant(source->model, &model->config, err));
     TUB__TRY(check_tubelet(source, &model->config, err));
     return options->positions == TUB_START_TILE ? check_tiles(source, model, err) : TUB_OK;
 }

@@ -30,6 +30,8 @@ static void inflate(const tub__start_plan *plan, const tub__start_step *s, const
 static tub_status resize(const tub__start_plan *plan, const tub__start_step *s, const float *from,
                          float *out, void *scratch, tub_error *err) {
     const size_t width = s->here->cols;
+    const tub__grid grid_there = tub__start_grid(plan->source->model, s->here->role),
+                    grid_here = tub__start_grid(plan->model, s->here->role);
     const bool there = tub__start_has_token(plan->source->model),
                here = tub__start_has_token(plan->model);
     if (here && there) {
@@ -37,9 +39,9 @@ static tub_status resize(const tub__start_plan *plan, const tub__start_step *s, 
     } else if (here) {
         TUB__TRY(tub__model_read(plan->model, s->here, TUB_F32, out, scratch, err));
     }
-    return tub__grid_resize(&plan->model->context->allocator, plan->options.positions, &plan->there,
-                            from + (there ? width : 0), &plan->here, out + (here ? width : 0),
-                            width, err);
+    return tub__grid_resize(&plan->model->context->allocator, plan->options.positions, &grid_there,
+                            from + (there ? width : 0), &grid_here, out + (here ? width : 0), width,
+                            err);
 }
 
 /* What the array is to hold, into b->here.values. */

@@ -27,12 +27,44 @@ static bool same_classes(const tub__source *s, const tub_model *model) {
     return true;
 }
 
-static bool is_head(const tub__param *p) {
-    return p->role == TUB__HEAD_KERNEL || p->role == TUB__HEAD_BIAS;
+/* Of the end, which depends on the classes. */
+static bool is_end(const tub__param *p) {
+    return p->role == TUB__HEAD_KERNEL || p->role == TUB__HEAD_BIAS ||
+           p->role == TUB__REPRESENTATION_KERNEL || p->role == TUB__REPRESENTATION_BIAS;
 }
 
-static bool is_query_bias(const tub__param *p) {
-    return p->role == TUB__QUERY_BIAS || p->role == TUB__KEY_BIAS || p->role == TUB__VALUE_BIAS;
+static bool is_position(const tub__param *p) {
+    return p->role == TUB__POSITION || p->role == TUB__TEMPORAL_POSITION;
+}
+
+/* What stands where there is nothing like it there. */
+static tub__start_action without(const tub__start_plan *plan, const tub__param *here) {
+    const bool over_time = plan->source->model->config.variant == plan->model->config.variant;
+    switch (here->role) {
+    case TUB__QUERY_BIAS:
+    case TUB__KEY_BIAS:
+    case TUB__VALUE_BIAS:
+        return here->layer < plan->source->model->params.layers ? TUB__START_ZERO
+                                                                : TUB__START_FRESH;
+    case TUB__TIME_OUT_KERNEL:
+    case TUB__TIME_OUT_BIAS:
+        return over_time ? TUB__START_FRESH : TUB__START_ZERO;
+    default:
+        return TUB__START_FRESH;
+    }
+}
+
+/* The role there of an array here; TUB__ROLES: it is fresh. scenic's rules between variants: a picture's class
+ * token is not that of the factorised encoder. */
+static tub__role role_there(const tub__start_plan *plan, tub__role here) {
+    const tub_variant to = plan->model->config.variant;
+    const bool other = plan->source->model->config.variant != to;
+    if (other && to == TUB_VARIANT_FACTORISED_SELF_ATTENTION && here >= TUB__TIME_QUERY_KERNEL &&
+        here <= TUB__TIME_OUT_BIAS && plan->options.temporal == TUB_START_TEMPORAL_COPY) {
+        return (tub__role)(TUB__QUERY_KERNEL + (here - TUB__TIME_QUERY_KERNEL));
+    }
+    return other && to == TUB_VARIANT_FACTORISED_ENCODER && here == TUB__CLASS_TOKEN ? TUB__ROLES
+                                                                                     : here;
 }
 
 static bool same_shape(const tub__param *a, const tub__param *b) {
@@ -43,29 +75,38 @@ static bool same_shape(const tub__param *a, const tub__param *b) {
     return same;
 }
 
-static bool same_grid(const tub__start_plan *p) {
-    return memcmp(&p->there, &p->here, sizeof p->here) == 0;
+static bool same_grid(const tub__start_plan *p, tub__role role) {
+    const tub__grid there = tub__start_grid(p->source->model, role),
+                    here = tub__start_grid(p->model, role);
+    return memcmp(&there, &here, sizeof here) == 0;
 }
 
 static tub__start_step step_of(const tub__start_plan *plan, const tub__param *here) {
     const tub__param *there =
-        tub__params_find(&plan->source->model->params, here->role, here->layer);
-    tub__start_step step = {.here = here, .there = there, .action = TUB__START_COPY};
+        tub__params_find(&plan->source->model->params, role_there(plan, here->role), here->layer);
     if (there == NULL) {
-        step.action = is_query_bias(here) ? TUB__START_ZERO : TUB__START_FRESH;
-    } else if (is_head(here) && !same_classes(plan->source, plan->model)) {
-        step = (tub__start_step){.here = here, .action = TUB__START_FRESH};
-    } else if (here->role == TUB__EMBED_KERNEL && !same_shape(here, there)) {
+        return (tub__start_step){.here = here, .action = without(plan, here)};
+    }
+    if (is_end(here) && !(same_classes(plan->source, plan->model) && same_shape(here, there))) {
+        return (tub__start_step){.here = here, .action = TUB__START_FRESH};
+    }
+    tub__start_step step = {.here = here, .there = there, .action = TUB__START_COPY};
+    if (here->role == TUB__EMBED_KERNEL && !same_shape(here, there)) {
         step.action = TUB__START_INFLATE;
-    } else if (here->role == TUB__POSITION && !(same_grid(plan) && same_shape(here, there))) {
+    } else if (is_position(here) && !(same_grid(plan, here->role) && same_shape(here, there))) {
         step.action = TUB__START_RESIZE;
     }
     return step;
 }
 
-static tub__grid grid_of(const tub_model *model) {
+tub__grid tub__start_grid(const tub_model *model, tub__role role) {
     const size_t *grid = model->geometry.grid;
-    return (tub__grid){{grid[0], grid[1], grid[2]}};
+    if (role == TUB__TEMPORAL_POSITION) {
+        return (tub__grid){{grid[0], 1, 1}};
+    }
+    return model->config.variant == TUB_VARIANT_FACTORISED_ENCODER
+               ? (tub__grid){{1, grid[1], grid[2]}}
+               : (tub__grid){{grid[0], grid[1], grid[2]}};
 }
 
 tub_status tub__start_plan_make(const tub__source *source, tub_model *model,
@@ -73,12 +114,8 @@ tub_status tub__start_plan_make(const tub__source *source, tub_model *model,
                                 tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     const size_t frames = (size_t)model->config.tubelet[0];
-    tub__start_plan plan = {.source = source,
-                            .model = model,
-                            .options = *options,
-                            .there = grid_of(source->model),
-                            .here = grid_of(model),
-                            .count = model->params.count};
+    tub__start_plan plan = {
+        .source = source, .model = model, .options = *options, .count = model->params.count};
     TUB__TRY(tub__start_check(source, model, options, err));
     TUB__TRY(tub__alloc_array(a, plan.count, sizeof *plan.steps, (void **)&plan.steps, err));
     tub_status status =
@@ -116,8 +153,10 @@ static void describe_kernel(const tub__start_plan *plan, const tub__start_step *
     }
 }
 
-static void describe_grid(const tub__start_plan *plan, char *out, size_t size) {
-    const size_t *n = plan->there.size, *m = plan->here.size;
+static void describe_grid(const tub__start_plan *plan, tub__role role, char *out, size_t size) {
+    const tub__grid there = tub__start_grid(plan->source->model, role),
+                    here = tub__start_grid(plan->model, role);
+    const size_t *n = there.size, *m = here.size;
     const bool flat = n[1] == m[1] && n[2] == m[2];
     const bool repeated = n[0] != m[0] && (n[0] == 1 || plan->options.positions == TUB_START_TILE);
     const char *how = plan->options.positions == TUB_START_BICUBIC ? ", bicubic" : "";
@@ -132,12 +171,13 @@ static void describe_grid(const tub__start_plan *plan, char *out, size_t size) {
     }
 }
 
-static void describe_positions(const tub__start_plan *plan, char *out, size_t size) {
+static void describe_positions(const tub__start_plan *plan, tub__role role, char *out,
+                               size_t size) {
     const bool there = tub__start_has_token(plan->source->model),
                here = tub__start_has_token(plan->model);
     char grid[64] = "copied";
-    if (!same_grid(plan)) {
-        describe_grid(plan, grid, sizeof grid);
+    if (!same_grid(plan, role)) {
+        describe_grid(plan, role, grid, sizeof grid);
     }
     snprintf(out, size, "%s%s", grid,
              there == here ? ""
@@ -152,7 +192,7 @@ void tub__start_describe(const tub__start_plan *plan, const tub__start_step *ste
     if (step->action == TUB__START_INFLATE) {
         describe_kernel(plan, step, out, size);
     } else if (step->action == TUB__START_RESIZE) {
-        describe_positions(plan, out, size);
+        describe_positions(plan, step->here->role, out, size);
     } else {
         snprintf(out, size, "%s", words[step->action]);
     }

@@ -24,7 +24,6 @@ typedef struct tub__start_plan {
     tub_model *model;
     tub_start_options options;
     double *weights;        /* of a tubelet's frames */
-    tub__grid there, here;  /* of positions */
     tub__start_step *steps; /* in the order of the parameter table */
     size_t count;
 } tub__start_plan;
@@ -41,6 +40,9 @@ void tub__start_describe(const tub__start_plan *plan, const tub__start_step *ste
 static inline bool tub__start_is_longer(const tub__start_step *s) {
     return s->here->shape[2] != s->there->shape[2]; /* [D, C, t, h, w] */
 }
+/* What a table of positions is over: all tokens; in the factorised encoder those of a time index, or
+ * time. */
+tub__grid tub__start_grid(const tub_model *model, tub__role role);
 /* Whether a table of positions begins with the class token's row. */
 static inline bool tub__start_has_token(const tub_model *model) {
     return model->config.pooling == TUB_POOL_CLASS_TOKEN;

@@ -57,12 +57,14 @@ static tub_status open_checkpoint(tub_context *ctx, const char *path, const tub_
         .frames = o->clip[0], .height = o->clip[1], .width = o->clip[2]};
     TUB__TRY(say_clip(o, tub__scenic_open(ctx, path, &hints, &s->model, err), err));
     const tub_model_config *c = &s->model->config;
-    const int layers[TUB__SCENIC_TOWERS] = {(int)c->layers, 0};
+    const tub__scenic_extent extent = {.layers = {(int)c->layers, (int)c->temporal_layers},
+                                       .token = c->pooling == TUB_POOL_CLASS_TOKEN,
+                                       .representation = c->representation > 0};
     s->image = c->frames == 1 && c->tubelet[0] == 1;
     s->kind = s->image ? "ViT of scenic" : "ViViT of scenic";
     s->classifier = true;
-    return tub__scenic_list(&ctx->allocator, tub__scenic_variant_of(1), layers,
-                            c->pooling == TUB_POOL_CLASS_TOKEN, &s->list, &s->count, err);
+    return tub__scenic_list(&ctx->allocator, tub__scenic_variant_of(1 + (int)c->variant), &extent,
+                            &s->list, &s->count, err);
 }
 
 /* ---- Both ---- */
