@@ -10,6 +10,7 @@ typedef struct tub__card {
     const char *data;       /* data set name, or NULL */
     const char *licence;    /* of the data, or NULL */
     const char *recipe;     /* command or recipe that made it, or NULL */
+    const char *start;      /* name of the model that it started from, or NULL */
     const tub_scores *val;  /* or NULL */
     const tub_scores *test; /* or NULL */
     const char *note;       /* a sentence about the weights and the scores, or NULL */

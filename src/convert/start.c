@@ -40,7 +40,11 @@ tub_status tub_start_config(tub_context *ctx, const char *path, const tub_start_
     enum { PAPER_FRAMES = 2 };
     tub_start_options o;
     tub__source source;
-    TUB__TRY(open_source(ctx, path, options, &o, &source, err));
+    tub_event_fn *const listener = ctx->on_event;
+    ctx->on_event = NULL; /* what is to be said of the files the start itself says */
+    const tub_status status = open_source(ctx, path, options, &o, &source, err);
+    ctx->on_event = listener;
+    TUB__TRY(status);
     *config = source.model->config;
     if (source.image) {
         config->frames = config->tubelet[0] = PAPER_FRAMES;
