@@ -407,6 +407,41 @@ static void test_whole(void **state) {
     }
 }
 
+/* A checkpoint does not say its clip; what is taken of it is called as it is there. */
+static void test_clip_of_checkpoint(void **state) {
+    fixture *f = *state;
+    tub_start_options o = tub_start_options_default();
+    tub_start_report *report = NULL;
+    tub_model_config config;
+    tub_error err = {0};
+    need_shared();
+    tub__npz *z = golden_npz(SHARED "/golden/scenic/cases/v1_cls/params.npz");
+    const char *path = temp_path(&f->folder, "checkpoint");
+    golden_checkpoint(z, "", "params/", path);
+    tub__npz_close(z);
+    assert_int_equal(tub_start_config(f->ctx, path, &o, &config, &err), TUB_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "checkpoint: its 48 positions don't say how they lie: give "
+                                        "the clip's frames, or its height and width"));
+    assert_non_null(strstr(err.message, ", with the setting init_clip"));
+    o.clip[1] = 24, o.clip[2] = 16;
+    assert_ok(tub_start_config(f->ctx, path, &o, &config, &err), err);
+    assert_int_equal(config.frames, 8);
+    assert_int_equal(config.tubelet[0], 2);
+    tub_model *model = NULL;
+    config.frames = 4;
+    assert_ok(tub_model_create(f->ctx, &config, 1, &model, &err), err);
+    assert_ok(tub_model_start(model, path, &o, &report, &err), err);
+    assert_string_equal(report->kind, "ViViT of scenic");
+    const tub_start_array *positions = &report->arrays[index_of(model, POSITIONS)];
+    assert_string_equal(positions->there, "Transformer/posembed_input/pos_embedding");
+    assert_string_equal(positions->what, "resized 4x3x4 to 2x3x4");
+    assert_string_equal(
+        report->arrays[index_of(model, "vivit.encoder.layer.1.layernorm_after.bias")].there,
+        "Transformer/encoderblock_1/LayerNorm_1/bias");
+    tub_start_report_free(f->ctx, report);
+    tub_model_close(model);
+}
+
 /* ---- transformers' positions of another picture ---- */
 
 /* [C,H,W] of each frame to [H,W,C]. */
@@ -469,8 +504,11 @@ static void test_interpolation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kernels),          cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_tables_of_models), cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_kernels),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_tables_of_models),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_clip_of_checkpoint),
         cmocka_unit_test(test_interpolation),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
