@@ -58,16 +58,18 @@ typedef struct tub_start_report {
 } tub_start_report;
 
 /* The sizes and kinds of a model that starts from `path`, ready for changes: those of the model
- * there; after a ViT of pictures with tubelets of two frames, as the paper has them, and one tubelet
- * of time. path: a folder of transformers' ViT, a model folder, a run folder, or a checkpoint of
- * scenic's ViT or ViViT. Errors: as tub_model_start's about the path. */
+ * there; after a ViT of pictures with tubelets of two frames and, should it become a factorised
+ * encoder, four temporal layers, as the paper has them. path: a folder of transformers' ViT, a model
+ * folder, a run folder, or a checkpoint of scenic's ViT or ViViT. Errors: as tub_model_start's about
+ * the path. */
 TUB_API TUB_MUST_USE tub_status tub_start_config(tub_context *ctx, const char *path,
                                                  const tub_start_options *options,
                                                  tub_model_config *config, tub_error *err);
 
-/* Fills a fresh float32 model from the one at `path`. Arrays that have nothing there stay as they are; so does
- * the classifier, unless both have as many classes, and the same names of them where both have names.
- * After a failure the model may have some arrays of both: close it. *report (may be NULL) is freed by tub_start_report_free. Errors:
+/* Fills a fresh float32 model from the one at `path`. Arrays that have nothing there stay as they are;
+ * so does the classifier, unless both have as many classes, and the same names of them where both have
+ * names. After a failure the model may have some arrays of both: close it. *report (may be NULL) is
+ * freed by tub_start_report_free. Errors:
  * TUB_E_NOT_FOUND, TUB_E_FORMAT, TUB_E_RANGE (a damaged file), TUB_E_SHAPE (sizes that can't be made
  * to fit), TUB_E_UNSUPPORTED (int8 weights, another kind of model), TUB_E_ARGUMENT (a checkpoint that
  * needs `clip`). */

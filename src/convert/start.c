@@ -37,7 +37,7 @@ static tub_status open_source(tub_context *ctx, const char *path, const tub_star
 
 tub_status tub_start_config(tub_context *ctx, const char *path, const tub_start_options *options,
                             tub_model_config *config, tub_error *err) {
-    enum { PAPER_FRAMES = 2 };
+    enum { PAPER_FRAMES = 2, PAPER_TEMPORAL_LAYERS = 4 };
     tub_start_options o;
     tub__source source;
     tub_event_fn *const listener = ctx->on_event;
@@ -48,6 +48,7 @@ tub_status tub_start_config(tub_context *ctx, const char *path, const tub_start_
     *config = source.model->config;
     if (source.image) {
         config->frames = config->tubelet[0] = PAPER_FRAMES;
+        config->temporal_layers = PAPER_TEMPORAL_LAYERS; /* of what becomes a factorised encoder */
     }
     tub__source_close(&source);
     return TUB_OK;

@@ -30,7 +30,7 @@
     X(data_url, "data_url", TEXT, NULL, 0, 0, "URL", \
       "folder of a mirror that has the data set's file") \
     X(preset, "preset", TEXT, NULL, 0, 0, "NAME", \
-      "model to start from: vivit-tiny, vivit-b, vivit-l or vivit-h; sets all model settings") \
+      "settings of a known model: vivit-tiny, vivit-b, vivit-l or vivit-h; sets all model settings") \
     X(init_from, "init_from", TEXT, NULL, 0, 0, "PATH", \
       "start from a trained ViT of pictures or ViViT: a folder, a run or a checkpoint of scenic; " \
       "sets all model settings as they are there") \
