@@ -11,12 +11,20 @@
 
 /* ---- Matching ---- */
 
+/* Whether the numbers of both classifiers are read in the same way. */
+static bool same_task(const tub_model_config *a, const tub_model_config *b) {
+    const bool plain = a->task <= TUB_TASK_MULTI_CLASS && b->task <= TUB_TASK_MULTI_CLASS;
+    return (plain || a->task == b->task) &&
+           memcmp(a->head_classes, b->head_classes, sizeof a->head_classes) == 0;
+}
+
 /* As many classes, and where both know what they are called, the same ones. */
 static bool same_classes(const tub__source *s, const tub_model *model) {
     const char *const *there = (const char *const *)s->model->labels, *const *here =
                                                                           (const char *const *)
                                                                               model->labels;
-    if (!s->classifier || s->model->config.classes != model->config.classes) {
+    if (!s->classifier || s->model->config.classes != model->config.classes ||
+        !same_task(&s->model->config, &model->config)) {
         return false;
     }
     for (int64_t k = 0; there != NULL && here != NULL && k < model->config.classes; k++) {

@@ -30,6 +30,7 @@ static tub_model_config vit_defaults(void) {
         .qkv_bias = 1,
         .pooling = TUB_POOL_CLASS_TOKEN,
         .norm_epsilon = 1e-12,
+        .task = TUB_TASK_MULTI_CLASS,
         .attention_init = TUB_INIT_GLOROT,
     };
 }
