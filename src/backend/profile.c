@@ -141,8 +141,8 @@ static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub_
     TIMED(prepend_backward(be, samples, dy, dx), .operation = "class token gradient",
           .rows = dy.rows, .columns = dy.cols);
 }
-static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum) {
-    TIMED(sum_samples(be, samples, x, sum), .operation = "position gradient", .rows = x.rows,
+static void sum_samples(tub__backend *be, size_t samples, bool more, tub__mat x, tub__mat sum) {
+    TIMED(sum_samples(be, samples, more, x, sum), .operation = "position gradient", .rows = x.rows,
           .columns = x.cols, .bytes = reals(be, (double)x.rows * (double)x.cols));
 }
 static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y) {

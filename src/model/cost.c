@@ -4,32 +4,45 @@
 #include "base/error.h"
 #include "model/pass.h"
 
+size_t tub__model_tokens(const tub_model_config *config) {
+    const tub__geometry g = tub__model_geometry(config);
+    return tub__geometry_tokens(&g) + (config->pooling == TUB_POOL_CLASS_TOKEN);
+}
+
 /* The products of the embedding, of every block and of the head, and attention's two; as many again
  * for the gradients of both factors, but the embedding has no gradient of its input. */
 double tub__model_multiply_adds(const tub_model_config *c, bool training) {
     const tub__geometry g = tub__model_geometry(c);
-    const double d = (double)c->hidden, f = (double)c->mlp, bare = (double)tub__geometry_tokens(&g);
-    const double tokens = bare + (c->pooling == TUB_POOL_CLASS_TOKEN);
+    const double d = (double)c->hidden, f = (double)c->mlp, bare = (double)tub__geometry_tokens(&g),
+                 tokens = (double)tub__model_tokens(c);
     const double block = tokens * (4 * d * d + 2 * d * f) + 2 * tokens * tokens * d;
     const double embedding = bare * (double)tub__geometry_row(&g) * d;
     const double forward = embedding + (double)c->layers * block + d * (double)c->classes;
     return training ? 3 * forward - embedding : forward;
 }
 
-static tub_status predict_memory(const tub_model_config *config, const tub__params *params,
-                                 int64_t batch, tub_model_cost *out, tub_error *err) {
-    tub__backend measured = {
+tub_status tub__outline_create(const tub_model_config *config, tub__outline *out, tub_error *err) {
+    TUB__TRY(tub_model_config_check(config, err));
+    out->backend = (tub__backend){
         .real = TUB_F32, .real_size = sizeof(float), .allocator = tub__default_allocator};
-    tub_model model = {.backend = &measured,
-                       .config = *config,
-                       .geometry = tub__model_geometry(config),
-                       .params = *params};
-    const size_t weights = params->elements * sizeof(float);
-    tub__pass_config one = {.batch = 1}, training = {.batch = (size_t)batch, .training = true};
+    out->model = (tub_model){
+        .backend = &out->backend, .config = *config, .geometry = tub__model_geometry(config)};
+    return tub__params_create(&tub__default_allocator, config, NULL, &out->model.params, err);
+}
+
+void tub__outline_destroy(tub__outline *o) {
+    tub__params_destroy(&o->model.params);
+}
+
+static tub_status predict_memory(const tub_model *model, int64_t batch, tub_model_cost *out,
+                                 tub_error *err) {
+    const size_t weights = model->params.elements * sizeof(float);
+    const tub__pass_config one = {.batch = 1},
+                           training = {.batch = (size_t)batch, .training = true};
     size_t bytes;
-    TUB__TRY(tub__pass_measure(&model, &one, &bytes, err));
+    TUB__TRY(tub__pass_measure(model, &one, &bytes, err));
     out->forward_bytes = weights + bytes;
-    TUB__TRY(tub__pass_measure(&model, &training, &bytes, err));
+    TUB__TRY(tub__pass_measure(model, &training, &bytes, err));
     out->training_bytes =
         3 * weights + bytes; /* parameters and two moments; the pass counts the gradients */
     return TUB_OK;
@@ -37,23 +50,21 @@ static tub_status predict_memory(const tub_model_config *config, const tub__para
 
 tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch, tub_model_cost *out,
                              tub_error *err) {
-    tub__params params;
+    tub__outline o;
     TUB__TRY(tub_model_config_check(config, err));
     if (batch < 1) {
         return tub__fail(err, TUB_E_ARGUMENT, "a batch of %lld samples", (long long)batch);
     }
-    tub_status status = tub__params_create(&tub__default_allocator, config, NULL, &params, err);
-    if (status == TUB_OK) {
-        const tub__geometry g = tub__model_geometry(config);
-        *out = (tub_model_cost){.parameters = (int64_t)params.numbers,
-                                .arrays = (int64_t)params.count};
-        for (int i = 0; i < 3; i++) {
-            out->grid[i] = (int64_t)g.grid[i];
-        }
-        out->tokens = (int64_t)tub__geometry_tokens(&g) + (config->pooling == TUB_POOL_CLASS_TOKEN);
-        out->multiply_adds = tub__model_multiply_adds(config, false);
-        status = predict_memory(config, &params, batch, out, err);
+    TUB__TRY(tub__outline_create(config, &o, err));
+    const tub__geometry *g = &o.model.geometry;
+    *out = (tub_model_cost){.parameters = (int64_t)o.model.params.numbers,
+                            .arrays = (int64_t)o.model.params.count};
+    for (int i = 0; i < 3; i++) {
+        out->grid[i] = (int64_t)g->grid[i];
     }
-    tub__params_destroy(&params);
+    out->tokens = (int64_t)tub__model_tokens(config);
+    out->multiply_adds = tub__model_multiply_adds(config, false);
+    const tub_status status = predict_memory(&o.model, batch, out, err);
+    tub__outline_destroy(&o);
     return status;
 }

@@ -98,12 +98,28 @@ static void block_backward(const tub__pass *pass, const tub__call *call, const t
     call->be->ops->blocks_end(call->be);
 }
 
+/* What the forward pass of a block made and a later block has written over. */
+static void block_again(const tub__pass *pass, const tub__call *call, const tub__block *b,
+                        size_t rows) {
+    const tub__pattern pattern = all_tokens(pass);
+    const tub__mat h = tub__first_rows(b->x, rows), middle = tub__first_rows(b->middle, rows);
+    blocks_begin(pass, call, b, TUB__GROUP);
+    tub__attention_layer_forward(call, &b->attention, &b->norm1, &pattern, h, middle,
+                                 b->mlp.first.w);
+    tub__mlp_again(call, &b->mlp, &b->norm2, middle, tub__first_rows(pass->dnormed, rows));
+    call->be->ops->blocks_end(call->be);
+}
+
 void tub__joint_backward(tub__pass *pass, const tub__call *call) {
     const size_t rows = call->samples * pass->tokens;
     tub__mat d = tub__first_rows(pass->dtokens[0], rows),
              left = tub__first_rows(pass->dtokens[1], rows);
     tub__head_backward(call, &pass->head, tub__first_rows(pass->end, rows), d);
-    for (size_t l = (size_t)pass->model->config.layers; l-- > 0;) {
+    const size_t layers = (size_t)pass->model->config.layers;
+    for (size_t l = layers; l-- > 0;) {
+        if (pass->config.recompute && l + 1 < layers) {
+            block_again(pass, call, &pass->blocks[l], rows);
+        }
         block_backward(pass, call, &pass->blocks[l], d, left);
         const tub__mat last = d;
         d = left, left = last;

@@ -2,8 +2,9 @@
 /* Laying out a pass: which memory each layer's parameters, gradients and activations are.
  *
  * The same code measures and places: with a measuring arena all addresses are NULL and only the
- * sizes count. In training every block keeps its own activations; in inference all blocks share one
- * set, and what is dead is written over. */
+ * sizes count. In training every block keeps its own activations, or only what enters it, when the
+ * rest is computed again in the backward pass: then all blocks share one set of that. In inference
+ * they share everything, and what is dead is written over. */
 #include "model/pass.h"
 
 typedef struct plan {
@@ -62,11 +63,14 @@ static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int 
                          .dbeta = gradient_of(p, b),
                          .epsilon = p->pass->model->config.norm_epsilon,
                          .workspace = workspace};
-    if (p->training) {
-        n.mean = take_vector(p, p->rows);
-        n.inverse = take_vector(p, p->rows);
-    }
     return n;
+}
+
+static void take_statistics(const plan *p, tub__layer_norm *n) {
+    if (p->training) {
+        n->mean = take_vector(p, p->rows);
+        n->inverse = take_vector(p, p->rows);
+    }
 }
 
 /* ---- blocks ---- */
@@ -133,10 +137,12 @@ static shared take_shared(const plan *p) {
     return s;
 }
 
+/* What the backward pass of a block needs beside what entered it. */
 static void kept_activations(const plan *p, tub__block *b) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden, m = p->rows;
-    b->x = take_mat(p, m, width);
+    take_statistics(p, &b->norm1);
+    take_statistics(p, &b->norm2);
     b->attention.qkv_rows = take_mat(p, m, 3 * tub__padded(width));
     b->attention.o = take_mat(p, m, width);
     b->middle = take_mat(p, m, width);
@@ -144,6 +150,28 @@ static void kept_activations(const plan *p, tub__block *b) {
     b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
     b->mlp.output_slope = c->mlp_output_gelu ? take_mat(p, m, width) : TUB__NO_MAT;
     b->attention.stats = take_vector(p, m * (size_t)c->heads * TUB__ATTENTION_STATS);
+}
+
+/* The same in the first block's place, where they stay only until the next block comes. */
+static void borrowed_activations(const tub__block *first, tub__block *b) {
+    b->norm1.mean = first->norm1.mean, b->norm1.inverse = first->norm1.inverse;
+    b->norm2.mean = first->norm2.mean, b->norm2.inverse = first->norm2.inverse;
+    b->attention.qkv_rows = first->attention.qkv_rows;
+    b->attention.o = first->attention.o;
+    b->attention.stats = first->attention.stats;
+    b->middle = first->middle;
+    b->mlp.hidden_slope = first->mlp.hidden_slope;
+    b->mlp.hidden = first->mlp.hidden;
+    b->mlp.output_slope = first->mlp.output_slope;
+}
+
+static void training_activations(const plan *p, int layer, tub__block *b) {
+    b->x = take_mat(p, p->rows, (size_t)p->pass->model->config.hidden);
+    if (p->pass->config.recompute && layer > 0) {
+        borrowed_activations(p->pass->blocks, b);
+    } else {
+        kept_activations(p, b);
+    }
 }
 
 static void shared_activations(const plan *p, const shared *s, int layer, tub__block *b) {
@@ -179,7 +207,7 @@ static void block(const plan *p, int layer, const shared *s) {
         .dout = s->dout,
     };
     if (p->training) {
-        kept_activations(p, b);
+        training_activations(p, layer, b);
     } else {
         shared_activations(p, s, layer, b);
     }
@@ -225,6 +253,7 @@ static void head(const plan *p, const shared *s) {
     *h = (tub__head){.norm = norm(p, TUB__NORM_GAMMA, TUB__NORM_BETA, -1, s->workspace[0]),
                      .pooling = c->pooling,
                      .classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1)};
+    take_statistics(p, &h->norm);
     pass->end = p->training ? take_mat(p, p->rows, width) : pass->blocks[0].x;
     h->normed = pass->normed1;
     h->pooled = take_mat(p, batch, width);

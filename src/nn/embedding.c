@@ -22,7 +22,7 @@ void tub__embedding_backward(const tub__call *call, const tub__embedding *layer,
     const struct tub__backend_ops *ops = call->be->ops;
     const size_t count = call->samples * tub__geometry_tokens(&layer->geometry);
     tub__mat dbare = dy;
-    ops->sum_samples(call->be, call->samples, dy, layer->dposition);
+    ops->sum_samples(call->be, call->samples, call->more, dy, layer->dposition);
     if (layer->class_token) { /* the token is added where position 0 is: the same sum */
         ops->copy(call->be, layer->dclass_token, layer->dposition.data, layer->dposition.ld);
         dbare = tub__first_rows(layer->dbare, count);

@@ -82,8 +82,8 @@ static tub_model *make_model(golden *g, const tub_model_config *config, tub__npz
         assert_int_equal(count, p->rows * p->cols);
         /* Keras' arrays, flattened, are the matrices that the layers use. */
         if (p->packed) {
-            be->ops->pack(be, tub__param_weight(be, p, model->weights, NULL), TUB_F32, values, p->cols,
-                          1);
+            be->ops->pack(be, tub__param_weight(be, p, model->weights, NULL), TUB_F32, values,
+                          p->cols, 1);
         } else {
             be->ops->mat_in(be, tub__param_mat(be, p, model->weights), TUB_F32, values, p->cols, 1);
         }
@@ -104,7 +104,8 @@ static tub_model *make_mini(golden *g) {
 static void parameter_out(tub_model *model, const tub__param *p, float *out) {
     tub__backend *be = model->backend;
     if (p->packed) {
-        be->ops->unpack(be, TUB_F32, out, p->cols, 1, tub__param_weight(be, p, model->weights, NULL));
+        be->ops->unpack(be, TUB_F32, out, p->cols, 1,
+                        tub__param_weight(be, p, model->weights, NULL));
     } else {
         be->ops->mat_out(be, TUB_F32, out, p->cols, 1, tub__param_mat(be, p, model->weights));
     }
@@ -154,7 +155,7 @@ static void train(golden *g, const tub_train_config *config, const tub__rates *r
         tub__targets targets = {.labels = labels + s * BATCH, .global_batch = BATCH};
         tub__pass_forward(pass, BATCH, TUB_U8, volumes + s * BATCH * 10 * 13 * 9 * 2, NULL);
         tub__pass_loss(pass, &targets, each);
-        tub__pass_backward(pass);
+        tub__pass_backward(pass, false);
         void *gradient = tub__pass_gradients(pass);
         tub__optimizer_step(&optimizer, gradient, tub__gradient_norm(&optimizer, gradient), s + 1,
                             tub__rate(rates, s));
@@ -311,7 +312,7 @@ static double seed_steps(golden *g, tub_model *model, tub__npz *batches, const d
         tub__targets targets = {.labels = labels, .global_batch = SEED_BATCH};
         tub__pass_forward(pass, SEED_BATCH, TUB_U8, x, NULL);
         tub__pass_loss(pass, &targets, each);
-        tub__pass_backward(pass);
+        tub__pass_backward(pass, false);
         void *gradient = tub__pass_gradients(pass);
         tub__optimizer_step(&optimizer, gradient, tub__gradient_norm(&optimizer, gradient), s + 1,
                             config.lr);

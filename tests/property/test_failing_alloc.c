@@ -134,7 +134,7 @@ static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err) {
     if (status == TUB_OK) {
         tub__pass_forward(pass, 4, TUB_U8, x, NULL);
         tub__pass_loss(pass, &(tub__targets){.labels = labels, .global_batch = 4}, losses);
-        tub__pass_backward(pass);
+        tub__pass_backward(pass, false);
         tub__pass_destroy(pass);
     }
     tub_model_close(model);
