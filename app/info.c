@@ -112,7 +112,7 @@ static int show_model(const cli_command *self, tub_context *ctx, const info_opti
         status = tub_train_memory_of(&training, NULL, tub_context_threads(ctx), &m.memory, &err);
     }
     if (status != TUB_OK) {
-        code = cli_fail(self, &err);
+        code = cli_fail_setting(self, &err);
     } else if (o->common.json) {
         code = cli_print_json(self, info_model_json(&m));
     } else {

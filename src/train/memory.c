@@ -5,7 +5,7 @@
 #include "train/trainer.h"
 
 /* Measured: the program before it trains (code, libraries, stacks), and a worker's scratch. */
-enum { MIB = 1 << 20, PROGRAM = 9 * MIB, WORKER = MIB };
+enum { MIB = 1 << 20, PROGRAM = 5 * MIB, WORKER = MIB };
 
 static tub__tree_split split_of(const tub_train_config *c) {
     return tub__tree_split_of((size_t)c->batch_size, (size_t)c->ranks, (size_t)c->micro_batch);
