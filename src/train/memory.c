@@ -45,7 +45,7 @@ static tub_status measure_passes(const tub_train_config *c, const tub_dataset_in
 
 static void measure_slabs(const tub_train_config *c, tub_model *model, tub_train_memory *out) {
     const size_t ranks = (size_t)c->ranks, slab = model->params.elements * sizeof(float);
-    out->weights = ranks * slab;
+    out->weights = ranks * (slab + tub__sinusoids_bytes(&c->model, sizeof(float)));
     if (c->precision == TUB_PRECISION_BF16) {
         tub__params_reduce(&model->params, TUB__BF16);
         out->weights += ranks * 2 * model->params.reduced_bytes;

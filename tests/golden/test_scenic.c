@@ -145,11 +145,23 @@ static void test_logits(void **state) {
         tub_pooling pooling;
         int64_t frames;
     } cases[] = {
-        {"v1_cls", "optimizer/target/", {8, 24, 16, 0}, TUB_POOL_CLASS_TOKEN, 8},
-        {"v1_cls", "optimizer/target/params/", {0, 24, 16, 1}, TUB_POOL_CLASS_TOKEN, 8},
-        {"v1_gap", "params/", {8, 24, 16, 0}, TUB_POOL_MEAN, 8},
-        {"v1_gap", "", {0, 24, 16, 0}, TUB_POOL_MEAN, 8},
-        {"tok_sampling_v1", "params/", {4, 24, 16, 0}, TUB_POOL_CLASS_TOKEN, 4},
+        {"v1_cls",
+         "optimizer/target/",
+         {.frames = 8, .height = 24, .width = 16},
+         TUB_POOL_CLASS_TOKEN,
+         8},
+        {"v1_cls",
+         "optimizer/target/params/",
+         {.height = 24, .width = 16, .variant = 1},
+         TUB_POOL_CLASS_TOKEN,
+         8},
+        {"v1_gap", "params/", {.frames = 8, .height = 24, .width = 16}, TUB_POOL_MEAN, 8},
+        {"v1_gap", "", {.height = 24, .width = 16}, TUB_POOL_MEAN, 8},
+        {"tok_sampling_v1",
+         "params/",
+         {.frames = 4, .height = 24, .width = 16},
+         TUB_POOL_CLASS_TOKEN,
+         4},
     };
     fixture *f = *state;
     if (!have_shared()) {
@@ -200,7 +212,8 @@ static void test_refused(void **state) {
         skip();
     }
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const tub__scenic_hints hints = {8, 24, 16, cases[i].variant};
+        const tub__scenic_hints hints = {
+            .frames = 8, .height = 24, .width = 16, .variant = cases[i].variant};
         expect_refused(f->ctx, write_checkpoint(f, cases[i].name, "params/"), &hints,
                        cases[i].status, cases[i].words);
     }
@@ -210,7 +223,7 @@ static void test_refused(void **state) {
 static void test_written_by_scenic(void **state) {
     static const char *const second[] = {"flax_optim", "chunked", "optax", "target_params"};
     fixture *f = *state;
-    const tub__scenic_hints hints = {1, 24, 16, 0};
+    const tub__scenic_hints hints = {.frames = 1, .height = 24, .width = 16};
     tub_model *model = NULL;
     tub_error err = {0};
     if (!have_shared()) {

@@ -331,13 +331,13 @@ static void test_sum_samples(void **state) {
         tub__mat first = {0};
         for (int s = 0; s < count; s++) {
             tub__mat sum = new_mat(5, 20, 0, 0);
-            sets[s]->sum_samples(samples, false, x, sum, 2, 5);
-            sets[s]->sum_samples(samples, false, x, sum, 0, 2);
+            sets[s]->sum_samples(samples, 4, false, x, sum, 2, 5);
+            sets[s]->sum_samples(samples, 4, false, x, sum, 0, 2);
             if (samples == 4) { /* a group in two calls */
                 tub__mat parts = new_mat(5, 20, 0, 0), rest = x;
                 rest.data = (float *)x.data + 3 * 5 * x.ld, rest.rows = 5;
-                sets[s]->sum_samples(3, false, x, parts, 0, 5);
-                sets[s]->sum_samples(1, true, rest, parts, 0, 5);
+                sets[s]->sum_samples(3, 4, false, x, parts, 0, 5);
+                sets[s]->sum_samples(1, 4, true, rest, parts, 0, 5);
                 assert_same_mat("continued sum", sets[s]->name, &sum, &parts);
                 free(parts.data);
             }

@@ -106,36 +106,53 @@ static void bf16_micro_batches(void **state) {
     }
 }
 
-static void compare_recomputed(tub_train_config c) {
+/* Against the plain run: micro-batches of a sample and of two groups, with and without ranks; and
+ * blocks whose inside is computed again in the backward pass, alone and beside those. */
+static void compare_savings(tub_train_config c) {
     c.epochs = 2;
     c.model.layers = 3;
-    c.recompute = 0;
-    must_run(&c, &plainly, "kept");
-    c.recompute = 1;
-    compare(&c, "kept", &plainly);
-    if (c.precision == TUB_PRECISION_F32) {
-        compare(&c, "kept", &(how){3, TUB_CPU_AUTO, 2, 1});
-        compare(&c, "kept", &(how){2, TUB_CPU_AUTO, 1, 4});
+    must_run(&c, &plainly, "plain");
+    for (c.recompute = 0; c.recompute <= 1; c.recompute++) {
+        compare(&c, "plain", &plainly);
+        if (c.precision == TUB_PRECISION_F32) {
+            compare(&c, "plain", &(how){3, TUB_CPU_AUTO, 2, 1});
+            compare(&c, "plain", &(how){2, TUB_CPU_AUTO, 1, 8});
+        }
     }
-    assert_int_equal(tub__folder_remove(&tub__default_allocator, "kept", NULL), TUB_OK);
+    assert_int_equal(tub__folder_remove(&tub__default_allocator, "plain", NULL), TUB_OK);
 }
 
-/* Blocks whose inside is computed again in the backward pass, dropout included: with and without GELU
- * at their end, short and long attention, alone and beside ranks and micro-batches, in both
- * precisions. */
-static void recomputed_blocks(void **state) {
+/* Dropout included, with and without GELU at a block's end, short and long attention, both precisions. */
+static void memory_is_saved(void **state) {
     (void)state;
     tub_train_config c = small_recipe();
-    compare_recomputed(c);
+    compare_savings(c);
     c.model.mlp_output_gelu = 0;
-    compare_recomputed(c);
+    compare_savings(c);
     c.model.pooling = TUB_POOL_CLASS_TOKEN;
     c.model.tubelet[0] = 2, c.model.tubelet[1] = 2;
-    compare_recomputed(c);
+    compare_savings(c);
     c.precision = TUB_PRECISION_BF16;
-    compare_recomputed(c);
+    compare_savings(c);
     c.model.mlp_output_gelu = 1;
-    compare_recomputed(c);
+    compare_savings(c);
+}
+
+static void memory_is_saved_in_other_variants(void **state) {
+    (void)state;
+    tub_train_config c = small_recipe();
+    c.model.hidden = 32, c.model.heads = 4;
+    c.model.variant = TUB_VARIANT_FACTORISED_SELF_ATTENTION;
+    compare_savings(c);
+    c.model.variant = TUB_VARIANT_FACTORISED_DOT_PRODUCT;
+    compare_savings(c);
+    c.model.variant = TUB_VARIANT_FACTORISED_ENCODER;
+    c.model.temporal_layers = 2;
+    compare_savings(c);
+    c.model.pooling = TUB_POOL_CLASS_TOKEN;
+    compare_savings(c);
+    c.precision = TUB_PRECISION_BF16;
+    compare_savings(c);
 }
 
 /* Negative control: what should change the result does. */
@@ -174,7 +191,8 @@ int main(void) {
         cmocka_unit_test(ranks_and_micro_batches),
         cmocka_unit_test(micro_batches_of_long_sequences),
         cmocka_unit_test(bf16_micro_batches),
-        cmocka_unit_test(recomputed_blocks),
+        cmocka_unit_test(memory_is_saved),
+        cmocka_unit_test(memory_is_saved_in_other_variants),
         cmocka_unit_test(other_seeds_differ),
         cmocka_unit_test(it_learns),
     };
