@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <tubelet/tubelet.h>
 
 static tub_train_pace pace_of(tub_train_config *c, int64_t max_steps) {
     tub_context_config config = tub_context_config_default();
