@@ -9,14 +9,14 @@ size_t tub__model_tokens(const tub_model_config *config) {
     return tub__tower_rows(&shape.tower[0]);
 }
 
-/* One tower's blocks. */
-static double tower_multiply_adds(const tub_model_config *c, const tub__tower_shape *t) {
+/* One block of a tower. */
+static double block_multiply_adds(const tub_model_config *c, const tub__tower_shape *t) {
     const double d = (double)c->hidden, f = (double)c->mlp, rows = (double)tub__tower_rows(t);
     double block = rows * ((double)t->attentions * 4 * d * d + 2 * d * f);
     for (size_t i = 0; i < t->attentions * t->parts; i++) { /* scores, and sums of values */
         block += 2 * rows * (double)t->pattern[i].length * d / (double)t->parts;
     }
-    return (double)t->layers * block;
+    return block;
 }
 
 /* The products of the embedding, of every block and of the head, and attention's two; as many again
@@ -28,9 +28,23 @@ double tub__model_multiply_adds(const tub_model_config *c, bool training) {
     const double embedding = (double)tub__geometry_tokens(&g) * (double)tub__geometry_row(&g) * d;
     double forward = embedding + (r > 0 ? d * r + r * k : d * k);
     for (size_t i = 0; i < shape.towers; i++) {
-        forward += tower_multiply_adds(c, &shape.tower[i]);
+        forward += (double)shape.tower[i].layers * block_multiply_adds(c, &shape.tower[i]);
     }
     return training ? 3 * forward - embedding : forward;
+}
+
+/* As tub__block_again does: every block but a tower's last, and of the MLP's second product nothing is
+ * needed but the slope of a GELU behind it. */
+double tub__model_again_multiply_adds(const tub_model_config *c) {
+    const tub__variant_shape shape = tub__variant_shape_of(c);
+    double again = 0;
+    for (size_t i = 0; i < shape.towers; i++) {
+        const tub__tower_shape *t = &shape.tower[i];
+        const double second = (double)tub__tower_rows(t) * (double)c->hidden * (double)c->mlp,
+                     block = block_multiply_adds(c, t) - (c->mlp_output_gelu ? 0 : second);
+        again += t->layers > 1 ? (double)(t->layers - 1) * block : 0;
+    }
+    return again;
 }
 
 tub_status tub__outline_create(const tub_model_config *config, tub__outline *out, tub_error *err) {

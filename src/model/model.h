@@ -31,6 +31,8 @@ tub__geometry tub__model_geometry(const tub_model_config *config);
 size_t tub__model_tokens(const tub_model_config *config);
 /* Multiply-adds of one clip's forward pass, or of its forward and backward pass in training. */
 double tub__model_multiply_adds(const tub_model_config *config, bool training);
+/* What training does more where blocks are computed again. */
+double tub__model_again_multiply_adds(const tub_model_config *config);
 
 /* A model without memory, for tub__pass_measure and its table of parameters. It must stay where it
  * was made. */

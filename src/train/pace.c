@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long a training will take: steps of its model, timed. Of a large model two with few layers are,
- * and what the layers between them cost counts for all others: they are alike. */
+/* How long a training will take: steps of its model, timed; of a large model those of one with few
+ * layers, by the operations and parameters that it has. Differences between models of two depths would
+ * need no such counts, but what disturbs a measurement would be multiplied with the depth. */
 #include "train/runner.h"
 
 #include "base/clock.h"
@@ -10,7 +11,6 @@
 #include "base/spread.h"
 #include "train/groups.h"
 #include "train/ranks.h"
-#include <math.h>
 
 /* What is timed: forward, loss and backward of some samples; a step's update; adding two gradients; a
  * forward pass of as many samples without training. */
@@ -18,7 +18,7 @@ typedef struct times {
     double pass, update, add, check;
 } times;
 
-enum { REPEATS = 15 };
+enum { REPEATS = 15, LEAST = 2 };
 static const double ENOUGH = 0.3; /* seconds */
 
 static double median(double *values, size_t count) {
@@ -29,7 +29,7 @@ static double median(double *values, size_t count) {
 static void time_steps(tub__runner *r, times *out) {
     double pass[REPEATS], update[REPEATS], spent = 0;
     size_t count = 0;
-    for (int i = 0; i <= REPEATS && spent < ENOUGH; i++) {
+    for (int i = 0; i <= REPEATS && (count < LEAST || spent < ENOUGH); i++) {
         tub__runner_step(r);
         const tub__step_times *t = &r->times;
         const double whole = t->update - t->begin;
@@ -53,7 +53,7 @@ static double time_add(tub__runner *r) {
 static double time_checks(tub__runner *r) {
     double check[REPEATS], spent = 0;
     size_t count = 0;
-    for (int i = 0; i <= REPEATS && spent < ENOUGH; i++) {
+    for (int i = 0; i <= REPEATS && (count < LEAST || spent < ENOUGH); i++) {
         const double begin = tub__seconds();
         tub__runner_predict(r);
         const double whole = tub__seconds() - begin;
@@ -95,26 +95,37 @@ static tub_status time_layers(tub_context *ctx, const tub_train_config *c, int64
     return status;
 }
 
-static double extended(double low, double high, double factor) {
-    return fmax(low + factor * (high - low), 0);
+/* Multiply-adds of a sample in a step. */
+static double operations(const tub_train_config *c, const tub_model_config *m) {
+    return tub__model_multiply_adds(m, true) +
+           (c->recompute ? tub__model_again_multiply_adds(m) : 0);
+}
+
+static tub_status count_parameters(const tub_model_config *m, double *out, tub_error *err) {
+    tub_model_cost cost;
+    TUB__TRY(tub_model_cost_of(m, 1, &cost, err));
+    *out = (double)cost.parameters;
+    return TUB_OK;
 }
 
 static tub_status time_whole(tub_context *ctx, const tub_train_config *c, size_t samples,
                              times *out, tub_error *err) {
-    /* The last of the layers is not computed again: from two on each has its share of that. */
-    const int64_t low = c->recompute ? 2 : 1, high = low + 2, layers = c->model.layers;
+    enum { FEW = 3 };
     const double cheap = 2e10; /* multiply-adds, a fraction of a second */
-    times few, more;
-    if (layers <= high || (double)samples * tub__model_multiply_adds(&c->model, true) < cheap) {
-        return time_layers(ctx, c, layers, samples, out, err);
+    tub_model_config few = c->model;
+    double parameters, few_parameters;
+    if (c->model.layers <= FEW || (double)samples * operations(c, &c->model) < cheap) {
+        return time_layers(ctx, c, c->model.layers, samples, out, err);
     }
-    TUB__TRY(time_layers(ctx, c, low, samples, &few, err));
-    TUB__TRY(time_layers(ctx, c, high, samples, &more, err));
-    const double factor = (double)(layers - low) / (double)(high - low);
-    *out = (times){.pass = extended(few.pass, more.pass, factor),
-                   .update = extended(few.update, more.update, factor),
-                   .add = extended(few.add, more.add, factor),
-                   .check = extended(few.check, more.check, factor)};
+    few.layers = FEW;
+    TUB__TRY(count_parameters(&c->model, &parameters, err));
+    TUB__TRY(count_parameters(&few, &few_parameters, err));
+    TUB__TRY(time_layers(ctx, c, FEW, samples, out, err));
+    out->pass *= operations(c, &c->model) / operations(c, &few);
+    out->update *= parameters / few_parameters;
+    out->add *= parameters / few_parameters;
+    out->check *=
+        tub__model_multiply_adds(&c->model, false) / tub__model_multiply_adds(&few, false);
     return TUB_OK;
 }
 
@@ -132,14 +143,16 @@ tub_status tub_train_pace_of(tub_context *ctx, const tub_train_plan *plan, tub_t
     const tub__tree_split split =
         tub__tree_split_of((size_t)c->batch_size, (size_t)c->ranks, (size_t)c->micro_batch);
     const size_t samples = samples_to_time(c, tub__min(split.piece, batch));
-    const double parts = ceil((double)batch / (double)split.unit), each = 1 / (double)samples;
+    const double each = 1 / (double)samples,
+                 parts = (double)((batch + split.unit - 1) / split.unit);
     times t;
     TUB__TRY(time_whole(ctx, c, samples, &t, err));
     out->step = t.pass * each * (double)batch + (parts - 1) * t.add + (double)c->ranks * t.update;
     const double validation = t.check * each * (double)plan->count[TUB_VAL],
                  whole = (double)plan->count[TUB_TRAIN] / (double)batch,
-                 epochs = (double)plan->steps / (double)plan->epoch_steps;
+                 epochs = (double)plan->steps / (double)plan->epoch_steps,
+                 validations = (double)((plan->steps + plan->epoch_steps - 1) / plan->epoch_steps);
     out->epoch = whole * out->step + validation;
-    out->total = epochs * whole * out->step + ceil(epochs) * validation;
+    out->total = epochs * whole * out->step + validations * validation;
     return TUB_OK;
 }
