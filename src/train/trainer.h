@@ -40,7 +40,7 @@ typedef struct tub__trainer {
     float *class_weight; /* [K], or NULL */
     /* [1 + 3 * batch]: ranks that failed; then loss, top-1 hit, top-5 hit of each sample. */
     double *results;
-    float *logits;    /* [piece, K] */
+    float *answers;   /* [piece, K] logits, or probabilities where labels are several */
     double *losses;   /* [piece] */
     size_t val_batch; /* samples validated at once */
     /* [val_batch, K] and [count of val, K]: rank 0 only, NULL without a val split. */

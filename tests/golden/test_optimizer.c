@@ -174,7 +174,7 @@ static void train(golden *g, const tub_train_config *config, const tub__rates *r
 }
 
 static tub__rates constant(double lr) {
-    return (tub__rates){TUB_CONSTANT, lr, 0.0, 0.0, 0, 1};
+    return (tub__rates){TUB_CONSTANT, lr, 0.0, 0.0, 0, 1, {{0}, 0}};
 }
 
 static void expect(golden *g, const tub_train_config *config, const tub__rates *rates,
@@ -221,7 +221,7 @@ static void sgd_global_clipnorm(void **state) {
 
 static void adam_cosine_warmup(void **state) {
     tub_train_config c = tub_train_config_default();
-    tub__rates rates = {TUB_COSINE, 2e-3, 1e-4, 0.05, 5, 12};
+    tub__rates rates = {TUB_COSINE, 2e-3, 1e-4, 0.05, 5, 12, {{0}, 0}};
     expect(*state, &c, &rates, "adam_cosine_warmup", 20);
 }
 

@@ -212,7 +212,7 @@ static void check_softmax(size_t classes) {
                               .loss = loss};
         sets[s]->loss(&op, 0, ROWS);
         tub__mat q = new_mat(ROWS, classes, 0, 0);
-        sets[s]->softmax(x, q, 0, ROWS);
+        sets[s]->probabilities(&(tub__outputs){.task = TUB_TASK_MULTI_CLASS}, x, q, 0, ROWS);
         assert_same_mat("softmax alone", sets[s]->name, &p, &q);
         free(q.data);
         assert_zero_padding("softmax", &p);

@@ -22,6 +22,7 @@ static tub_model_config odd_model(tub_pooling pooling) {
     }
     c.hidden = 40, c.heads = 4, c.mlp = 72, c.layers = 2, c.classes = 3;
     c.pooling = pooling;
+    c.dropout = 0.1, c.mlp_dropout = 0.2, c.drop_layer = 0.3;
     return c;
 }
 

@@ -53,6 +53,7 @@ typedef struct tub__taken_op {
         tub__norm_backward norm_backward;
         tub__attention attention;
         tub__attention_backward attention_backward;
+        tub__drop drop;
         tub__k_dw dw;
         tub__weight weight;
     } op;

@@ -274,6 +274,14 @@ static void attention_backward(tub__backend *be, const tub__attention_backward *
     }
 }
 
+PART(drop_part, tub__drop, k->drop(op, begin, end))
+
+static void drop(tub__backend *be, const tub__drop *op) {
+    if (!tub__cpu_take(be, drop_part, op, sizeof *op, op->x.rows, 1, NULL)) {
+        tub__cpu_run_light(be, drop_part, op, op->x.rows, op->x.rows * op->x.ld);
+    }
+}
+
 PART(multiply_part, tub__multiply_op, k->multiply(op->x, op->y, op->z, begin, end))
 
 static void multiply(tub__backend *be, tub__mat x, tub__mat y, tub__mat z) {
@@ -345,8 +353,9 @@ static void pool_backward(tub__backend *be, const tub__pool_backward *op) {
 
 /* ---- loss: a few rows, not worth a region ---- */
 
-static void softmax(tub__backend *be, tub__mat logits, tub__mat probabilities) {
-    tub__cpu_of(be)->kernels->softmax(logits, probabilities, 0, logits.rows);
+static void probabilities(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
+                          tub__mat p) {
+    tub__cpu_of(be)->kernels->probabilities(outputs, logits, p, 0, logits.rows);
 }
 
 static void loss(tub__backend *be, const tub__loss *op) {
@@ -432,8 +441,9 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops) {
     ops->norm_backward = norm_backward;
     ops->attention = attention;
     ops->attention_backward = attention_backward;
+    ops->drop = drop;
     ops->multiply = multiply;
-    ops->softmax = softmax;
+    ops->probabilities = probabilities;
     ops->loss = loss;
     ops->add = add;
     ops->square_sums = square_sums;
