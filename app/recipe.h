@@ -3,7 +3,7 @@
 #ifndef APP_RECIPE_H
 #define APP_RECIPE_H
 
-#include <jansson.h>
+#include "output.h"
 #include <stdbool.h>
 #include <tubelet/tubelet.h>
 
