@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 /* Text that YAML 1.2 would read as something else than this text gets quotes. */
 static bool needs_quotes(const char *text) {
     return text[0] == '\0' || strpbrk(text, ":#'\"[]{},&*!|>%@`\n") != NULL || isspace(text[0]) ||
