@@ -13,11 +13,14 @@
 #include "settings.h"
 #include "subject.h"
 
-enum { KEY_ARRAYS = CLI_KEY_OWN, KEY_BATCH };
+enum { KEY_ARRAYS = CLI_KEY_OWN, KEY_BATCH, KEY_MICRO, KEY_RECOMPUTE, KEY_PRECISION };
 
 static const struct argp_option options[] = {
     {"arrays", KEY_ARRAYS, NULL, 0, "List every parameter array of the model", 1},
     {"batch-size", KEY_BATCH, "N", 0, "Batch for the memory of training (default 32)", 1},
+    {"micro-batch", KEY_MICRO, "N", 0, "Samples of it computed at once (default: all)", 1},
+    {"recompute", KEY_RECOMPUTE, NULL, 0, "For training that recomputes its blocks", 1},
+    {"precision", KEY_PRECISION, "f32|bf16", 0, "For training in this precision (default f32)", 1},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
@@ -25,10 +28,18 @@ static const struct argp_option options[] = {
 typedef struct info_options {
     cli_common common;
     const char *what;
-    long batch;
+    tub_train_config training; /* what its memory is told of */
     bool arrays;
     settings settings; /* of a preset's model */
 } info_options;
+
+static error_t set(info_options *o, const char *key, const char *text, struct argp_state *state) {
+    tub_error err;
+    if (tub_train_config_set(&o->training, key, text, &err) != TUB_OK) {
+        return cli_misuse(state, "%s", err.message);
+    }
+    return 0;
+}
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     info_options *o = state->input;
@@ -41,7 +52,13 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         o->arrays = true;
         return 0;
     case KEY_BATCH:
-        return cli_parse_int(state, "--batch-size", argument, 1, 65536, &o->batch) ? 0 : ECANCELED;
+        return set(o, "batch_size", argument, state);
+    case KEY_MICRO:
+        return set(o, "micro_batch", argument, state);
+    case KEY_RECOMPUTE:
+        return set(o, "recompute", "true", state);
+    case KEY_PRECISION:
+        return set(o, "precision", argument, state);
     case ARGP_KEY_ARG:
         return cli_parse_argument(&o->what, argument, state);
     default:
@@ -86,17 +103,22 @@ static int show_model(const cli_command *self, tub_context *ctx, const info_opti
         status = tub_model_create(ctx, preset, 0, &model, &err);
     }
     info_model m = {.name = o->what,
-                    .batch = o->batch,
+                    .batch = o->training.batch_size,
                     .model = model,
                     .arrays = o->arrays,
                     .int8 = whole != NULL,
                     .run = is_run ? &run : NULL};
     if (status == TUB_OK) {
         m.config = preset != NULL ? preset : tub_model_describe(model);
-        status = tub_model_cost_of(m.config, o->batch, &m.cost, &err);
+        status = tub_model_cost_of(m.config, 1, &m.cost, &err);
+    }
+    if (status == TUB_OK) {
+        tub_train_config training = o->training;
+        training.model = *m.config;
+        status = tub_train_memory_of(&training, NULL, tub_context_threads(ctx), &m.memory, &err);
     }
     if (status != TUB_OK) {
-        code = cli_fail(self, &err);
+        code = cli_fail_setting(self, &err);
     } else if (o->common.json) {
         code = cli_print_json(self, info_model_json(&m));
     } else {
@@ -242,7 +264,7 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-    info_options o = {.batch = 32};
+    info_options o = {.training = tub_train_config_default()};
     return cli_run(self, argc, argv, &o, show);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "forecast.h"
 #include "output.h"
 #include "shell.h"
 
@@ -174,9 +175,12 @@ void info_print_model(const info_model *m) {
     print_row("cost of one clip");
     printf("%.3f GFLOP forward (two per multiply-add)\n", 2e-9 * cost->multiply_adds);
     print_row("memory");
-    printf("%.1f MiB to classify one clip, %.1f MiB to train with batch %lld\n",
-           mib * (double)cost->forward_bytes, mib * (double)cost->training_bytes,
+    printf("%.1f MiB to classify one clip\n", mib * (double)cost->forward_bytes);
+    print_row("memory of training");
+    printf("%.1f MiB with batch %lld, beside the data (", mib * (double)m->memory.total,
            (long long)m->batch);
+    forecast_print_parts(stdout, &m->memory);
+    puts(")");
     if (m->run != NULL) {
         print_run(m->run);
     }
@@ -238,7 +242,8 @@ json_t *info_model_json(const info_model *m) {
     const int64_t input[4] = {c->frames, c->height, c->width, c->channels};
     const int64_t *stride = c->stride[0] != 0 ? c->stride : c->tubelet;
     json_t *object = json_pack(
-        "{s:s,s:o,s:b,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:s,s:I,s:I,s:o,s:I,s:I,s:I}",
+        "{s:s,s:o,s:b,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:s,s:I,s:I,s:o,s:I,s:I,s:o,"
+        "s:I}",
         "kind", "model", "name", output_text(m->name), "int8", m->int8, "input",
         output_integers(input, 4), "tubelet", output_integers(c->tubelet, 3), "stride",
         output_integers(stride, 3), "grid", output_integers(m->cost.grid, 3), "tokens",
@@ -248,7 +253,8 @@ json_t *info_model_json(const info_model *m) {
         "pooling", poolings[c->pooling], "parameters", (json_int_t)m->cost.parameters, "arrays",
         (json_int_t)m->cost.arrays, "multiply_adds", output_number(m->cost.multiply_adds),
         "forward_bytes", (json_int_t)m->cost.forward_bytes, "training_bytes",
-        (json_int_t)m->cost.training_bytes, "batch_size", (json_int_t)m->batch);
+        (json_int_t)m->memory.total, "training_memory", forecast_memory_json(&m->memory),
+        "batch_size", (json_int_t)m->batch);
     put_variant(object, m);
     const char *const *labels = m->model != NULL ? tub_model_labels(m->model) : NULL;
     set_task(object, c->task, c->head_classes);

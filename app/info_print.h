@@ -13,9 +13,10 @@ typedef struct info_model {
     const tub_model_config *config;
     const tub_model *model; /* NULL for a preset whose arrays are not asked for */
     tub_model_cost cost;
-    int64_t batch; /* of cost.training_bytes */
+    tub_train_memory memory; /* of training, without the data */
+    int64_t batch;           /* of that */
     bool arrays;
-    bool int8; /* its weights are whole numbers */
+    bool int8;            /* its weights are whole numbers */
     const run_facts *run; /* NULL: a plain model folder, or a preset */
 } info_model;
 

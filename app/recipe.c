@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "output.h"
-
 /* Text that YAML 1.2 would read as something else than this text gets quotes. */
 static bool needs_quotes(const char *text) {
     return text[0] == '\0' || strpbrk(text, ":#'\"[]{},&*!|>%@`\n") != NULL || isspace(text[0]) ||
@@ -41,7 +39,7 @@ static json_t *json_value(const tub_option *setting, const char *text) {
     return value != NULL ? value : output_text(text);
 }
 
-bool recipe_print(const tub_train_config *config, bool json) {
+bool recipe_print(const tub_train_config *config, bool json, json_t *plan) {
     size_t n = 0;
     const tub_option *settings = tub_train_options(&n);
     json_t *object = json ? json_object() : NULL;
@@ -52,6 +50,7 @@ bool recipe_print(const tub_train_config *config, bool json) {
         if (tub_train_config_get(config, settings[i].key, text, sizeof text, &err) != TUB_OK) {
             fprintf(stderr, "tubelet train: %s\n", err.message);
             json_decref(object);
+            json_decref(plan);
             return false;
         }
         if (json) {
@@ -66,6 +65,9 @@ bool recipe_print(const tub_train_config *config, bool json) {
         }
         print_yaml(&settings[i], dot != NULL ? dot + 1 : settings[i].key, text,
                    prefix > 0 ? "  " : "");
+    }
+    if (plan != NULL) {
+        json_object_set_new(object, "plan", plan);
     }
     return json ? output_line(object) : true;
 }

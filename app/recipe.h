@@ -3,11 +3,12 @@
 #ifndef APP_RECIPE_H
 #define APP_RECIPE_H
 
+#include "output.h"
 #include <stdbool.h>
 #include <tubelet/tubelet.h>
 
-/* Every setting with its value: YAML that --recipe reads back, or one JSON object. False: no
- * memory. */
-bool recipe_print(const tub_train_config *config, bool json);
+/* Every setting with its value: YAML that --recipe reads back, or one JSON object, which gets the
+ * plan, too, and releases it (NULL: there is none). False: no memory. */
+bool recipe_print(const tub_train_config *config, bool json, json_t *plan);
 
 #endif

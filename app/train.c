@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "forecast.h"
 #include "interrupt.h"
 #include "output.h"
 #include "place.h"
@@ -29,7 +30,9 @@ static const struct argp_option options[] = {
     {"force", KEY_FORCE, NULL, 0,
      "Replace the run folder if it exists and only a run and its results lie in it", 1},
     {"dry-run", KEY_DRY_RUN, NULL, 0,
-     "Read the data, print the resolved recipe and the plan, and stop; writes nothing", 1},
+     "Read the data, print the resolved recipe and the plan with its memory and time, and stop; "
+     "writes nothing",
+     1},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
@@ -278,18 +281,29 @@ static void print_plan(const tub_train_plan *plan, const char *data, const char 
             (long long)plan->epoch_steps, (long long)plan->steps);
 }
 
+static json_t *plan_json(const tub_train_plan *plan, const tub_train_pace *pace) {
+    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:o,s:f,s:f,s:f}", "samples",
+                     output_integers(plan->count, TUB_SPLITS), "tokens", (json_int_t)plan->tokens,
+                     "parameters", (json_int_t)plan->parameters, "epoch_steps",
+                     (json_int_t)plan->epoch_steps, "steps", (json_int_t)plan->steps, "memory",
+                     forecast_memory_json(&plan->memory), "step_seconds", pace->step,
+                     "epoch_seconds", pace->epoch, "total_seconds", pace->total);
+}
+
 /* Everything that comes before the first step, and nothing of it on the disk. */
 static int dry_run(const cli_command *self, tub_context *ctx, const train_options *o,
                    const tub_train_config *config) {
     tub_error err;
     tub_train_plan plan;
+    tub_train_pace pace;
+    json_t *json = NULL;
     char folder[TUB_PATH_LENGTH];
     bool talk = !o->common.quiet && !o->common.json;
     if (config->data[0] == '\0') {
         if (talk) {
             fputs("No data set is named: the settings were checked, and nothing else\n", stderr);
         }
-        return recipe_print(config, o->common.json) ? CLI_DONE : CLI_FAILED;
+        return recipe_print(config, o->common.json, NULL) ? CLI_DONE : CLI_FAILED;
     }
     const char *run = run_folder(self, o, config, folder, sizeof folder);
     if (run == NULL) {
@@ -298,10 +312,17 @@ static int dry_run(const cli_command *self, tub_context *ctx, const train_option
     if (tub_train_plan_of(ctx, config, NULL, run, o->force, &plan, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
+    if ((talk || o->common.json) && tub_train_pace_of(ctx, &plan, &pace, &err) != TUB_OK) {
+        return cli_fail(self, &err);
+    }
     if (talk) {
         print_plan(&plan, config->data, run);
+        forecast_print(stderr, &plan.memory, &pace);
     }
-    return recipe_print(&plan.config, o->common.json) ? CLI_DONE : CLI_FAILED;
+    if (o->common.json) {
+        json = plan_json(&plan, &pace);
+    }
+    return recipe_print(&plan.config, o->common.json, json) ? CLI_DONE : CLI_FAILED;
 }
 
 static int begin(const cli_command *self, tub_context *ctx, const train_options *o,

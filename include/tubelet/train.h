@@ -47,7 +47,8 @@ typedef struct tub_train_config {
     int64_t epochs;
     int64_t max_steps; /* 0: no limit */
     int64_t batch_size;
-    int64_t micro_batches;   /* * a batch is computed in this many parts; same bits */
+    int64_t micro_batch;     /* * samples of a batch computed at once; 0: all; same bits */
+    int recompute;           /* * non-zero: blocks are computed again in backward; same bits */
     int64_t ranks;           /* * simulated ranks in this process; same bits */
     tub_precision precision; /* of products; with bf16 the two above change bits */
     tub_optimizer optimizer;
@@ -124,6 +125,27 @@ TUB_API TUB_MUST_USE tub_status tub_recipe_read(tub_context *ctx, const char *pa
 TUB_API TUB_MUST_USE tub_status tub_train_config_check(const tub_train_config *config,
                                                        tub_error *err);
 
+/* Memory that a training takes, in bytes, predicted by the code that lays it out; all ranks
+ * together. */
+typedef struct tub_train_memory {
+    size_t weights;     /* parameters; in bf16 also their rounded copies, plain and transposed */
+    size_t gradients;   /* of a step, and sums that wait for others when there are micro-batches */
+    size_t moments;     /* of the optimiser */
+    size_t activations; /* of the forward and backward pass of a micro-batch */
+    size_t validation;  /* activations of the forward pass that validates */
+    size_t data;        /* all samples, and batches on their way */
+    size_t program;     /* code, libraries, what workers keep for themselves, and files' buffers */
+    size_t total;       /* their sum: the most that the process has in memory at once */
+} tub_train_memory;
+
+/* Of a training on so many threads. The model's sizes must be there (tub_train_plan_of fits them to
+ * the data). data: NULL when it is not known: samples of one byte a voxel, none of them counted but the
+ * batches on their way, with validation. Errors: those of tub_train_config_check; TUB_E_MEMORY (more
+ * than can be addressed). */
+TUB_API TUB_MUST_USE tub_status tub_train_memory_of(const tub_train_config *config,
+                                                    const tub_dataset_info *data, int threads,
+                                                    tub_train_memory *out, tub_error *err);
+
 /* What a training would be. */
 typedef struct tub_train_plan {
     tub_train_config config;   /* as the run's recipe would say it: sizes and path of the data */
@@ -133,6 +155,7 @@ typedef struct tub_train_plan {
                                   published ones */
     int64_t tokens, parameters;
     int64_t epoch_steps, steps; /* of one epoch, and in all */
+    tub_train_memory memory;    /* on the context's threads */
 } tub_train_plan;
 
 /* Does what tub_train does before the first step, but downloads, makes and changes nothing: reads
@@ -141,6 +164,20 @@ typedef struct tub_train_plan {
 TUB_API TUB_MUST_USE tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config,
                                                   tub_dataset *data, const char *run, int force,
                                                   tub_train_plan *out, tub_error *err);
+
+/* How long a training takes, in seconds. */
+typedef struct tub_train_pace {
+    double step;  /* of a whole batch */
+    double epoch; /* its steps and its validation; files are not counted */
+    double total;
+} tub_train_pace;
+
+/* Predicts it for this machine as it is now, on the context's threads: times a few steps of the plan's
+ * model on generated samples, of a large model those of one with few layers. Takes a second for a
+ * small model, for a large one as long as its step with one sample. Errors: TUB_E_MEMORY,
+ * TUB_E_UNSUPPORTED (sizes that bf16 has no products for). */
+TUB_API TUB_MUST_USE tub_status tub_train_pace_of(tub_context *ctx, const tub_train_plan *plan,
+                                                  tub_train_pace *out, tub_error *err);
 
 typedef struct tub_train_result {
     int64_t steps;

@@ -96,20 +96,24 @@ typedef struct tub__linear_dx {
 } tub__linear_dx;
 
 /* dW = x^T dy and db = column sums of dy. Rows are chained within groups of group_rows (the last
- * may be shorter), groups are added in the balanced tree. Overwrites. */
+ * may be shorter), groups are added in the balanced tree. Overwrites, or goes on: here and wherever
+ * sums over samples are made, `more` says that there is one group only, and that its earlier rows
+ * were summed by the call before, whose results are where this call's will be. */
 typedef struct tub__linear_dw {
     tub__mat x;  /* [M, K] */
     tub__mat dy; /* [M, N] */
     size_t group_rows;
     tub__weight dw; /* [K, N] */
-    bool reduced;   /* factors may be rounded to bfloat16, and rows chained in one */
-    void *dbias;    /* [padded N], or NULL */
+    bool more;
+    bool reduced; /* factors may be rounded to bfloat16, and rows chained in one */
+    void *dbias;  /* [padded N], or NULL */
 } tub__linear_dw;
 
 typedef struct tub__norm_backward {
     tub__mat dy, x; /* [M, D] */
     const void *gamma, *mean, *inverse;
     size_t group_rows;
+    bool more;    /* of dgamma and dbeta */
     tub__mat add; /* dx = add + …, may be dx itself; data NULL: nothing is added */
     tub__mat dx;
     void *dgamma, *dbeta; /* [padded D] */
@@ -314,7 +318,8 @@ struct tub__backend_ops {
     void (*prepend_backward)(tub__backend *be, size_t samples, tub__mat dy, tub__mat dx);
     /* sum[r] = sum over samples s of x[s * sum.rows + r], chained within groups of so many samples
      * (the last may be smaller), which are added in the tree. */
-    void (*sum_samples)(tub__backend *be, size_t samples, size_t group, tub__mat x, tub__mat sum);
+    void (*sum_samples)(tub__backend *be, size_t samples, size_t group, bool more, tub__mat x,
+                        tub__mat sum);
     /* Mean, maximum or sum over the tokens of each sample, column by column, or token 0. */
     void (*pool)(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y);
     void (*pool_backward)(tub__backend *be, const tub__pool_backward *op);

@@ -145,9 +145,10 @@ static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub_
     TIMED(prepend_backward(be, samples, dy, dx), .operation = "class token gradient",
           .rows = dy.rows, .columns = dy.cols);
 }
-static void sum_samples(tub__backend *be, size_t samples, size_t group, tub__mat x, tub__mat sum) {
-    TIMED(sum_samples(be, samples, group, x, sum), .operation = "position gradient", .rows = x.rows,
-          .columns = x.cols, .bytes = reals(be, (double)x.rows * (double)x.cols));
+static void sum_samples(tub__backend *be, size_t samples, size_t group, bool more, tub__mat x,
+                        tub__mat sum) {
+    TIMED(sum_samples(be, samples, group, more, x, sum), .operation = "position gradient",
+          .rows = x.rows, .columns = x.cols, .bytes = reals(be, (double)x.rows * (double)x.cols));
 }
 static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y) {
     TIMED(pool(be, kind, samples, x, y), .operation = "pooling", .rows = x.rows, .columns = x.cols,

@@ -207,6 +207,15 @@ tub_status tub__bench_measure(tub__backend *be, const tub__bench_work *work,
     return summary(work, &r, out, err);
 }
 
+tub_status tub__bench_runner(tub_model *model, tub_bench_pass kind, int64_t batch,
+                             tub_precision precision, tub__runner *out, tub_error *err) {
+    tub_train_config recipe = tub_train_config_default();
+    recipe.precision = precision;
+    TUB__TRY(tub__in_range("batch", batch, 1, TUB__BENCH_BATCH, err));
+    const tub__pass_config pass = {.batch = (size_t)batch, .training = kind == TUB_BENCH_STEP};
+    return tub__runner_create(model, &pass, &recipe, out, err);
+}
+
 /* rows * cols numbers of the host; the caller's. */
 static tub_status numbers(tub__backend *be, size_t rows, size_t cols, float **out, tub_error *err) {
     size_t count = 0;

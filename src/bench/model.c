@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole training steps and forward passes. */
 #include "base/error.h"
-#include "bench/runner.h"
+#include "bench/measure.h"
 
 /* Times of the parts of the steps that count. */
 typedef struct parts {
@@ -32,7 +32,7 @@ tub_status tub_bench_step(tub_model *model, int64_t batch, const tub_bench_confi
     tub_bench_config c;
     parts p = {0};
     TUB__TRY(tub__bench_read_config(config, &c, err));
-    TUB__TRY(tub__runner_create(model, TUB_BENCH_STEP, batch, c.precision, &p.runner, err));
+    TUB__TRY(tub__bench_runner(model, TUB_BENCH_STEP, batch, c.precision, &p.runner, err));
     const tub__bench_work work = {.run = run_step,
                                   .keep = keep_step,
                                   .user = &p,
@@ -54,7 +54,7 @@ tub_status tub_bench_predict(tub_model *model, int64_t batch, const tub_bench_co
     tub_bench_config c;
     tub__runner r;
     TUB__TRY(tub__bench_read_config(config, &c, err));
-    TUB__TRY(tub__runner_create(model, TUB_BENCH_PREDICT, batch, c.precision, &r, err));
+    TUB__TRY(tub__bench_runner(model, TUB_BENCH_PREDICT, batch, c.precision, &r, err));
     const tub__bench_work work = {.run = tub__runner_predict,
                                   .user = &r,
                                   .operations = operations(model, batch, false),

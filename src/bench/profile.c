@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/fpenv.h"
-#include "bench/runner.h"
+#include "bench/measure.h"
 #include <stdlib.h>
 
 _Static_assert((int)TUB_BENCH_OPERATIONS == (int)TUB__PROFILE_LINES,
@@ -40,7 +40,7 @@ static tub_status profile(tub_model *model, tub_bench_pass pass, int64_t batch,
                           tub_error *err) {
     tub__runner r;
     void (*run)(void *) = pass == TUB_BENCH_STEP ? tub__runner_step : tub__runner_predict;
-    TUB__TRY(tub__runner_create(model, pass, batch, c->precision, &r, err));
+    TUB__TRY(tub__bench_runner(model, pass, batch, c->precision, &r, err));
     const tub__fpenv saved = tub__fpenv_enter();
     for (int i = 0; i < TUB__BENCH_WARM_UP; i++) {
         run(&r);

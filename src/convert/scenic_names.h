@@ -16,7 +16,7 @@ typedef struct tub__scenic_array {
     char older[TUB__SCENIC_NAME_LIMIT]; /* before Flax numbered layers by kind; "": the same */
     const char *shape;
     tub__role role;
-    int layer;      /* -1: none */
+    int layer; /* -1: none */
 } tub__scenic_array;
 
 typedef struct tub__scenic_variant {

@@ -18,8 +18,7 @@ void tub__block_begin(const tub__call *call, const tub__tower *tower, size_t sam
     call->be->ops->blocks_begin(call->be, &blocks);
 }
 
-void tub__block_forward(const tub__call *call, const tub__block *b, size_t rows, tub__mat h,
-                        tub__weight next) {
+static void attentions_forward(const tub__call *call, const tub__block *b, size_t rows) {
     for (size_t i = 0; i < b->attentions; i++) {
         const bool last = i + 1 == b->attentions;
         tub__attention_layer_forward(
@@ -27,8 +26,23 @@ void tub__block_forward(const tub__call *call, const tub__block *b, size_t rows,
             tub__first_rows(b->x[i + 1], rows),
             last ? b->mlp.first.w : tub__attention_layer_first(&b->attention[i + 1]));
     }
+}
+
+void tub__block_forward(const tub__call *call, const tub__block *b, size_t rows, tub__mat h,
+                        tub__weight next) {
+    attentions_forward(call, b, rows);
     tub__mlp_forward(call, &b->mlp, &b->norm[b->attentions],
                      tub__first_rows(b->x[b->attentions], rows), h, next);
+}
+
+void tub__block_again(const tub__call *call, const tub__tower *tower, const tub__block *b,
+                      size_t rows) {
+    tub__block_begin(call, tower, TUB__GROUP);
+    attentions_forward(call, b, rows);
+    tub__mlp_again(call, &b->mlp, &b->norm[b->attentions],
+                   tub__first_rows(b->x[b->attentions], rows),
+                   tub__first_rows(tower->dnormed, rows));
+    call->be->ops->blocks_end(call->be);
 }
 
 /* Samples done together in the backward pass: each product transposes its weight once for them. */

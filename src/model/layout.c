@@ -2,8 +2,9 @@
 /* Laying out a pass: which memory each layer's parameters, gradients and activations are.
  *
  * The same code measures and places: with a measuring arena all addresses are NULL and only the
- * sizes count. In training every block keeps its own activations; in inference all blocks share one
- * set, and what is dead is written over. */
+ * sizes count. In training every block keeps its own activations, or only what enters it, when the
+ * rest is computed again in the backward pass: then all blocks share one set of that. In inference
+ * they share everything, and what is dead is written over. */
 #include "model/pass.h"
 
 typedef struct plan {
@@ -63,11 +64,14 @@ static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int 
                          .dbeta = gradient_of(p, b),
                          .epsilon = p->pass->model->config.norm_epsilon,
                          .workspace = workspace};
-    if (p->training) {
-        n.mean = take_vector(p, p->rows);
-        n.inverse = take_vector(p, p->rows);
-    }
     return n;
+}
+
+static void take_statistics(const plan *p, tub__layer_norm *n) {
+    if (p->training) {
+        n->mean = take_vector(p, p->rows);
+        n->inverse = take_vector(p, p->rows);
+    }
 }
 
 /* ---- blocks ---- */
@@ -148,19 +152,48 @@ static shared take_shared(const plan *p) {
     return s;
 }
 
+/* What the backward pass of a block needs beside what entered it. */
 static void kept_activations(const plan *p, tub__block *b) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden, m = p->rows;
     for (size_t i = 0; i < b->attentions; i++) {
-        b->x[i] = take_mat(p, m, width);
         b->attention[i].qkv_rows = take_mat(p, m, 3 * tub__padded(width));
         b->attention[i].o = take_mat(p, m, width);
         b->attention[i].stats = take_vector(p, m * (size_t)c->heads * TUB__ATTENTION_STATS);
+        b->x[i + 1] = take_mat(p, m, width);
     }
-    b->x[b->attentions] = take_mat(p, m, width);
+    for (size_t i = 0; i <= b->attentions; i++) {
+        take_statistics(p, &b->norm[i]);
+    }
     b->mlp.hidden_slope = take_mat(p, m, (size_t)c->mlp);
     b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
     b->mlp.output_slope = c->mlp_output_gelu ? take_mat(p, m, width) : TUB__NO_MAT;
+}
+
+/* The same in the first block's place, where they stay only until the next block comes. */
+static void borrowed_activations(const tub__block *first, tub__block *b) {
+    for (size_t i = 0; i < b->attentions; i++) {
+        b->attention[i].qkv_rows = first->attention[i].qkv_rows;
+        b->attention[i].o = first->attention[i].o;
+        b->attention[i].stats = first->attention[i].stats;
+        b->x[i + 1] = first->x[i + 1];
+    }
+    for (size_t i = 0; i <= b->attentions; i++) {
+        b->norm[i].mean = first->norm[i].mean;
+        b->norm[i].inverse = first->norm[i].inverse;
+    }
+    b->mlp.hidden_slope = first->mlp.hidden_slope;
+    b->mlp.hidden = first->mlp.hidden;
+    b->mlp.output_slope = first->mlp.output_slope;
+}
+
+static void training_activations(const plan *p, size_t number, tub__block *b) {
+    b->x[0] = take_mat(p, p->rows, (size_t)p->pass->model->config.hidden);
+    if (p->pass->config.recompute && number > 0) {
+        borrowed_activations(p->tower->blocks, b);
+    } else {
+        kept_activations(p, b);
+    }
 }
 
 static void shared_activations(const plan *p, const shared *s, size_t layer, tub__block *b) {
@@ -247,7 +280,7 @@ static void block(const plan *p, size_t number, const shared *s) {
         .dout = s->dout,
     };
     if (p->training) {
-        kept_activations(p, b);
+        training_activations(p, number, b);
     } else {
         shared_activations(p, s, number, b);
     }
@@ -316,6 +349,7 @@ static void pooler(const plan *p, const shared *s) {
     if (!t->pooler.bare) {
         const tub__role gamma = first ? TUB__NORM_GAMMA : TUB__TEMPORAL_NORM_GAMMA;
         t->pooler.norm = norm(p, gamma, (tub__role)(gamma + 1), -1, s->workspace[0]);
+        take_statistics(p, &t->pooler.norm);
     }
 }
 
@@ -341,6 +375,7 @@ static void tower(const plan *p) {
         pooler(p, NULL);
         return;
     }
+    t->recompute = pass->config.recompute;
     if (p->training) {
         gradients_between(p);
     }

@@ -27,10 +27,25 @@ struct tub_model {
 
 /* The geometry that a checked configuration means. */
 tub__geometry tub__model_geometry(const tub_model_config *config);
+/* Tokens of a sample in the first transformer, class tokens included. */
+size_t tub__model_tokens(const tub_model_config *config);
 /* How a checked configuration's logits are read. */
 tub__outputs tub__model_outputs(const tub_model_config *config);
 /* Multiply-adds of one clip's forward pass, or of its forward and backward pass in training. */
 double tub__model_multiply_adds(const tub_model_config *config, bool training);
+/* What training does more where blocks are computed again. */
+double tub__model_again_multiply_adds(const tub_model_config *config);
+
+/* A model without memory, for tub__pass_measure and its table of parameters. It must stay where it
+ * was made. */
+typedef struct tub__outline {
+    tub__backend backend; /* has no operations */
+    tub_model model;
+} tub__outline;
+/* Error: those of tub_model_config_check. */
+TUB_MUST_USE tub_status tub__outline_create(const tub_model_config *config, tub__outline *out,
+                                            tub_error *err);
+void tub__outline_destroy(tub__outline *o);
 
 /* The tables of positions that are computed, not learned: bytes of all towers; their slab, filled;
  * and the view of one tower's (TUB__NO_MAT's data where it has none). */
@@ -80,6 +95,7 @@ TUB_MUST_USE tub_status tub__model_initialise(tub_model *model, uint64_t seed, t
 typedef struct tub__pass_config {
     size_t batch;        /* most samples at once */
     bool training;       /* keep what backward needs, and hold gradients */
+    bool recompute;      /* of a block keep only what enters it; backward computes the rest again */
     bool input_gradient; /* backward also computes the gradient of the input */
 } tub__pass_config;
 
@@ -107,8 +123,9 @@ typedef struct tub__targets {
  * gradient of the logits when training. */
 void tub__pass_loss(tub__pass *pass, const tub__targets *targets, double *losses);
 /* Backward after loss: the gradients of the mean loss overwrite the gradient slab. The samples are
- * whole groups of 4 of the global batch, except perhaps the last. */
-void tub__pass_backward(tub__pass *pass);
+ * whole groups of 4 of the global batch, except perhaps the last; or, with `more`, go on with the
+ * group whose earlier samples the last call had: the slab then holds the gradients of both. */
+void tub__pass_backward(tub__pass *pass, bool more);
 
 /* Results, host memory, float32 or float64, row-major without padding. */
 void tub__pass_logits(tub__pass *pass, tub_dtype host, void *out);        /* [samples, K] */
@@ -121,7 +138,7 @@ void tub__pass_tokens(tub__pass *pass, size_t layer, tub_dtype host, void *out);
 /* Probabilities of one attention of a layer, recomputed; training passes only. Joint attention and the
  * factorised encoder have number 0: [samples, sequences, A, N, N]. Factorised self-attention has 0 and
  * 1 in their order, [samples, groups, A, length, length]; factorised dot product has 0 over time and 1
- * over space, of half the heads each. */
+ * over space, of half the heads each. Where blocks are computed again: of the last layer only. */
 TUB_MUST_USE tub_status tub__pass_attention(tub__pass *pass, size_t layer, size_t number,
                                             tub_dtype host, void *out, tub_error *err);
 

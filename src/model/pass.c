@@ -161,8 +161,9 @@ void tub__pass_loss(tub__pass *pass, const tub__targets *targets, double *losses
     }
 }
 
-void tub__pass_backward(tub__pass *pass) {
-    const tub__call call = call_of(pass);
+void tub__pass_backward(tub__pass *pass, bool more) {
+    tub__call call = call_of(pass);
+    call.more = more;
     tub__head_backward(&call, &pass->head, pooled(pass, pass->towers - 1),
                        dpooled(pass, pass->towers - 1));
     for (size_t i = pass->towers; i-- > 1;) {

@@ -28,7 +28,8 @@ typedef struct tub__tower {
     tub__positions positions; /* of a second tower: the first one's are the embedding's */
     tub__block *blocks;       /* [layers] */
     tub__pooler pooler;
-    tub__mat end; /* [M, D] tokens leaving the last block */
+    bool recompute; /* of what a block makes only the last block's is there for backward */
+    tub__mat end;   /* [M, D] tokens leaving the last block */
     /* [M, D] each: output of a block's norms, made again in backward (all but the first in training
      * only; in inference the first is attention's output, and in both the pooler's norm); gradients
      * of the tokens between two blocks, of those within a block, of a norm's output. */
@@ -59,6 +60,10 @@ struct tub__pass {
 /* h: what the block gives. next: the weight of the product that follows, as in tub__linear. */
 void tub__block_forward(const tub__call *call, const tub__block *b, size_t rows, tub__mat h,
                         tub__weight next);
+/* In a training pass that recomputes: what the block made on its way and a later one has written over,
+ * from what entered it. */
+void tub__block_again(const tub__call *call, const tub__tower *tower, const tub__block *b,
+                      size_t rows);
 /* d: the gradient of what the block gave; left: room for that of what it got. */
 void tub__block_backward(const tub__call *call, const tub__tower *tower, const tub__block *b,
                          tub__mat d, tub__mat left);

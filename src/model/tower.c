@@ -76,6 +76,9 @@ static tub__mat backward_from(const tub__call *call, const tub__tower *tower, tu
                               tub__mat left) {
     tub__pooler_backward(call, &tower->pooler, tub__first_rows(tower->end, d.rows), d);
     for (size_t l = tower->shape.layers; l-- > 0;) {
+        if (tower->recompute && l + 1 < tower->shape.layers) {
+            tub__block_again(call, tower, &tower->blocks[l], d.rows);
+        }
         tub__block_backward(call, tower, &tower->blocks[l], d, left);
         const tub__mat last = d;
         d = left, left = last;

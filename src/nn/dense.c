@@ -14,6 +14,7 @@ void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__m
                                .dy = dy,
                                .group_rows = x.rows / call->samples * TUB__GROUP,
                                .dw = layer->dw,
+                               .more = call->more,
                                .reduced = layer->w.transposed != NULL,
                                .dbias = layer->dbias};
     call->be->ops->linear_dw(call->be, &op);

@@ -37,6 +37,7 @@ void tub__layer_norm_backward(const tub__call *call, const tub__layer_norm *laye
                                    .mean = layer->mean,
                                    .inverse = layer->inverse,
                                    .group_rows = x.rows / call->samples * TUB__GROUP,
+                                   .more = call->more,
                                    .add = add,
                                    .dx = dx,
                                    .dgamma = layer->dgamma,

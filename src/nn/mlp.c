@@ -17,36 +17,56 @@ static tub__drops hidden_drops(const tub__mlp *layer) {
     return (tub__drops){.rate = layer->drops.rate};
 }
 
-void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, const tub__layer_norm *norm,
-                      tub__mat x, tub__mat y, tub__weight next) {
-    const tub__mat hidden = tub__first_rows(layer->hidden, x.rows);
-    const tub__drops inside = hidden_drops(layer);
-    const bool drops = tub__drops_any(call, &layer->drops);
-    tub__mat hidden_slope = TUB__NO_MAT, output_slope = TUB__NO_MAT;
-    if (call->training) {
-        hidden_slope = tub__first_rows(layer->hidden_slope, x.rows);
-        output_slope = tub__first_rows(layer->output_slope, x.rows);
-    }
+static tub__mat kept(const tub__call *call, tub__mat slope, size_t rows) {
+    return call->training ? tub__first_rows(slope, rows) : TUB__NO_MAT;
+}
+
+static void forward_first(const tub__call *call, const tub__mlp *layer, const tub__layer_norm *norm,
+                          tub__mat x) {
+    const tub__mat hidden = tub__first_rows(layer->hidden, x.rows),
+                   slope = kept(call, layer->hidden_slope, x.rows);
+    const tub__drops drops = hidden_drops(layer);
     tub__dense_forward(call, &layer->first,
                        &(tub__linear){.x = x,
                                       .norm = tub__layer_norm_within(call, norm),
                                       .activation = layer->activation,
-                                      .slope = hidden_slope,
+                                      .slope = slope,
                                       .y = hidden,
                                       .next = layer->second.w});
-    if (tub__drops_any(call, &inside)) {
-        drop_kept(call, layer, &inside, TUB__DROP_HIDDEN, hidden, TUB__NO_MAT, hidden_slope);
+    if (tub__drops_any(call, &drops)) {
+        drop_kept(call, layer, &drops, TUB__DROP_HIDDEN, hidden, TUB__NO_MAT, slope);
     }
+}
+
+static void forward_second(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat y,
+                           tub__weight next) {
+    const tub__mat slope = kept(call, layer->output_slope, x.rows);
+    const bool drops = tub__drops_any(call, &layer->drops);
     tub__dense_forward(
         call, &layer->second,
-        &(tub__linear){.x = hidden,
+        &(tub__linear){.x = tub__first_rows(layer->hidden, x.rows),
                        .activation = layer->output_activation ? layer->activation : TUB__LINEAR,
-                       .slope = output_slope,
+                       .slope = slope,
                        .residual = drops ? TUB__NO_MAT : x,
                        .y = y,
                        .next = next});
     if (drops) {
-        drop_kept(call, layer, &layer->drops, TUB__DROP_MLP, y, x, output_slope);
+        drop_kept(call, layer, &layer->drops, TUB__DROP_MLP, y, x, slope);
+    }
+}
+
+void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, const tub__layer_norm *norm,
+                      tub__mat x, tub__mat y, tub__weight next) {
+    forward_first(call, layer, norm, x);
+    forward_second(call, layer, x, y, next);
+}
+
+/* Of the second layer only the slope is kept. */
+void tub__mlp_again(const tub__call *call, const tub__mlp *layer, const tub__layer_norm *norm,
+                    tub__mat x, tub__mat scratch) {
+    forward_first(call, layer, norm, x);
+    if (layer->output_activation) {
+        forward_second(call, layer, x, scratch, (tub__weight){0});
     }
 }
 

@@ -14,7 +14,8 @@
 typedef struct tub__call {
     tub__backend *be;
     size_t samples;
-    bool training;               /* keep what backward needs */
+    bool training; /* keep what backward needs */
+    bool more;     /* backward: the parameters' gradients go on, as in tub__linear_dw */
     const tub__dropout *dropout; /* NULL: none */
 } tub__call;
 
@@ -140,6 +141,9 @@ typedef struct tub__mlp {
 /* y = x + MLP(norm(x)). next: the weight of the product that follows, as in tub__linear. */
 void tub__mlp_forward(const tub__call *call, const tub__mlp *layer, const tub__layer_norm *norm,
                       tub__mat x, tub__mat y, tub__weight next);
+/* What backward needs of the forward pass once more; scratch: [M, D]. */
+void tub__mlp_again(const tub__call *call, const tub__mlp *layer, const tub__layer_norm *norm,
+                    tub__mat x, tub__mat scratch);
 void tub__mlp_backward(const tub__call *call, const tub__mlp *layer, tub__mat dy, tub__mat dx);
 /* The weights' gradients, after backward, whose dy it takes; x: of the forward pass. */
 void tub__mlp_gradients(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat dy);

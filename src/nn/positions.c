@@ -29,7 +29,7 @@ static void class_token_gradient(const tub__call *call, const tub__positions *la
         call->be->ops->copy(call->be, layer->dclass_token, layer->dposition, ld);
         return;
     }
-    call->be->ops->sum_samples(call->be, count, TUB__GROUP * layer->sequences,
+    call->be->ops->sum_samples(call->be, count, TUB__GROUP * layer->sequences, call->more,
                                first_tokens(dy, count),
                                (tub__mat){layer->dclass_token, 1, dy.cols, ld});
 }
@@ -41,7 +41,8 @@ void tub__positions_backward(const tub__call *call, const tub__positions *layer,
     if (layer->dposition) {
         tub__mat sum = layer->position;
         sum.data = layer->dposition;
-        call->be->ops->sum_samples(call->be, count, TUB__GROUP * layer->sequences, dy, sum);
+        call->be->ops->sum_samples(call->be, count, TUB__GROUP * layer->sequences, call->more, dy,
+                                   sum);
     }
     if (layer->class_token) {
         class_token_gradient(call, layer, dy);

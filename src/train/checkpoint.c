@@ -172,7 +172,8 @@ static tub_status check_identity(const tub__st_file *f, const tub__identity *ide
         return tub__fail(
             err, TUB_E_ARGUMENT,
             "was made with other settings than recipe.yaml now has; only epochs, "
-            "max_steps, patience, ranks, micro_batches, checkpoint_every and evaluate may change");
+            "max_steps, patience, ranks, micro_batch, recompute, checkpoint_every and evaluate may "
+            "change");
     }
     if (strcmp(data, identity->data) != 0) {
         return tub__fail(

@@ -17,7 +17,6 @@ tub_train_config tub_train_config_default(void) {
     c.seed = 42;
     c.epochs = 60;
     c.batch_size = 32;
-    c.micro_batches = 1;
     c.ranks = 1;
     c.lr = 1e-4;
     c.beta1 = 0.9;
@@ -31,21 +30,30 @@ tub_train_config tub_train_config_default(void) {
     return c;
 }
 
+static bool is_power(int64_t n) {
+    return (n & (n - 1)) == 0;
+}
+
 static tub_status check_parts(const tub_train_config *c, tub_error *err) {
-    if ((c->ranks & (c->ranks - 1)) != 0 || (c->micro_batches & (c->micro_batches - 1)) != 0) {
-        const char *key = (c->ranks & (c->ranks - 1)) != 0 ? "ranks" : "micro_batches";
+    const int64_t micro = c->micro_batch, leaves = (int64_t)tub__tree_leaves((size_t)c->batch_size);
+    if (micro > c->batch_size) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "micro_batch %" PRId64 " is more than batch_size %" PRId64
+                         "; a step has no more samples to compute at once",
+                         micro, c->batch_size);
+    }
+    if (!is_power(c->ranks) || (micro != c->batch_size && micro != 0 && !is_power(micro))) {
+        const char *key = !is_power(c->ranks) ? "ranks" : "micro_batch";
         return tub__fail(err, TUB_E_RANGE,
                          "%s must be a power of two (1, 2, 4, ...), so that the parts of a batch "
                          "add up in one order",
                          key);
     }
-    int64_t leaves = (int64_t)tub__tree_leaves((size_t)c->batch_size);
-    if (c->ranks > leaves / c->micro_batches) {
+    if (c->ranks > leaves) {
         return tub__fail(err, TUB_E_RANGE,
-                         "ranks %" PRId64 " times micro_batches %" PRId64
-                         " is more than the %" PRId64 " parts of 4 samples that a batch of %" PRId64
-                         " has",
-                         c->ranks, c->micro_batches, leaves, c->batch_size);
+                         "ranks %" PRId64 " is more than the %" PRId64
+                         " parts of 4 samples that a batch of %" PRId64 " has",
+                         c->ranks, leaves, c->batch_size);
     }
     return TUB_OK;
 }

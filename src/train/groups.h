@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a batch is divided: groups of 4 samples are the leaves of one balanced binary tree, and
- * every part owns a whole subtree.
+ * every part owns a whole subtree. Smaller parts, of 1 or 2 samples, go through a group in order.
  *
  *   batch of 26: groups   0    1    2    3    4    5    6(2)  -   7 groups, 8 leaves, one absent
  *                          \  /      \  /      \  /      \  /
@@ -13,6 +13,7 @@
 #define TUB__TRAIN_GROUPS_H
 
 #include "backend/group.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Leaves of the tree over a batch: the least power of two that is at least the number of groups. */
@@ -22,6 +23,30 @@ static inline size_t tub__tree_leaves(size_t batch) {
         leaves *= 2;
     }
     return leaves;
+}
+
+/* How a rank goes through its share of a batch. */
+typedef struct tub__tree_split {
+    size_t piece; /* samples computed at once */
+    size_t unit;  /* samples of a part of the tree: of one piece, or of a group's pieces in order */
+    size_t parts; /* of the whole share, a power of two */
+    size_t levels; /* of the tree over them: sums that wait for a right sibling */
+} tub__tree_split;
+
+/* micro: the setting; 0: all at once. ranks divides the leaves. */
+static inline tub__tree_split tub__tree_split_of(size_t batch, size_t ranks, size_t micro) {
+    const size_t room = tub__tree_leaves(batch) / ranks * TUB__GROUP,
+                 share = room < batch ? room : batch;
+    const bool whole = micro == 0 || micro >= share;
+    tub__tree_split s = {.piece = whole ? share : micro,
+                         .unit = whole                ? room
+                                 : micro > TUB__GROUP ? micro
+                                                      : TUB__GROUP};
+    s.parts = room / s.unit;
+    while (s.parts >> (s.levels + 1) > 0) {
+        s.levels++;
+    }
+    return s;
 }
 
 /* Samples [*begin, *end) of the batch that part `part` of `parts` owns; empty when begin == end. */

@@ -37,8 +37,8 @@ static tub_status validate(tub__trainer *t, tub_scores *out, tub_error *err) {
     size_t count = (size_t)info->count[TUB_VAL], classes = (size_t)t->run->config->model.classes;
     const char *samples = tub_dataset_samples(t->run->data, TUB_VAL);
     *out = (tub_scores){NAN, NAN, NAN, NAN};
-    for (size_t i = 0; i < count; i += TUB__VAL_BATCH) {
-        size_t n = count - i < TUB__VAL_BATCH ? count - i : TUB__VAL_BATCH;
+    for (size_t i = 0; i < count; i += t->val_batch) {
+        size_t n = tub__min(count - i, t->val_batch);
         TUB__TRY(tub_model_forward(t->model, (int64_t)n, info->dtype, samples + i * t->sample_bytes,
                                    t->val_logits, t->val_probabilities + i * classes, err));
     }

@@ -206,7 +206,8 @@ static tub_status check_run(const tub_allocator *a, const char *run, bool force,
     return TUB_OK;
 }
 
-static tub_status fill_plan(const tub__material *m, tub_train_plan *out, tub_error *err) {
+static tub_status fill_plan(tub_context *ctx, const tub__material *m, tub_train_plan *out,
+                            tub_error *err) {
     const tub_train_config *c = &out->config;
     tub_model_cost cost;
     TUB__TRY(tub_model_cost_of(&c->model, c->batch_size, &cost, err));
@@ -221,7 +222,7 @@ static tub_status fill_plan(const tub__material *m, tub_train_plan *out, tub_err
     out->parameters = cost.parameters;
     out->epoch_steps = (int64_t)batches;
     out->steps = (int64_t)tub__progress_total(c, batches);
-    return TUB_OK;
+    return tub_train_memory_of(c, m->info, tub_context_threads(ctx), &out->memory, err);
 }
 
 tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
@@ -243,7 +244,7 @@ tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config, t
     }
     if (status == TUB_OK) {
         tub__tell_idle_settings(ctx, config);
-        status = fill_plan(&m, out, err);
+        status = fill_plan(ctx, &m, out, err);
     }
     tub__material_close(&m);
     return status;

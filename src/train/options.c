@@ -50,8 +50,10 @@
     X(max_steps, "max_steps", INT, NULL, 0, BIG, "N", \
       "stop after so many steps in all (0: no limit)") \
     X(batch_size, "batch_size", INT, NULL, 1, 65536, "N", "samples per step") \
-    X(micro_batches, "micro_batches", INT, NULL, 1, 4096, "N", \
-      "compute a batch in so many parts (a power of two) to save memory; same bits in f32") \
+    X(micro_batch, "micro_batch", INT, NULL, 0, 65536, "N", \
+      "samples of a batch to compute at once (a power of two; 0: all); same bits in f32") \
+    X(recompute, "recompute", FLAG, NULL, 0, 1, NULL, \
+      "keep only what enters a block, compute the rest again in backward: less memory, same bits") \
     X(ranks, "ranks", INT, NULL, 1, 64, "N", \
       "simulated ranks that share a batch (a power of two); same bits in f32") \
     X(precision, "precision", CHOICE, "f32|bf16", 0, 0, "KIND", \

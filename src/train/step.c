@@ -2,7 +2,6 @@
 /* One training step, the same bits for any number of micro-batches and ranks. */
 #include "base/error.h"
 #include "predict/judge.h"
-#include "train/groups.h"
 #include "train/trainer.h"
 #include <inttypes.h>
 #include <math.h>
@@ -22,7 +21,7 @@ static void add_doubles(void *user, void *to, const void *from, size_t elements)
     }
 }
 
-/* Adds micro-batch `number`'s gradient to the tree, which works like a binary counter: while the
+/* Adds part `number`'s gradient to the tree, which works like a binary counter: while the
  * bit of a level is set, a finished left subtree waits there, and the new one is its right
  * sibling. Returns the sum when the tree is whole, else NULL. */
 static void *tree_push(tub__trainer *t, size_t number, void *gradient) {
@@ -33,7 +32,7 @@ static void *tree_push(tub__trainer *t, size_t number, void *gradient) {
         be->ops->add(be, t->left[level], sum, elements);
         sum = t->left[level];
     }
-    if (level == t->levels) {
+    if (level == t->split.levels) {
         return sum;
     }
     if (sum == gradient) {
@@ -45,12 +44,12 @@ static void *tree_push(tub__trainer *t, size_t number, void *gradient) {
     return NULL;
 }
 
-/* The sum of a tree whose last micro-batches are absent: `count` of them came. Lower levels are
+/* The sum of a tree whose last parts are absent: `count` of them came. Lower levels are
  * further right. */
 static void *tree_fold(tub__trainer *t, size_t count) {
     tub__backend *be = t->model->backend;
     void *sum = NULL;
-    for (size_t level = 0; level < t->levels; level++) {
+    for (size_t level = 0; level < t->split.levels; level++) {
         if ((count >> level & 1) != 0) {
             if (sum != NULL) {
                 be->ops->add(be, t->left[level], sum, t->model->params.elements);
@@ -81,9 +80,9 @@ static void judge(const tub_model_config *c, const float *row, const int32_t *la
     }
 }
 
-/* Forward, loss and backward of samples [begin, end) of the share. */
-static void run_part(tub__trainer *t, const tub__batch *batch, size_t begin, size_t end,
-                     double *results) {
+/* Forward, loss and backward of samples [begin, end) of the share; more: they go on with a group. */
+static void run_piece(tub__trainer *t, const tub__batch *batch, size_t begin, size_t end, bool more,
+                      double *results) {
     const tub_train_config *c = t->run->config;
     const tub__outputs outputs = tub__model_outputs(&c->model);
     size_t classes = (size_t)c->model.classes, samples = end - begin,
@@ -104,7 +103,7 @@ static void run_part(tub__trainer *t, const tub__batch *batch, size_t begin, siz
     } else {
         tub__pass_probabilities(t->pass, TUB_F32, t->answers);
     }
-    tub__pass_backward(t->pass);
+    tub__pass_backward(t->pass, more);
     for (size_t i = 0; i < samples; i++) {
         double *r = results + 3 * (begin + i);
         r[0] = t->losses[i];
@@ -114,15 +113,14 @@ static void run_part(tub__trainer *t, const tub__batch *batch, size_t begin, siz
 
 /* The gradient of this rank's share, or NULL when it has no samples in a short last batch. */
 static void *run_share(tub__trainer *t, const tub__batch *batch, double *results) {
-    size_t parts = (size_t)t->run->config->micro_batches, done = 0;
+    size_t done = 0;
     void *whole = NULL;
-    for (; done < parts; done++) {
-        size_t begin = 0, end = 0;
-        tub__tree_part(batch->count, t->leaves, done, parts, &begin, &end);
-        if (begin == end) {
-            break;
+    for (; done * t->split.unit < batch->count; done++) {
+        const size_t begin = done * t->split.unit,
+                     end = tub__min(begin + t->split.unit, batch->count);
+        for (size_t s = begin; s < end; s += t->split.piece) {
+            run_piece(t, batch, s, tub__min(s + t->split.piece, end), s > begin, results);
         }
-        run_part(t, batch, begin, end, results);
         whole = tree_push(t, done, tub__pass_gradients(t->pass));
     }
     return done == 0 || whole != NULL ? whole : tree_fold(t, done);

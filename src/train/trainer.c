@@ -3,16 +3,14 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
-#include "train/groups.h"
 #include <string.h>
 
-/* Gradient slabs for the left subtrees: one per level of the tree over the micro-batches. */
+/* Gradient slabs for the left subtrees. */
 static tub_status make_levels(tub__trainer *t, tub_error *err) {
     tub__backend *be = t->model->backend;
-    for (size_t parts = (size_t)t->run->config->micro_batches; parts > 1; parts /= 2) {
-        TUB__TRY(be->ops->slab_create(be, t->model->params.elements * be->real_size,
-                                      &t->left[t->levels], err));
-        t->levels++;
+    for (size_t i = 0; i < t->split.levels; i++) {
+        TUB__TRY(
+            be->ops->slab_create(be, t->model->params.elements * be->real_size, &t->left[i], err));
     }
     return TUB_OK;
 }
@@ -38,6 +36,12 @@ tub_status tub__class_weights(const tub_allocator *a, const int32_t *labels, siz
     return status;
 }
 
+size_t tub__validation_batch(const tub_model_config *model, int64_t count) {
+    enum { SAMPLES = 32, ROWS = 16384 };
+    const size_t fit = ROWS / tub__model_tokens(model), most = fit < 1 ? 1 : tub__min(fit, SAMPLES);
+    return count < (int64_t)most ? (size_t)count : most;
+}
+
 static tub_status make_class_weights(tub__trainer *t, tub_error *err) {
     return t->run->config->class_weights == TUB_WEIGHTS_NONE
                ? TUB_OK
@@ -46,22 +50,23 @@ static tub_status make_class_weights(tub__trainer *t, tub_error *err) {
                                     (size_t)t->run->config->model.classes, &t->class_weight, err);
 }
 
-static tub_status make_buffers(tub__trainer *t, size_t part, tub_error *err) {
+static tub_status make_buffers(tub__trainer *t, tub_error *err) {
     const tub_allocator *a = &t->ctx->allocator;
     size_t classes = (size_t)t->run->config->model.classes,
            batch = (size_t)t->run->config->batch_size;
-    size_t val = (size_t)t->run->info->count[TUB_VAL];
+    const size_t val = (size_t)t->run->info->count[TUB_VAL];
     void *memory = NULL;
     TUB__TRY(tub__alloc_array(a, 1 + 3 * batch, sizeof(double), &memory, err));
     t->results = memory;
-    TUB__TRY(tub__alloc_array(a, part * classes, sizeof(float), &memory, err));
+    TUB__TRY(tub__alloc_array(a, t->split.piece * classes, sizeof(float), &memory, err));
     t->answers = memory;
-    TUB__TRY(tub__alloc_array(a, part, sizeof(double), &memory, err));
+    TUB__TRY(tub__alloc_array(a, t->split.piece, sizeof(double), &memory, err));
     t->losses = memory;
     if (t->dist.rank == 0 && val > 0) {
+        t->val_batch = tub__validation_batch(&t->run->config->model, (int64_t)val);
         TUB__TRY(tub__alloc_array(a, val * classes, sizeof(float), &memory, err));
         t->val_probabilities = memory;
-        TUB__TRY(tub__alloc_array(a, TUB__VAL_BATCH * classes, sizeof(float), &memory, err));
+        TUB__TRY(tub__alloc_array(a, t->val_batch * classes, sizeof(float), &memory, err));
         t->val_logits = memory;
     }
     return TUB_OK;
@@ -77,7 +82,7 @@ static tub_status make_loader(tub__trainer *t, tub_error *err) {
                                  .seed = c->seed,
                                  .batch = batch,
                                  .shuffle = true,
-                                 .depth = 3,
+                                 .depth = TUB__LOADER_DEPTH,
                                  .share_begin = begin,
                                  .share_end = end};
     return tub__loader_create(t->ctx, &config, &t->loader, err);
@@ -86,17 +91,17 @@ static tub_status make_loader(tub__trainer *t, tub_error *err) {
 static tub_status fill(tub__trainer *t, tub_error *err) {
     const tub_train_config *c = t->run->config;
     const tub_dataset_info *info = t->run->info;
-    size_t batch = (size_t)c->batch_size;
-    t->leaves = tub__tree_leaves(batch) / (size_t)t->dist.size;
+    t->split =
+        tub__tree_split_of((size_t)c->batch_size, (size_t)t->dist.size, (size_t)c->micro_batch);
     t->sample_bytes = (size_t)(info->frames * info->height * info->width * info->channels) *
                       (info->dtype == TUB_U8 ? 1 : sizeof(float));
-    size_t part = tub__min(t->leaves / (size_t)c->micro_batches * TUB__GROUP, batch);
-    tub__pass_config pass = {.batch = part, .training = true};
+    const tub__pass_config pass = {
+        .batch = t->split.piece, .training = true, .recompute = c->recompute != 0};
     TUB__TRY(tub__pass_create(t->model, &pass, &t->pass, err));
     TUB__TRY(tub__optimizer_create(t->model, c, &t->optimizer, err));
     TUB__TRY(make_levels(t, err));
     TUB__TRY(make_class_weights(t, err));
-    TUB__TRY(make_buffers(t, part, err));
+    TUB__TRY(make_buffers(t, err));
     TUB__TRY(make_loader(t, err));
     t->batches = tub__loader_batches(t->loader);
     t->rates = tub__rates_make(c, tub__progress_total(c, t->batches), t->batches);
@@ -128,7 +133,7 @@ void tub__trainer_destroy(tub__trainer *t) {
     tub__free(a, t->answers);
     tub__free(a, t->results);
     tub__free(a, t->class_weight);
-    for (size_t i = 0; i < t->levels; i++) {
+    for (size_t i = 0; i < t->split.levels; i++) {
         t->model->backend->ops->slab_destroy(t->model->backend, t->left[i]);
     }
     tub__optimizer_destroy(&t->optimizer);

@@ -6,11 +6,12 @@
 #include "data/loader.h"
 #include "dist/dist.h"
 #include "train/checkpoint.h"
+#include "train/groups.h"
 #include "train/optimizer.h"
 #include "train/progress.h"
 #include "train/schedule.h"
 
-enum { TUB__TREE_DEPTH = 16, TUB__VAL_BATCH = 32 };
+enum { TUB__TREE_DEPTH = 16, TUB__LOADER_DEPTH = 3 };
 
 /* What all ranks of a run share; nobody changes it. */
 typedef struct tub__run {
@@ -33,16 +34,16 @@ typedef struct tub__trainer {
     tub__progress progress; /* the same on all ranks after every step */
     size_t batches;         /* in an epoch */
     size_t sample_bytes;
-    size_t leaves; /* this rank's leaves of the tree over a batch (groups.h) */
-    /* Gradients of finished left subtrees of micro-batches, by level. */
+    tub__tree_split split;
+    /* Gradients of finished left subtrees of its parts, by level. */
     void *left[TUB__TREE_DEPTH];
-    size_t levels;
     float *class_weight; /* [K], or NULL */
     /* [1 + 3 * batch]: ranks that failed; then loss, top-1 hit, top-5 hit of each sample. */
     double *results;
-    float *answers; /* [pass batch, K] logits, or probabilities where labels are several */
-    double *losses; /* [pass batch] */
-    /* [TUB__VAL_BATCH, K] and [count of val, K]: rank 0 only, NULL without a val split. */
+    float *answers;   /* [piece, K] logits, or probabilities where labels are several */
+    double *losses;   /* [piece] */
+    size_t val_batch; /* samples validated at once */
+    /* [val_batch, K] and [count of val, K]: rank 0 only, NULL without a val split. */
     float *val_logits;
     float *val_probabilities;
     double started; /* tub__seconds() less the seconds of earlier parts of the run */
@@ -57,6 +58,10 @@ typedef struct tub__trainer {
  * count of the class), 0 for a class without samples. *out is the caller's. */
 TUB_MUST_USE tub_status tub__class_weights(const tub_allocator *a, const int32_t *labels, size_t n,
                                            size_t classes, float **out, tub_error *err);
+
+/* Samples to validate at once, of so many: usually 32, but fewer of a model of many tokens, which fill
+ * the processor as well and take less memory. */
+size_t tub__validation_batch(const tub_model_config *model, int64_t count);
 
 /* Takes over the model, on failure too. Everything that a step needs is allocated here. */
 TUB_MUST_USE tub_status tub__trainer_create(tub_context *ctx, const tub__run *run, tub__dist dist,

@@ -74,7 +74,7 @@ static run start(const bench *b, tub__backend *be, const char *folder, const tub
     assert_ok(tub__pass_create(r.model, &config, &r.pass, &err), err);
     tub__pass_forward(r.pass, samples, dtype, x, NULL);
     tub__pass_loss(r.pass, &targets, losses);
-    tub__pass_backward(r.pass);
+    tub__pass_backward(r.pass, false);
     for (size_t i = 0; i < samples; i++) {
         r.loss += losses[i] / (double)samples;
     }

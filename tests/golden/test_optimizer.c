@@ -155,7 +155,7 @@ static void train(golden *g, const tub_train_config *config, const tub__rates *r
         tub__targets targets = {.labels = labels + s * BATCH, .global_batch = BATCH};
         tub__pass_forward(pass, BATCH, TUB_U8, volumes + s * BATCH * 10 * 13 * 9 * 2, NULL);
         tub__pass_loss(pass, &targets, each);
-        tub__pass_backward(pass);
+        tub__pass_backward(pass, false);
         void *gradient = tub__pass_gradients(pass);
         tub__optimizer_step(&optimizer, gradient, tub__gradient_norm(&optimizer, gradient), s + 1,
                             tub__rate(rates, s));
@@ -312,7 +312,7 @@ static double seed_steps(golden *g, tub_model *model, tub__npz *batches, const d
         tub__targets targets = {.labels = labels, .global_batch = SEED_BATCH};
         tub__pass_forward(pass, SEED_BATCH, TUB_U8, x, NULL);
         tub__pass_loss(pass, &targets, each);
-        tub__pass_backward(pass);
+        tub__pass_backward(pass, false);
         void *gradient = tub__pass_gradients(pass);
         tub__optimizer_step(&optimizer, gradient, tub__gradient_norm(&optimizer, gradient), s + 1,
                             config.lr);

@@ -463,7 +463,7 @@ static distances train_steps(tub__backend *be, const char *run, const tub_train_
         tub__pass_forward(pass, BATCH, TUB_F32, single + s * BATCH * voxels, NULL);
         tub__pass_loss(pass, &targets, each);
         tub__pass_logits(pass, TUB_F64, got);
-        tub__pass_backward(pass);
+        tub__pass_backward(pass, false);
         void *gradient = tub__pass_gradients(pass);
         const double norm = tub__gradient_norm(&optimizer, gradient), rate = tub__rate(&rates, s);
         tub__optimizer_step(&optimizer, gradient, norm, s + 1, rate);

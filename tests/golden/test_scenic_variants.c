@@ -224,7 +224,7 @@ static run start(const fixture *f, tub__backend *be, const golden_case *k) {
     tub__pass_forward(r.pass, 2, TUB_F64, x, NULL);
     tub__pass_loss(r.pass, &t, losses);
     r.loss = (losses[0] + losses[1]) / divisor;
-    tub__pass_backward(r.pass);
+    tub__pass_backward(r.pass, false);
     free(labels), free(x);
     tub__npz_close(io);
     return r;

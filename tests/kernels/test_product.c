@@ -274,10 +274,53 @@ static void test_weight_gradient(void **state) {
     check_gradient(950, 200, 300, 460); /* the same with groups of several slices */
 }
 
+/* One group in two calls, the second going on where the first ended. */
+static void check_continued(size_t m, size_t split, size_t k, size_t n) {
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    const size_t elements = tub__weight_elements(k, n), panels = tub__padded(n) / TUB__PANEL;
+    tub__mat x = new_mat(m, k, 32, 1), dy = new_mat(m, n, 0, 1);
+    for (int s = 0; s < count; s++) {
+        float *whole = new_floats(elements), *parts = new_floats(elements),
+              *bias = new_floats(tub__padded(n)), *bias_parts = new_floats(tub__padded(n)),
+              *scratch = new_floats(TUB__K_SCRATCH);
+        tub__k_dw p = {.x = x.data,
+                       .dy = dy.data,
+                       .ldx = x.ld,
+                       .ldy = dy.ld,
+                       .rows = m,
+                       .group_rows = m + 3,
+                       .k = k,
+                       .panels = panels,
+                       .dw = whole,
+                       .dbias = bias};
+        const size_t tasks = sets[s]->dw_tasks(k, panels);
+        sets[s]->dw(&p, 0, tasks, scratch);
+        p.rows = split, p.dw = parts, p.dbias = bias_parts;
+        sets[s]->dw(&p, 0, tasks, scratch);
+        p.rows = m - split, p.more = true;
+        p.x = (float *)x.data + split * x.ld, p.dy = (float *)dy.data + split * dy.ld;
+        sets[s]->dw(&p, 0, tasks, scratch);
+        assert_memory_equal(whole, parts, elements * sizeof *whole);
+        assert_memory_equal(bias, bias_parts, tub__padded(n) * sizeof *bias);
+        free(whole), free(parts), free(bias), free(bias_parts), free(scratch);
+    }
+    free(x.data), free(dy.data);
+}
+
+static void test_continued_gradient(void **state) {
+    (void)state;
+    check_continued(2, 1, 1, 1);
+    check_continued(27, 9, 17, 35);
+    check_continued(900, 433, 15, 40); /* several slices in both */
+    check_continued(40, 13, 400, 300);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_product),
         cmocka_unit_test(test_weight_gradient),
+        cmocka_unit_test(test_continued_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

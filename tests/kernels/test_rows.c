@@ -103,6 +103,45 @@ static void norm_truth(const norm_case *c, double *y, double *dx, double *scale)
     }
 }
 
+/* The gradient of gamma and beta over one group in two calls. */
+static void test_continued_norm(void **state) {
+    (void)state;
+    enum { ROWS = 7, FIRST = 3, COLS = 20 };
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    norm_case c = {.x = new_mat(ROWS, COLS, 0, 3),
+                   .dy = new_mat(ROWS, COLS, 32, 1),
+                   .gamma = new_floats(tub__padded(COLS)),
+                   .beta = new_floats(tub__padded(COLS)),
+                   .group_rows = ROWS};
+    fill(c.gamma, COLS, 2);
+    for (int s = 0; s < count; s++) {
+        norm_result whole = run_norm(sets[s], &c);
+        float *parts = new_floats(2 * tub__padded(COLS));
+        tub__norm_backward b = {.dy = {c.dy.data, FIRST, COLS, c.dy.ld},
+                                .x = {c.x.data, FIRST, COLS, c.x.ld},
+                                .gamma = c.gamma,
+                                .mean = whole.mean,
+                                .inverse = whole.inverse,
+                                .group_rows = ROWS,
+                                .dx = whole.dx,
+                                .dgamma = parts,
+                                .dbeta = parts + tub__padded(COLS)};
+        sets[s]->norm_backward(&b, 0, 1, parts); /* one group: its partial sums are the sums */
+        b.x = (tub__mat){(float *)c.x.data + FIRST * c.x.ld, ROWS - FIRST, COLS, c.x.ld};
+        b.dy = (tub__mat){(float *)c.dy.data + FIRST * c.dy.ld, ROWS - FIRST, COLS, c.dy.ld};
+        b.mean = whole.mean + FIRST, b.inverse = whole.inverse + FIRST;
+        b.more = true;
+        sets[s]->norm_backward(&b, 0, 1, parts);
+        assert_same_bits("continued dgamma", sets[s]->name, whole.dgamma, parts, tub__padded(COLS));
+        assert_same_bits("continued dbeta", sets[s]->name, whole.dbeta, parts + tub__padded(COLS),
+                         tub__padded(COLS));
+        free_norm(&whole);
+        free(parts);
+    }
+    free(c.x.data), free(c.dy.data), free(c.gamma), free(c.beta);
+}
+
 static void check_norm(size_t rows, size_t cols) {
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
@@ -292,8 +331,16 @@ static void test_sum_samples(void **state) {
         tub__mat first = {0};
         for (int s = 0; s < count; s++) {
             tub__mat sum = new_mat(5, 20, 0, 0);
-            sets[s]->sum_samples(samples, 4, x, sum, 2, 5);
-            sets[s]->sum_samples(samples, 4, x, sum, 0, 2);
+            sets[s]->sum_samples(samples, 4, false, x, sum, 2, 5);
+            sets[s]->sum_samples(samples, 4, false, x, sum, 0, 2);
+            if (samples == 4) { /* a group in two calls */
+                tub__mat parts = new_mat(5, 20, 0, 0), rest = x;
+                rest.data = (float *)x.data + 3 * 5 * x.ld, rest.rows = 5;
+                sets[s]->sum_samples(3, 4, false, x, parts, 0, 5);
+                sets[s]->sum_samples(1, 4, true, rest, parts, 0, 5);
+                assert_same_mat("continued sum", sets[s]->name, &sum, &parts);
+                free(parts.data);
+            }
             if (s == 0) {
                 first = sum;
                 double t = 0;
@@ -322,7 +369,7 @@ static void test_groups_of_sums(void **state) {
         tub__mat first = {0};
         for (int s = 0; s < count; s++) {
             tub__mat sum = new_mat(2, 20, 0, 0);
-            sets[s]->sum_samples(37, groups[g], x, sum, 0, 2);
+            sets[s]->sum_samples(37, groups[g], false, x, sum, 0, 2);
             if (s > 0) {
                 assert_same_mat("sum over samples", sets[s]->name, &first, &sum);
                 free(sum.data);
@@ -535,6 +582,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norm),           cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_update),         cmocka_unit_test(test_sum_samples),
+        cmocka_unit_test(test_continued_norm),
         cmocka_unit_test(test_groups_of_sums), cmocka_unit_test(test_pooling),
         cmocka_unit_test(test_sampled_frames), cmocka_unit_test(test_cut),
         cmocka_unit_test(test_cut_bytes),

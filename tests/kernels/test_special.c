@@ -158,7 +158,7 @@ static void updates(const struct tub__kernels *k, const inputs *in, outputs *out
 
 static void sums(const struct tub__kernels *k, const inputs *in, outputs *out) {
     tub__mat z = take_mat(out, ROWS, COLS);
-    k->sum_samples(ROWS / 7, 4, in->y, take_mat(out, 7, COLS), 0, 7);
+    k->sum_samples(ROWS / 7, 4, false, in->y, take_mat(out, 7, COLS), 0, 7);
     k->multiply(in->y, in->y, z, 0, ROWS);
     k->add(z.data, in->y.data, 0, ROWS * z.ld);
     for (size_t depth = 1; depth <= DEPTH; depth++) {

@@ -58,7 +58,7 @@ predicted() {
 
 trained short --tubelet 4,5,3 --batch-size 26 --optimizer adamw --weight-decay 0.01 --schedule cosine --warmup-epochs 1 --clip-norm 1 \
     --label-smoothing 0.1 --class-weights balanced --attention-dropout 0.2 --lr 2e-3
-trained long --tubelet 2,2,3 --gelu erf --optimizer sgd --ranks 2 --micro-batches 2 # more than 64 tokens: the other attention
+trained long --tubelet 2,2,3 --gelu erf --optimizer sgd --ranks 2 --micro-batch 4 # more than 64 tokens: the other attention
 trained bf16 --tubelet 4,5,3 --precision bf16
 result "negative control: bf16 gives other weights" differ "$work/short-1/model.safetensors" "$work/bf16-1/model.safetensors"
 for precision in f32 bf16 int8; do

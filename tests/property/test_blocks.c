@@ -80,7 +80,7 @@ static trace run_pass(int threads, bool apart, const struct wiring *wiring, size
     t.values = calloc(t.logits + t.gradients, sizeof *t.values);
     tub__pass_forward(pass, samples, TUB_U8, x, &dropout);
     tub__pass_loss(pass, &(tub__targets){.labels = labels, .global_batch = samples}, NULL);
-    tub__pass_backward(pass);
+    tub__pass_backward(pass, false);
     tub__pass_logits(pass, TUB_F32, t.values);
     memcpy(t.values + t.logits, tub__pass_gradients(pass), t.gradients * sizeof *t.values);
     free(x);

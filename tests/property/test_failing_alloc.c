@@ -153,7 +153,7 @@ static tub_status one_step_of(tub_context *ctx, const tub_model_config *c, tub_e
     if (status == TUB_OK) {
         tub__pass_forward(pass, 4, TUB_U8, x, NULL);
         tub__pass_loss(pass, &(tub__targets){.labels = labels, .global_batch = 4}, losses);
-        tub__pass_backward(pass);
+        tub__pass_backward(pass, false);
         tub__pass_destroy(pass);
     }
     tub_model_close(model);

@@ -74,6 +74,16 @@ static tub_status profile(tub_context *ctx, const task *t, tub_error *err) {
     return status;
 }
 
+/* Of a training, before its first step. */
+static tub_status pace(tub_context *ctx, const task *t, tub_error *err) {
+    tub_train_plan plan = {
+        .config = tub_train_config_default(), .count = {4, 2, 0}, .epoch_steps = 1, .steps = 2};
+    tub_train_pace p;
+    plan.config.model = small_model();
+    plan.config.precision = t->precision;
+    return tub_train_pace_of(ctx, &plan, &p, err);
+}
+
 static void failing_allocations(void **state) {
     (void)state;
     const task tasks[] = {
@@ -84,7 +94,8 @@ static void failing_allocations(void **state) {
         {.work = predict, .precision = TUB_PRECISION_INT8},
         {.work = step, .precision = TUB_PRECISION_BF16},
         {.work = profile, .pass = TUB_BENCH_PREDICT},
-        {.work = profile, .precision = TUB_PRECISION_BF16, .pass = TUB_BENCH_STEP}};
+        {.work = profile, .precision = TUB_PRECISION_BF16, .pass = TUB_BENCH_STEP},
+        {.work = pace, .precision = TUB_PRECISION_F32}};
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
         task t = tasks[i];
         const failing_report report = failing_run(run_task, &t);

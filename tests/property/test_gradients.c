@@ -150,7 +150,7 @@ static void check(const bench *b, const tub_model_config *c, bool dropped) {
     p.class_weight = c->task == TUB_TASK_DATA ? p.weight : NULL;
     tub__backend *be = b->be;
     loss(&p);
-    tub__pass_backward(p.pass);
+    tub__pass_backward(p.pass, false);
     double *dx = malloc(SAMPLES * p.voxels * sizeof *dx),
            *x = malloc(SAMPLES * p.voxels * sizeof *x);
     tub__pass_input_gradient(p.pass, TUB_F64, dx);

@@ -130,7 +130,9 @@ static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub_
     assert_int_equal(dy.rows, dx.rows + samples);
     inside_mat(be, dy), inside_mat(be, dx);
 }
-static void sum_samples(tub__backend *be, size_t samples, size_t group, tub__mat x, tub__mat sum) {
+static void sum_samples(tub__backend *be, size_t samples, size_t group, bool more, tub__mat x,
+                        tub__mat sum) {
+    assert_false(more);
     assert_true(group > 0);
     assert_int_equal(x.rows, samples * sum.rows);
     inside_mat(be, x), inside_mat(be, sum);
@@ -260,7 +262,7 @@ static void train_step(tub_context *ctx, shut *s, const tub_model_config *c) {
     assert_ok(tub__pass_create(m, &config, &pass, &err), err);
     tub__pass_forward(pass, 5, TUB_F32, x, &dropout);
     tub__pass_loss(pass, &targets, losses);
-    tub__pass_backward(pass);
+    tub__pass_backward(pass, false);
     tub__pass_logits(pass, TUB_F32, x);
     tub__pass_probabilities(pass, TUB_F32, x);
     tub__pass_input_gradient(pass, TUB_F32, x);

@@ -58,9 +58,18 @@ static void killed_in_bf16(void **state) {
     assert_false(child_of(&c, "bf16-threads", false, 20, -1));
     c.epochs = 0;
     tub_error err = {0};
-    assert_ok(run(&c, &(how){3, TUB_CPU_AUTO, 1, 1}, "bf16-threads", true, NULL, NULL, NULL, &err),
+    assert_ok(run(&c, &(how){3, TUB_CPU_AUTO, 1, 0}, "bf16-threads", true, NULL, NULL, NULL, &err),
               err);
     assert_same_run("bf16", "bf16-threads");
+}
+
+/* In pieces of a sample and of two, to the bits of the undivided run. */
+static void killed_in_micro_batches(void **state) {
+    (void)state;
+    tub_train_config c = long_recipe();
+    for (c.micro_batch = 1; c.micro_batch <= 2; c.micro_batch++) {
+        assert_true(kill_at_events(&c, "reference", 9) > 4);
+    }
 }
 
 static void killed_with_everything_dropped(void **state) {
@@ -217,7 +226,7 @@ static void resumed_with_other_ranks(void **state) {
     tub_train_config c = long_recipe();
     c.epochs = 0;
     tub_error err = {0};
-    if (run(&c, &(how){3, TUB_CPU_PORTABLE, 1, 1}, "ranks", true, NULL, NULL, NULL, &err) !=
+    if (run(&c, &(how){3, TUB_CPU_PORTABLE, 1, 0}, "ranks", true, NULL, NULL, NULL, &err) !=
         TUB_OK) {
         fail_msg("%s", err.message);
     }
@@ -422,6 +431,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_every_event),
         cmocka_unit_test(killed_in_bf16),
+        cmocka_unit_test(killed_in_micro_batches),
         cmocka_unit_test(killed_with_everything_dropped),
         cmocka_unit_test(killed_with_labels_and_heads),
         cmocka_unit_test(killed_again_and_again),

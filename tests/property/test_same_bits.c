@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One training run gives one SHA-256, whatever the threads, the instruction set, the ranks and
- * the micro-batches; in bf16 whatever the threads, and the instruction set but for AMX. */
+ * the micro-batches, and whether blocks are computed again; in bf16 whatever the threads, and the
+ * instruction set but for AMX. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -22,8 +23,8 @@ static int set_up(void **state) {
 
 static void compare(const tub_train_config *c, const char *reference, const how *by) {
     must_run(c, by, "other");
-    print_message("%s: threads %d, cpu %d, ranks %d, micro-batches %d\n", reference, by->threads,
-                  by->cpu, by->ranks, by->micro_batches);
+    print_message("%s: threads %d, cpu %d, ranks %d, micro-batches of %d\n", reference, by->threads,
+                  by->cpu, by->ranks, by->micro_batch);
     assert_same_run(reference, "other");
     assert_int_equal(tub__folder_remove(&tub__default_allocator, "other", NULL), TUB_OK);
 }
@@ -40,7 +41,7 @@ static void threads_and_instruction_sets(void **state) {
     (void)state;
     for (tub_cpu cpu = TUB_CPU_PORTABLE; cpu <= TUB_CPU_AMX; cpu++) {
         for (int i = 0; runs_on(cpu) && i < THREADS; i++) {
-            compare_with_reference(&(how){threads[i], cpu, 1, 1});
+            compare_with_reference(&(how){threads[i], cpu, 1, 0});
         }
     }
 }
@@ -50,29 +51,122 @@ static void bf16_threads_and_instruction_sets(void **state) {
     (void)state;
     tub_train_config c = small_recipe();
     c.precision = TUB_PRECISION_BF16;
-    must_run(&c, &(how){1, TUB_CPU_PORTABLE, 1, 1}, "bf16");
+    must_run(&c, &(how){1, TUB_CPU_PORTABLE, 1, 0}, "bf16");
     assert_other_weights("reference", "bf16");
     for (tub_cpu cpu = TUB_CPU_PORTABLE; cpu <= TUB_CPU_AVX512_BF16; cpu++) {
         for (int i = 0; runs_on(cpu) && i < THREADS; i++) {
-            compare(&c, "bf16", &(how){threads[i], cpu, 1, 1});
+            compare(&c, "bf16", &(how){threads[i], cpu, 1, 0});
         }
     }
     if (runs_on(TUB_CPU_AMX)) {
-        must_run(&c, &(how){1, TUB_CPU_AMX, 1, 1}, "bf16-amx");
+        must_run(&c, &(how){1, TUB_CPU_AMX, 1, 0}, "bf16-amx");
         assert_other_weights("bf16", "bf16-amx");
         for (int i = 1; i < THREADS; i++) {
-            compare(&c, "bf16-amx", &(how){threads[i], TUB_CPU_AMX, 1, 1});
+            compare(&c, "bf16-amx", &(how){threads[i], TUB_CPU_AMX, 1, 0});
         }
     }
 }
 
+/* The batch of 26 is seven groups of 4, the last of 2: parts of a group go on with its sums, whole
+ * groups are added in the tree, and 26 is the whole batch by its number. */
 static void ranks_and_micro_batches(void **state) {
     (void)state;
+    static const int samples[] = {0, 1, 2, 4, 8, 16, 26};
     for (int ranks = 1; ranks <= 8; ranks *= 2) {
-        for (int parts = 1; parts * ranks <= 8; parts *= 2) {
-            compare_with_reference(&(how){2, TUB_CPU_AUTO, ranks, parts});
+        for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+            compare_with_reference(&(how){2, TUB_CPU_AUTO, ranks, samples[i]});
         }
     }
+}
+
+/* The other attention, a class token, and every instruction set, a sample at a time. */
+static void micro_batches_of_long_sequences(void **state) {
+    (void)state;
+    tub_train_config c = small_recipe();
+    c.epochs = 2;
+    c.model.tubelet[0] = 2, c.model.tubelet[1] = 2, c.model.tubelet[2] = 3;
+    c.model.pooling = TUB_POOL_CLASS_TOKEN;
+    must_run(&c, &plainly, "long");
+    for (tub_cpu cpu = TUB_CPU_PORTABLE; cpu <= TUB_CPU_AVX512; cpu++) {
+        for (int samples = 1; runs_on(cpu) && samples <= 4; samples *= 2) {
+            compare(&c, "long", &(how){3, cpu, 1, samples});
+        }
+    }
+}
+
+/* In bf16 a micro-batch decides the bits, and nothing else does. */
+static void bf16_micro_batches(void **state) {
+    (void)state;
+    tub_train_config c = small_recipe();
+    c.epochs = 2;
+    c.precision = TUB_PRECISION_BF16;
+    must_run(&c, &(how){1, TUB_CPU_AUTO, 1, 1}, "bf16-micro");
+    for (int i = 1; i < THREADS; i++) {
+        compare(&c, "bf16-micro", &(how){threads[i], TUB_CPU_AUTO, 1, 1});
+    }
+}
+
+/* Against the plain run: micro-batches of a sample and of two groups, with and without ranks; and
+ * blocks whose inside is computed again in the backward pass, alone and beside those. */
+static void compare_savings(tub_train_config c) {
+    c.epochs = 2;
+    c.model.layers = 3;
+    must_run(&c, &plainly, "plain");
+    for (c.recompute = 0; c.recompute <= 1; c.recompute++) {
+        compare(&c, "plain", &plainly);
+        if (c.precision == TUB_PRECISION_F32) {
+            compare(&c, "plain", &(how){3, TUB_CPU_AUTO, 2, 1});
+            compare(&c, "plain", &(how){2, TUB_CPU_AUTO, 1, 8});
+        }
+    }
+    assert_int_equal(tub__folder_remove(&tub__default_allocator, "plain", NULL), TUB_OK);
+}
+
+/* Dropout included, with and without GELU at a block's end, short and long attention, both precisions. */
+static void memory_is_saved(void **state) {
+    (void)state;
+    tub_train_config c = small_recipe();
+    compare_savings(c);
+    c.model.mlp_output_gelu = 0;
+    compare_savings(c);
+    c.model.pooling = TUB_POOL_CLASS_TOKEN;
+    c.model.tubelet[0] = 2, c.model.tubelet[1] = 2;
+    compare_savings(c);
+    c.precision = TUB_PRECISION_BF16;
+    compare_savings(c);
+    c.model.mlp_output_gelu = 1;
+    compare_savings(c);
+}
+
+static void memory_is_saved_in_other_variants(void **state) {
+    (void)state;
+    tub_train_config c = small_recipe();
+    c.model.hidden = 32, c.model.heads = 4;
+    c.model.variant = TUB_VARIANT_FACTORISED_SELF_ATTENTION;
+    compare_savings(c);
+    c.model.variant = TUB_VARIANT_FACTORISED_DOT_PRODUCT;
+    compare_savings(c);
+    c.model.variant = TUB_VARIANT_FACTORISED_ENCODER;
+    c.model.temporal_layers = 2;
+    compare_savings(c);
+    c.model.pooling = TUB_POOL_CLASS_TOKEN;
+    compare_savings(c);
+    c.precision = TUB_PRECISION_BF16;
+    compare_savings(c);
+}
+
+/* All that is dropped at random is dropped again. */
+static void memory_is_saved_with_drops(void **state) {
+    (void)state;
+    tub_train_config c = small_recipe();
+    turn_drops_on(&c);
+    compare_savings(c);
+    c.model.mlp_output_gelu = 0;
+    compare_savings(c);
+    use_labels_of(&c, "tiny-heads.npz");
+    c.model.hidden = 32, c.model.heads = 4;
+    c.model.variant = TUB_VARIANT_FACTORISED_SELF_ATTENTION;
+    compare_savings(c);
 }
 
 /* Dropout everywhere and stochastic depth: drawn for what an element is, not for who computes it. */
@@ -86,12 +180,12 @@ static void with_everything_dropped(void **state) {
     assert_other_weights("undropped", "drops");
     for (tub_cpu cpu = TUB_CPU_PORTABLE; cpu <= TUB_CPU_AVX512; cpu++) {
         for (int i = 1; runs_on(cpu) && i < THREADS; i += 2) {
-            compare(&c, "drops", &(how){threads[i], cpu, 1, 1});
+            compare(&c, "drops", &(how){threads[i], cpu, 1, 0});
         }
     }
     for (int ranks = 1; ranks <= 8; ranks *= 2) {
-        for (int parts = 1; parts * ranks <= 8; parts *= 2) {
-            compare(&c, "drops", &(how){2, TUB_CPU_AUTO, ranks, parts});
+        for (int samples = 1; samples <= 16; samples *= 4) {
+            compare(&c, "drops", &(how){2, TUB_CPU_AUTO, ranks, samples});
         }
     }
     /* Each of them changes something. */
@@ -108,9 +202,9 @@ static void with_everything_dropped(void **state) {
 
 static void labels_and_heads(void **state) {
     static const char *const data[] = {"tiny-labels.npz", "tiny-heads.npz"};
-    static const how ways[] = {{3, TUB_CPU_PORTABLE, 1, 1}, {2, TUB_CPU_AVX2, 1, 1},
-                               {8, TUB_CPU_AVX512, 1, 1},   {2, TUB_CPU_AUTO, 4, 1},
-                               {2, TUB_CPU_AUTO, 1, 8},     {1, TUB_CPU_AUTO, 2, 2}};
+    static const how ways[] = {{3, TUB_CPU_PORTABLE, 1, 0}, {2, TUB_CPU_AVX2, 1, 0},
+                               {8, TUB_CPU_AVX512, 1, 0},   {2, TUB_CPU_AUTO, 4, 0},
+                               {2, TUB_CPU_AUTO, 1, 4},     {1, TUB_CPU_AUTO, 2, 1}};
     (void)state;
     for (size_t d = 0; d < sizeof data / sizeof *data; d++) {
         tub_train_config c = small_recipe();
@@ -172,6 +266,11 @@ int main(void) {
         cmocka_unit_test(threads_and_instruction_sets),
         cmocka_unit_test(bf16_threads_and_instruction_sets),
         cmocka_unit_test(ranks_and_micro_batches),
+        cmocka_unit_test(micro_batches_of_long_sequences),
+        cmocka_unit_test(bf16_micro_batches),
+        cmocka_unit_test(memory_is_saved),
+        cmocka_unit_test(memory_is_saved_in_other_variants),
+        cmocka_unit_test(memory_is_saved_with_drops),
         cmocka_unit_test(with_everything_dropped),
         cmocka_unit_test(labels_and_heads),
         cmocka_unit_test(other_seeds_differ),

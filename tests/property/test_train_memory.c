@@ -51,7 +51,7 @@ static tub_status train_once(const tub_allocator *a, void *user, tub_error *err)
     }
     tub_train_config c = recipe();
     c.ranks = o->ranks;
-    c.micro_batches = 2;
+    c.micro_batch = 4;
     if (o->resume) {
         status = tub_train_resume(ctx, "memory", NULL, 0, -1, NULL, err);
     } else {
@@ -88,12 +88,12 @@ static void stop_at_once(void *user, const tub_event *event) {
 static void resuming(void **state) {
     (void)state;
     tub_train_config c = recipe();
-    must_run(&c, &(how){1, TUB_CPU_AUTO, 1, 2}, "whole");
+    must_run(&c, &(how){1, TUB_CPU_AUTO, 1, 4}, "whole");
     tub_context_config context = tub_context_config_default();
     tub_context *ctx = NULL;
     context.on_event = stop_at_once;
     context.event_user = &ctx;
-    c.micro_batches = 2;
+    c.micro_batch = 4;
     assert_int_equal(tub_context_create(&context, &ctx, NULL), TUB_OK);
     assert_int_equal(tub_train(ctx, &c, NULL, "memory", 1, NULL, NULL), TUB_OK);
     tub_context_destroy(ctx);

@@ -18,7 +18,7 @@
 #include "base/file.h"
 #include "tiny_data.h"
 
-const how plainly = {1, TUB_CPU_AUTO, 1, 1};
+const how plainly = {1, TUB_CPU_AUTO, 1, 0};
 
 static char scratch[64];
 
@@ -125,7 +125,7 @@ tub_status run(const tub_train_config *config, const how *by, const char *folder
     } else {
         tub_train_config c = *config;
         c.ranks = by->ranks;
-        c.micro_batches = by->micro_batches;
+        c.micro_batch = by->micro_batch != 0 ? by->micro_batch : c.micro_batch;
         status = tub_train(ctx, &c, NULL, folder, 0, result, err);
     }
     tub_context_destroy(ctx);

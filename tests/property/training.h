@@ -12,7 +12,7 @@
 typedef struct how {
     int threads;
     tub_cpu cpu;
-    int ranks, micro_batches;
+    int ranks, micro_batch; /* 0: the recipe's */
 } how;
 
 /* True when this processor has an instruction set; says so when it lacks it. */

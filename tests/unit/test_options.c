@@ -220,9 +220,11 @@ static void check_refuses(const char *settings[][2], const char *part) {
 static void contradictions_are_found(void **state) {
     (void)state;
     check_refuses((const char *[][2]){{"ranks", "3"}, {0}}, "power of two");
-    check_refuses((const char *[][2]){{"micro_batches", "6"}, {0}}, "power of two");
+    check_refuses((const char *[][2]){{"micro_batch", "6"}, {0}}, "power of two");
+    check_refuses((const char *[][2]){{"micro_batch", "3"}, {0}}, "power of two");
+    check_refuses((const char *[][2]){{"micro_batch", "64"}, {0}}, "batch_size 32");
     check_refuses((const char *[][2]){{"batch_size", "12"}, {"ranks", "8"}, {0}}, "parts of 4");
-    check_refuses((const char *[][2]){{"ranks", "4"}, {"micro_batches", "4"}, {0}}, "parts of 4");
+    check_refuses((const char *[][2]){{"ranks", "16"}, {"micro_batch", "4"}, {0}}, "parts of 4");
     check_refuses((const char *[][2]){{"weight_decay", "0.1"}, {0}}, "adamw");
     check_refuses((const char *[][2]){{"schedule", "cosine"}, {"warmup_epochs", "60"}, {0}},
                   "warmup_epochs");

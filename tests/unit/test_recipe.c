@@ -150,7 +150,7 @@ static void digests_tell_what_decides(void **state) {
     tub_train_config c = tub_train_config_default();
     char a[33], b[33];
     assert_int_equal(tub__recipe_digest(&c, a, NULL), TUB_OK);
-    c.epochs = 7, c.ranks = 2, c.micro_batches = 2, c.checkpoint_every = 9, c.patience = 3;
+    c.epochs = 7, c.ranks = 2, c.micro_batch = 2, c.checkpoint_every = 9, c.patience = 3;
     strcpy(c.data, "elsewhere");
     assert_int_equal(tub__recipe_digest(&c, b, NULL), TUB_OK);
     assert_string_equal(a, b);

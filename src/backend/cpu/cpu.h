@@ -30,6 +30,7 @@ typedef struct tub__multiply_op {
 typedef struct tub__tokens_op {
     const tub__geometry *g;
     size_t samples, group;
+    bool more;
     tub_dtype dtype;
     const void *host;
     bool multiply;

@@ -45,8 +45,8 @@ void KERNEL(prepend)(tub__mat x, const void *token, tub__mat position, tub__mat 
                      size_t sample1, size_t samples);
 void KERNEL(prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t sample1,
                               size_t samples);
-void KERNEL(sum_samples)(size_t samples, size_t group, tub__mat x, tub__mat sum, size_t row0,
-                         size_t row1);
+void KERNEL(sum_samples)(size_t samples, size_t group, bool more, tub__mat x, tub__mat sum,
+                         size_t row0, size_t row1);
 void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0,
                   size_t sample1);
 void KERNEL(pool_backward)(const tub__pool_backward *op, size_t sample0, size_t sample1);

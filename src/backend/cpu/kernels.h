@@ -35,6 +35,7 @@ typedef struct tub__k_product {
 typedef struct tub__k_dw {
     const void *x, *dy;
     size_t ldx, ldy, rows, group_rows, k, panels;
+    bool more; /* tub__linear_dw's */
     void *dw, *dbias;
 } tub__k_dw;
 
@@ -98,8 +99,8 @@ struct tub__kernels {
                     size_t sample1, size_t samples);
     void (*prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t sample1,
                              size_t samples);
-    void (*sum_samples)(size_t samples, size_t group, tub__mat x, tub__mat sum, size_t row0,
-                        size_t row1);
+    void (*sum_samples)(size_t samples, size_t group, bool more, tub__mat x, tub__mat sum,
+                        size_t row0, size_t row1);
     void (*pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0,
                  size_t sample1);
     void (*pool_backward)(const tub__pool_backward *op, size_t sample0, size_t sample1);

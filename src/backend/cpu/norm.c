@@ -109,8 +109,9 @@ void KERNEL(norm_backward)(const tub__norm_backward *op, size_t group0, size_t g
     const span s = span_of(op->x.cols);
     for (size_t g = group0; g < group1; g++) {
         real *dgamma = (real *)partial + g * 2 * s.padded, *dbeta = dgamma + s.padded;
-        for (size_t i = 0; i < 2 * s.padded; i += 16) {
-            vstore(dgamma + i, vzero());
+        for (size_t i = 0; i < s.padded; i += 16) {
+            vstore(dgamma + i, op->more ? vload((const real *)op->dgamma + i) : vzero());
+            vstore(dbeta + i, op->more ? vload((const real *)op->dbeta + i) : vzero());
         }
         const size_t end =
             (g + 1) * op->group_rows < op->x.rows ? (g + 1) * op->group_rows : op->x.rows;

@@ -199,6 +199,7 @@ static void linear_dw(tub__backend *be, const tub__linear_dw *op) {
                          .group_rows = op->group_rows,
                          .k = op->dw.rows,
                          .panels = tub__padded(op->dw.cols) / TUB__PANEL,
+                         .more = op->more,
                          .dw = op->dw.data,
                          .dbias = op->dbias};
     const struct tub__kernels *k = tub__cpu_of(be)->kernels;
@@ -333,10 +334,11 @@ static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub_
 }
 
 PART(sum_samples_part, tub__tokens_op,
-     k->sum_samples(op->samples, op->group, op->x, op->y, begin, end))
+     k->sum_samples(op->samples, op->group, op->more, op->x, op->y, begin, end))
 
-static void sum_samples(tub__backend *be, size_t samples, size_t group, tub__mat x, tub__mat sum) {
-    const tub__tokens_op op = {.samples = samples, .group = group, .x = x, .y = sum};
+static void sum_samples(tub__backend *be, size_t samples, size_t group, bool more, tub__mat x,
+                        tub__mat sum) {
+    const tub__tokens_op op = {.samples = samples, .group = group, .more = more, .x = x, .y = sum};
     tub__cpu_run(be, sum_samples_part, &op, sum.rows);
 }
 

@@ -176,12 +176,12 @@ void KERNEL(prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t s
 }
 
 /* Sixteen columns of one row, summed over samples: chains of `each`, then the balanced tree. */
-static void sum_column(size_t samples, size_t each, const tub__mat *x, size_t step, size_t row,
-                       size_t col, real *out) {
+static void sum_column(size_t samples, size_t each, bool more, const tub__mat *x, size_t step,
+                       size_t row, size_t col, real *out) {
     vf level[TREE_LEVELS], total = vzero();
     size_t group = 0;
     for (size_t s = 0; s < samples; s += each, group++) {
-        vf sum = vzero();
+        vf sum = more ? vload(out + col) : vzero();
         for (size_t i = s; i < samples && i < s + each; i++) {
             sum = vadd(sum, vload(row_of(*x, i * step + row) + col));
         }
@@ -201,11 +201,11 @@ static void sum_column(size_t samples, size_t each, const tub__mat *x, size_t st
     vstore(out + col, total);
 }
 
-void KERNEL(sum_samples)(size_t samples, size_t group, tub__mat x, tub__mat sum, size_t row0,
-                         size_t row1) {
+void KERNEL(sum_samples)(size_t samples, size_t group, bool more, tub__mat x, tub__mat sum,
+                         size_t row0, size_t row1) {
     for (size_t r = row0; r < row1; r++) {
         for (size_t c = 0; c < tub__padded(sum.cols); c += 16) {
-            sum_column(samples, group, &x, sum.rows, r, c, row_of(sum, r));
+            sum_column(samples, group, more, &x, sum.rows, r, c, row_of(sum, r));
         }
     }
 }

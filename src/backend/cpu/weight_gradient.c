@@ -10,7 +10,8 @@
  * tile's columns of x are used once for every panel and come as they are. While one task is at
  * work, what the next one reads is asked for.
  *
- * A slice is 1, 2 or 4 whole groups, whose sums meet in near memory, or part of a group. */
+ * A slice is 1, 2 or 4 whole groups, whose sums meet in near memory, or part of a group. The sums of
+ * an only group may go on from what dw and dbias hold. */
 #include <assert.h>
 
 #include "backend/cpu/entries.h"
@@ -192,6 +193,12 @@ INLINE size_t rows_of_group(const tub__k_dw *p, const slice *s, size_t g) {
     return tub__min(p->group_rows, s->rows - g * p->group_rows);
 }
 
+/* Where a tile's sums go in the end; tile and panel count from the task's first. */
+INLINE real *dw_of(const tub__k_dw *p, const task *t, size_t tile, size_t panel) {
+    const size_t row = (t->panel0 + panel) * p->k + tile_begin(p->k, t->tile0 + tile);
+    return (real *)p->dw + row * TUB__PANEL;
+}
+
 /* A tile over group g of a slice, and if the group ends with it, into the tile's tree. */
 static void tile_sums(const tub__k_dw *p, const task *t, work *w, const slice *s, size_t tile,
                       size_t panel, size_t g) {
@@ -201,10 +208,11 @@ static void tile_sums(const tub__k_dw *p, const task *t, work *w, const slice *s
                    (const real *)p->x + (s->row + row) * p->ldx + tile_begin(p->k, t->tile0 + tile),
                *dy = w->dy + panel * PANEL_SIZE + row * TUB__PANEL;
     real *open = t->open + place_of(tile, panel);
+    const real *before = !s->first ? open : p->more ? dw_of(p, t, tile, panel) : NULL;
     const bool straight = tree_rise(s->group + g) == 0; /* nothing to add: it is level 0 */
     real *c = !s->last ? open : straight ? tree_level(&tree, 0) : w->sums;
     for (size_t j = 0; j < TUB__PANEL; j += WIDTH) {
-        const real *start = s->first ? NULL : open + j;
+        const real *start = before ? before + j : NULL;
         tile_ahead soon = next_ahead(&w->x_ahead, rows);
         soon = soon.at ? soon : next_ahead(&w->dy_ahead, rows);
         if (soon.at) {
@@ -231,7 +239,8 @@ static void pack_panels(const tub__k_dw *p, const task *t, const work *w, const 
         const size_t row = g * p->group_rows, rows = rows_of_group(p, s, g);
         real *bias = t->bias ? s->last && s->first ? w->bias : open : NULL;
         for (size_t i = 0; bias && s->first && i < tree.size; i += 16) {
-            vstore(bias + i, vzero());
+            const real *before = (const real *)p->dbias + t->panel0 * TUB__PANEL + i;
+            vstore(bias + i, p->more ? vload(before) : vzero());
         }
         for (size_t panel = 0; panel < t->panel1 - t->panel0; panel++) {
             const size_t col = panel * TUB__PANEL;
@@ -298,13 +307,11 @@ static void tasks_slice(const tub__k_dw *p, work *w, const slice *s, size_t task
 static void write_totals(const tub__k_dw *p, const task *t, const work *w) {
     const size_t groups = groups_of(p, p->rows);
     const bool rest = tree_near(groups, w->near_levels) > 0;
-    for (size_t panel = t->panel0; panel < t->panel1; panel++) {
-        for (size_t tile = t->tile0; tile < t->tile1; tile++) {
-            const size_t i = tile - t->tile0, j = panel - t->panel0;
-            const sum_tree tree = tree_of_tile(p, t, w, i, j);
+    for (size_t panel = 0; panel < t->panel1 - t->panel0; panel++) {
+        for (size_t tile = 0; tile < t->tile1 - t->tile0; tile++) {
+            const sum_tree tree = tree_of_tile(p, t, w, tile, panel);
             tree_total(&tree, groups, w->near_levels, tree_height(groups),
-                       rest ? t->open + place_of(i, j) : NULL,
-                       (real *)p->dw + (panel * p->k + tile_begin(p->k, tile)) * TUB__PANEL);
+                       rest ? t->open + place_of(tile, panel) : NULL, dw_of(p, t, tile, panel));
         }
     }
     if (t->bias) {
@@ -338,6 +345,7 @@ void KERNEL(dw)(const tub__k_dw *p, size_t task0, size_t task1, void *scratch) {
     work w = carve(p, scratch);
     const size_t room = TREES / (w.depth * LEVEL_SIZE);
     assert(room > 0 && groups_of(p, p->rows) <= TUB__GROUPS_LIMIT);
+    assert(!p->more || groups_of(p, p->rows) == 1);
     for (size_t i = task0; i < task1; i += room) {
         run_tasks(p, &w, i, tub__min(i + room, task1));
     }

@@ -30,7 +30,7 @@ static void pack_x(const tub__k_dw *p, const dw_slice *s, size_t k0, size_t k1) 
 static void chunk_sums(const dw_slice *s, const uint32_t *dy, real *sums) {
     const size_t steps = tub__round_up(s->rows, DW_STEP) / DW_STEP;
     real *lower = sums + AMX_ROWS * TUB__PANEL;
-    if (s->row == 0) {
+    if (!s->more) {
         _tile_zero(0);
         _tile_zero(1);
         _tile_zero(2);

@@ -51,7 +51,7 @@ static void plain_multiply(const dw_slice *s, const void *dy_, size_t rows, real
         for (size_t j = 0; j < TUB__PANEL; j += 16 * VEC_NV) {
             KERNEL(dw_tile)
             (n)(tub__round_up(s->rows, 2), (const real *)s->x + begin, DW_WIDTH, dy + j, TUB__PANEL,
-                s->row > 0 ? c + j : NULL, TUB__PANEL, c + j, TUB__PANEL);
+                s->more ? c + j : NULL, TUB__PANEL, c + j, TUB__PANEL);
         }
     }
 }
@@ -90,7 +90,7 @@ static void add_bias(const tub__k_dw *p, const dw_slice *s, size_t panel) {
     real *bias = (real *)p->dbias + panel * TUB__PANEL;
     for (size_t j = 0; j < TUB__PANEL; j += 16) {
         const real *dy = (const real *)p->dy + s->row * p->ldy + panel * TUB__PANEL + j;
-        vf b = s->row > 0 ? vload(bias + j) : vzero();
+        vf b = s->more ? vload(bias + j) : vzero();
         for (size_t r = 0; r < s->rows; r++, dy += p->ldy) {
             b = vadd(b, vload(dy));
         }
@@ -137,6 +137,7 @@ void KERNEL(dw_bf16_run)(const dw_engine *e, const tub__k_dw *p, size_t task0, s
     }
     for (s.row = 0; s.row < p->rows; s.row += s.rows) {
         s.rows = tub__min(p->rows - s.row, e->rows);
+        s.more = p->more || s.row > 0;
         slice_tasks(e, p, &s, task0, task1);
     }
     if (e->end) {

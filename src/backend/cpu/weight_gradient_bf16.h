@@ -17,6 +17,7 @@ enum {
 /* Rows of x and dy that are packed at once. */
 typedef struct dw_slice {
     size_t row, rows;
+    bool more;    /* there are sums of earlier rows */
     void *dy;     /* [DW_PANELS] of panels as the engine packs them */
     void *x;      /* a chunk's columns, likewise */
     real *corner; /* [DW_WIDTH][32] for the engine */
@@ -31,7 +32,7 @@ typedef struct dw_engine {
     void (*end)(void); /* NULL: nothing to do before and after, on one thread */
     void (*pack_dy)(const tub__k_dw *p, const dw_slice *s, size_t panel, void *to);
     void (*pack_x)(const tub__k_dw *p, const dw_slice *s, size_t k0, size_t k1); /* columns */
-    /* sums [rows][32] (+)= x dy, of one panel; adds but for the first slice. */
+    /* sums [rows][32] (+)= x dy, of one panel; adds where there is more. */
     void (*multiply)(const dw_slice *s, const void *dy, size_t rows, real *sums);
 } dw_engine;
 

@@ -47,7 +47,7 @@ static void multiply(const dw_slice *s, const void *dy, size_t rows, real *sums)
     const real *x = s->x;
     for (size_t t = 0; t < tile_count(rows); t++) {
         const size_t begin = tile_begin(rows, t), n = tile_begin(rows, t + 1) - begin;
-        tiles[n - 1]((s->rows + 1) / 2, x + begin, dy, s->row == 0, sums + begin * TUB__PANEL);
+        tiles[n - 1]((s->rows + 1) / 2, x + begin, dy, !s->more, sums + begin * TUB__PANEL);
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model with all that a training step or a forward pass needs, on generated samples. */
-#include "bench/runner.h"
+#include "train/runner.h"
 
 #include "base/clock.h"
 #include "base/context.h"
@@ -48,25 +48,21 @@ static tub_status make_samples(tub__runner *r, bool step, tub_error *err) {
     return TUB_OK;
 }
 
-static tub_status fill(tub__runner *r, tub_bench_pass kind, tub_precision precision,
+static tub_status fill(tub__runner *r, const tub__pass_config *pass, const tub_train_config *recipe,
                        tub_error *err) {
-    const bool step = kind == TUB_BENCH_STEP;
-    const tub__pass_config config = {.batch = r->batch, .training = step};
-    if (step) {
-        const tub_train_config recipe = tub_train_config_default();
+    if (pass->training) {
         r->dropout = r->model->config.attention_dropout;
-        TUB__TRY(prepare(r->model, precision, err));
-        TUB__TRY(tub__optimizer_create(r->model, &recipe, &r->optimizer, err));
+        TUB__TRY(prepare(r->model, recipe->precision, err));
+        TUB__TRY(tub__optimizer_create(r->model, recipe, &r->optimizer, err));
     }
-    TUB__TRY(tub__pass_create(r->model, &config, &r->pass, err));
-    return make_samples(r, step, err);
+    TUB__TRY(tub__pass_create(r->model, pass, &r->pass, err));
+    return make_samples(r, pass->training, err);
 }
 
-tub_status tub__runner_create(tub_model *model, tub_bench_pass kind, int64_t batch,
-                              tub_precision precision, tub__runner *out, tub_error *err) {
-    TUB__TRY(tub__in_range("batch", batch, 1, TUB__BENCH_BATCH, err));
-    tub__runner r = {.model = model, .batch = (size_t)batch};
-    const tub_status status = fill(&r, kind, precision, err);
+tub_status tub__runner_create(tub_model *model, const tub__pass_config *pass,
+                              const tub_train_config *recipe, tub__runner *out, tub_error *err) {
+    tub__runner r = {.model = model, .batch = pass->batch};
+    const tub_status status = fill(&r, pass, recipe, err);
     if (status != TUB_OK) {
         tub__runner_destroy(&r);
         return status;
@@ -98,7 +94,7 @@ void tub__runner_step(void *user) {
     tub__pass_forward(r->pass, r->batch, TUB_U8, r->samples, &dropout);
     r->times.forward = tub__seconds();
     tub__pass_loss(r->pass, &targets, NULL);
-    tub__pass_backward(r->pass);
+    tub__pass_backward(r->pass, false);
     r->times.backward = tub__seconds();
     void *gradient = tub__pass_gradients(r->pass);
     const double norm = tub__gradient_norm(&r->optimizer, gradient); /* as training, which looks

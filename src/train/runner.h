@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model with all that a training step or a forward pass needs, on generated samples. */
-#ifndef TUB__BENCH_RUNNER_H
-#define TUB__BENCH_RUNNER_H
+#ifndef TUB__TRAIN_RUNNER_H
+#define TUB__TRAIN_RUNNER_H
 
-#include "bench/measure.h"
 #include "train/optimizer.h"
 
 /* When the parts of a step began and ended. */
@@ -24,14 +23,15 @@ typedef struct tub__runner {
     tub__step_times times; /* of the last step */
 } tub__runner;
 
-/* Makes all of it on the model's backend of now; a step's also prepares the model to compute in the
- * precision. Errors as tub_bench_step and tub_bench_predict. */
-TUB_MUST_USE tub_status tub__runner_create(tub_model *model, tub_bench_pass kind, int64_t batch,
-                                           tub_precision precision, tub__runner *out,
+/* Makes all of it on the model's backend of now. recipe: of a training pass; its optimiser, and its
+ * precision, for which the model is prepared. Errors: TUB_E_ARGUMENT (precision), TUB_E_UNSUPPORTED,
+ * TUB_E_MEMORY. */
+TUB_MUST_USE tub_status tub__runner_create(tub_model *model, const tub__pass_config *pass,
+                                           const tub_train_config *recipe, tub__runner *out,
                                            tub_error *err);
 void tub__runner_destroy(tub__runner *r); /* accepts a cleared one */
 
-/* One training step, one forward pass: what tub_bench_pass means. user is a tub__runner. */
+/* One training step, one forward pass. user is a tub__runner. */
 void tub__runner_step(void *user);
 void tub__runner_predict(void *user);
 
