@@ -4,7 +4,7 @@
  * Nothing above this line touches a number: nn/ and model/ hand tub__mat and tub__weight views
  * down, and a backend may keep the data anywhere. Every operation works on the whole batch, splits
  * itself over the backend's threads, and gives bits that do not depend on that split
- * (docs/numerics.md section 2). Shapes are the caller's duty: a mismatch is a broken invariant, not
+ * (docs/numerics.md section 3). Shapes are the caller's duty: a mismatch is a broken invariant, not
  * an error. */
 #ifndef TUB__BACKEND_BACKEND_H
 #define TUB__BACKEND_BACKEND_H
@@ -116,7 +116,7 @@ typedef struct tub__norm_backward {
     void *workspace;      /* [groups, 2, padded D] reals */
 } tub__norm_backward;
 
-/* What a random drop is of: a part of "same seed, same bits" (docs/numerics.md section 2). */
+/* What a random drop is of: a part of "same seed, same bits" (docs/numerics.md section 3). */
 typedef enum tub__drop_site {
     TUB__DROP_PROBABILITIES,    /* of attention */
     TUB__DROP_TOKENS,           /* after the positions */
@@ -259,7 +259,7 @@ typedef struct tub__blocks {
     size_t block;     /* samples done together; a multiple of TUB__GROUP */
     size_t rows;      /* of a sample */
     size_t weights;   /* elements of all the products' weights in one transformer block */
-    bool inference;   /* nothing is kept or dropped; attention is over all rows of a sample */
+    bool inference;   /* nothing is kept or dropped */
     bool independent; /* none of the operations, linear_dw or reduce, reads what another writes;
                          nothing else here counts then */
 } tub__blocks;
@@ -325,8 +325,8 @@ struct tub__backend_ops {
      * next finds there, and workers meet only at the end. Of few rows, all operations run on all
      * of them, but the workers are called together only once. Independent operations
      * wait for nothing. Nothing else may be asked for in between, but of a single sample also cut.
-     * Of one of at most TUB__SHORT rows, those of an attention's keys and values may not be written
-     * again before the next attention. */
+     * Of one of at most TUB__SHORT rows, where an attention is over all of them, those of its keys and
+     * values may not be written again before the next attention. */
     void (*blocks_begin)(tub__backend *be, const tub__blocks *blocks);
     void (*blocks_end)(tub__backend *be);
     void (*linear)(tub__backend *be, const tub__linear *op);

@@ -109,7 +109,7 @@ static void take_rows(const plan *p, shared *s) {
                  before = is_first(p) ? tubelets(p->pass) * voxels : 0;
     s->rows[1] = (tub__mat){take_vector(p, largest(size, before)), p->rows, ld, ld};
     s->rows[0] = s->rows[1];
-    if (p->tower->shape.tokens <= TUB__SHORT) {
+    if (tub__tower_rows(&p->tower->shape) <= TUB__SHORT) {
         s->rows[0].data = take_vector(p, size);
     }
 }

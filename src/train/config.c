@@ -96,6 +96,7 @@ static tub_status check_model(const tub_model_config *given, tub_error *err) {
             *sizes[i] = m.stride[i] > m.tubelet[i] ? m.stride[i] : m.tubelet[i];
         }
     }
+    m.frames = given->frames == 0 && m.sampled_frames > m.frames ? m.sampled_frames : m.frames;
     m.channels = m.channels == 0 ? 1 : m.channels;
     for (int i = 0; i < TUB_HEAD_LIMIT; i++) {
         heads += m.head_classes[i];

@@ -215,6 +215,49 @@ static void test_long(void **state) {
     check(*state, &c, true);
 }
 
+/* Three frames of four places: every variant, pooling, kind of position, order and end. */
+static void test_variants(void **state) {
+    static const struct {
+        tub_variant variant;
+        tub_pooling pooling;
+        tub_positions positions;
+        tub_attention_order order;
+        int64_t temporal_layers, representation;
+    } cases[] = {
+        {TUB_VARIANT_JOINT, TUB_POOL_SUM, TUB_POSITIONS_SINUSOIDAL_3D, 0, 0, 5},
+        {TUB_VARIANT_JOINT, TUB_POOL_MAX, TUB_POSITIONS_NONE, 0, 0, 0},
+        {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_CLASS_TOKEN, TUB_POSITIONS_LEARNED, 0, 1, 0},
+        {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_CLASS_TOKEN, TUB_POSITIONS_SINUSOIDAL_1D, 0, 2,
+         4},
+        {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_MEAN, TUB_POSITIONS_LEARNED, 0, 2, 0},
+        {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_MAX, TUB_POSITIONS_NONE, 0, 1, 0},
+        {TUB_VARIANT_FACTORISED_SELF_ATTENTION, TUB_POOL_MEAN, TUB_POSITIONS_LEARNED,
+         TUB_ORDER_TIME_SPACE, 0, 0},
+        {TUB_VARIANT_FACTORISED_SELF_ATTENTION, TUB_POOL_MAX, TUB_POSITIONS_SINUSOIDAL_1D,
+         TUB_ORDER_SPACE_TIME, 0, 0},
+        {TUB_VARIANT_FACTORISED_DOT_PRODUCT, TUB_POOL_SUM, TUB_POSITIONS_LEARNED, 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tub_model_config c = small();
+        c.layers = 1;
+        c.variant = cases[i].variant, c.pooling = cases[i].pooling;
+        c.positions = cases[i].positions, c.attention_order = cases[i].order;
+        c.temporal_layers = cases[i].temporal_layers, c.representation = cases[i].representation;
+        c.mlp_output_gelu = i % 2 == 0;
+        check(*state, &c, i % 2 == 0);
+    }
+}
+
+/* Frames that are taken, and mean over time instead of a temporal transformer. */
+static void test_sampled_frames(void **state) {
+    tub_model_config c = small();
+    c.tubelet[0] = 1, c.sampled_frames = 4, c.layers = 1;
+    check(*state, &c, false);
+    c.variant = TUB_VARIANT_FACTORISED_ENCODER;
+    c.pooling = TUB_POOL_CLASS_TOKEN, c.temporal_layers = 0;
+    check(*state, &c, true);
+}
+
 /* All that training drops at random besides: tokens, attention's output, inside and after the MLP,
  * whole branches; with either end of the MLP, and alone. */
 static void test_drops(void **state) {
@@ -272,6 +315,8 @@ int main(void) {
         cmocka_unit_test(test_class_token),
         cmocka_unit_test(test_overlapping_tubelets),
         cmocka_unit_test(test_long),
+        cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_sampled_frames),
         cmocka_unit_test(test_drops),
         cmocka_unit_test(test_drops_of_variants),
         cmocka_unit_test(test_labels_and_heads),

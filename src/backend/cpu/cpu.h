@@ -44,6 +44,7 @@ typedef struct tub__taken_op {
     tub__after_fn *after;
     size_t count, samples_per_item;
     bool gathers; /* reads rows that other workers made */
+    bool apart;   /* and makes rows that are theirs */
     union {
         tub__product_op product;
         tub__multiply_op multiply;

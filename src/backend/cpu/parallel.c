@@ -247,8 +247,9 @@ PART(attention_part, tub__attention, k->attention(op, begin, end, scratch))
 PART(attention_rows_part, tub__attention, k->attention_rows(op, begin, end, scratch))
 
 static bool whole_sample(const tub__attention *op) {
-    return op->samples == 1 && op->groups == 1 && op->length <= TUB__K_SMALL && !op->stats &&
-           !op->probabilities && op->dropout.rate == 0;
+    return op->samples == 1 && op->groups == 1 && op->length <= TUB__K_SMALL &&
+           op->heads * op->head_width == op->o.cols && !op->stats && !op->probabilities &&
+           op->dropout.rate == 0;
 }
 
 static size_t units(const tub__attention *op) {
@@ -256,9 +257,12 @@ static size_t units(const tub__attention *op) {
 }
 
 static void attention(tub__backend *be, const tub__attention *op) {
-    assert(tub__cpu_of(be)->taken.order != TUB__BY_ROWS || whole_sample(op));
-    if (!tub__cpu_take_gathering(be, attention_rows_part, op, sizeof *op, op->length) &&
-        !tub__cpu_take(be, attention_part, op, sizeof *op, units(op), 1, NULL)) {
+    if (whole_sample(op)
+            ? tub__cpu_take_gathering(be, attention_rows_part, op, sizeof *op, op->length)
+            : tub__cpu_take_apart(be, attention_part, op, sizeof *op, units(op))) {
+        return;
+    }
+    if (!tub__cpu_take(be, attention_part, op, sizeof *op, units(op), 1, NULL)) {
         tub__cpu_run(be, attention_part, op, units(op));
     }
 }
