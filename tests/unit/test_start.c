@@ -464,7 +464,6 @@ static void test_clips(void **state) {
 static void test_config(void **state) {
     fixture *f = *state;
     tub_model_config c, there = clip_config(6, 3);
-    there.task = TUB_TASK_MULTI_CLASS; /* as config.json says it */
     tub_error err = {0};
     assert_ok(tub_start_config(f->ctx, temp_path(&f->folder, "vit"), NULL, &c, &err), err);
     assert_int_equal(c.frames, 2);
