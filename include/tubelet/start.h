@@ -44,7 +44,6 @@ TUB_API tub_start_options tub_start_options_default(void);
 /* What became of one array of the new model. */
 typedef struct tub_start_array {
     char here[128], there[128]; /* names; there: "" where nothing is taken */
-    int64_t layer;              /* -1: none */
     int here_rank, there_rank;
     int64_t here_shape[5], there_shape[5]; /* as in model.safetensors */
     char what[96];                         /* "copied", "inflated (central frame)", "fresh", … */

@@ -16,7 +16,7 @@ static void set_shape(const tub__param *p, int *rank, int64_t shape[5]) {
 }
 
 static void describe(const tub__start_plan *plan, const tub__start_step *s, tub_start_array *out) {
-    *out = (tub_start_array){.layer = s->here->layer};
+    *out = (tub_start_array){0};
     snprintf(out->here, sizeof out->here, "%s", s->here->name);
     set_shape(s->here, &out->here_rank, out->here_shape);
     if (s->there != NULL) {
@@ -59,45 +59,57 @@ void tub_start_report_free(tub_context *ctx, tub_start_report *report) {
 enum { NAME_ROOM = 192, SHAPE_ROOM = 64, LINE_ROOM = 640 };
 
 /* Where the number of a layer stands in a name, and its length; 0: nowhere. */
-static size_t number_in(const char *name, int64_t layer, size_t *length) {
-    char number[32];
-    for (const char separator[] = {'.', '_'}, *c = separator; c < separator + 2; c++) {
-        const char end = *c == '.' ? '.' : '/';
-        *length =
-            (size_t)snprintf(number, sizeof number, "%c%lld%c", *c, (long long)layer, end) - 2;
-        const char *found = layer < 0 ? NULL : strstr(name, number);
+static size_t number_in(const char *name, size_t *length) {
+    static const char *const marks[] = {"layer.", "encoderblock_"};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        const char *found = strstr(name, marks[i]);
         if (found != NULL) {
-            return (size_t)(found - name) + 1;
+            const size_t at = (size_t)(found - name) + strlen(marks[i]);
+            *length = strspn(name + at, "0123456789");
+            return at;
         }
     }
+    *length = 0;
     return 0;
 }
 
 /* A name with the layer's number replaced: "vivit.encoder.layer.0-11.output.dense.bias". */
-static void rename_layers(const char *name, int64_t layer, const char *number,
-                          char out[NAME_ROOM]) {
+static void rename_layer(const char *name, const char *number, char out[NAME_ROOM]) {
     size_t length;
-    const size_t at = number_in(name, layer, &length);
-    if (at == 0) {
-        snprintf(out, NAME_ROOM, "%s", name);
-    } else {
-        snprintf(out, NAME_ROOM, "%.*s%s%s", (int)at, name, number, name + at + length);
+    const size_t at = number_in(name, &length);
+    snprintf(out, NAME_ROOM, "%.*s%s%s", (int)at, name, length > 0 ? number : "",
+             name + at + length);
+}
+
+/* The same name for all layers from one array's to another's. */
+static void name_range(const char *first, const char *last, char out[NAME_ROOM]) {
+    char number[64];
+    size_t length[2];
+    const size_t at[2] = {number_in(first, &length[0]), number_in(last, &length[1])};
+    if (strcmp(first, last) == 0) {
+        snprintf(out, NAME_ROOM, "%s", first);
+        return;
     }
+    snprintf(number, sizeof number, "%.*s-%.*s", (int)length[0], first + at[0], (int)length[1],
+             last + at[1]);
+    rename_layer(first, number, out);
 }
 
 static bool same_shape(int rank, const int64_t *a, int other_rank, const int64_t *b) {
     return rank == other_rank && memcmp(a, b, (size_t)rank * sizeof *a) == 0;
 }
 
+static bool same_but_layer(const char *a, const char *b) {
+    char left[NAME_ROOM], right[NAME_ROOM];
+    rename_layer(a, "", left);
+    rename_layer(b, "", right);
+    return strcmp(left, right) == 0;
+}
+
 /* Whether two arrays differ in nothing but their layers. */
 static bool are_alike(const tub_start_array *a, const tub_start_array *b) {
-    char name[4][NAME_ROOM];
-    rename_layers(a->here, a->layer, "*", name[0]);
-    rename_layers(b->here, b->layer, "*", name[1]);
-    rename_layers(a->there, a->layer, "*", name[2]);
-    rename_layers(b->there, b->layer, "*", name[3]);
-    return a->layer >= 0 && b->layer >= 0 && strcmp(name[0], name[1]) == 0 &&
-           strcmp(name[2], name[3]) == 0 && strcmp(a->what, b->what) == 0 &&
+    return same_but_layer(a->here, b->here) && same_but_layer(a->there, b->there) &&
+           strcmp(a->what, b->what) == 0 &&
            same_shape(a->here_rank, a->here_shape, b->here_rank, b->here_shape) &&
            same_shape(a->there_rank, a->there_shape, b->there_rank, b->there_shape);
 }
@@ -113,12 +125,10 @@ static const char *shape_text(int rank, const int64_t *shape, char out[SHAPE_ROO
 }
 
 /* NAME [shape] from NAME [shape]: what */
-static void line_of(const tub_start_array *a, int64_t last, char out[LINE_ROOM]) {
-    char number[64], here[NAME_ROOM], there[NAME_ROOM], shape[2][SHAPE_ROOM];
-    snprintf(number, sizeof number, last > a->layer ? "%lld-%lld" : "%lld", (long long)a->layer,
-             (long long)last);
-    rename_layers(a->here, a->layer, number, here);
-    rename_layers(a->there, a->layer, number, there);
+static void line_of(const tub_start_array *a, const tub_start_array *last, char out[LINE_ROOM]) {
+    char here[NAME_ROOM], there[NAME_ROOM], shape[2][SHAPE_ROOM];
+    name_range(a->here, last->here, here);
+    name_range(a->there, last->there, there);
     const char *ours = shape_text(a->here_rank, a->here_shape, shape[0]);
     const char *theirs = shape_text(a->there_rank, a->there_shape, shape[1]);
     if (a->there[0] == '\0') {
@@ -143,12 +153,12 @@ void tub__start_report_tell(tub_context *ctx, const tub_start_report *r, const c
     tub__log_line(ctx, TUB_LOG_INFO, "Starting from %s, a %s:", path, r->kind);
     for (int64_t i = 0; i < r->count; i++) {
         char line[LINE_ROOM];
-        int64_t last = r->arrays[i].layer;
+        const tub_start_array *last = &r->arrays[i];
         if (told_before(r, i)) {
             continue;
         }
         for (int64_t k = i + 1; k < r->count; k++) {
-            last = are_alike(&r->arrays[i], &r->arrays[k]) ? r->arrays[k].layer : last;
+            last = are_alike(&r->arrays[i], &r->arrays[k]) ? &r->arrays[k] : last;
         }
         line_of(&r->arrays[i], last, line);
         tub__log_line(ctx, TUB_LOG_INFO, "  %s", line);

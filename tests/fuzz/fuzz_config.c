@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: JSON, and config.json of model folders. What we write of what we read must read back
+/* Fuzz target: JSON, and config.json of model folders and of ViT. What we write of what we read must read back
  * as the same. */
-#include "convert/config_json.h"
+#include "convert/vit_json.h"
 #include "fuzz.h"
 #include <string.h>
 
@@ -63,6 +63,20 @@ static void check_config(const tub_allocator *a, const tub__json *root) {
     tub__labels_free(a, labels, config.classes);
 }
 
+static void check_vit(const tub_allocator *a, const tub__json *root) {
+    tub_model_config config;
+    char **labels = NULL;
+    bool classifier = false;
+    tub_error err = {0};
+    const tub_status status = tub__vit_from_json(a, root, &config, &classifier, &labels, &err);
+    if (status != TUB_OK) {
+        FUZZ_CHECK_ERROR(status, err);
+        return;
+    }
+    FUZZ_CHECK(config.frames == 1 && config.tubelet[0] == 1 && (classifier || labels == NULL));
+    tub__labels_free(a, labels, config.classes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tub__json *root = NULL;
     tub_error err = {0};
@@ -73,9 +87,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     check_round_trip(root);
     check_config(&tub__default_allocator, root);
+    check_vit(&tub__default_allocator, root);
     int left = (int)(size % 11);
     const tub_allocator failing = fuzz_allocator(&left);
     check_config(&failing, root);
+    check_vit(&failing, root);
     tub__json_free(root);
     if (tub__json_load(&tub__default_allocator, fuzz_file(data, size), 1 << 16, &root, &err) ==
         TUB_OK) {

@@ -9,9 +9,7 @@
 
 #include "convert/scenic.h"
 #include "convert/scenic_names.h"
-#include "formats/npy.h"
-#include "support/cmocka_all.h"
-#include "support/make_flax.h"
+#include "support/golden_npz.h"
 #include "support/scenic_refused.h"
 #include "support/temp_folder.h"
 
@@ -49,44 +47,17 @@ static bool have_shared(void) {
 
 static tub__npz *open_npz(const char *name, const char *file) {
     char path[1024];
-    tub__npz *z = NULL;
-    tub_error err = {0};
     snprintf(path, sizeof path, SCENIC "%s/%s", name, file);
-    assert_ok(tub__npz_open(heap, path, &z, &err), err);
-    return z;
-}
-
-static double *read_array(tub__npz *z, const char *name, tub__npy *npy) {
-    void *bytes;
-    tub_error err = {0};
-    assert_ok(tub__npz_read(z, name, 1 << 24, &bytes, npy, &err), err);
-    double *out = malloc(npy->elements * sizeof *out + 1);
-    assert_ok(tub__npy_to_f64(npy, bytes, out, &err), err);
-    tub__free(heap, bytes);
-    return out;
+    return golden_npz(path);
 }
 
 /* The parameters of a case as a checkpoint; the path lives as long as the fixture's last ones. */
 static const char *write_checkpoint(fixture *f, const char *name, const char *root) {
-    char folder[64], key[256];
-    flax_maker m;
+    char folder[64];
     const char *path = temp_path(&f->folder, name);
     snprintf(folder, sizeof folder, "cases/%s", name);
     tub__npz *z = open_npz(folder, "params.npz");
-    flax_begin(&m, path);
-    for (size_t i = 0; i < tub__npz_count(z); i++) {
-        tub__npy npy;
-        double *wide = read_array(z, tub__npz_name(z, i), &npy);
-        float *values = malloc(npy.elements * sizeof *values + 1);
-        for (size_t j = 0; j < npy.elements; j++) {
-            values[j] = (float)wide[j];
-        }
-        snprintf(key, sizeof key, "%s%s", root, tub__npz_name(z, i));
-        flax_array(&m, key, "float32", npy.rank, npy.shape, values);
-        free(values);
-        free(wide);
-    }
-    flax_end(&m);
+    golden_checkpoint(z, "", root, path);
     tub__npz_close(z);
     return path;
 }
@@ -116,8 +87,8 @@ static void expect_logits(tub_model *model, const char *name) {
     tub_error err = {0};
     snprintf(folder, sizeof folder, "cases/%s", name);
     tub__npz *io = open_npz(folder, "io.npz"), *io_f64 = open_npz(folder, "io_f64.npz");
-    double *all = read_array(io, "input", &input);
-    double *expected = read_array(io_f64, "logits", &truth);
+    double *all = golden_doubles(io, "input", &input);
+    double *expected = golden_doubles(io_f64, "logits", &truth);
     float *x = input_of(all, &input, (size_t)c->frames);
     float logits[64];
     assert_true(truth.elements <= 64 && truth.shape[1] == (uint64_t)c->classes);
@@ -308,7 +279,7 @@ static void expect_arrays(tub_model *model, const char *file) {
         const tub__param *p = tub__params_find(&model->params, list[i].role, list[i].layer);
         assert_non_null(p);
         snprintf(name, sizeof name, "target/%s", list[i].name);
-        double *expected = read_array(z, name, &npy);
+        double *expected = golden_doubles(z, name, &npy);
         const size_t n = p->rows * p->cols, channels = p->rank == 5 ? p->shape[1] : 1,
                      taps = p->rows / channels;
         assert_int_equal(npy.elements, n);
@@ -359,7 +330,7 @@ static void test_written_by_scenic(void **state) {
     assert_int_equal(tub_model_describe(model)->layers, 2);
     tub__npy npy;
     tub__npz *z = open_npz("checkpoint", "expected_pre_linen.npz");
-    double *expected = read_array(z, "output_projection/kernel", &npy); /* [24, 9] */
+    double *expected = golden_doubles(z, "output_projection/kernel", &npy); /* [24, 9] */
     float found[9 * 24];
     const int64_t last = tub_model_parameters(model) - 2;
     assert_ok(tub_model_get(model, last, found, &err), err);
