@@ -2,6 +2,8 @@
 /* Model folders: their JSON files and the model card, written and read. */
 #include "convert/folder.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "convert/card.h"
@@ -12,7 +14,7 @@
 /* 100,000 long class names fit. */
 static const size_t JSON_LIMIT = (size_t)32 << 20;
 
-static const char CONFIG_FILE[] = "config.json", PREPROCESSOR_FILE[] = "preprocessor_config.json";
+static const char CONFIG_FILE[] = "config.json";
 static const char CARD_FILE[] = "README.md";
 
 static tub_status write_file(const tub_allocator *a, const char *folder, const char *name,
@@ -38,6 +40,21 @@ static tub_status write_card(const tub_model *model, const char *folder, const t
     return status;
 }
 
+/* The file that the model was read with, or tubelet's own. */
+static tub_status write_preprocessor(const tub_model *model, const char *folder, tub_error *err) {
+    const tub_allocator *a = &model->context->allocator;
+    char *text;
+    size_t size;
+    if (model->preprocessor_text != NULL) {
+        return write_file(a, folder, TUB__PREPROCESSOR_FILE, model->preprocessor_text,
+                          strlen(model->preprocessor_text), err);
+    }
+    TUB__TRY(tub__preprocessor_to_json(a, &model->config, &text, &size, err));
+    tub_status status = write_file(a, folder, TUB__PREPROCESSOR_FILE, text, size, err);
+    tub__free(a, text);
+    return status;
+}
+
 tub_status tub__folder_write_config(const tub_model *model, const char *folder,
                                     const tub__card *card, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
@@ -50,10 +67,8 @@ tub_status tub__folder_write_config(const tub_model *model, const char *folder,
     if (status != TUB_OK) {
         return status;
     }
-    TUB__TRY(tub__preprocessor_to_json(a, &model->config, &text, &size, err));
-    status = write_file(a, folder, PREPROCESSOR_FILE, text, size, err);
-    tub__free(a, text);
-    return status != TUB_OK ? status : write_card(model, folder, card, err);
+    TUB__TRY(write_preprocessor(model, folder, err));
+    return write_card(model, folder, card, err);
 }
 
 /* encoder: one without a classifier will do. */
@@ -75,8 +90,9 @@ static tub_status read_config_file(const tub_allocator *a, const char *path, boo
     return status;
 }
 
-/* The file may be missing: older folders and other tools' folders have none. */
-static tub_status read_preprocessor_file(tub_context *ctx, const char *path,
+/* The file may be missing: older folders and other tools' folders have none. Of a model all of it is
+ * kept later (prepare.h); training on an encoder only scales. */
+static tub_status read_preprocessor_file(tub_context *ctx, const char *path, bool encoder,
                                          tub_model_config *config, tub_error *err) {
     bool foreign;
     tub__json *root;
@@ -89,12 +105,13 @@ static tub_status read_preprocessor_file(tub_context *ctx, const char *path,
     if (status != TUB_OK) {
         return tub__prefix(err, status, "%s", path);
     }
-    if (foreign) {
-        tub__log_line(ctx, TUB_LOG_WARNING,
-                      "%s asks for more than scaling to 0 to 1; uint8 input gets only the scaling, "
-                      "so give the model "
-                      "prepared float32 input",
-                      path);
+    if (foreign && encoder) {
+        tub__log_line(
+            ctx, TUB_LOG_WARNING,
+            "%s asks for more than scaling to 0 to 1; uint8 samples get only the scaling, "
+            "so train with "
+            "prepared float32 samples",
+            path);
     }
     return TUB_OK;
 }
@@ -106,13 +123,13 @@ static tub_status read_config(tub_context *ctx, const char *folder, bool encoder
     tub_model_config c;
     char *config_path, *preprocessor_path, **names = NULL;
     TUB__TRY(tub__path_join(a, folder, CONFIG_FILE, &config_path, err));
-    tub_status status = tub__path_join(a, folder, PREPROCESSOR_FILE, &preprocessor_path, err);
+    tub_status status = tub__path_join(a, folder, TUB__PREPROCESSOR_FILE, &preprocessor_path, err);
     if (status != TUB_OK) {
         goto free_config_path;
     }
     status = read_config_file(a, config_path, encoder, &c, int8, &names, err);
     if (status == TUB_OK) {
-        status = read_preprocessor_file(ctx, preprocessor_path, &c, err);
+        status = read_preprocessor_file(ctx, preprocessor_path, encoder, &c, err);
     }
     if (status == TUB_OK) {
         *config = c;

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "convert/config_json.h"
 #include "convert/folder.h"
+#include "convert/prepare.h"
 
 static const char MODEL_FOLDER[] = "a model is a folder with config.json and model.safetensors";
 
@@ -33,6 +34,9 @@ tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out,
     }
     if (status == TUB_OK && labels != NULL) {
         status = tub_model_set_labels(model, (const char *const *)labels, config.classes, err);
+    }
+    if (status == TUB_OK) {
+        status = tub__model_read_preprocessing(model, folder, err);
     }
     if (status == TUB_OK) {
         status = tub__folder_read_arrays(model, folder, int8, err);

@@ -184,6 +184,8 @@ tub_status tub__preprocessing_from_json(const tub__json *root, tub__preprocessin
                                         tub_error *err) {
     tub__preprocessing p = defaults();
     int64_t filter = (int64_t)p.filter;
+    const char *scale = NULL;
+    tub_input_scale scaling = TUB_SCALE_DIVIDE;
     TUB__TRY(tub__json_opt_bool(root, "do_resize", &p.resize, err));
     TUB__TRY(tub__json_opt_bool(root, "do_center_crop", &p.crop, err));
     TUB__TRY(tub__json_opt_integer(root, "resample", &filter, err));
@@ -192,6 +194,11 @@ tub_status tub__preprocessing_from_json(const tub__json *root, tub__preprocessin
     TUB__TRY(read_size(root, &p, err));
     TUB__TRY(read_crop(root, &p, err));
     TUB__TRY(read_mean(root, &p, err));
+    TUB__TRY(tub__json_opt_text(tub__json_get(root, "tubelet"), "input_scale", &scale, err));
+    if (scale != NULL) {
+        TUB__TRY(tub__input_scale_parse(scale, &scaling, err));
+    }
+    p.multiply = scaling == TUB_SCALE_MULTIPLY;
     p.filter = (tub__filter)filter;
     if (p.offset && !p.rescale) {
         return tub__fail(err, TUB_E_ARGUMENT,

@@ -8,6 +8,8 @@
 #include "formats/json.h"
 #include <tubelet/model.h>
 
+#define TUB__PREPROCESSOR_FILE "preprocessor_config.json"
+
 /* The file's text, zero-terminated, the caller's (tub__free). */
 TUB_MUST_USE tub_status tub__preprocessor_to_json(const tub_allocator *a,
                                                   const tub_model_config *config, char **text,
