@@ -12,40 +12,20 @@
 #include "output.h"
 #include "subject.h"
 
-enum {
-    KEY_CALIBRATE = CLI_KEY_OWN,
-    KEY_WEIGHTS,
-    KEY_LIMIT,
-    KEY_DATA_URL,
-    KEY_GELU,
-    KEY_LIKE,
-    KEY_DRY_RUN
-};
+enum { KEY_CALIBRATE = CLI_KEY_OWN, KEY_WEIGHTS, KEY_LIMIT, KEY_DATA_URL };
 
 static const struct argp_option options[] = {
-    {NULL, 0, NULL, 0, "Files of other programs:", 1},
-    {"gelu", KEY_GELU, "KIND", 0,
-     "tanh or erf: which one a file means that says only 'gelu' (default tanh, as the Keras "
-     "example "
-     "trains with)",
-     1},
-    {"like", KEY_LIKE, "MODEL", 0,
-     "Preset or model folder with the clip's size and whatever else a file of mere weights does "
-     "not "
-     "say",
-     1},
-    {"dry-run", KEY_DRY_RUN, NULL, 0,
-     "Read and check everything, print what becomes of each array, write nothing", 1},
-    {NULL, 0, NULL, 0, "To int8:", 2},
+    CONVERT_FILES_OPTIONS,
+    {NULL, 0, NULL, 0, "To int8:", 4},
     {"calibrate", KEY_CALIBRATE, "DATA", 0,
-     "Data set whose test split shows the loss (default: the one that the run was trained on)", 2},
-    {"out", 'o', "FOLDER", 0, "Where the int8 model goes (default: MODEL-int8)", 2},
-    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 2},
+     "Data set whose test split shows the loss (default: the one that the run was trained on)", 4},
+    {"out", 'o', "FOLDER", 0, "Where the int8 model goes (default: MODEL-int8)", 4},
+    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 4},
     {"max-loss", KEY_LIMIT, "POINTS", 0,
-     "Write nothing when top-1 loses more percentage points (default 0.5)", 2},
+     "Write nothing when top-1 loses more percentage points (default 0.5)", 4},
     {"data-url", KEY_DATA_URL, "URL", 0,
-     "Folder of a mirror for the download (default: where the set is published)", 2},
-    {"precision", CLI_KEY_PRECISION, "KIND", 0, "Precision of the new weights: int8", 2},
+     "Folder of a mirror for the download (default: where the set is published)", 4},
+    {"precision", CLI_KEY_PRECISION, "KIND", 0, "Precision of the new weights: int8", 4},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
@@ -74,11 +54,6 @@ static error_t check_files(const convert_options *o, struct argp_state *state) {
                           "%s: --precision, --calibrate and --out belong to int8, which takes "
                           "one name",
                           o->to);
-    }
-    if (!tub_convert_knows(o->model) && !tub_convert_knows(o->to)) {
-        return cli_misuse(state,
-                          "neither %s nor %s is a file of another program (.keras, .weights.h5)",
-                          o->model, o->to);
     }
     return 0;
 }
@@ -116,19 +91,14 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_DATA_URL:
         o->data_options.data_url = argument;
         return 0;
-    case KEY_GELU:
-        return convert_files_parse_gelu(&o->files.gelu, argument, state);
-    case KEY_LIKE:
-        return cli_parse_name(&o->files.like, "--like", argument, state);
-    case KEY_DRY_RUN:
-        o->files.dry_run = 1;
-        return 0;
     case ARGP_KEY_ARG:
         return cli_parse_argument(o->model == NULL ? &o->model : &o->to, argument, state);
     case ARGP_KEY_END:
         return check(o, state);
-    default:
-        return cli_parse_common(key, argument, state);
+    default: {
+        const error_t code = convert_files_parse(&o->files, key, argument, state);
+        return code == ARGP_ERR_UNKNOWN ? cli_parse_common(key, argument, state) : code;
+    }
     }
 }
 
@@ -177,20 +147,32 @@ typedef struct comparison {
     double change, largest; /* of the logits: the largest change, and the largest of them */
 } comparison;
 
+/* logits: [samples, K] of the test split, the caller's to free. */
 static tub_status answers(tub_context *ctx, const char *folder, const tub_dataset *data,
-                          float *logits, float *probabilities, tub_scores *scores, tub_error *err) {
+                          float **logits, size_t *count, tub_scores *scores, tub_error *err) {
     enum { BATCH = 32 };
-    const tub_dataset_info *info = tub_dataset_describe(data);
+    const int64_t samples = tub_dataset_describe(data)->count[TUB_TEST];
     tub_model *model;
     tub_status status = tub_model_open(ctx, folder, &model, err);
     if (status != TUB_OK) {
         return status;
     }
-    status = tub_predict_split(model, data, TUB_TEST, BATCH, logits, probabilities, err);
-    if (status == TUB_OK) {
-        status = tub_scores_compute(ctx, info->count[TUB_TEST], info->classes, probabilities,
-                                    tub_dataset_labels(data, TUB_TEST), scores, err);
+    const tub_model_config *c = tub_model_describe(model);
+    *count = (size_t)(samples > 0 ? samples : 1) * (size_t)c->classes;
+    float *probabilities = calloc(*count, sizeof *probabilities);
+    *logits = calloc(*count, sizeof **logits);
+    if (probabilities == NULL || *logits == NULL) {
+        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
+        status = TUB_E_MEMORY;
     }
+    if (status == TUB_OK) {
+        status = tub_predict_split(model, data, TUB_TEST, BATCH, *logits, probabilities, err);
+    }
+    if (status == TUB_OK) {
+        status = tub_task_scores_compute(ctx, c, samples, probabilities,
+                                         tub_dataset_labels(data, TUB_TEST), scores, err);
+    }
+    free(probabilities);
     tub_model_close(model);
     return status;
 }
@@ -209,21 +191,18 @@ static void compare_logits(const float *real, const float *int8, size_t n, compa
 
 static tub_status compare(tub_context *const ctx[KINDS], const job *j, const tub_dataset *data,
                           comparison *c, tub_error *err) {
-    const tub_dataset_info *info = tub_dataset_describe(data);
-    c->samples = info->count[TUB_TEST];
-    const size_t n = (size_t)(c->samples > 0 ? c->samples : 1) * (size_t)info->classes;
-    float *numbers = calloc(3 * n, sizeof *numbers); /* logits of both, probabilities */
-    if (numbers == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
-    }
+    float *logits[KINDS] = {NULL};
+    size_t n = 0;
+    c->samples = tub_dataset_describe(data)->count[TUB_TEST];
     tub_status status = TUB_OK;
     for (int i = REAL; i < KINDS && status == TUB_OK; i++) {
-        status = answers(ctx[i], j->from.folder, data, numbers + (size_t)i * n, numbers + KINDS * n,
-                         &c->scores[i], err);
+        status = answers(ctx[i], j->from.folder, data, &logits[i], &n, &c->scores[i], err);
     }
-    compare_logits(numbers, numbers + n, n, c);
-    free(numbers);
+    if (status == TUB_OK) {
+        compare_logits(logits[REAL], logits[INT8], n, c);
+    }
+    free(logits[REAL]);
+    free(logits[INT8]);
     return status;
 }
 
@@ -341,22 +320,31 @@ static int run(const cli_command *self, int argc, char **argv) {
 const cli_command cli_convert = {
     .name = "convert",
     .arguments = "MODEL [OUT]",
-    .summary = "a model to and from Keras' files, or to int8 with what it loses",
+    .summary = "a model to and from other programs' files, or to int8 with what it loses",
     .description =
-        "With two names: makes a model folder of a file of another program, or such a file of a "
-        "model "
-        "folder or run, by the names. .keras and .weights.h5 are files of Keras 3 with the model "
-        "of "
-        "its example \"Video Vision Transformer\" in any size; the state of Adam goes along "
-        "(optimizer.safetensors in a folder). With one name and --precision int8: evaluates the "
-        "model "
+        "With two names: turns a model of any kind, found by what is in the file, into another. "
+        "Read "
+        "are "
+        "folders of this program and of transformers' VivitForVideoClassification and VivitModel, "
+        ".keras and .weights.h5 files of Keras 3 with the model of its example \"Video Vision "
+        "Transformer\" "
+        "in any size, and checkpoints of scenic. OUT becomes a file of Keras where it ends in "
+        ".keras "
+        "or "
+        ".weights.h5, else a model folder. The state of Adam goes along (optimizer.safetensors in "
+        "a "
+        "folder). What was written is read again, and gets its name only when all bits are the "
+        "same. "
+        "With one name and --precision int8: evaluates the model "
         "in float32 and in int8 on the test split of a data set, and writes a model folder whose "
         "kernels are whole numbers of eight bits with a scale for each output channel: about a "
         "quarter "
         "of the size. What goes into the layers is scaled row by row as it comes, so the data only "
         "measures; it sets nothing. Use the folder with --precision int8.",
-    .examples = "  tubelet convert vivit.keras model\n"
+    .examples = "  tubelet convert checkpoint_30 model --frames 32 --pixels signed\n"
+                "  tubelet convert vivit.keras model\n"
                 "  tubelet convert runs/first first.keras --weights best\n"
+                "  tubelet convert runs/first encoder --encoder-only --shard-size 200MB\n"
                 "  tubelet convert vivit.weights.h5 model --like vivit-tiny --dry-run\n"
                 "  tubelet convert runs/first --precision int8\n"
                 "  tubelet convert model --precision int8 --calibrate volumes.npz --out small",

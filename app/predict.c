@@ -102,6 +102,13 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
+/* Labels of a volume, where the file has as many as the model's task. */
+static const int32_t *truth_of(const predict_block *block, const tub_model_config *c, int64_t i) {
+    return block->truth != NULL && block->truth_columns == predict_columns(c)
+               ? block->truth + i * block->truth_columns
+               : NULL;
+}
+
 /* Volumes of a block at a time: the first lines appear at once and memory stays small, more so where
  * each has a copy that is prepared. A batch's size changes no bit. */
 enum { BATCH = 32, PREPARED_BATCH = 4 };
@@ -123,7 +130,8 @@ static tub_status classify_batch(tub_model *model, const predict_block *block, i
 static tub_status classify_all(predict_printer *printer, tub_model *model,
                                const predict_block *block, float *prepared, float *out,
                                tub_error *err) {
-    const int64_t *shape = block->shape, classes = printer->classes;
+    const tub_model_config *c = tub_model_describe(model);
+    const int64_t *shape = block->shape, classes = c->classes;
     const size_t element = block->dtype == TUB_U8 ? 1 : sizeof(float);
     const size_t volume = (size_t)(shape[0] * shape[1] * shape[2] * shape[3]) * element;
     const int64_t most = prepared != NULL ? PREPARED_BATCH : BATCH;
@@ -136,12 +144,9 @@ static tub_status classify_all(predict_printer *printer, tub_model *model,
                                 prepared, out, probabilities, err);
         const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
         for (int64_t k = 0; k < n && status == TUB_OK; k++) {
-            predict_line line = {block->file,
-                                 block->first + i + k,
-                                 block->truth != NULL ? block->truth[i + k] : -1,
-                                 out + k * classes,
-                                 probabilities + k * classes,
-                                 milliseconds};
+            predict_line line = {
+                block->file,       block->first + i + k,        truth_of(block, c, i + k),
+                out + k * classes, probabilities + k * classes, milliseconds};
             predict_print(printer, &line);
         }
     }
@@ -188,8 +193,8 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, tub_
         return status;
     }
     const predict_block block = {
-        file,   v.first, v.count, v.dtype, {v.frames, v.height, v.width, v.channels},
-        v.data, v.truth};
+        file,   v.first, v.count,        v.dtype, {v.frames, v.height, v.width, v.channels},
+        v.data, v.truth, v.truth_columns};
     status = check_shape(model, file, &block, err);
     if (status == TUB_OK && as_is && v.dtype != TUB_F32) {
         err->status = status = TUB_E_SHAPE;
@@ -245,7 +250,8 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
                                      info->dtype,
                                      {info->frames, info->height, info->width, info->channels},
                                      tub_dataset_samples(data, o->split),
-                                     tub_dataset_labels(data, o->split)};
+                                     tub_dataset_labels(data, o->split),
+                                     info->label_columns};
         progress_clear(&work->progress);
         if (tub_model_labels(model) == NULL && info->classes == c->classes) {
             printer->labels = info->labels;
@@ -288,14 +294,17 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
         fprintf(stderr, "%s (%s weights)\n", s.folder, s.weights);
     }
     predict_printer printer;
-    predict_printer_init(&printer,
-                         o->common.json ? PREDICT_JSON
-                         : o->csv       ? PREDICT_CSV
-                                        : PREDICT_TEXT,
-                         tub_model_describe(model)->classes, tub_model_labels(model));
-    printer.weights = s.weights;
-    code = o->data != NULL ? classify_data(self, &printer, work, model, o)
-                           : classify_files(self, &printer, work, model, o);
+    const predict_format format = o->common.json ? PREDICT_JSON
+                                  : o->csv       ? PREDICT_CSV
+                                                 : PREDICT_TEXT;
+    if (predict_printer_open(&printer, format, model)) {
+        printer.weights = s.weights;
+        code = o->data != NULL ? classify_data(self, &printer, work, model, o)
+                               : classify_files(self, &printer, work, model, o);
+    } else {
+        code = cli_fail_with(self, "out of memory");
+    }
+    predict_printer_close(&printer);
     tub_model_close(model);
     return code;
 }

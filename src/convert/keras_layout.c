@@ -142,12 +142,12 @@ static int shape_of(const tub_model_config *c, const tub__param *p, uint64_t out
 }
 
 void tub__keras_describe(const tub__keras_layout *l, const tub_model_config *config,
-                         const tub__param *p, tub__keras_array *out) {
+                         const tub__param *p, tub__file_array *out) {
     /* The table has "layers/GROUP/REST" with the example's own group. */
     const char *rest = strchr(p->keras + strlen("layers/"), '/');
     assert(p->keras[0] != '\0' && rest != NULL);
-    *out = (tub__keras_array){0};
-    snprintf(out->path, sizeof out->path, "layers/%s%s",
+    *out = (tub__file_array){0};
+    snprintf(out->name, sizeof out->name, "layers/%s%s",
              tub__keras_place_of(l, part_of(p->role), p->layer)->group, rest);
     out->rank = shape_of(config, p, out->shape);
 }
@@ -210,7 +210,9 @@ void tub__keras_to(const tub__param *p, const float *file, float *keras) {
 
 tub_status tub__keras_can(const tub_model_config *c, tub_error *err) {
     const char *lacks = NULL;
-    if (c->variant != TUB_VARIANT_JOINT) {
+    if (c->task > TUB_TASK_MULTI_CLASS) {
+        lacks = "has one softmax";
+    } else if (c->variant != TUB_VARIANT_JOINT) {
         lacks = "has joint attention only";
     } else if (c->pooling == TUB_POOL_CLASS_TOKEN) {
         lacks = "has no class token";

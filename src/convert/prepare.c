@@ -73,6 +73,23 @@ tub_status tub__model_read_preprocessing(tub_model *model, const char *folder, t
     return status;
 }
 
+tub_status tub__model_scale_signed(tub_model *model, tub_error *err) {
+    const tub_allocator *a = &model->context->allocator;
+    char *text;
+    size_t size;
+    TUB__TRY(tub__preprocessor_to_json(a, &model->config, true, &text, &size, err));
+    tub_status status =
+        tub__alloc_array(a, 1, sizeof *model->preprocessing, (void **)&model->preprocessing, err);
+    if (status != TUB_OK) {
+        tub__free(a, text);
+        return status;
+    }
+    *model->preprocessing =
+        (tub__preprocessing){.rescale = true, .factor = 1.0 / 127.5, .offset = true, .channels = 1};
+    model->preprocessor_text = text;
+    return TUB_OK;
+}
+
 /* ---- Samples ---- */
 
 int tub_model_prepares(const tub_model *model) {

@@ -15,7 +15,7 @@ static void put_size(tub__json_writer *w, const char *key, const tub_model_confi
 }
 
 tub_status tub__preprocessor_to_json(const tub_allocator *a, const tub_model_config *config,
-                                     char **text, size_t *size, tub_error *err) {
+                                     bool minus, char **text, size_t *size, tub_error *err) {
     tub__json_writer w;
     tub__json_start(&w, a, 2);
     tub__json_open_object(&w, NULL);
@@ -25,12 +25,14 @@ tub_status tub__preprocessor_to_json(const tub_allocator *a, const tub_model_con
     tub__json_put_bool(&w, "do_rescale", true);
     tub__json_put_bool(&w, "do_resize", false);
     tub__json_put_text(&w, "image_processor_type", "VivitImageProcessor");
-    tub__json_put_bool(&w, "offset", false); /* left out it would mean true: [-1, 1] */
-    tub__json_put_real(&w, "rescale_factor", 1.0 / 255.0);
+    tub__json_put_bool(&w, "offset", minus); /* left out it would mean true: [-1, 1] */
+    tub__json_put_real(&w, "rescale_factor", minus ? 1.0 / 127.5 : 1.0 / 255.0);
     put_size(&w, "size", config);
     tub__json_open_object(&w, "tubelet");
     tub__json_put_integer(&w, "frames", config->frames);
-    tub__json_put_text(&w, "input_scale", tub__input_scale_name(config->input_scale));
+    if (!minus) {
+        tub__json_put_text(&w, "input_scale", tub__input_scale_name(config->input_scale));
+    }
     tub__json_close_object(&w);
     tub__json_close_object(&w);
     return tub__json_finish(&w, text, size, err);

@@ -7,6 +7,34 @@
 #include "base/error.h"
 #include "model/model.h"
 
+/* The data's head `i` as the model's: labels that are there or not may be heads of two classes. */
+static int64_t head_of_data(const tub_dataset_info *d, int i) {
+    return i >= d->label_columns ? 0 : d->task == TUB_TASK_MULTI_LABEL ? 2 : d->head_classes[i];
+}
+
+/* Heads of the data may lack the model's last classes. */
+static tub_status check_labels(const tub_model_config *m, const tub_dataset_info *d,
+                               tub_error *err) {
+    const tub__outputs o = tub__model_outputs(m);
+    const bool heads = o.task == TUB_TASK_MULTI_HEAD && d->task != TUB_TASK_MULTI_CLASS;
+    if (o.task != d->task && !heads) {
+        return tub__fail(err, TUB_E_SHAPE, "%s has labels of task %s, the model's is %s", d->name,
+                         tub_task_name(d->task), tub_task_name(o.task));
+    }
+    if (!heads && m->classes != d->classes) {
+        return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes, the model has %lld", d->name,
+                         (long long)d->classes, (long long)m->classes);
+    }
+    for (int i = 0; heads && i < TUB_HEAD_LIMIT; i++) {
+        const int64_t data = head_of_data(d, i);
+        if (data > m->head_classes[i] || (data == 0) != (m->head_classes[i] == 0)) {
+            return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes in head %d, the model has %lld",
+                             d->name, (long long)data, i + 1, (long long)m->head_classes[i]);
+        }
+    }
+    return TUB_OK;
+}
+
 /* Names both sides, so that the reader sees which of the two is the wrong one. */
 static tub_status check_fit(const tub_model *model, const tub_dataset_info *d, tub_error *err) {
     const int64_t shape[4] = {d->frames, d->height, d->width, d->channels};
@@ -14,10 +42,7 @@ static tub_status check_fit(const tub_model *model, const tub_dataset_info *d, t
     if (status != TUB_OK) {
         return tub__prefix(err, status, "%s", d->name);
     }
-    if (model->config.classes != d->classes) {
-        return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes, the model has %lld", d->name,
-                         (long long)d->classes, (long long)model->config.classes);
-    }
+    TUB__TRY(check_labels(&model->config, d, err));
     if (d->dtype != TUB_U8 && d->dtype != TUB_F32) {
         return tub__fail(err, TUB_E_SHAPE, "%s: samples must be uint8 or float32", d->name);
     }
@@ -50,7 +75,7 @@ static tub_status batch_of(const run *r, int64_t first, int64_t batch, tub_dtype
 
 static tub_status run_batches(const run *r, tub_error *err) {
     const tub_scores unknown = {NAN, NAN, NAN, NAN};
-    int64_t classes = r->info->classes;
+    int64_t classes = r->model->config.classes;
     for (int64_t done = 0; done < r->count;) {
         int64_t batch = r->count - done < r->batch_size ? r->count - done : r->batch_size;
         float *logits = r->logits == NULL ? r->scratch : r->logits + done * classes;
@@ -94,8 +119,9 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
              .probabilities = probabilities};
     tub_status status = TUB_OK;
     if (logits == NULL) {
-        status = tub__alloc_array(a, (size_t)r.batch_size, (size_t)info->classes * sizeof(float),
-                                  (void **)&r.scratch, err);
+        status =
+            tub__alloc_array(a, (size_t)r.batch_size, (size_t)model->config.classes * sizeof(float),
+                             (void **)&r.scratch, err);
     }
     if (status == TUB_OK && info->dtype == TUB_U8 && tub_model_prepares(model)) {
         const tub_model_config *c = &model->config;
