@@ -71,8 +71,8 @@ static error_t check(const convert_options *o, struct argp_state *state) {
                           o->model);
     }
     if (o->common.precision != TUB_PRECISION_INT8) {
-        return cli_misuse(state, "needs --precision int8, or the name of the file to make (.keras, "
-                                 ".weights.h5)");
+        return cli_misuse(state, "needs --precision int8, or a second name: what the model is to "
+                                 "become");
     }
     return 0;
 }

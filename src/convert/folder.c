@@ -106,7 +106,8 @@ static tub_status read_config_file(const tub_allocator *a, const char *path, wan
     TUB__TRY(tub__json_load(a, path, JSON_LIMIT, &root, err));
     tub_status status = parse_config(a, root, kind, out, int8, err);
     if (status != TUB_OK && status != TUB_E_MEMORY) {
-        tub__prefix(err, status, "%s", path);
+        /* What is wrong in a file is no argument of the caller's. */
+        status = tub__prefix(err, status == TUB_E_ARGUMENT ? TUB_E_FORMAT : status, "%s", path);
     }
     tub__json_free(root);
     return status;
