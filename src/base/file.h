@@ -73,6 +73,9 @@ void tub__leftovers_remove(const char *path);
 TUB_MUST_USE tub_status tub__folder_commit(const tub_allocator *a, const char *temporary,
                                            const char *path, bool replace, tub_error *err);
 
+/* Gives a finished file its name. TUB_E_EXISTS where something of that name is there. */
+TUB_MUST_USE tub_status tub__file_move_new(const char *from, const char *to, tub_error *err);
+
 /* Keeps everybody else who asks for the same lock away from a folder, for as long as *fd is open.
  * TUB_E_EXISTS when somebody has it already. Where the file system has no locks there is none, and
  * *fd is the open folder all the same. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <zip.h>
 
+#include "make_scenic.h"
 #include "make_vit.h"
 
 enum { SIDE = 8, VOLUME = SIDE * SIDE * SIDE, MEMBERS = 6, NAME_SIZE = 64 };
@@ -299,5 +300,6 @@ int main(void) {
     if (make_vit("vit") != 0) {
         stop("vit");
     }
+    make_scenic("checkpoint_1");
     return 0;
 }
