@@ -3,6 +3,7 @@
 #include "formats/hdf5.h"
 
 #include "base/error.h"
+#include "base/file_parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -49,24 +50,13 @@ tub_status tub__h5_open(tub_context *ctx, const char *path, tub__h5_file *out, t
     return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", path);
 }
 
-static tub_status fill_file(int fd, const void *bytes, size_t size, tub_error *err) {
-    const char *at = bytes;
-    while (size > 0) {
-        const ssize_t n = write(fd, at, size);
-        if (n < 0 && errno != EINTR) {
-            return tub__fail_errno(err, errno, "%zu bytes in memory", size);
-        }
-        at += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
-    }
-    return TUB_OK;
-}
-
 tub_status tub__h5_open_memory(tub_context *ctx, const void *bytes, size_t size, tub__h5_file *out,
                                tub_error *err) {
     int fd;
     TUB__TRY(tub__worker_file(&fd, err));
-    tub_status status = fill_file(fd, bytes, size, err);
+    tub_status status = tub__write_fully(fd, bytes, size)
+                            ? TUB_OK
+                            : tub__fail_errno(err, errno, "%zu bytes in memory", size);
     if (status == TUB_OK) {
         status = read_descriptor(ctx, fd, out, err);
     }
