@@ -56,10 +56,12 @@ typedef struct convert_options {
     tub_dataset_options data_options;
     tub_convert_options files; /* of a conversion to `to` */
     double limit;              /* points */
+    bool limit_given;
 } convert_options;
 
 static error_t parse_limit(convert_options *o, const char *text, struct argp_state *state) {
     char *end;
+    o->limit_given = true;
     o->limit = strtod(text, &end);
     if (end == text || *end != '\0' || !(o->limit >= 0 && o->limit <= 100)) {
         return cli_misuse(state, "--max-loss '%s': give percentage points from 0 to 100", text);
@@ -69,11 +71,16 @@ static error_t parse_limit(convert_options *o, const char *text, struct argp_sta
 
 /* A second name: a conversion of files. */
 static error_t check_files(const convert_options *o, struct argp_state *state) {
-    if (o->common.precision != TUB_PRECISION_F32 || o->data != NULL || o->out != NULL) {
+    if (o->common.precision != TUB_PRECISION_F32 || o->data != NULL || o->out != NULL ||
+        o->limit_given || o->data_options.data_url != NULL) {
         return cli_misuse(state,
-                          "%s: --precision, --calibrate and --out belong to int8, which takes "
-                          "one name",
+                          "%s: --precision, --calibrate, --out, --max-loss and --data-url belong "
+                          "to int8, which takes one name",
                           o->to);
+    }
+    if (o->weights != NULL && tub_convert_knows(o->model)) {
+        return cli_misuse(state, "--weights %s: %s is a file, and only a run has two kinds",
+                          o->weights, o->model);
     }
     if (!tub_convert_knows(o->model) && !tub_convert_knows(o->to)) {
         return cli_misuse(state,
@@ -98,6 +105,10 @@ static error_t check(const convert_options *o, struct argp_state *state) {
     if (o->common.precision != TUB_PRECISION_INT8) {
         return cli_misuse(state, "needs --precision int8, or the name of the file to make (.keras, "
                                  ".weights.h5)");
+    }
+    if (o->files.gelu != TUB_CONVERT_GELU_USUAL || o->files.like != NULL || o->files.dry_run) {
+        return cli_misuse(state, "--gelu, --like and --dry-run belong to files of other programs; "
+                                 "int8 has none of them");
     }
     return 0;
 }
@@ -348,7 +359,8 @@ const cli_command cli_convert = {
         "folder or run, by the names. .keras and .weights.h5 are files of Keras 3 with the model "
         "of "
         "its example \"Video Vision Transformer\" in any size; the state of Adam goes along "
-        "(optimizer.safetensors in a folder). With one name and --precision int8: evaluates the "
+        "(optimizer.safetensors in a folder; of a run, with its last weights). Nothing is ever "
+        "replaced. With one name and --precision int8: evaluates the "
         "model "
         "in float32 and in int8 on the test split of a data set, and writes a model folder whose "
         "kernels are whole numbers of eight bits with a scale for each output channel: about a "

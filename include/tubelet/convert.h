@@ -19,9 +19,9 @@ typedef enum tub_convert_gelu {
 typedef struct tub_convert_options {
     size_t size; /* sizeof(tub_convert_options) */
     tub_convert_gelu gelu;
-    const char
-        *like;   /* a preset or model folder that has what a file of mere weights can't say, such
-                         as the clip's size; NULL: none */
+    /* A preset or model folder that has what a file of mere weights can't say, such as the clip's
+     * size; NULL: none. */
+    const char *like;
     int dry_run; /* 1: read and check everything, write nothing */
 } tub_convert_options;
 TUB_API tub_convert_options tub_convert_options_default(void);
@@ -51,9 +51,12 @@ TUB_API int tub_convert_knows(const char *path);
 
 /* Turns a file into a model folder, a model folder (or run folder) into a file, or one kind of file
  * into another, by the names. *report (may be NULL) is freed by tub_convert_report_free. The state
- * of Adam goes along where there is one; in a folder it is optimizer.safetensors. Errors:
- * TUB_E_EXISTS (out is there), TUB_E_ARGUMENT (neither is a file of another program; no `like` for
- * mere weights; `gelu` contradicts the file; a context of another precision than float32),
+ * of Adam goes along where there is one; in a folder it is optimizer.safetensors, in a run folder the
+ * checkpoint's, which belongs to the last weights. Folders that out is to lie in are made. Errors:
+ * TUB_E_EXISTS (out is there, or came to be meanwhile: nothing is replaced), TUB_E_ARGUMENT (neither
+ * is a file of another program; no `like` for mere weights, or one for anything else; `gelu`
+ * contradicts file or folder; out ends in .h5 and not in .weights.h5; a context of another precision
+ * than float32),
  * TUB_E_MODULE (mod-hdf5), TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (a damaged file),
  * TUB_E_UNSUPPORTED (another model than the program's example; a model that has no form there). */
 TUB_API TUB_MUST_USE tub_status tub_convert(tub_context *ctx, const char *in, const char *out,

@@ -148,6 +148,11 @@ bool tub__file_exists(const char *path) {
     return access(path, F_OK) == 0;
 }
 
+bool tub__name_taken(const char *path) {
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
 bool tub__is_folder(const char *path) {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);

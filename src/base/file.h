@@ -26,7 +26,8 @@ TUB_MUST_USE tub_status tub__file_read(const tub_allocator *a, const char *path,
 /* Atomic replacement of one file: bytes go to a temporary file beside it; commit does fsync,
  * rename, fsync of the folder. */
 typedef struct tub__writer {
-    int fd; /* -1 when closed */
+    int fd;    /* -1 when closed */
+    bool keep; /* an existing file stays; set it before the commit, which then is TUB_E_EXISTS */
     char *path;
     char *temporary;
     const tub_allocator *allocator;
@@ -41,15 +42,20 @@ void tub__writer_abort(tub__writer *w); /* removes the temporary; accepts closed
 /* Both in one call. */
 TUB_MUST_USE tub_status tub__file_write(const tub_allocator *a, const char *path, const void *data,
                                         size_t size, tub_error *err);
+/* The same for a new file: one that is there, or comes to be meanwhile, stays (TUB_E_EXISTS). */
+TUB_MUST_USE tub_status tub__file_create(const tub_allocator *a, const char *path, const void *data,
+                                         size_t size, tub_error *err);
 
 /* Adds bytes at the end of a file (made when missing) and flushes them to disk: for logs. */
 TUB_MUST_USE tub_status tub__file_append(const char *path, const void *data, size_t size,
                                          tub_error *err);
 
 bool tub__file_exists(const char *path);
+/* Whether anything has the name, a link that leads nowhere included. */
+bool tub__name_taken(const char *path);
 bool tub__is_folder(const char *path);
-/* TUB_OK for a folder. Else TUB_E_NOT_FOUND, "PATH: no such folder; WHAT" or "PATH is a file; WHAT",
- * or what the system says. */
+/* TUB_OK for a folder. Else TUB_E_NOT_FOUND, "PATH: no such folder; WHAT" or "PATH is a file;
+ * WHAT", or what the system says. */
 TUB_MUST_USE tub_status tub__folder_expect(const char *path, const char *what, tub_error *err);
 /* The file or folder open as fd is still the one of that name: nobody renamed or replaced it.
  * folder and flags as fstatat takes them (AT_FDCWD and 0 for a plain path). */

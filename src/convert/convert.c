@@ -45,12 +45,25 @@ static tub_status open_file(tub_context *ctx, const char *path, const tub_conver
     return tub__keras_open(ctx, path, &options, m, err);
 }
 
-static tub_status open_folder(tub_context *ctx, const char *path, tub__keras_model *m,
-                              tub_error *err) {
+/* A folder says which GELU it has. */
+static tub_status check_gelu(tub_gelu gelu, tub_convert_gelu asked, const char *path,
+                             tub_error *err) {
+    const bool erf = gelu == TUB_GELU_ERF;
+    return asked == TUB_CONVERT_GELU_USUAL || erf == (asked == TUB_CONVERT_GELU_ERF)
+               ? TUB_OK
+               : tub__fail(err, TUB_E_ARGUMENT, "%s: its gelu is %s, not %s", path,
+                           erf ? "erf" : "tanh", erf ? "tanh" : "erf");
+}
+
+static tub_status open_folder(tub_context *ctx, const char *path, const tub_convert_options *o,
+                              tub__keras_model *m, tub_error *err) {
     *m = (tub__keras_model){0};
     TUB__TRY(tub_model_open(ctx, path, &m->model, err));
     const tub_model_config *config = &m->model->config;
-    tub_status status = tub__keras_can(config, err);
+    tub_status status = check_gelu(config->gelu, o->gelu, path, err);
+    if (status == TUB_OK) {
+        status = tub__keras_can(config, err);
+    }
     if (status == TUB_OK && tub__model_has_int8(m->model)) {
         status = tub__fail(err, TUB_E_UNSUPPORTED,
                            "%s holds int8 weights, which have no form there", path);
@@ -75,7 +88,7 @@ static tub_status fill_folder(const tub__keras_model *m, const char *folder, tub
                                     : tub__moments_write(m->model, &m->moments, folder, err);
 }
 
-/* The folders that a folder is to lie in. */
+/* The folders that a folder or file is to lie in. */
 static tub_status create_parent(const tub_allocator *a, const char *path, tub_error *err) {
     const size_t length = (size_t)(tub__path_name(path) - path);
     char *parent;
@@ -93,7 +106,6 @@ static tub_status save_folder(const tub__keras_model *m, const char *path, tub_e
     const tub_allocator *a = &m->model->context->allocator;
     char *temporary;
     int lock;
-    TUB__TRY(create_parent(a, path, err));
     TUB__TRY(tub__folder_temporary(a, path, &temporary, &lock, err));
     tub_status status = fill_folder(m, temporary, err);
     if (status == TUB_OK) {
@@ -180,11 +192,21 @@ static tub_status check(const tub_context *ctx, const char *in, const char *out,
                          "neither %s nor %s is a file of another program (.keras, .weights.h5)", in,
                          out);
     }
-    return tub__file_exists(out) ? tub__fail(err, TUB_E_EXISTS, "%s is there already", out)
-                                 : TUB_OK;
+    if (tub_convert_knows(out)) {
+        TUB__TRY(tub__keras_may_save(out, err));
+    }
+    if (o->like != NULL && (!tub_convert_knows(in) || !tub__is_keras_weights_path(in))) {
+        return tub__fail(
+            err, TUB_E_ARGUMENT,
+            "%s says all sizes itself; only to mere weights (.weights.h5) does another "
+            "model lend what they do not say",
+            in);
+    }
+    return tub__name_taken(out) ? tub__fail(err, TUB_E_EXISTS, "%s is there already", out) : TUB_OK;
 }
 
 static tub_status write_out(const tub__keras_model *m, const char *out, tub_error *err) {
+    TUB__TRY(create_parent(&m->model->context->allocator, out, err));
     return tub_convert_knows(out) ? tub__keras_save(m->model, &m->moments, out, err)
                                   : save_folder(m, out, err);
 }
@@ -197,7 +219,7 @@ tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
     tub_convert_report *made = NULL;
     TUB__TRY(check(ctx, in, out, &o, err));
     TUB__TRY(tub_convert_knows(in) ? open_file(ctx, in, &o, &m, err)
-                                   : open_folder(ctx, in, &m, err));
+                                   : open_folder(ctx, in, &o, &m, err));
     const bool needs_lines = tub__keras_needs_python(&m.model->config, out);
     tub_status status = TUB_OK;
     if (report != NULL) {

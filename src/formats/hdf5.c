@@ -19,7 +19,7 @@ enum { SECONDS = 20 };
 
 /* ---- Reading ---- */
 
-static tub_status read_descriptor(tub_context *ctx, int fd, tub__h5_file *out, tub_error *err) {
+tub_status tub__h5_open_loaded(tub_context *ctx, int fd, tub__h5_file *out, tub_error *err) {
     struct stat st;
     tub__map answer;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -45,21 +45,26 @@ tub_status tub__h5_open(tub_context *ctx, const char *path, tub__h5_file *out, t
     if (fd < 0) {
         return tub__fail_errno(err, errno, "%s", path);
     }
-    tub_status status = read_descriptor(ctx, fd, out, err);
+    tub_status status = tub__h5_open_loaded(ctx, fd, out, err);
     close(fd);
     return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", path);
+}
+
+tub_status tub__h5_load(const void *bytes, size_t size, int *fd, tub_error *err) {
+    TUB__TRY(tub__worker_file(fd, err));
+    if (tub__write_fully(*fd, bytes, size)) {
+        return TUB_OK;
+    }
+    tub_status status = tub__fail_errno(err, errno, "%zu bytes in memory", size);
+    close(*fd);
+    return status;
 }
 
 tub_status tub__h5_open_memory(tub_context *ctx, const void *bytes, size_t size, tub__h5_file *out,
                                tub_error *err) {
     int fd;
-    TUB__TRY(tub__worker_file(&fd, err));
-    tub_status status = tub__write_fully(fd, bytes, size)
-                            ? TUB_OK
-                            : tub__fail_errno(err, errno, "%zu bytes in memory", size);
-    if (status == TUB_OK) {
-        status = read_descriptor(ctx, fd, out, err);
-    }
+    TUB__TRY(tub__h5_load(bytes, size, &fd, err));
+    tub_status status = tub__h5_open_loaded(ctx, fd, out, err);
     close(fd);
     return status;
 }

@@ -346,7 +346,17 @@ static tub_status read_image(image *i, int output, size_t most, tub_error *err) 
     hid_t file;
     TUB__TRY(open_image(&w, i, &file));
     hid_t top = H5Gopen2(file, "/", H5P_DEFAULT);
-    tub_status status = top < 0 ? failed(&w, "it has no top group") : pass_group(&w, top);
+    tub_status status;
+    if (top < 0) {
+        status = failed(&w, "it has no top group");
+    } else if (H5Aexists(top, "layer_names") > 0 ||
+               H5Lexists(top, "model_weights", H5P_DEFAULT) > 0) {
+        status = tub__fail(err, TUB_E_UNSUPPORTED,
+                           "it is of Keras' older HDF5 format: load it with Keras, and save it as "
+                           ".keras or .weights.h5");
+    } else {
+        status = pass_group(&w, top);
+    }
     H5Gclose(top);
     H5Fclose(file);
     return status;

@@ -30,3 +30,7 @@ double tub__rate(const tub__rates *rates, uint64_t step) {
     double cosine = 0.5 * (1.0 + tub__cos(pi * part));
     return rates->target * ((1.0 - rates->share) * cosine + rates->share);
 }
+
+double tub__rate_last(const tub__rates *rates, uint64_t done) {
+    return tub__rate(rates, done > 0 ? done - 1 : 0);
+}

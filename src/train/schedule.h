@@ -23,5 +23,7 @@ tub__rates tub__rates_make(const tub_train_config *config, uint64_t steps, uint6
  *   with s at most warmup + decay.
  * The constant schedule has the warm-up too, and stays at target after it. */
 double tub__rate(const tub__rates *rates, uint64_t step);
+/* That of the last of so many steps done; of the first where none is. */
+double tub__rate_last(const tub__rates *rates, uint64_t done);
 
 #endif
