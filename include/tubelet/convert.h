@@ -46,19 +46,20 @@ typedef struct tub_convert_report {
     const char *note;   /* lines that the other program needs before it loads the result, or NULL */
 } tub_convert_report;
 
-/* Whether a path is, or by its name is to become, a file of another program: .keras, .weights.h5. */
+/* Whether a path is, or by its name is to become, a file of another program: .keras,
+ * .weights.h5. */
 TUB_API int tub_convert_knows(const char *path);
 
 /* Turns a file into a model folder, a model folder (or run folder) into a file, or one kind of file
  * into another, by the names. *report (may be NULL) is freed by tub_convert_report_free. The state
- * of Adam goes along where there is one; in a folder it is optimizer.safetensors, in a run folder the
- * checkpoint's, which belongs to the last weights. Folders that out is to lie in are made. Errors:
- * TUB_E_EXISTS (out is there, or came to be meanwhile: nothing is replaced), TUB_E_ARGUMENT (neither
- * is a file of another program; no `like` for mere weights, or one for anything else; `gelu`
- * contradicts file or folder; out ends in .h5 and not in .weights.h5; a context of another precision
- * than float32),
- * TUB_E_MODULE (mod-hdf5), TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (a damaged file),
- * TUB_E_UNSUPPORTED (another model than the program's example; a model that has no form there). */
+ * of Adam goes along where there is one; in a folder it is optimizer.safetensors, in a run folder
+ * the checkpoint's, which belongs to the last weights. Folders that out is to lie in are made.
+ * Errors: TUB_E_EXISTS (out is there, or came to be meanwhile: nothing is replaced), TUB_E_ARGUMENT
+ * (neither is a file of another program; no `like` for mere weights, or one for anything else;
+ * `gelu` contradicts file or folder; out ends in .h5 and not in .weights.h5; a context of another
+ * precision than float32), TUB_E_MODULE (mod-hdf5), TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (a
+ * damaged file), TUB_E_UNSUPPORTED (another model than the program's example; a model that has no
+ * form there). */
 TUB_API TUB_MUST_USE tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
                                             const tub_convert_options *options,
                                             tub_convert_report **report, tub_error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Work on bytes of unknown origin, done by a module in a process of its own: it may use only so much
- * memory and time, can open nothing, has no network, and its death costs one sentence. */
+/* Work on bytes of unknown origin, done by a module in a process of its own: it may use only so
+ * much memory and time, can open nothing, has no network, and its death costs one sentence. */
 #ifndef TUB__BASE_WORKER_H
 #define TUB__BASE_WORKER_H
 
@@ -19,9 +19,10 @@ typedef struct tub__worker_job {
 } tub__worker_job;
 
 /* Runs the job and waits for its end. *answer: a stream of records (base/wire.h), which the worker
- * can't change any more; the caller's (tub__map_close). Errors: TUB_E_MODULE (it is not installed, or
- * lacks a library), TUB_E_FORMAT (the worker crashed or went on too long), TUB_E_RANGE (too long an
- * answer), TUB_E_UNSUPPORTED (this system can't confine a process). Sentences do not name the input. */
+ * can't change any more; the caller's (tub__map_close). Errors: TUB_E_MODULE (it is not installed,
+ * or lacks a library), TUB_E_FORMAT (the worker crashed or went on too long), TUB_E_RANGE (too long
+ * an answer), TUB_E_UNSUPPORTED (this system can't confine a process). Sentences do not name the
+ * input. */
 TUB_MUST_USE tub_status tub__worker_run(tub_context *ctx, const tub__worker_job *job,
                                         tub__map *answer, tub_error *err);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recognising the Keras example's model in a graph, from its output backwards, and taking its sizes.
+/* Recognising the Keras example's model in a graph, from its output backwards, and taking its
+ * sizes.
  *
- *   input -> tubelets -> positions -> blocks -> norm -> mean -> dense
- *   block: x -> norm -> attention -> add x -> norm -> dense, dense -> add
- */
+ * input -> tubelets -> positions -> blocks -> norm -> mean -> dense block: x -> norm -> attention
+ * -> add x -> norm -> dense, dense -> add */
 #include "convert/keras_config.h"
 
 #include "base/error.h"
@@ -117,8 +117,8 @@ static tub_status must_be_off(const tub__json *config, const char *key, tub_erro
               : TUB_OK;
 }
 
-/* A policy names the type that a layer computes in. Those of floats differ in rounding only; others,
- * of quantized layers, in what is computed. */
+/* A policy names the type that a layer computes in. Those of floats differ in rounding only;
+ * others, of quantized layers, in what is computed. */
 static tub_status must_be_floats(const node *n, tub_error *err) {
     static const char *const floats[] = {"float32",  "float64",       "float16",
                                          "bfloat16", "mixed_float16", "mixed_bfloat16"};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing the file of arrays as Keras does: every layer has a group "vars" with its name, and groups
- * of what it is made of. The names are those of the example in a fresh session. */
+/* Writing the file of arrays as Keras does: every layer has a group "vars" with its name, and
+ * groups of what it is made of. The names are those of the example in a fresh session. */
 #include "base/error.h"
 #include "convert/keras_arrays.h"
 #include <stdio.h>

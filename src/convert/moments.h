@@ -11,8 +11,8 @@ typedef struct tub__moments {
     const tub_allocator *allocator;
     int64_t iterations; /* steps done */
     double learning_rate;
-    /* NULL: there are none. All arrays of the model one after another, in the order of the parameter
-     * table (tub__params_place) and the layout of model.safetensors. */
+    /* NULL: there are none. All arrays of the model one after another, in the order of the
+     * parameter table (tub__params_place) and the layout of model.safetensors. */
     float *first, *second;
 } tub__moments;
 
@@ -25,7 +25,8 @@ void tub__moments_destroy(tub__moments *m); /* accepts what holds none */
 TUB_MUST_USE tub_status tub__moments_write(const tub_model *model, const tub__moments *m,
                                            const char *folder, tub_error *err);
 /* Reads it; a folder without the file gives none. Of a run folder it reads the checkpoint: the
- * moments of Adam or AdamW, where its weights are the model's. A warning says what does not go along. */
+ * moments of Adam or AdamW, where its weights are the model's. A warning says what does not go
+ * along. */
 TUB_MUST_USE tub_status tub__moments_read(const tub_model *model, const char *folder,
                                           tub__moments *out, tub_error *err);
 

@@ -42,12 +42,13 @@ typedef struct tub__h5_file {
 /* Reads a whole file. Refused with a sentence that names file and object: links other than hard
  * ones, bytes in other files, elements that are no plain numbers, arrays that claim more than the
  * file stores, more than 8 dimensions, names of more than 511 bytes or with control characters,
- * groups nested deeper than 16, more than 2^17 objects. Whatever the file does to the library that reads it (a crash, no end, all the memory) is
- * a sentence, too. */
+ * groups nested deeper than 16, more than 2^17 objects. Whatever the file does to the library that
+ * reads it (a crash, no end, all the memory) is a sentence, too. */
 TUB_MUST_USE tub_status tub__h5_open(tub_context *ctx, const char *path, tub__h5_file *out,
                                      tub_error *err);
-/* The same of a file in memory, in two steps, so that the bytes can be released between them: they are
- * copied to *fd, which the caller closes, and read from there. Sentences do not name the file. */
+/* The same of a file in memory, in two steps, so that the bytes can be released between them: they
+ * are copied to *fd, which the caller closes, and read from there. Sentences do not name the
+ * file. */
 TUB_MUST_USE tub_status tub__h5_load(const void *bytes, size_t size, int *fd, tub_error *err);
 TUB_MUST_USE tub_status tub__h5_open_loaded(tub_context *ctx, int fd, tub__h5_file *out,
                                             tub_error *err);
