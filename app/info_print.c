@@ -14,8 +14,18 @@ static const char *gelu_name(tub_gelu gelu) {
     return gelu == TUB_GELU_TANH ? "tanh" : "erf";
 }
 
-static const char *pooling_name(tub_pooling pooling) {
-    return pooling == TUB_POOL_MEAN ? "mean" : "class token";
+static const char *const variants[] = {"joint", "factorised_encoder", "factorised_self_attention",
+                                       "factorised_dot_product"};
+static const char *const orders[] = {"time_space", "space_time"};
+static const char *const positions[] = {"learned", "sinusoidal_1d", "sinusoidal_3d", "none"};
+static const char *const poolings[] = {"mean", "class_token", "max", "sum"};
+
+static const char *pooling_title(tub_pooling pooling) {
+    return pooling == TUB_POOL_CLASS_TOKEN ? "class token" : poolings[pooling];
+}
+
+static bool is_encoder(const tub_model_config *c) {
+    return c->variant == TUB_VARIANT_FACTORISED_ENCODER;
 }
 
 static const char *dtype_name(tub_dtype dtype) {
@@ -64,6 +74,49 @@ static void print_run(const run_facts *run) {
     }
 }
 
+/* "11", "14 labels", or "97 + 300 of 2 heads". */
+static void print_classes(int64_t classes, tub_task task, const int64_t *heads) {
+    if (task != TUB_TASK_MULTI_HEAD) {
+        printf("%lld%s", (long long)classes, task == TUB_TASK_MULTI_LABEL ? " labels" : "");
+        return;
+    }
+    int count = 0;
+    for (; count < TUB_HEAD_LIMIT && heads[count] != 0; count++) {
+        printf("%s%lld", count > 0 ? " + " : "", (long long)heads[count]);
+    }
+    printf(" of %d heads", count);
+}
+
+/* Of more than one label a sample; NULL objects are the caller's business. */
+static void set_task(json_t *object, tub_task task, const int64_t *heads) {
+    int64_t count = 0;
+    json_object_set_new(
+        object, "task",
+        json_string(tub_task_name(task == TUB_TASK_DATA ? TUB_TASK_MULTI_CLASS : task)));
+    while (task == TUB_TASK_MULTI_HEAD && count < TUB_HEAD_LIMIT && heads[count] != 0) {
+        count++;
+    }
+    if (count > 0) {
+        json_object_set_new(object, "head_classes", output_integers(heads, count));
+    }
+}
+
+/* What differs from the joint variant with learned positions. */
+static void print_variant(const tub_model_config *c) {
+    if (c->variant != TUB_VARIANT_JOINT) {
+        print_row("variant");
+        printf("%s", variants[c->variant]);
+        if (c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION) {
+            printf(", %s", orders[c->attention_order]);
+        }
+        putchar('\n');
+    }
+    if (c->positions != TUB_POSITIONS_LEARNED) {
+        print_row("positions");
+        printf("%s\n", positions[c->positions]);
+    }
+}
+
 void info_print_model(const info_model *m) {
     const tub_model_config *c = m->config;
     const tub_model_cost *cost = &m->cost;
@@ -80,21 +133,36 @@ void info_print_model(const info_model *m) {
         printf(", stride %lld x %lld x %lld", (long long)c->stride[0], (long long)c->stride[1],
                (long long)c->stride[2]);
     }
+    if (c->sampled_frames > 0) {
+        printf(" of %lld sampled frames", (long long)c->sampled_frames);
+    }
     putchar('\n');
+    print_variant(c);
     print_row("tokens");
-    printf("%lld (grid %lld x %lld x %lld)\n", (long long)cost->tokens, (long long)cost->grid[0],
+    printf("%lld (grid %lld x %lld x %lld)", (long long)cost->tokens, (long long)cost->grid[0],
            (long long)cost->grid[1], (long long)cost->grid[2]);
+    if (cost->temporal_tokens > 0) {
+        printf(", then %lld over time", (long long)cost->temporal_tokens);
+    }
+    putchar('\n');
     print_row("layers");
-    printf("%lld, width %lld, %lld heads of %lld, MLP %lld\n", (long long)c->layers,
-           (long long)c->hidden, (long long)c->heads, (long long)(c->hidden / c->heads),
-           (long long)c->mlp);
+    printf("%lld", (long long)c->layers);
+    if (is_encoder(c)) {
+        printf(" and %lld over time", (long long)c->temporal_layers);
+    }
+    printf(", width %lld, %lld heads of %lld, MLP %lld\n", (long long)c->hidden,
+           (long long)c->heads, (long long)(c->hidden / c->heads), (long long)c->mlp);
     print_row("GELU");
     printf("%s, %s the second MLP layer\n", gelu_name(c->gelu),
            c->mlp_output_gelu ? "also after" : "not after");
     print_row("pooling");
-    printf("%s\n", pooling_name(c->pooling));
+    printf("%s", pooling_title(c->pooling));
+    if (c->representation > 0) {
+        printf(", then tanh of a layer of %lld", (long long)c->representation);
+    }
+    putchar('\n');
     print_row("classes");
-    printf("%lld", (long long)c->classes);
+    print_classes(c->classes, c->task, c->head_classes);
     const char *const *labels = m->model != NULL ? tub_model_labels(m->model) : NULL;
     for (int64_t k = 0; labels != NULL && k < c->classes; k++) {
         printf("%s%s", k > 0 ? ", " : ": ", labels[k]);
@@ -145,6 +213,26 @@ static json_t *run_json(const run_facts *run) {
                      "partial_epoch", run->partial, "steps", (json_int_t)run->steps, "best", best);
 }
 
+/* Keys that not every model has. */
+static void put_variant(json_t *object, const info_model *m) {
+    const tub_model_config *c = m->config;
+    json_object_set_new(object, "variant", json_string(variants[c->variant]));
+    json_object_set_new(object, "positions", json_string(positions[c->positions]));
+    if (is_encoder(c)) {
+        json_object_set_new(object, "temporal_layers", json_integer(c->temporal_layers));
+        json_object_set_new(object, "temporal_tokens", json_integer(m->cost.temporal_tokens));
+    }
+    if (c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION) {
+        json_object_set_new(object, "attention_order", json_string(orders[c->attention_order]));
+    }
+    if (c->sampled_frames > 0) {
+        json_object_set_new(object, "sampled_frames", json_integer(c->sampled_frames));
+    }
+    if (c->representation > 0) {
+        json_object_set_new(object, "representation", json_integer(c->representation));
+    }
+}
+
 json_t *info_model_json(const info_model *m) {
     const tub_model_config *c = m->config;
     const int64_t input[4] = {c->frames, c->height, c->width, c->channels};
@@ -157,11 +245,13 @@ json_t *info_model_json(const info_model *m) {
         (json_int_t)m->cost.tokens, "layers", (json_int_t)c->layers, "hidden",
         (json_int_t)c->hidden, "heads", (json_int_t)c->heads, "mlp", (json_int_t)c->mlp, "classes",
         (json_int_t)c->classes, "gelu", gelu_name(c->gelu), "mlp_output_gelu", c->mlp_output_gelu,
-        "pooling", c->pooling == TUB_POOL_MEAN ? "mean" : "class_token", "parameters",
-        (json_int_t)m->cost.parameters, "arrays", (json_int_t)m->cost.arrays, "multiply_adds",
-        output_number(m->cost.multiply_adds), "forward_bytes", (json_int_t)m->cost.forward_bytes,
-        "training_bytes", (json_int_t)m->cost.training_bytes, "batch_size", (json_int_t)m->batch);
+        "pooling", poolings[c->pooling], "parameters", (json_int_t)m->cost.parameters, "arrays",
+        (json_int_t)m->cost.arrays, "multiply_adds", output_number(m->cost.multiply_adds),
+        "forward_bytes", (json_int_t)m->cost.forward_bytes, "training_bytes",
+        (json_int_t)m->cost.training_bytes, "batch_size", (json_int_t)m->batch);
+    put_variant(object, m);
     const char *const *labels = m->model != NULL ? tub_model_labels(m->model) : NULL;
+    set_task(object, c->task, c->head_classes);
     if (labels != NULL) {
         json_t *list = json_array();
         for (int64_t k = 0; k < c->classes; k++) {
@@ -196,7 +286,7 @@ void info_print_data(const tub_dataset_info *info) {
         putchar('\n');
     }
     print_row("classes");
-    printf("%lld", (long long)info->classes);
+    print_classes(info->classes, info->task, info->head_classes);
     for (int64_t k = 0; info->labels != NULL && k < info->classes; k++) {
         printf("%s%s", k > 0 ? ", " : ": ", info->labels[k]);
     }
@@ -209,12 +299,14 @@ json_t *info_data_json(const tub_dataset_info *info) {
     for (int64_t k = 0; info->labels != NULL && k < info->classes; k++) {
         json_array_append_new(labels, output_label(info->labels, k));
     }
-    return json_pack("{s:s,s:o,s:s?,s:o,s:s,s:I,s:o,s:o,s:o}", "kind", "data", "name",
-                     output_text(info->name), "licence", info->licence, "sample",
-                     output_integers(sample, 4), "dtype", dtype_name(info->dtype), "classes",
-                     (json_int_t)info->classes, "labels", labels, "samples",
-                     output_integers(info->count, TUB_SPLITS), "constant",
-                     output_integers(info->constant, TUB_SPLITS));
+    json_t *object = json_pack("{s:s,s:o,s:s?,s:o,s:s,s:I,s:o,s:o,s:o}", "kind", "data", "name",
+                               output_text(info->name), "licence", info->licence, "sample",
+                               output_integers(sample, 4), "dtype", dtype_name(info->dtype),
+                               "classes", (json_int_t)info->classes, "labels", labels, "samples",
+                               output_integers(info->count, TUB_SPLITS), "constant",
+                               output_integers(info->constant, TUB_SPLITS));
+    set_task(object, info->task, info->head_classes);
+    return object;
 }
 
 void info_print_known(const tub_known_dataset *k) {

@@ -23,18 +23,57 @@ static const choice activations[] = {
     {"gelu_pytorch_tanh", TUB_GELU_TANH}, {"gelu", TUB_GELU_ERF},
     {"gelu_python", TUB_GELU_ERF},        {NULL, 0}};
 static const choice gelus[] = {{"tanh", TUB_GELU_TANH}, {"erf", TUB_GELU_ERF}, {NULL, 0}};
-static const choice poolings[] = {
-    {"mean", TUB_POOL_MEAN}, {"class_token", TUB_POOL_CLASS_TOKEN}, {NULL, 0}};
+static const choice poolings[] = {{"mean", TUB_POOL_MEAN},
+                                  {"class_token", TUB_POOL_CLASS_TOKEN},
+                                  {"max", TUB_POOL_MAX},
+                                  {"sum", TUB_POOL_SUM},
+                                  {NULL, 0}};
 static const choice attention_inits[] = {
     {"keras2022", TUB_INIT_KERAS2022}, {"glorot", TUB_INIT_GLOROT}, {NULL, 0}};
 static const choice input_scales[] = {
     {"divide", TUB_SCALE_DIVIDE}, {"multiply", TUB_SCALE_MULTIPLY}, {NULL, 0}};
-static const choice variants[] = {{"joint", 1}, {NULL, 0}};
+static const choice tasks[] = {{"multi_class", TUB_TASK_MULTI_CLASS},
+                               {"multi_label", TUB_TASK_MULTI_LABEL},
+                               {"multi_head", TUB_TASK_MULTI_HEAD},
+                               {NULL, 0}};
+static const choice variants[] = {
+    {"joint", TUB_VARIANT_JOINT},
+    {"factorised_encoder", TUB_VARIANT_FACTORISED_ENCODER},
+    {"factorised_self_attention", TUB_VARIANT_FACTORISED_SELF_ATTENTION},
+    {"factorised_dot_product", TUB_VARIANT_FACTORISED_DOT_PRODUCT},
+    {NULL, 0}};
+static const choice orders[] = {
+    {"time_space", TUB_ORDER_TIME_SPACE}, {"space_time", TUB_ORDER_SPACE_TIME}, {NULL, 0}};
+static const choice position_kinds[] = {{"learned", TUB_POSITIONS_LEARNED},
+                                        {"sinusoidal_1d", TUB_POSITIONS_SINUSOIDAL_1D},
+                                        {"sinusoidal_3d", TUB_POSITIONS_SINUSOIDAL_3D},
+                                        {"none", TUB_POSITIONS_NONE},
+                                        {NULL, 0}};
+static const choice head_inits[] = {
+    {"glorot", TUB_HEAD_GLOROT}, {"zeros", TUB_HEAD_ZEROS}, {NULL, 0}};
 
 /* Keys of the "tubelet" object. An unknown one could change what is computed, so it is an error. */
-static const char *const tubelet_keys[] = {
-    "format",         "variant",        "pooling",     "gelu",        "mlp_output_activation",
-    "tubelet_stride", "attention_init", "input_scale", "quantization"};
+static const char *const tubelet_keys[] = {"format",
+                                           "variant",
+                                           "pooling",
+                                           "gelu",
+                                           "mlp_output_activation",
+                                           "tubelet_stride",
+                                           "attention_init",
+                                           "input_scale",
+                                           "positions",
+                                           "quantization",
+                                           "temporal_layers",
+                                           "attention_order",
+                                           "sampled_frames",
+                                           "head_init",
+                                           "representation",
+                                           "dropout",
+                                           "mlp_dropout",
+                                           "drop_layer",
+                                           "drop_layer_rescale",
+                                           "task",
+                                           "head_classes"};
 
 static const char *choice_name(const choice *list, int value) {
     while (list->name != NULL && list->value != value) {
@@ -45,7 +84,7 @@ static const char *choice_name(const choice *list, int value) {
 
 static tub_status choice_parse(const choice *list, const char *key, const char *text, int *out,
                                tub_error *err) {
-    char names[128] = "";
+    char names[256] = "";
     for (const choice *c = list; c->name != NULL; c++) {
         if (strcmp(c->name, text) == 0) {
             *out = c->value;
@@ -87,7 +126,9 @@ bool tub__config_is_vivit(const tub_model_config *c) {
     for (int i = 0; i < 3; i++) {
         stride_is_kernel = stride_is_kernel && stride_of(c, i) == c->tubelet[i];
     }
-    return c->pooling == TUB_POOL_CLASS_TOKEN && !c->mlp_output_gelu && stride_is_kernel;
+    return c->pooling == TUB_POOL_CLASS_TOKEN && !c->mlp_output_gelu && stride_is_kernel &&
+           c->variant == TUB_VARIANT_JOINT && c->positions == TUB_POSITIONS_LEARNED &&
+           c->sampled_frames == 0 && c->representation == 0 && c->task <= TUB_TASK_MULTI_CLASS;
 }
 
 /* ---- Writing ---- */
@@ -100,6 +141,14 @@ static void put_integers(tub__json_writer *w, const char *key, int count, const 
     tub__json_close_array(w);
 }
 
+static int heads_of(const tub_model_config *c) {
+    int heads = 0;
+    while (heads < TUB_HEAD_LIMIT && c->head_classes[heads] != 0) {
+        heads++;
+    }
+    return heads;
+}
+
 static void put_quantization(tub__json_writer *w) {
     tub__json_open_object(w, "quantization");
     tub__json_put_integer(w, "bits", QUANTIZED_BITS);
@@ -108,20 +157,66 @@ static void put_quantization(tub__json_writer *w) {
     tub__json_close_object(w);
 }
 
+/* hidden_dropout_prob is both rates of elements at once: own keys are for those that differ. */
+static double hidden_dropout(const tub_model_config *c) {
+    return c->dropout == c->mlp_dropout ? c->dropout : 0.0;
+}
+
+static void put_drops(tub__json_writer *w, const tub_model_config *c) {
+    if (c->drop_layer > 0) {
+        tub__json_put_real(w, "drop_layer", c->drop_layer);
+        tub__json_put_bool(w, "drop_layer_rescale", c->drop_layer_rescale != 0);
+    }
+    if (c->dropout != c->mlp_dropout) {
+        tub__json_put_real(w, "dropout", c->dropout);
+    }
+}
+
+/* Keys that not every model has: only where they say something. */
+static void put_number(tub__json_writer *w, const char *key, int64_t value) {
+    if (value != 0) {
+        tub__json_put_integer(w, key, value);
+    }
+}
+
 static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int8) {
     const int64_t stride[3] = {stride_of(c, 0), stride_of(c, 1), stride_of(c, 2)};
     tub__json_open_object(w, "tubelet");
     tub__json_put_text(w, "attention_init", choice_name(attention_inits, (int)c->attention_init));
+    if (c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION) {
+        tub__json_put_text(w, "attention_order", choice_name(orders, (int)c->attention_order));
+    }
+    put_drops(w, c);
     tub__json_put_integer(w, "format", FORMAT_VERSION);
     tub__json_put_text(w, "gelu", choice_name(gelus, (int)c->gelu));
+    if (c->task == TUB_TASK_MULTI_HEAD) {
+        put_integers(w, "head_classes", heads_of(c), c->head_classes);
+    }
+    if (c->head_init != TUB_HEAD_GLOROT) {
+        tub__json_put_text(w, "head_init", choice_name(head_inits, (int)c->head_init));
+    }
     tub__json_put_text(w, "input_scale", choice_name(input_scales, (int)c->input_scale));
+    if (c->dropout != c->mlp_dropout) {
+        tub__json_put_real(w, "mlp_dropout", c->mlp_dropout);
+    }
     tub__json_put_bool(w, "mlp_output_activation", c->mlp_output_gelu != 0);
     tub__json_put_text(w, "pooling", choice_name(poolings, (int)c->pooling));
+    if (c->positions != TUB_POSITIONS_LEARNED) {
+        tub__json_put_text(w, "positions", choice_name(position_kinds, (int)c->positions));
+    }
     if (int8) {
         put_quantization(w);
     }
+    put_number(w, "representation", c->representation);
+    put_number(w, "sampled_frames", c->sampled_frames);
+    if (c->task > TUB_TASK_MULTI_CLASS) {
+        tub__json_put_text(w, "task", choice_name(tasks, (int)c->task));
+    }
+    if (c->variant == TUB_VARIANT_FACTORISED_ENCODER) {
+        tub__json_put_integer(w, "temporal_layers", c->temporal_layers);
+    }
     put_integers(w, "tubelet_stride", 3, stride);
-    tub__json_put_text(w, "variant", choice_name(variants, 1));
+    tub__json_put_text(w, "variant", choice_name(variants, (int)c->variant));
     tub__json_close_object(w);
 }
 
@@ -144,7 +239,7 @@ static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const 
     tub__json_close_array(w);
     tub__json_put_real(w, "attention_probs_dropout_prob", c->attention_dropout);
     tub__json_put_text(w, "hidden_act", choice_name(activations, (int)c->gelu));
-    tub__json_put_real(w, "hidden_dropout_prob", 0.0);
+    tub__json_put_real(w, "hidden_dropout_prob", hidden_dropout(c));
     tub__json_put_integer(w, "hidden_size", c->hidden);
     TUB__TRY(tub__labels_to_json(a, w, c->classes, labels, err));
     put_image_size(w, c);
@@ -206,6 +301,7 @@ static tub_model_config transformers_defaults(void) {
         .norm_epsilon = 1e-6,
         .attention_init = TUB_INIT_GLOROT,
         .input_scale = TUB_SCALE_DIVIDE,
+        .task = TUB_TASK_MULTI_CLASS,
     };
 }
 
@@ -278,6 +374,13 @@ static tub_status check_tubelet_keys(const tub__json *own, tub_error *err) {
     return TUB_OK;
 }
 
+/* A share that is dropped; -0 is 0, which is not written. */
+static tub_status opt_share(const tub__json *o, const char *key, double *out, tub_error *err) {
+    TUB__TRY(tub__json_opt_real(o, key, out, err));
+    *out = *out == 0.0 ? 0.0 : *out;
+    return TUB_OK;
+}
+
 /* The one kind of quantization there is; *int8 stays where none is told. */
 static tub_status read_quantization(const tub__json *own, bool *int8, tub_error *err) {
     const tub__json *value = tub__json_get(own, "quantization"), *q;
@@ -302,13 +405,50 @@ static tub_status read_quantization(const tub__json *own, bool *int8, tub_error 
     return TUB_OK;
 }
 
+static tub_status read_heads(const tub__json *own, int64_t heads[TUB_HEAD_LIMIT], tub_error *err) {
+    const tub__json *value = tub__json_get(own, "head_classes");
+    const size_t count = tub__json_size(value);
+    if (value == NULL) {
+        return TUB_OK;
+    }
+    if (count < 1 || count > TUB_HEAD_LIMIT) {
+        return tub__fail(err, TUB_E_RANGE, "head_classes: %zu numbers; allowed are 1 to %d", count,
+                         TUB_HEAD_LIMIT);
+    }
+    return read_integers(value, "head_classes", count, heads, err);
+}
+
+/* Keys of the variants, tokenisers and ends that transformers' ViViT lacks. */
+static tub_status read_variant(const tub__json *own, tub_model_config *c, tub_error *err) {
+    int variant = (int)c->variant, order = (int)c->attention_order, positions = (int)c->positions;
+    int head_init = (int)c->head_init;
+    TUB__TRY(opt_choice(own, "variant", variants, &variant, err));
+    TUB__TRY(opt_choice(own, "attention_order", orders, &order, err));
+    TUB__TRY(opt_choice(own, "positions", position_kinds, &positions, err));
+    TUB__TRY(opt_choice(own, "head_init", head_inits, &head_init, err));
+    TUB__TRY(tub__json_opt_integer(own, "temporal_layers", &c->temporal_layers, err));
+    TUB__TRY(tub__json_opt_integer(own, "sampled_frames", &c->sampled_frames, err));
+    TUB__TRY(tub__json_opt_integer(own, "representation", &c->representation, err));
+    if (variant == TUB_VARIANT_FACTORISED_ENCODER &&
+        tub__json_get(own, "temporal_layers") == NULL) {
+        return tub__fail(err, TUB_E_FORMAT,
+                         "temporal_layers: missing; variant 'factorised_encoder' needs it (0: mean "
+                         "over time)");
+    }
+    c->variant = (tub_variant)variant;
+    c->attention_order = (tub_attention_order)order;
+    c->positions = (tub_positions)positions;
+    c->head_init = (tub_head_init)head_init;
+    return TUB_OK;
+}
+
 /* The members of the "tubelet" object. */
 static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool *int8,
                                 tub_error *err) {
     int64_t format = FORMAT_VERSION;
     int gelu = (int)c->gelu, pooling = (int)c->pooling, init = (int)c->attention_init;
-    int scale = (int)c->input_scale, variant = 1;
-    bool output_gelu = false;
+    int scale = (int)c->input_scale, task = TUB_TASK_MULTI_CLASS;
+    bool output_gelu = false, rescale = false;
     TUB__TRY(tub__json_get_integer(own, "format", &format, err));
     if (format != FORMAT_VERSION) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
@@ -320,9 +460,15 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     TUB__TRY(opt_choice(own, "pooling", poolings, &pooling, err));
     TUB__TRY(opt_choice(own, "attention_init", attention_inits, &init, err));
     TUB__TRY(opt_choice(own, "input_scale", input_scales, &scale, err));
-    TUB__TRY(opt_choice(own, "variant", variants, &variant, err));
+    TUB__TRY(read_variant(own, c, err));
+    TUB__TRY(opt_choice(own, "task", tasks, &task, err));
+    TUB__TRY(read_heads(own, c->head_classes, err));
     TUB__TRY(tub__json_opt_bool(own, "mlp_output_activation", &output_gelu, err));
     TUB__TRY(opt_integers(own, "tubelet_stride", 3, c->stride, err));
+    TUB__TRY(opt_share(own, "dropout", &c->dropout, err));
+    TUB__TRY(opt_share(own, "mlp_dropout", &c->mlp_dropout, err));
+    TUB__TRY(opt_share(own, "drop_layer", &c->drop_layer, err));
+    TUB__TRY(tub__json_opt_bool(own, "drop_layer_rescale", &rescale, err));
     TUB__TRY(read_quantization(own, int8, err));
     if (gelu != (int)c->gelu) {
         return tub__fail(err, TUB_E_ARGUMENT, "gelu '%s' contradicts hidden_act '%s'",
@@ -331,7 +477,9 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     c->pooling = (tub_pooling)pooling;
     c->attention_init = (tub_attention_init)init;
     c->input_scale = (tub_input_scale)scale;
+    c->task = (tub_task)task;
     c->mlp_output_gelu = output_gelu;
+    c->drop_layer_rescale = rescale && c->drop_layer > 0; /* else it says nothing */
     return TUB_OK;
 }
 
@@ -350,33 +498,43 @@ static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_conf
         c->stride[i] = c->stride[i] == c->tubelet[i] ? 0 : c->stride[i];
     }
     if (vivit != (tub__config_is_vivit(c) && !*int8)) {
-        return tub__fail(err, TUB_E_ARGUMENT,
-                         "model_type '%s' contradicts pooling, mlp_output_activation, "
-                         "tubelet_stride or quantization of 'tubelet'",
-                         vivit ? VIVIT : TUBELET_VIVIT);
+        return tub__fail(
+            err, TUB_E_ARGUMENT,
+            "model_type '%s' contradicts variant, pooling, positions, "
+            "mlp_output_activation, tubelet_stride, sampled_frames, representation, task or "
+            "quantization of 'tubelet'",
+            vivit ? VIVIT : TUBELET_VIVIT);
     }
     return TUB_OK;
 }
 
-static tub_status read_values(const tub__json *root, tub_model_config *c, bool *int8,
-                              tub_error *err) {
-    bool vivit, qkv_bias = c->qkv_bias != 0;
+tub_status tub__config_read_shared(const tub__json *root, tub_model_config *c, tub_error *err) {
+    bool qkv_bias = c->qkv_bias != 0;
     int gelu = (int)c->gelu;
-    TUB__TRY(read_model_type(root, &vivit, err));
     TUB__TRY(read_image_size(root, c, err));
-    TUB__TRY(tub__json_opt_integer(root, "num_frames", &c->frames, err));
     TUB__TRY(tub__json_opt_integer(root, "num_channels", &c->channels, err));
-    TUB__TRY(opt_integers(root, "tubelet_size", 3, c->tubelet, err));
     TUB__TRY(tub__json_opt_integer(root, "hidden_size", &c->hidden, err));
     TUB__TRY(tub__json_opt_integer(root, "num_attention_heads", &c->heads, err));
     TUB__TRY(tub__json_opt_integer(root, "num_hidden_layers", &c->layers, err));
     TUB__TRY(tub__json_opt_integer(root, "intermediate_size", &c->mlp, err));
     TUB__TRY(tub__json_opt_real(root, "layer_norm_eps", &c->norm_epsilon, err));
     TUB__TRY(tub__json_opt_real(root, "attention_probs_dropout_prob", &c->attention_dropout, err));
+    TUB__TRY(opt_share(root, "hidden_dropout_prob", &c->dropout, err));
+    c->mlp_dropout = c->dropout;
     TUB__TRY(tub__json_opt_bool(root, "qkv_bias", &qkv_bias, err));
     TUB__TRY(opt_choice(root, "hidden_act", activations, &gelu, err));
     c->qkv_bias = qkv_bias;
     c->gelu = (tub_gelu)gelu;
+    return TUB_OK;
+}
+
+static tub_status read_values(const tub__json *root, tub_model_config *c, bool *int8,
+                              tub_error *err) {
+    bool vivit;
+    TUB__TRY(read_model_type(root, &vivit, err));
+    TUB__TRY(tub__json_opt_integer(root, "num_frames", &c->frames, err));
+    TUB__TRY(opt_integers(root, "tubelet_size", 3, c->tubelet, err));
+    TUB__TRY(tub__config_read_shared(root, c, err));
     return read_tubelet(root, vivit, c, int8, err);
 }
 

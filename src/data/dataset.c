@@ -13,6 +13,16 @@
 
 static const char *const split_names[TUB_SPLITS] = {"train", "val", "test"};
 
+const char *tub_task_name(tub_task task) {
+    static const char *const names[TUB_TASKS] = {
+        [TUB_TASK_DATA] = "data",
+        [TUB_TASK_MULTI_CLASS] = "multi_class",
+        [TUB_TASK_MULTI_LABEL] = "multi_label",
+        [TUB_TASK_MULTI_HEAD] = "multi_head",
+    };
+    return (int)task >= 0 && task < TUB_TASKS ? names[task] : "unknown";
+}
+
 const char *tub_split_name(tub_split split) {
     return split_names[split];
 }
@@ -79,6 +89,8 @@ tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err) {
     info->channels = 1;
     info->dtype = TUB_U8;
     info->classes = TUB__PHANTOM_CLASSES;
+    info->task = TUB_TASK_MULTI_CLASS;
+    info->label_columns = 1;
     info->labels = tub__phantom_labels;
     info->licence = "Apache-2.0";
     for (int s = 0; s < TUB_SPLITS; s++) { /* all memory first: drawing can't fail */

@@ -247,8 +247,9 @@ PART(attention_part, tub__attention, k->attention(op, begin, end, scratch))
 PART(attention_rows_part, tub__attention, k->attention_rows(op, begin, end, scratch))
 
 static bool whole_sample(const tub__attention *op) {
-    return op->samples == 1 && op->groups == 1 && op->length <= TUB__K_SMALL && !op->stats &&
-           !op->probabilities && op->dropout.rate == 0;
+    return op->samples == 1 && op->groups == 1 && op->length <= TUB__K_SMALL &&
+           op->heads * op->head_width == op->o.cols && !op->stats && !op->probabilities &&
+           op->dropout.rate == 0;
 }
 
 static size_t units(const tub__attention *op) {
@@ -256,9 +257,12 @@ static size_t units(const tub__attention *op) {
 }
 
 static void attention(tub__backend *be, const tub__attention *op) {
-    assert(tub__cpu_of(be)->taken.order != TUB__BY_ROWS || whole_sample(op));
-    if (!tub__cpu_take_gathering(be, attention_rows_part, op, sizeof *op, op->length) &&
-        !tub__cpu_take(be, attention_part, op, sizeof *op, units(op), 1, NULL)) {
+    if (whole_sample(op)
+            ? tub__cpu_take_gathering(be, attention_rows_part, op, sizeof *op, op->length)
+            : tub__cpu_take_apart(be, attention_part, op, sizeof *op, units(op))) {
+        return;
+    }
+    if (!tub__cpu_take(be, attention_part, op, sizeof *op, units(op), 1, NULL)) {
         tub__cpu_run(be, attention_part, op, units(op));
     }
 }
@@ -270,6 +274,14 @@ static void attention_backward(tub__backend *be, const tub__attention_backward *
     const size_t count = units(&op->forward);
     if (!tub__cpu_take(be, attention_backward_part, op, sizeof *op, count, 1, NULL)) {
         tub__cpu_run(be, attention_backward_part, op, count);
+    }
+}
+
+PART(drop_part, tub__drop, k->drop(op, begin, end))
+
+static void drop(tub__backend *be, const tub__drop *op) {
+    if (!tub__cpu_take(be, drop_part, op, sizeof *op, op->x.rows, 1, NULL)) {
+        tub__cpu_run_light(be, drop_part, op, op->x.rows, op->x.rows * op->x.ld);
     }
 }
 
@@ -302,11 +314,13 @@ static void cut_backward(tub__backend *be, const tub__geometry *g, size_t sample
     tub__cpu_run(be, cut_backward_part, &op, samples);
 }
 
-PART(prepend_part, tub__tokens_op, k->prepend(op->x, op->host, op->position, op->y, begin, end))
+PART(prepend_part, tub__tokens_op,
+     k->prepend(op->x, op->host, op->position, op->y, begin, end, op->samples))
 
 static void prepend(tub__backend *be, size_t samples, tub__mat x, const void *class_token,
                     tub__mat position, tub__mat y) {
-    const tub__tokens_op op = {.x = x, .host = class_token, .position = position, .y = y};
+    const tub__tokens_op op = {
+        .samples = samples, .x = x, .host = class_token, .position = position, .y = y};
     tub__cpu_run(be, prepend_part, &op, samples);
 }
 
@@ -318,10 +332,11 @@ static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub_
     tub__cpu_run(be, prepend_backward_part, &op, samples);
 }
 
-PART(sum_samples_part, tub__tokens_op, k->sum_samples(op->samples, op->x, op->y, begin, end))
+PART(sum_samples_part, tub__tokens_op,
+     k->sum_samples(op->samples, op->group, op->x, op->y, begin, end))
 
-static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum) {
-    const tub__tokens_op op = {.samples = samples, .x = x, .y = sum};
+static void sum_samples(tub__backend *be, size_t samples, size_t group, tub__mat x, tub__mat sum) {
+    const tub__tokens_op op = {.samples = samples, .group = group, .x = x, .y = sum};
     tub__cpu_run(be, sum_samples_part, &op, sum.rows);
 }
 
@@ -332,19 +347,17 @@ static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x,
     tub__cpu_run_light(be, pool_part, &op, samples, x.rows * x.ld);
 }
 
-PART(pool_backward_part, tub__tokens_op,
-     k->pool_backward(op->pooling, op->samples, op->x, op->y, begin, end))
+PART(pool_backward_part, tub__pool_backward, k->pool_backward(op, begin, end))
 
-static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
-                          tub__mat dx) {
-    const tub__tokens_op op = {.samples = samples, .pooling = kind, .x = dy, .y = dx};
-    tub__cpu_run(be, pool_backward_part, &op, samples);
+static void pool_backward(tub__backend *be, const tub__pool_backward *op) {
+    tub__cpu_run(be, pool_backward_part, op, op->samples);
 }
 
 /* ---- loss: a few rows, not worth a region ---- */
 
-static void softmax(tub__backend *be, tub__mat logits, tub__mat probabilities) {
-    tub__cpu_of(be)->kernels->softmax(logits, probabilities, 0, logits.rows);
+static void probabilities(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
+                          tub__mat p) {
+    tub__cpu_of(be)->kernels->probabilities(outputs, logits, p, 0, logits.rows);
 }
 
 static void loss(tub__backend *be, const tub__loss *op) {
@@ -430,8 +443,9 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops) {
     ops->norm_backward = norm_backward;
     ops->attention = attention;
     ops->attention_backward = attention_backward;
+    ops->drop = drop;
     ops->multiply = multiply;
-    ops->softmax = softmax;
+    ops->probabilities = probabilities;
     ops->loss = loss;
     ops->add = add;
     ops->square_sums = square_sums;
