@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -150,6 +151,14 @@ typedef struct job {
     char out[PATH_MAX];
 } job;
 
+/* Anything of that name, a link that leads nowhere included. */
+static int check_free(const cli_command *self, const char *out) {
+    struct stat st;
+    return lstat(out, &st) != 0
+               ? CLI_GO
+               : cli_fail_with(self, "%s is there already; name another folder with --out", out);
+}
+
 static int resolve(const cli_command *self, tub_context *ctx, const convert_options *o, job *j) {
     int code = subject_resolve(self, ctx, o->model, o->weights, &j->from);
     if (code != CLI_GO) {
@@ -173,10 +182,7 @@ static int resolve(const cli_command *self, tub_context *ctx, const convert_opti
     if (size >= (int)sizeof j->out) {
         return cli_fail_with(self, "the path of the new model is too long");
     }
-    if (access(j->out, F_OK) == 0) {
-        return cli_fail_with(self, "%s is there already; name another folder with --out", j->out);
-    }
-    return CLI_GO;
+    return check_free(self, j->out);
 }
 
 enum { REAL, INT8, KINDS };
@@ -292,6 +298,10 @@ static int write_model(const cli_command *self, tub_context *ctx, const convert_
                        const job *j) {
     tub_model *model = NULL;
     tub_error err;
+    const int code = check_free(self, j->out); /* the evaluation took its time */
+    if (code != CLI_GO) {
+        return code;
+    }
     tub_status status = tub_model_open(ctx, j->from.folder, &model, &err);
     if (status == TUB_OK) {
         status = tub_model_save(model, j->out, &err);

@@ -16,7 +16,8 @@ static const char METADATA[] = "metadata.json", CONFIG[] = "config.json",
 /* Parsed JSON takes many times its text. The example's model has about 8 kB of configuration for a
  * block. */
 static const uint64_t METADATA_LIMIT = (uint64_t)64 << 10, CONFIG_LIMIT = (uint64_t)2 << 20;
-/* Weights, two moments and, with amsgrad, a third number for each parameter; what else HDF5 needs. */
+/* Weights, two moments and, with amsgrad, one number more for each parameter, of at most 64 bits; and
+ * what HDF5 needs beside them. */
 enum { NUMBERS_PER_PARAMETER = 4 };
 static const uint64_t WEIGHTS_MORE = (uint64_t)64 << 20;
 
@@ -194,7 +195,7 @@ static tub_status load_weights(const tub_allocator *a, tub__zip *z, const tub_mo
     size_t size;
     TUB__TRY(tub__params_create(a, config, NULL, &params, err));
     const uint64_t limit =
-        WEIGHTS_MORE + NUMBERS_PER_PARAMETER * sizeof(float) * (uint64_t)params.numbers;
+        WEIGHTS_MORE + NUMBERS_PER_PARAMETER * sizeof(double) * (uint64_t)params.numbers;
     tub__params_destroy(&params);
     TUB__TRY(read_member(z, WEIGHTS, limit, &bytes, &size, err));
     tub_status status = tub__h5_load(bytes, size, fd, err);
