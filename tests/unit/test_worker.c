@@ -104,6 +104,9 @@ static void assert_in_child(void (*check)(tub_context *ctx)) {
     const pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
+        for (int fd = 3; fd < 256; fd++) { /* whatever the shell left open */
+            close(fd);
+        }
         if (set_up(&ctx) == 0) {
             check(ctx);
         }
