@@ -306,11 +306,13 @@ static tub_status save_archive(const tub_model *model, const tub__moments *momen
                                const char *path, const void *weights, size_t size, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     const bool compiled = moments != NULL && moments->first != NULL;
+    /* As the file of arrays has it. */
+    const double rate = compiled ? (double)(float)moments->learning_rate : 0.0;
     char *metadata, *config;
     size_t metadata_size, config_size;
     TUB__TRY(metadata_text(a, &model->config, &metadata, &metadata_size, err));
-    tub_status status = tub__keras_config_write(
-        a, &model->config, compiled ? &moments->learning_rate : NULL, &config, &config_size, err);
+    tub_status status = tub__keras_config_write(a, &model->config, compiled ? &rate : NULL, &config,
+                                                &config_size, err);
     if (status == TUB_OK) {
         const tub__zip_member members[] = {{METADATA, metadata, metadata_size},
                                            {CONFIG, config, config_size},

@@ -580,9 +580,10 @@ static void refuses_bombs(void **state) {
     write_with(path, "model.weights.h5", zeros, weights);
     assert_refused(f, path, NULL, TUB_E_RANGE, "model.weights.h5: it unpacks to 67678881 bytes");
     write_with(path, "metadata.json", "[1]", 3);
-    assert_refused(f, path, NULL, TUB_E_FORMAT, "metadata.json: the file: expected an object");
+    assert_refused(f, path, NULL, TUB_E_FORMAT,
+                   "metadata.json: the file: expected a table of keys");
     write_with(path, "metadata.json", "{\"tubelet\":[]}", 14);
-    assert_refused(f, path, NULL, TUB_E_FORMAT, "metadata.json: tubelet: expected an object");
+    assert_refused(f, path, NULL, TUB_E_FORMAT, "metadata.json: tubelet: expected a table of keys");
     write_with(path, "metadata.json", "{\"tubelet\":{\"gelu\":\"relu\"}}", 27);
     assert_refused(f, path, NULL, TUB_E_FORMAT, "gelu: 'relu' is neither tanh nor erf");
     free(zeros);
