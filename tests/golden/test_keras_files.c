@@ -13,6 +13,7 @@
 #include "formats/zip.h"
 #include "keras_golden.h"
 #include "support/failing_alloc.h"
+#include "support/same_config.h"
 #include "support/temp_folder.h"
 
 static const char MINI[] = GOLDEN "/keras/files/mini.keras";
@@ -120,23 +121,6 @@ static void assert_same_parameters(tub_model *a, tub_model *b) {
         free(left);
         free(right);
     }
-}
-
-static void assert_same_config(const tub_model_config *a, const tub_model_config *b) {
-    assert_int_equal(a->frames, b->frames);
-    assert_int_equal(a->height, b->height);
-    assert_int_equal(a->width, b->width);
-    assert_int_equal(a->channels, b->channels);
-    assert_memory_equal(a->tubelet, b->tubelet, sizeof a->tubelet);
-    assert_int_equal(a->hidden, b->hidden);
-    assert_int_equal(a->heads, b->heads);
-    assert_int_equal(a->layers, b->layers);
-    assert_int_equal(a->mlp, b->mlp);
-    assert_int_equal(a->classes, b->classes);
-    assert_int_equal(a->gelu, b->gelu);
-    assert_int_equal(a->mlp_output_gelu, b->mlp_output_gelu);
-    assert_true(a->norm_epsilon == b->norm_epsilon);
-    assert_true(a->attention_dropout == b->attention_dropout);
 }
 
 /* ---- What Keras saved ---- */
