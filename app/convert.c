@@ -165,7 +165,10 @@ static int resolve(const cli_command *self, tub_context *ctx, const convert_opti
         return code;
     }
     j->data = o->data != NULL ? o->data : j->from.is_run ? j->from.config.data : NULL;
-    if (j->data == NULL && access(o->model, F_OK) == 0) {
+    if (access(o->model, F_OK) != 0) {
+        return cli_fail_with(self, "%s: %s", o->model, strerror(errno));
+    }
+    if (j->data == NULL) {
         fprintf(stderr,
                 "tubelet convert: %s does not say its data set; name one with --calibrate, to "
                 "measure what int8 loses\n",
