@@ -13,40 +13,20 @@
 #include "output.h"
 #include "subject.h"
 
-enum {
-    KEY_CALIBRATE = CLI_KEY_OWN,
-    KEY_WEIGHTS,
-    KEY_LIMIT,
-    KEY_DATA_URL,
-    KEY_GELU,
-    KEY_LIKE,
-    KEY_DRY_RUN
-};
+enum { KEY_CALIBRATE = CLI_KEY_OWN, KEY_WEIGHTS, KEY_LIMIT, KEY_DATA_URL };
 
 static const struct argp_option options[] = {
-    {NULL, 0, NULL, 0, "Files of other programs:", 1},
-    {"gelu", KEY_GELU, "KIND", 0,
-     "tanh or erf: which one a file means that says only 'gelu' (default tanh, as the Keras "
-     "example "
-     "trains with)",
-     1},
-    {"like", KEY_LIKE, "MODEL", 0,
-     "Preset or model folder with the clip's size and whatever else a file of mere weights does "
-     "not "
-     "say",
-     1},
-    {"dry-run", KEY_DRY_RUN, NULL, 0,
-     "Read and check everything, print what becomes of each array, write nothing", 1},
-    {NULL, 0, NULL, 0, "To int8:", 2},
+    CONVERT_FILES_OPTIONS,
+    {NULL, 0, NULL, 0, "To int8:", 4},
     {"calibrate", KEY_CALIBRATE, "DATA", 0,
-     "Data set whose test split shows the loss (default: the one that the run was trained on)", 2},
-    {"out", 'o', "FOLDER", 0, "Where the int8 model goes (default: MODEL-int8)", 2},
-    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 2},
+     "Data set whose test split shows the loss (default: the one that the run was trained on)", 4},
+    {"out", 'o', "FOLDER", 0, "Where the int8 model goes (default: MODEL-int8)", 4},
+    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 4},
     {"max-loss", KEY_LIMIT, "POINTS", 0,
-     "Write nothing when top-1 loses more percentage points (default 0.5)", 2},
+     "Write nothing when top-1 loses more percentage points (default 0.5)", 4},
     {"data-url", KEY_DATA_URL, "URL", 0,
-     "Folder of a mirror for the download (default: where the set is published)", 2},
-    {"precision", CLI_KEY_PRECISION, "KIND", 0, "Precision of the new weights: int8", 2},
+     "Folder of a mirror for the download (default: where the set is published)", 4},
+    {"precision", CLI_KEY_PRECISION, "KIND", 0, "Precision of the new weights: int8", 4},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
@@ -57,7 +37,7 @@ typedef struct convert_options {
     tub_dataset_options data_options;
     tub_convert_options files; /* of a conversion to `to` */
     double limit;              /* points */
-    bool limit_given;
+    bool limit_given, files_given;
 } convert_options;
 
 static error_t parse_limit(convert_options *o, const char *text, struct argp_state *state) {
@@ -83,11 +63,6 @@ static error_t check_files(const convert_options *o, struct argp_state *state) {
         return cli_misuse(state, "--weights %s: %s is a file, and only a run has two kinds",
                           o->weights, o->model);
     }
-    if (!tub_convert_knows(o->model) && !tub_convert_knows(o->to)) {
-        return cli_misuse(state,
-                          "neither %s nor %s is a file of another program (.keras, .weights.h5)",
-                          o->model, o->to);
-    }
     return 0;
 }
 
@@ -107,9 +82,9 @@ static error_t check(const convert_options *o, struct argp_state *state) {
         return cli_misuse(state, "needs --precision int8, or the name of the file to make (.keras, "
                                  ".weights.h5)");
     }
-    if (o->files.gelu != TUB_CONVERT_GELU_USUAL || o->files.like != NULL || o->files.dry_run) {
-        return cli_misuse(state, "--gelu, --like and --dry-run belong to files of other programs; "
-                                 "int8 has none of them");
+    if (o->files_given) {
+        return cli_misuse(state, "--gelu, --like, --dry-run and what else says how files are read "
+                                 "and written belong to two names; int8 has none of them");
     }
     return 0;
 }
@@ -128,19 +103,15 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_DATA_URL:
         o->data_options.data_url = argument;
         return 0;
-    case KEY_GELU:
-        return convert_files_parse_gelu(&o->files.gelu, argument, state);
-    case KEY_LIKE:
-        return cli_parse_name(&o->files.like, "--like", argument, state);
-    case KEY_DRY_RUN:
-        o->files.dry_run = 1;
-        return 0;
     case ARGP_KEY_ARG:
         return cli_parse_argument(o->model == NULL ? &o->model : &o->to, argument, state);
     case ARGP_KEY_END:
         return check(o, state);
-    default:
-        return cli_parse_common(key, argument, state);
+    default: {
+        const error_t code = convert_files_parse(&o->files, key, argument, state);
+        o->files_given = o->files_given || code != ARGP_ERR_UNKNOWN;
+        return code == ARGP_ERR_UNKNOWN ? cli_parse_common(key, argument, state) : code;
+    }
     }
 }
 
@@ -374,23 +345,32 @@ static int run(const cli_command *self, int argc, char **argv) {
 const cli_command cli_convert = {
     .name = "convert",
     .arguments = "MODEL [OUT]",
-    .summary = "a model to and from Keras' files, or to int8 with what it loses",
+    .summary = "a model to and from other programs' files, or to int8 with what it loses",
     .description =
-        "With two names: makes a model folder of a file of another program, or such a file of a "
-        "model "
-        "folder or run, by the names. .keras and .weights.h5 are files of Keras 3 with the model "
-        "of "
-        "its example \"Video Vision Transformer\" in any size; the state of Adam goes along "
-        "(optimizer.safetensors in a folder; of a run, with its last weights). Nothing is ever "
-        "replaced. With one name and --precision int8: evaluates the "
-        "model "
+        "With two names: turns a model of any kind, found by what is in the file, into another. "
+        "Read "
+        "are "
+        "folders of this program and of transformers' VivitForVideoClassification and VivitModel, "
+        ".keras and .weights.h5 files of Keras 3 with the model of its example \"Video Vision "
+        "Transformer\" "
+        "in any size, and checkpoints of scenic. OUT becomes a file of Keras where it ends in "
+        ".keras "
+        "or "
+        ".weights.h5, else a model folder. The state of Adam goes along (optimizer.safetensors in "
+        "a "
+        "folder; of a run, with its last weights). What was written is read again, and gets its "
+        "name only when all bits are the "
+        "same; nothing is ever replaced. "
+        "With one name and --precision int8: evaluates the model "
         "in float32 and in int8 on the test split of a data set, and writes a model folder whose "
         "kernels are whole numbers of eight bits with a scale for each output channel: about a "
         "quarter "
         "of the size. What goes into the layers is scaled row by row as it comes, so the data only "
         "measures; it sets nothing. Use the folder with --precision int8.",
-    .examples = "  tubelet convert vivit.keras model\n"
+    .examples = "  tubelet convert checkpoint_30 model --frames 32 --pixels signed\n"
+                "  tubelet convert vivit.keras model\n"
                 "  tubelet convert runs/first first.keras --weights best\n"
+                "  tubelet convert runs/first encoder --encoder-only --shard-size 200MB\n"
                 "  tubelet convert vivit.weights.h5 model --like vivit-tiny --dry-run\n"
                 "  tubelet convert runs/first --precision int8\n"
                 "  tubelet convert model --precision int8 --calibrate volumes.npz --out small",

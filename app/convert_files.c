@@ -2,19 +2,138 @@
 /* tubelet convert IN OUT: the conversion, and what became of each array. */
 #include "convert_files.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
+#include "interrupt.h"
 #include "output.h"
 #include "subject.h"
 
-error_t convert_files_parse_gelu(tub_convert_gelu *out, const char *argument,
-                                 struct argp_state *state) {
-    if (strcmp(argument, "tanh") != 0 && strcmp(argument, "erf") != 0) {
-        return cli_misuse(state, "--gelu '%s' is neither tanh nor erf", argument);
+/* ---- Options ---- */
+
+/* One of two words. */
+static error_t parse_word(const char *option, const char *first, const char *second,
+                          const char *argument, struct argp_state *state, int *out) {
+    if (strcmp(argument, first) != 0 && strcmp(argument, second) != 0) {
+        return cli_misuse(state, "%s '%s' is neither %s nor %s", option, argument, first, second);
     }
-    *out = argument[0] == 't' ? TUB_CONVERT_GELU_TANH : TUB_CONVERT_GELU_ERF;
+    *out = strcmp(argument, second) == 0;
     return 0;
+}
+
+/* A name of a recipe's setting, whose words these are. */
+static error_t parse_setting(const char *option, const char *key, const char *argument,
+                             struct argp_state *state, tub_model_config *out) {
+    tub_train_config config = tub_train_config_default();
+    tub_error err;
+    if (tub_train_config_set(&config, key, argument, &err) != TUB_OK) {
+        return cli_misuse(state, "%s: %s", option, err.message);
+    }
+    *out = config.model;
+    return 0;
+}
+
+static error_t parse_size(tub_convert_options *o, const char *argument, struct argp_state *state) {
+    long long height, width;
+    char rest;
+    const int count = sscanf(argument, "%lld,%lld%c", &height, &width, &rest);
+    const bool one = count == 1 && strchr(argument, ',') == NULL &&
+                     sscanf(argument, "%lld%c", &height, &rest) == 1;
+    if (one) {
+        width = height;
+    }
+    if ((!one && count != 2) || height < 1 || width < 1 || height > 65536 || width > 65536) {
+        return cli_misuse(state, "--size '%s': give pixels from 1 to 65536, as 224 or 224,320",
+                          argument);
+    }
+    o->height = height;
+    o->width = width;
+    return 0;
+}
+
+/* As transformers writes it: powers of ten. */
+static error_t parse_bytes(tub_convert_options *o, const char *argument, struct argp_state *state) {
+    static const struct {
+        const char *unit;
+        int64_t bytes;
+    } units[] = {{"", 1}, {"B", 1}, {"KB", 1000}, {"MB", 1000000}, {"GB", 1000000000}};
+    char *end;
+    errno = 0;
+    const long long number = strtoll(argument, &end, 10);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (end != argument && errno == 0 && number > 0 && strcasecmp(end, units[i].unit) == 0 &&
+            number <= INT64_MAX / units[i].bytes) {
+            o->shard_size = number * units[i].bytes;
+            return 0;
+        }
+    }
+    return cli_misuse(state, "--shard-size '%s': give bytes, as 5GB, 200MB or 64KB", argument);
+}
+
+/* Hints for checkpoints of scenic. */
+static error_t parse_hint(tub_convert_options *o, int key, const char *argument,
+                          struct argp_state *state) {
+    tub_model_config model = {0};
+    error_t code = 0;
+    long number = 0;
+    switch (key) {
+    case CONVERT_KEY_FRAMES:
+        if (!cli_parse_int(state, "--frames", argument, 1, 65536, &number)) {
+            return ECANCELED;
+        }
+        o->frames = number;
+        return 0;
+    case CONVERT_KEY_SIZE:
+        return parse_size(o, argument, state);
+    case CONVERT_KEY_VARIANT:
+        code = parse_setting("--variant", "model.variant", argument, state, &model);
+        o->variant = 1 + (int)model.variant;
+        return code;
+    case CONVERT_KEY_POOLING:
+        code = parse_setting("--pooling", "model.pooling", argument, state, &model);
+        o->pooling = model.pooling;
+        return code;
+    case CONVERT_KEY_ORDER:
+        code = parse_setting("--attention-order", "model.attention_order", argument, state, &model);
+        o->attention_order = model.attention_order;
+        return code;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+error_t convert_files_parse(tub_convert_options *o, int key, char *argument,
+                            struct argp_state *state) {
+    error_t code;
+    int second = 0;
+    switch (key) {
+    case CONVERT_KEY_LIKE:
+        return cli_parse_name(&o->like, "--like", argument, state);
+    case CONVERT_KEY_GELU:
+        code = parse_word("--gelu", "tanh", "erf", argument, state, &second);
+        o->gelu = second ? TUB_CONVERT_GELU_ERF : TUB_CONVERT_GELU_TANH;
+        return code;
+    case CONVERT_KEY_PIXELS:
+        code = parse_word("--pixels", "unit", "signed", argument, state, &second);
+        o->pixels = second ? TUB_CONVERT_PIXELS_SIGNED : TUB_CONVERT_PIXELS_UNIT;
+        return code;
+    case CONVERT_KEY_ENCODER:
+        o->encoder_only = 1;
+        return 0;
+    case CONVERT_KEY_NAMES:
+        return parse_word("--names", "published", "newer", argument, state, &o->newer_names);
+    case CONVERT_KEY_SHARD:
+        return parse_bytes(o, argument, state);
+    case CONVERT_KEY_DRY_RUN:
+        o->dry_run = 1;
+        return 0;
+    default:
+        return parse_hint(o, key, argument, state);
+    }
 }
 
 static const char *gelu_name(const tub_convert_report *r) {
@@ -40,11 +159,13 @@ static json_t *arrays_json(const tub_convert_report *r) {
 static int print_json(const cli_command *self, const convert_files_options *o,
                       const tub_convert_report *r) {
     return cli_print_json(
-        self, json_pack("{s:s,s:o,s:o,s:b,s:s,s:I,s:b,s:I,s:s?,s:o}", "convert", r->format, "in",
-                        output_text(o->in), "out", output_text(o->out), "dry_run",
-                        o->convert.dry_run, "gelu", gelu_name(r), "parameters",
-                        (json_int_t)r->parameters, "moments", r->moments, "iterations",
-                        (json_int_t)r->iterations, "note", r->note, "arrays", arrays_json(r)));
+        self,
+        json_pack("{s:s,s:o,s:o,s:s,s:s,s:b,s:b,s:s,s:I,s:b,s:I,s:s?,s:o}", "convert", "files",
+                  "in", output_text(o->in), "out", output_text(o->out), "from",
+                  tub_convert_kind_name(r->from), "to", tub_convert_kind_name(r->to), "dry_run",
+                  o->convert.dry_run, "checked", r->checked, "gelu", gelu_name(r), "parameters",
+                  (json_int_t)r->parameters, "moments", r->moments, "iterations",
+                  (json_int_t)r->iterations, "note", r->note, "arrays", arrays_json(r)));
 }
 
 /* ---- Text ---- */
@@ -93,7 +214,10 @@ static void talk(const convert_files_options *o, const tub_convert_report *r) {
     if (o->convert.dry_run) {
         return;
     }
-    fprintf(stderr, "Written: %s\n", o->out);
+    fprintf(stderr,
+            "Checked: read again, every array and the logits of a fixed clip are the same bits\n"
+            "Written: %s\n",
+            o->out);
     if (r->note != NULL) {
         fprintf(stderr, "Keras loads it after these lines, and refuses it without them:\n\n%s",
                 r->note);
@@ -102,22 +226,35 @@ static void talk(const convert_files_options *o, const tub_convert_report *r) {
 
 /* ---- Both ---- */
 
+/* A folder may be a run, whose weights are chosen; any other path stays as it is. */
+static int resolve(const cli_command *self, cli_work *work, const convert_files_options *o,
+                   subject *from, const char **in) {
+    struct stat status;
+    *in = o->in;
+    if (stat(o->in, &status) != 0 || !S_ISDIR(status.st_mode)) {
+        return CLI_GO;
+    }
+    const int code = subject_resolve(self, work->context, o->in, o->weights, from);
+    *in = from->folder;
+    return code;
+}
+
 int convert_files(const cli_command *self, cli_work *work, const convert_files_options *o) {
     subject from = {0};
     tub_convert_report *report = NULL;
     tub_error err;
-    const char *in = o->in;
-    if (!tub_convert_knows(in)) {
-        const int code = subject_resolve(self, work->context, in, o->weights, &from);
-        if (code != CLI_GO) {
-            return code;
-        }
-        in = from.folder;
+    const char *in;
+    int code = resolve(self, work, o, &from, &in);
+    if (code != CLI_GO) {
+        return code;
     }
-    if (tub_convert(work->context, in, o->out, &o->convert, &report, &err) != TUB_OK) {
+    interrupt_begin(work->context, "nothing will be written");
+    const tub_status status = tub_convert(work->context, in, o->out, &o->convert, &report, &err);
+    (void)interrupt_end();
+    if (status != TUB_OK) {
         return cli_fail(self, &err);
     }
-    int code = CLI_DONE;
+    code = CLI_DONE;
     if (o->json) {
         code = print_json(self, o, report);
     } else if (o->convert.dry_run) {

@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ctrl-C: the first one asks the training to save and stop, the second one ends the program. */
+/* Ctrl-C: the first one asks the library to stop its work in order, the second one ends the program. */
 #include "interrupt.h"
 
 #include <signal.h>
-#include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
-/* A signal handler has no argument of ours, so the program (not the library) keeps these two. */
+/* A signal handler has no argument of ours, so the program (not the library) keeps these. */
 static tub_context *volatile interrupted_context;
+static const char *volatile interrupted_promise;
 static volatile sig_atomic_t interrupt_count;
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 enum { SIGNALS = sizeof signals / sizeof signals[0] };
 
-static void say(const char *text, size_t length) {
+static void say(const char *text) {
+    const size_t length = strlen(text);
     /* Nothing can be done about a terminal that is gone. */
     ssize_t written = write(STDERR_FILENO, text, length);
     (void)written;
 }
 
 static void on_signal(int number) {
-    static const char first[] =
-        "\nStopping; what is done so far will be kept. Once more to stop at once.\n";
     if (interrupt_count++ == 0 && interrupted_context != NULL) {
         tub_train_stop(interrupted_context);
-        say(first, sizeof first - 1);
+        say("\nStopping; ");
+        say(interrupted_promise);
+        say(". Once more to stop at once.\n");
         return;
     }
     /* The second one: as if there were no handler, so that a calling shell sees the signal. */
@@ -32,7 +34,8 @@ static void on_signal(int number) {
     raise(number);
 }
 
-void interrupt_begin(tub_context *ctx) {
+void interrupt_begin(tub_context *ctx, const char *promise) {
+    interrupted_promise = promise;
     interrupted_context = ctx;
     interrupt_count = 0;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};

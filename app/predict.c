@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tubelet predict: classes and probabilities of volumes in files or of a data set's split. */
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,51 +109,78 @@ static const int32_t *truth_of(const predict_block *block, const tub_model_confi
                : NULL;
 }
 
-/* Classifies a block of volumes and prints each. */
-static tub_status classify(predict_printer *printer, tub_model *model, const predict_block *block,
-                           tub_error *err) {
-    const tub_model_config *c = tub_model_describe(model);
-    int64_t volume = c->frames * c->height * c->width * c->channels;
-    size_t element = block->dtype == TUB_U8 ? 1 : sizeof(float);
-    /* Small batches: the first lines appear at once and memory stays small, and a batch's size
-     * changes no bit. */
-    enum { BATCH = 32 };
-    float *out = calloc((size_t)c->classes * 2 * BATCH, sizeof(float));
-    if (out == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
+/* Volumes of a block at a time: the first lines appear at once and memory stays small, more so where
+ * each has a copy that is prepared. A batch's size changes no bit. */
+enum { BATCH = 32, PREPARED_BATCH = 4 };
+
+/* Classifies n volumes from x on. prepared: room for them as the model takes them; NULL: they are. */
+static tub_status classify_batch(tub_model *model, const predict_block *block, int64_t n,
+                                 const void *x, float *prepared, float *logits,
+                                 float *probabilities, tub_error *err) {
+    if (prepared == NULL) {
+        return tub_model_forward(model, n, block->dtype, x, logits, probabilities, err);
     }
+    const tub_status status = tub_model_prepare(model, n, block->shape, x, prepared, err);
+    return status != TUB_OK
+               ? status
+               : tub_model_forward(model, n, TUB_F32, prepared, logits, probabilities, err);
+}
+
+/* The same of all, printing each. out: room for a batch's logits and probabilities. */
+static tub_status classify_all(predict_printer *printer, tub_model *model,
+                               const predict_block *block, float *prepared, float *out,
+                               tub_error *err) {
+    const tub_model_config *c = tub_model_describe(model);
+    const int64_t *shape = block->shape, classes = c->classes;
+    const size_t element = block->dtype == TUB_U8 ? 1 : sizeof(float);
+    const size_t volume = (size_t)(shape[0] * shape[1] * shape[2] * shape[3]) * element;
+    const int64_t most = prepared != NULL ? PREPARED_BATCH : BATCH;
+    float *probabilities = out + BATCH * classes;
     tub_status status = TUB_OK;
-    for (int64_t i = 0; i < block->count && status == TUB_OK; i += BATCH) {
-        int64_t n = block->count - i < BATCH ? block->count - i : BATCH;
-        const char *x = (const char *)block->samples + (size_t)(i * volume) * element;
-        float *probabilities = out + BATCH * c->classes;
-        double start = predict_clock();
-        status = tub_model_forward(model, n, block->dtype, x, out, probabilities, err);
-        double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
+    for (int64_t i = 0; i < block->count && status == TUB_OK; i += most) {
+        const int64_t n = block->count - i < most ? block->count - i : most;
+        const double start = predict_clock();
+        status = classify_batch(model, block, n, (const char *)block->samples + (size_t)i * volume,
+                                prepared, out, probabilities, err);
+        const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
         for (int64_t k = 0; k < n && status == TUB_OK; k++) {
             predict_line line = {
-                block->file,          block->first + i + k,           truth_of(block, c, i + k),
-                out + k * c->classes, probabilities + k * c->classes, milliseconds};
+                block->file,       block->first + i + k,        truth_of(block, c, i + k),
+                out + k * classes, probabilities + k * classes, milliseconds};
             predict_print(printer, &line);
         }
     }
+    return status;
+}
+
+static tub_status classify(predict_printer *printer, tub_model *model, const predict_block *block,
+                           tub_error *err) {
+    const tub_model_config *c = tub_model_describe(model);
+    const bool prepares = block->dtype == TUB_U8 && tub_model_prepares(model);
+    const size_t input = (size_t)(c->frames * c->height * c->width * c->channels);
+    float *out = calloc((size_t)c->classes * 2 * BATCH, sizeof(float));
+    float *prepared = prepares ? calloc(input, PREPARED_BATCH * sizeof(float)) : NULL;
+    tub_status status = TUB_E_MEMORY;
+    if (out == NULL || (prepares && prepared == NULL)) {
+        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
+    } else {
+        status = classify_all(printer, model, block, prepared, out, err);
+    }
+    free(prepared);
     free(out);
     return status;
 }
 
-static bool fits(const tub_model_config *c, int64_t t, int64_t h, int64_t w, int64_t channels) {
-    return c->frames == t && c->height == h && c->width == w && c->channels == channels;
-}
-
-static tub_status shape_error(const tub_model_config *c, const char *name, const int64_t got[4],
+/* The library's sentence, with the name of what does not fit before it. */
+static tub_status check_shape(const tub_model *model, const char *name, const predict_block *block,
                               tub_error *err) {
-    err->status = TUB_E_SHAPE;
-    snprintf(err->message, sizeof err->message,
-             "%.300s: a volume is [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
-             "], the model takes [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "]",
-             name, got[0], got[1], got[2], got[3], c->frames, c->height, c->width, c->channels);
-    return err->status;
+    tub_error plain;
+    const tub_status status = tub_model_accepts(model, block->dtype, block->shape, &plain);
+    if (status != TUB_OK) {
+        err->status = status;
+        snprintf(err->message, sizeof err->message, "%.200s: %.300s", name, plain.message);
+    }
+    return status;
 }
 
 static tub_status classify_file(predict_printer *printer, tub_context *ctx, tub_model *model,
@@ -166,17 +192,17 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, tub_
     if (status != TUB_OK) {
         return status;
     }
-    const int64_t got[4] = {v.frames, v.height, v.width, v.channels};
-    if (!fits(c, got[0], got[1], got[2], got[3])) {
-        status = shape_error(c, file, got, err);
-    } else if (as_is && v.dtype != TUB_F32) {
+    const predict_block block = {
+        file,   v.first, v.count,        v.dtype, {v.frames, v.height, v.width, v.channels},
+        v.data, v.truth, v.truth_columns};
+    status = check_shape(model, file, &block, err);
+    if (status == TUB_OK && as_is && v.dtype != TUB_F32) {
         err->status = status = TUB_E_SHAPE;
         snprintf(err->message, sizeof err->message,
                  "%.300s: --no-preprocess takes float32 values, the file has uint8; leave the "
                  "option away",
                  file);
-    } else {
-        predict_block block = {file, v.first, v.count, v.dtype, v.data, v.truth, v.truth_columns};
+    } else if (status == TUB_OK) {
         status = classify(printer, model, &block, err);
     }
     tub_volumes_free(&v);
@@ -212,27 +238,28 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
     }
     const tub_dataset_info *info = tub_dataset_describe(data);
     const tub_model_config *c = tub_model_describe(model);
-    const int64_t got[4] = {info->frames, info->height, info->width, info->channels};
     int64_t count = info->count[o->split];
     tub_status status = TUB_OK;
     int code = CLI_DONE;
     if (count == 0) {
         code = cli_fail_with(self, "%s has no %s split", o->data, tub_split_name(o->split));
-    } else if (!fits(c, got[0], got[1], got[2], got[3])) {
-        status = shape_error(c, o->data, got, &err);
     } else {
+        const predict_block block = {o->data,
+                                     0,
+                                     o->first > 0 && o->first < count ? o->first : count,
+                                     info->dtype,
+                                     {info->frames, info->height, info->width, info->channels},
+                                     tub_dataset_samples(data, o->split),
+                                     tub_dataset_labels(data, o->split),
+                                     info->label_columns};
         progress_clear(&work->progress);
-        predict_block block = {o->data,
-                               0,
-                               o->first > 0 && o->first < count ? o->first : count,
-                               info->dtype,
-                               tub_dataset_samples(data, o->split),
-                               tub_dataset_labels(data, o->split),
-                               info->label_columns};
         if (tub_model_labels(model) == NULL && info->classes == c->classes) {
             printer->labels = info->labels;
         }
-        status = classify(printer, model, &block, &err);
+        status = check_shape(model, o->data, &block, &err);
+        if (status == TUB_OK) {
+            status = classify(printer, model, &block, &err);
+        }
     }
     if (status != TUB_OK) {
         code = cli_fail(self, &err);

@@ -13,6 +13,7 @@ typedef struct predict_block {
     const char *file;
     int64_t first, count;
     tub_dtype dtype;
+    int64_t shape[4];     /* T, H, W, C of a volume */
     const void *samples;  /* [count,T,H,W,C] */
     const int32_t *truth; /* [count, truth_columns] or NULL */
     int64_t truth_columns;

@@ -14,6 +14,8 @@
 #include "settings.h"
 #include "shell.h"
 
+static const char KEPT[] = "what is done so far will be kept";
+
 enum { KEY_RECIPE = CLI_KEY_OWN, KEY_OUT, KEY_RESUME, KEY_FORCE, KEY_DRY_RUN };
 
 static const struct argp_option options[] = {
@@ -236,7 +238,7 @@ static int resume(const cli_command *self, tub_context *ctx, const train_options
     if (code != CLI_GO) {
         return code;
     }
-    interrupt_begin(ctx);
+    interrupt_begin(ctx, KEPT);
     if (moved != NULL && tub_dataset_open(ctx, moved, NULL, &data, &err) != TUB_OK) {
         (void)interrupt_end();
         return cli_fail(self, &err);
@@ -315,7 +317,7 @@ static int begin(const cli_command *self, tub_context *ctx, const train_options 
     }
     place_parents above;
     place_make_parents(&above, run);
-    interrupt_begin(ctx);
+    interrupt_begin(ctx, KEPT);
     tub_status status = tub_train(ctx, config, NULL, run, o->force, &result, &err);
     if (status != TUB_OK) {
         place_remove_parents(&above);

@@ -151,10 +151,29 @@ TUB_API TUB_MUST_USE tub_status tub_model_get(const tub_model *model, int64_t in
 TUB_API TUB_MUST_USE tub_status tub_model_set(tub_model *model, int64_t index, const float *values,
                                               tub_error *err);
 
+/* Whether the model was read from a folder whose preprocessor_config.json asks for more than scaling
+ * uint8 samples to 0…1: a size, a crop, an offset, a normalisation. 1: tub_model_forward refuses
+ * uint8, which tub_model_prepare turns into what the model takes. */
+TUB_API int tub_model_prepares(const tub_model *model);
+/* Whether samples of a type and a shape (frames, height, width, channels) can become the model's
+ * input: uint8 by tub_model_prepare, others as they are. Error: TUB_E_SHAPE, whose sentence has both
+ * shapes; TUB_E_RANGE (pictures of more than 65536 pixels along an axis). */
+TUB_API TUB_MUST_USE tub_status tub_model_accepts(const tub_model *model, tub_dtype dtype,
+                                                  const int64_t shape[4], tub_error *err);
+/* Prepares count samples of uint8, [count] + shape, as the model's folder says: resized, cropped or
+ * padded, rescaled, moved and normalised, bit by bit as transformers' VivitImageProcessor (with
+ * Pillow 13) does it; without such a folder only scaled. out: [count,T,H,W,C] of float32. Thread-safe.
+ * Errors: those of tub_model_accepts, TUB_E_MEMORY. */
+TUB_API TUB_MUST_USE tub_status tub_model_prepare(const tub_model *model, int64_t count,
+                                                  const int64_t shape[4],
+                                                  const unsigned char *samples, float *out,
+                                                  tub_error *err);
+
 /* Forward pass without dropout. x: [batch,T,H,W,C], uint8 (scaled as input_scale says), float32
  * (taken as it is) or float64 (rounded to float32); logits and probabilities: [batch,K] each,
- * either may be NULL; probabilities are the task's: one softmax, sigmoids, or a softmax a head. A batch of any size gives each sample the same bits. Not thread-safe for one
- * context. Errors: TUB_E_ARGUMENT (batch < 1, another type), TUB_E_MEMORY. */
+ * either may be NULL; probabilities are the task's: one softmax, sigmoids, or a softmax a head. A batch
+ * of any size gives each sample the same bits. Not thread-safe for one context. Errors:
+ * TUB_E_ARGUMENT (batch < 1, another type, uint8 for a model that prepares), TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_model_forward(tub_model *model, int64_t batch, tub_dtype dtype,
                                                   const void *x, float *logits,
                                                   float *probabilities, tub_error *err);

@@ -26,8 +26,7 @@ TUB_MUST_USE tub_status tub__file_read(const tub_allocator *a, const char *path,
 /* Atomic replacement of one file: bytes go to a temporary file beside it; commit does fsync,
  * rename, fsync of the folder. */
 typedef struct tub__writer {
-    int fd;    /* -1 when closed */
-    bool keep; /* an existing file stays; set it before the commit, which then is TUB_E_EXISTS */
+    int fd; /* -1 when closed */
     char *path;
     char *temporary;
     const tub_allocator *allocator;
@@ -42,9 +41,6 @@ void tub__writer_abort(tub__writer *w); /* removes the temporary; accepts closed
 /* Both in one call. */
 TUB_MUST_USE tub_status tub__file_write(const tub_allocator *a, const char *path, const void *data,
                                         size_t size, tub_error *err);
-/* The same for a new file: one that is there, or comes to be meanwhile, stays (TUB_E_EXISTS). */
-TUB_MUST_USE tub_status tub__file_create(const tub_allocator *a, const char *path, const void *data,
-                                         size_t size, tub_error *err);
 
 /* Adds bytes at the end of a file (made when missing) and flushes them to disk: for logs. */
 TUB_MUST_USE tub_status tub__file_append(const char *path, const void *data, size_t size,
@@ -78,6 +74,9 @@ void tub__leftovers_remove(const char *path);
  * folder is still the caller's to remove. */
 TUB_MUST_USE tub_status tub__folder_commit(const tub_allocator *a, const char *temporary,
                                            const char *path, bool replace, tub_error *err);
+
+/* Gives a finished file its name. TUB_E_EXISTS where something of that name is there. */
+TUB_MUST_USE tub_status tub__file_move_new(const char *from, const char *to, tub_error *err);
 
 /* Keeps everybody else who asks for the same lock away from a folder, for as long as *fd is open.
  * TUB_E_EXISTS when somebody has it already. Where the file system has no locks there is none, and

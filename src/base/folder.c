@@ -155,6 +155,22 @@ tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, con
     return tub__folder_remove(a, temporary, err);
 }
 
+tub_status tub__file_move_new(const char *from, const char *to, tub_error *err) {
+    int done = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+    if (done != 0 && (errno == EINVAL || errno == ENOSYS)) {
+        /* A file system without it: another name is never given to what has one. */
+        done = link(from, to);
+        if (done == 0) {
+            (void)!unlink(from);
+        }
+    }
+    if (done != 0) {
+        return errno == EEXIST ? tub__fail(err, TUB_E_EXISTS, "%s is there already", to)
+                               : tub__fail_errno(err, errno, "%s", to);
+    }
+    return tub__sync_parent(to, err);
+}
+
 tub_status tub__folder_lock(const char *path, int *fd, tub_error *err) {
     for (;;) {
         int opened = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

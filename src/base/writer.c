@@ -133,21 +133,6 @@ tub_status tub__writer_write(tub__writer *w, const void *data, size_t size, tub_
     return TUB_OK;
 }
 
-/* The temporary file gets its name, in one step; -1 with errno. */
-static int publish(const tub__writer *w) {
-    if (!w->keep) {
-        return rename(w->temporary, w->path);
-    }
-    if (renameat2(AT_FDCWD, w->temporary, AT_FDCWD, w->path, RENAME_NOREPLACE) == 0) {
-        return 0;
-    }
-    if (errno != EINVAL && errno != ENOSYS) {
-        return -1;
-    }
-    /* A file system without that flag: a second name for the file, and then the first one goes. */
-    return link(w->temporary, w->path) == 0 ? unlink(w->temporary) : -1;
-}
-
 tub_status tub__writer_commit(tub__writer *w, tub_error *err) {
     if (fsync(w->fd) != 0) {
         tub_status status = tub__fail_errno(err, errno, "%s", w->path);
@@ -156,10 +141,8 @@ tub_status tub__writer_commit(tub__writer *w, tub_error *err) {
     }
     int closed = close(w->fd);
     w->fd = -1;
-    if (closed != 0 || publish(w) != 0) {
-        tub_status status = w->keep && errno == EEXIST
-                                ? tub__fail(err, TUB_E_EXISTS, "%s is there already", w->path)
-                                : tub__fail_errno(err, errno, "%s", w->path);
+    if (closed != 0 || rename(w->temporary, w->path) != 0) {
+        tub_status status = tub__fail_errno(err, errno, "%s", w->path);
         unlink(w->temporary);
         forget(w);
         return status;
@@ -176,25 +159,14 @@ void tub__writer_abort(tub__writer *w) {
     }
 }
 
-static tub_status write_whole(const tub_allocator *a, const char *path, const void *data,
-                              size_t size, bool keep, tub_error *err) {
+tub_status tub__file_write(const tub_allocator *a, const char *path, const void *data, size_t size,
+                           tub_error *err) {
     tub__writer w;
     TUB__TRY(tub__writer_open(a, path, &w, err));
-    w.keep = keep;
     tub_status status = tub__writer_write(&w, data, size, err);
     if (status != TUB_OK) {
         tub__writer_abort(&w);
         return status;
     }
     return tub__writer_commit(&w, err);
-}
-
-tub_status tub__file_write(const tub_allocator *a, const char *path, const void *data, size_t size,
-                           tub_error *err) {
-    return write_whole(a, path, data, size, false, err);
-}
-
-tub_status tub__file_create(const tub_allocator *a, const char *path, const void *data, size_t size,
-                            tub_error *err) {
-    return write_whole(a, path, data, size, true, err);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model folder's arrays into the model, by the parameter table. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -11,9 +12,10 @@
 
 /* What is wanted of a folder. */
 typedef struct wish {
-    bool int8;    /* its kernels are whole numbers */
-    bool encoder; /* all but the classifier */
-    bool image;   /* names of a ViT, whose kernel is one of pictures: [D, C, h, w] */
+    bool int8;               /* its kernels are whole numbers */
+    bool encoder;            /* all but the classifier */
+    bool image;              /* names of a ViT, whose kernel is one of pictures: [D, C, h, w] */
+    tub__file_array *arrays; /* NULL, or where to say what was found: [params.count] */
 } wish;
 
 /* What the files have of a parameter (values NULL: not wanted); scales: of whole numbers only. */
@@ -200,6 +202,18 @@ static tub_status read_all(tub_model *model, const match *found, tub_error *err)
     return status;
 }
 
+static void list_found(const tub_model *model, const match *found, tub__file_array *out) {
+    for (size_t i = 0; i < model->params.count; i++) {
+        out[i] = (tub__file_array){0};
+        if (found[i].values != NULL) {
+            const tub__st_array *array = found[i].values->array;
+            snprintf(out[i].name, sizeof out[i].name, "%s", array->name);
+            out[i].rank = array->rank;
+            memcpy(out[i].shape, array->shape, (size_t)array->rank * sizeof *out[i].shape);
+        }
+    }
+}
+
 static tub_status read_weights(tub_model *model, const tub__weights *w, wish wanted,
                                tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
@@ -215,6 +229,9 @@ static tub_status read_weights(tub_model *model, const tub__weights *w, wish wan
     }
     if (status == TUB_OK) {
         status = read_all(model, found, err);
+    }
+    if (status == TUB_OK && wanted.arrays != NULL) {
+        list_found(model, found, wanted.arrays);
     }
     tub__free(a, used);
     tub__free(a, found);
@@ -245,6 +262,12 @@ tub_status tub__folder_read_arrays(tub_model *model, const char *folder, bool in
 
 tub_status tub__folder_read_encoder(tub_model *model, const char *folder, tub_error *err) {
     return read_folder(model, folder, (wish){.encoder = true}, NULL, err);
+}
+
+tub_status tub__folder_read_listed(tub_model *model, const char *folder, bool int8, bool encoder,
+                                   tub__file_array *arrays, tub_error *err) {
+    return read_folder(model, folder, (wish){.int8 = int8, .encoder = encoder, .arrays = arrays},
+                       NULL, err);
 }
 
 tub_status tub__folder_read_source(tub_model *model, const char *folder, tub__folder_source *source,

@@ -2,6 +2,7 @@
 /* A model configuration to and from config.json. */
 #include "convert/config_json.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -231,11 +232,14 @@ static void put_image_size(tub__json_writer *w, const tub_model_config *c) {
 /* Keys in alphabetical order, as transformers writes them, but for label2id, which stands beside
  * id2label. */
 static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const tub_model_config *c,
-                             bool int8, const char *const *labels, tub_error *err) {
+                             bool int8, bool encoder, const char *const *labels, tub_error *err) {
     bool vivit = tub__config_is_vivit(c) && !int8;
     tub__json_open_object(w, NULL);
     tub__json_open_array(w, "architectures");
-    tub__json_put_text(w, NULL, vivit ? ARCHITECTURE : "TubeletVivitForVideoClassification");
+    tub__json_put_text(w, NULL,
+                       encoder ? ENCODER
+                       : vivit ? ARCHITECTURE
+                               : "TubeletVivitForVideoClassification");
     tub__json_close_array(w);
     tub__json_put_real(w, "attention_probs_dropout_prob", c->attention_dropout);
     tub__json_put_text(w, "hidden_act", choice_name(activations, (int)c->gelu));
@@ -259,17 +263,30 @@ static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const 
     return TUB_OK;
 }
 
-tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *config, bool int8,
-                               const char *const *labels, char **text, size_t *size,
-                               tub_error *err) {
+static tub_status to_json(const tub_allocator *a, const tub_model_config *config, bool int8,
+                          bool encoder, const char *const *labels, char **text, size_t *size,
+                          tub_error *err) {
     tub__json_writer w;
     tub__json_start(&w, a, 2);
-    tub_status status = put_config(a, &w, config, int8, labels, err);
+    tub_status status = put_config(a, &w, config, int8, encoder, labels, err);
     if (status != TUB_OK) {
         tub__json_discard(&w);
         return status;
     }
     return tub__json_finish(&w, text, size, err);
+}
+
+tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *config, bool int8,
+                               const char *const *labels, char **text, size_t *size,
+                               tub_error *err) {
+    return to_json(a, config, int8, false, labels, text, size, err);
+}
+
+tub_status tub__encoder_to_json(const tub_allocator *a, const tub_model_config *config,
+                                const char *const *labels, char **text, size_t *size,
+                                tub_error *err) {
+    assert(tub__config_is_vivit(config));
+    return to_json(a, config, false, true, labels, text, size, err);
 }
 
 /* ---- Reading ---- */

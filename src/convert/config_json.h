@@ -18,6 +18,10 @@ bool tub__config_is_vivit(const tub_model_config *config);
 TUB_MUST_USE tub_status tub__config_to_json(const tub_allocator *a, const tub_model_config *config,
                                             bool int8, const char *const *labels, char **text,
                                             size_t *size, tub_error *err);
+/* The same of an encoder alone, transformers' VivitModel: for configurations that are "vivit". */
+TUB_MUST_USE tub_status tub__encoder_to_json(const tub_allocator *a, const tub_model_config *config,
+                                             const char *const *labels, char **text, size_t *size,
+                                             tub_error *err);
 /* Reads a parsed file into a checked configuration. *labels: the caller's (tub__labels_free), NULL
  * when they are only LABEL_0, LABEL_1, …. The sentence of an error names the key, not the file. */
 TUB_MUST_USE tub_status tub__config_from_json(const tub_allocator *a, const tub__json *root,

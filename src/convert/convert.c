@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Model folders to files of other programs, and back. */
+/* Converting a model: read, planned, written beside its place, read again and compared, and only then
+ * given its name. */
 #include <tubelet/convert.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "convert/config_json.h"
+#include "convert/converted.h"
 #include "convert/folder.h"
 #include "convert/keras.h"
 #include <string.h>
@@ -18,77 +20,198 @@ int tub_convert_knows(const char *path) {
     return tub__is_keras_path(path) && !tub__is_folder(path);
 }
 
-/* ---- Reading ---- */
+/* One conversion. */
+typedef struct conversion {
+    tub_context *ctx;
+    const char *out;
+    tub_convert_options options;
+    tub__converted from;
+    tub_convert_kind to;
+    tub__folder_form form;
+    tub__file_array *planned; /* [params.count] of from.model; no name: not written */
+    bool checked;
+} conversion;
 
-/* A preset, or the configuration of a model folder. */
-static tub_status read_like(tub_context *ctx, const char *like, tub_model_config *out,
-                            tub_error *err) {
-    char **labels = NULL;
-    bool int8;
-    if (!tub__is_folder(like)) {
-        return tub_model_preset(like, out, err);
-    }
-    TUB__TRY(tub__folder_read_config(ctx, like, out, &int8, &labels, err));
-    tub__labels_free(&ctx->allocator, labels, out->classes);
-    return TUB_OK;
+static bool is_folder_kind(tub_convert_kind kind) {
+    return kind == TUB_CONVERT_FOLDER || kind == TUB_CONVERT_ENCODER;
 }
 
-static tub_status open_file(tub_context *ctx, const char *path, const tub_convert_options *o,
-                            tub__keras_model *m, tub_error *err) {
-    const tub_gelu gelu = o->gelu == TUB_CONVERT_GELU_ERF ? TUB_GELU_ERF : TUB_GELU_TANH;
-    tub_model_config like;
-    tub__keras_options options = {.gelu = o->gelu == TUB_CONVERT_GELU_USUAL ? NULL : &gelu};
-    if (o->like != NULL) {
-        TUB__TRY(read_like(ctx, o->like, &like, err));
-        options.like = &like;
-    }
-    return tub__keras_open(ctx, path, &options, m, err);
+/* ---- What is asked for ---- */
+
+static bool ends_with(const char *text, const char *end) {
+    const size_t length = strlen(text), rest = strlen(end);
+    return length >= rest && strcmp(text + length - rest, end) == 0;
 }
 
-/* A folder says which GELU it has. */
-static tub_status check_gelu(tub_gelu gelu, tub_convert_gelu asked, const char *path,
-                             tub_error *err) {
-    const bool erf = gelu == TUB_GELU_ERF;
+static tub_status check_out(const char *out, tub_error *err) {
+    if (ends_with(out, ".safetensors") || ends_with(out, ".msgpack") || ends_with(out, ".npz")) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s: a model becomes a folder, or a .keras or .weights.h5 file", out);
+    }
+    if (tub_convert_knows(out)) {
+        TUB__TRY(tub__keras_may_save(out, err));
+    }
+    return tub__name_taken(out) ? tub__fail(err, TUB_E_EXISTS, "%s is there already", out) : TUB_OK;
+}
+
+static tub_status check_options(const tub_context *ctx, const tub_convert_options *o,
+                                tub_error *err) {
+    if (o->size != sizeof *o) {
+        return tub__fail(err, TUB_E_ARGUMENT, "the options have size %zu; this library's is %zu",
+                         o->size, sizeof *o);
+    }
+    TUB__TRY(tub__in_range("gelu", o->gelu, TUB_CONVERT_GELU_USUAL, TUB_CONVERT_GELU_ERF, err));
+    TUB__TRY(tub__in_range("pixels", o->pixels, TUB_CONVERT_PIXELS_UNKNOWN,
+                           TUB_CONVERT_PIXELS_SIGNED, err));
+    TUB__TRY(tub__in_range("shard_size", o->shard_size, 0, INT64_MAX, err));
+    return ctx->precision == TUB_PRECISION_F32
+               ? TUB_OK
+               : tub__fail(err, TUB_E_ARGUMENT,
+                           "files are converted in float32, in no other precision");
+}
+
+/* Options that say nothing of what is read are mistakes. */
+static tub_status check_source(const conversion *c, const char *in, tub_error *err) {
+    const tub_convert_options *o = &c->options;
+    const bool hints = o->frames > 0 || o->height > 0 || o->width > 0 || o->variant > 0 ||
+                       o->pooling != TUB_POOL_MEAN || o->attention_order != TUB_ORDER_TIME_SPACE;
+    if (hints && c->from.kind != TUB_CONVERT_SCENIC) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "frames, size, variant, pooling and the order of attentions are hints for "
+                         "checkpoints of scenic, which can't say them");
+    }
+    if (o->like != NULL && (is_folder_kind(c->from.kind) || c->from.kind == TUB_CONVERT_KERAS)) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s says all sizes itself; only to mere weights does another model lend "
+                         "what they do not say",
+                         in);
+    }
+    return o->pixels != TUB_CONVERT_PIXELS_UNKNOWN && is_folder_kind(c->from.kind)
+               ? tub__fail(err, TUB_E_ARGUMENT,
+                           "a model folder says how pixels are scaled (preprocessor_config.json)")
+               : TUB_OK;
+}
+
+/* All but some files of Keras say which GELU they have. */
+static tub_status check_gelu(const conversion *c, const char *in, tub_error *err) {
+    const tub_convert_gelu asked = c->options.gelu;
+    const bool erf = c->from.model->config.gelu == TUB_GELU_ERF;
     return asked == TUB_CONVERT_GELU_USUAL || erf == (asked == TUB_CONVERT_GELU_ERF)
                ? TUB_OK
-               : tub__fail(err, TUB_E_ARGUMENT, "%s: its gelu is %s, not %s", path,
+               : tub__fail(err, TUB_E_ARGUMENT, "%s: its gelu is %s, not %s", in,
                            erf ? "erf" : "tanh", erf ? "tanh" : "erf");
 }
 
-static tub_status open_folder(tub_context *ctx, const char *path, const tub_convert_options *o,
-                              tub__keras_model *m, tub_error *err) {
-    *m = (tub__keras_model){0};
-    TUB__TRY(tub_model_open(ctx, path, &m->model, err));
-    const tub_model_config *config = &m->model->config;
-    tub_status status = check_gelu(config->gelu, o->gelu, path, err);
-    if (status == TUB_OK) {
-        status = tub__keras_can(config, err);
+/* ---- The plan ---- */
+
+static tub_status plan_keras(const conversion *c, tub_error *err) {
+    const tub_model *model = c->from.model;
+    tub__keras_layout layout;
+    if (c->from.encoder) {
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "the Keras example's model has a classifier, which this encoder lacks");
     }
-    if (status == TUB_OK && tub__model_has_int8(m->model)) {
-        status = tub__fail(err, TUB_E_UNSUPPORTED,
-                           "%s holds int8 weights, which have no form there", path);
+    TUB__TRY(tub__keras_can(&model->config, err));
+    TUB__TRY(tub__keras_layout_plain(&c->ctx->allocator, (int)model->config.layers, &layout, err));
+    for (size_t i = 0; i < model->params.count; i++) {
+        tub__keras_describe(&layout, &model->config, &model->params.list[i], &c->planned[i]);
     }
-    if (status == TUB_OK) {
-        status = tub__moments_read(m->model, path, &m->moments, err);
+    tub__keras_layout_destroy(&layout);
+    return TUB_OK;
+}
+
+static tub_status plan_folder(const conversion *c, tub_error *err) {
+    const tub_model *model = c->from.model;
+    if ((c->form.encoder || c->form.newer_names) && !tub__config_is_vivit(&model->config)) {
+        return tub__fail(
+            err, TUB_E_UNSUPPORTED,
+            "transformers' ViViT has joint attention, learned positions, a class token "
+            "and one softmax, and this model differs: %s can't be written of it",
+            c->form.encoder ? "an encoder alone" : "the names of newer transformers");
     }
-    if (status == TUB_OK) {
-        status = tub__keras_layout_plain(&ctx->allocator, (int)config->layers, &m->layout, err);
+    for (size_t i = 0; i < model->params.count; i++) {
+        (void)!tub__folder_array(&model->params.list[i], &c->form, &c->planned[i]);
     }
-    if (status != TUB_OK) {
-        tub__keras_close(m);
+    return TUB_OK;
+}
+
+static tub_status make_plan(conversion *c, tub_error *err) {
+    const tub_convert_options *o = &c->options;
+    const tub_allocator *a = &c->ctx->allocator;
+    c->form = (tub__folder_form){.encoder = o->encoder_only != 0 || c->from.encoder,
+                                 .newer_names = o->newer_names != 0,
+                                 .shard_size = (uint64_t)o->shard_size};
+    c->to = c->form.encoder ? TUB_CONVERT_ENCODER : TUB_CONVERT_FOLDER;
+    TUB__TRY(tub__alloc_array(a, c->from.model->params.count, sizeof *c->planned,
+                              (void **)&c->planned, err));
+    if (!tub_convert_knows(c->out)) {
+        return plan_folder(c, err);
     }
-    return status;
+    c->to = ends_with(c->out, ".keras") ? TUB_CONVERT_KERAS : TUB_CONVERT_KERAS_WEIGHTS;
+    return o->encoder_only || o->newer_names || o->shard_size > 0
+               ? tub__fail(err, TUB_E_ARGUMENT,
+                           "%s: an encoder alone, newer names and several files are for folders",
+                           c->out)
+               : plan_keras(c, err);
 }
 
 /* ---- Writing ---- */
 
-static tub_status fill_folder(const tub__keras_model *m, const char *folder, tub_error *err) {
-    TUB__TRY(tub_model_save(m->model, folder, err));
-    return m->moments.first == NULL ? TUB_OK
-                                    : tub__moments_write(m->model, &m->moments, folder, err);
+static tub_status check_stop(const conversion *c, tub_error *err) {
+    return c->ctx->stop == 0 ? TUB_OK
+                             : tub__fail(err, TUB_E_CANCELLED, "stopped; nothing was written");
 }
 
-/* The folders that a folder or file is to lie in. */
+static tub_status write_folder(const conversion *c, const char *folder, tub_error *err) {
+    const tub__converted *m = &c->from;
+    TUB__TRY(tub__folder_write_config_as(m->model, folder, NULL, &c->form, err));
+    TUB__TRY(tub__folder_write_arrays_as(m->model, folder, &c->form, err));
+    if (m->moments.first == NULL) {
+        return TUB_OK;
+    }
+    if (c->form.encoder) {
+        tub__log_line(c->ctx, TUB_LOG_WARNING,
+                      "the state of Adam is left out: it is one of the whole model");
+        return TUB_OK;
+    }
+    return tub__moments_write(m->model, &m->moments, folder, err);
+}
+
+/* Writes into a temporary folder, at path, and compares. */
+static tub_status write_checked(conversion *c, const char *path, tub_error *err) {
+    tub__converted again;
+    TUB__TRY(check_stop(c, err));
+    TUB__TRY(is_folder_kind(c->to) ? write_folder(c, path, err)
+                                   : tub__keras_save(c->from.model, &c->from.moments, path, err));
+    TUB__TRY(check_stop(c, err));
+    TUB__TRY(tub__converted_reopen(&c->from, path, c->to, &again, err));
+    tub_status status = check_stop(c, err);
+    if (status == TUB_OK) {
+        status = tub__converted_check(&c->from, &again, c->planned, err);
+    }
+    tub__converted_close(&again);
+    c->checked = status == TUB_OK;
+    return status == TUB_OK ? check_stop(c, err) : status;
+}
+
+/* A file is made in the temporary folder under its own name, which says its kind. */
+static tub_status write_in(conversion *c, const char *temporary, tub_error *err) {
+    const tub_allocator *a = &c->ctx->allocator;
+    char *file;
+    if (is_folder_kind(c->to)) {
+        TUB__TRY(write_checked(c, temporary, err));
+        return tub__folder_commit(a, temporary, c->out, false, err);
+    }
+    TUB__TRY(tub__path_join(a, temporary, tub__path_name(c->out), &file, err));
+    tub_status status = write_checked(c, file, err);
+    if (status == TUB_OK) {
+        status = tub__file_move_new(file, c->out, err);
+    }
+    tub__free(a, file);
+    return status;
+}
+
+/* The folders that the result is to lie in. */
 static tub_status create_parent(const tub_allocator *a, const char *path, tub_error *err) {
     const size_t length = (size_t)(tub__path_name(path) - path);
     char *parent;
@@ -102,16 +225,15 @@ static tub_status create_parent(const tub_allocator *a, const char *path, tub_er
     return status;
 }
 
-static tub_status save_folder(const tub__keras_model *m, const char *path, tub_error *err) {
-    const tub_allocator *a = &m->model->context->allocator;
+static tub_status write_out(conversion *c, tub_error *err) {
+    const tub_allocator *a = &c->ctx->allocator;
     char *temporary;
     int lock;
-    TUB__TRY(tub__folder_temporary(a, path, &temporary, &lock, err));
-    tub_status status = fill_folder(m, temporary, err);
-    if (status == TUB_OK) {
-        status = tub__folder_commit(a, temporary, path, false, err);
-    }
-    if (status != TUB_OK) {
+    TUB__TRY(create_parent(a, c->out, err));
+    tub__leftovers_remove(c->out);
+    TUB__TRY(tub__folder_temporary(a, c->out, &temporary, &lock, err));
+    tub_status status = write_in(c, temporary, err);
+    if (status != TUB_OK || !is_folder_kind(c->to)) {
         (void)!tub__folder_remove(a, temporary, NULL);
     }
     close(lock);
@@ -121,47 +243,53 @@ static tub_status save_folder(const tub__keras_model *m, const char *path, tub_e
 
 /* ---- The report ---- */
 
-static void describe(const tub__keras_model *m, size_t index, tub_convert_array *out) {
-    const tub__param *p = &m->model->params.list[index];
-    tub__keras_array a;
-    tub__keras_describe(&m->layout, &m->model->config, p, &a);
-    *out = (tub_convert_array){
-        .here = p->name, .there_rank = a.rank, .here_rank = p->rank, .order = tub__keras_axes(p)};
-    _Static_assert(sizeof out->there == sizeof a.path, "one length of paths");
-    memcpy(out->there, a.path, sizeof a.path);
-    for (int i = 0; i < a.rank; i++) {
-        out->there_shape[i] = (int64_t)a.shape[i];
-    }
-    for (int i = 0; i < p->rank; i++) {
-        out->here_shape[i] = (int64_t)p->shape[i];
+static void put_array(const tub__file_array *a, char name[192], int *rank, int64_t shape[5]) {
+    _Static_assert(sizeof a->name == 192, "one length of names");
+    memcpy(name, a->name, sizeof a->name);
+    *rank = a->rank;
+    for (int i = 0; i < a->rank; i++) {
+        shape[i] = (int64_t)a->shape[i];
     }
 }
 
-/* The names of the arrays lie behind the table: the model does not live as long. */
-static tub_status make_report(const tub__keras_model *m, const char *note, tub_convert_report **out,
-                              tub_error *err) {
-    const tub_allocator *a = &m->model->context->allocator;
-    const tub__params *params = &m->model->params;
+/* A model folder is `here`; else what is written. Other programs' files have kernels the other way
+ * round. */
+static void describe(const conversion *c, size_t i, tub_convert_array *out) {
+    const bool from_folder = is_folder_kind(c->from.kind), to_folder = is_folder_kind(c->to);
+    const bool swap = from_folder && !to_folder;
+    const tub__param *p = &c->from.model->params.list[i];
+    *out = (tub_convert_array){.order = from_folder == to_folder ? "as it is" : tub__keras_axes(p)};
+    put_array(swap ? &c->planned[i] : &c->from.arrays[i], out->there, &out->there_rank,
+              out->there_shape);
+    put_array(swap ? &c->from.arrays[i] : &c->planned[i], out->here, &out->here_rank,
+              out->here_shape);
+}
+
+static tub_status make_report(const conversion *c, tub_convert_report **out, tub_error *err) {
+    const tub_allocator *a = &c->ctx->allocator;
+    const tub_model *model = c->from.model;
     tub_convert_report *r;
     TUB__TRY(tub__alloc_array(a, 1, sizeof *r, (void **)&r, err));
-    *r = (tub_convert_report){.format = "keras",
-                              .config = m->model->config,
-                              .parameters = (int64_t)params->numbers,
-                              .count = (int64_t)params->count,
-                              .moments = m->moments.first != NULL,
-                              .iterations = m->moments.iterations,
-                              .note = note};
-    const size_t each = sizeof *r->arrays + sizeof params->list->name;
-    tub_status status = tub__alloc_array(a, params->count, each, (void **)&r->arrays, err);
+    *r = (tub_convert_report){.from = c->from.kind,
+                              .to = c->to,
+                              .config = model->config,
+                              .moments = c->from.moments.first != NULL && !c->form.encoder,
+                              .iterations = c->from.moments.iterations};
+    if (!is_folder_kind(c->to) && tub__keras_needs_python(&model->config, c->out)) {
+        r->note = tub__keras_python;
+    }
+    tub_status status =
+        tub__alloc_array(a, model->params.count, sizeof *r->arrays, (void **)&r->arrays, err);
     if (status != TUB_OK) {
         tub__free(a, r);
         return status;
     }
-    char *names = (char *)(r->arrays + params->count);
-    for (size_t i = 0; i < params->count; i++, names += sizeof params->list->name) {
-        describe(m, i, &r->arrays[i]);
-        memcpy(names, r->arrays[i].here, sizeof params->list->name);
-        r->arrays[i].here = names;
+    for (size_t i = 0; i < model->params.count; i++) {
+        const tub__param *p = &model->params.list[i];
+        if (c->planned[i].name[0] != '\0') {
+            describe(c, i, &r->arrays[r->count++]);
+            r->parameters += (int64_t)(p->rows * p->cols);
+        }
     }
     *out = r;
     return TUB_OK;
@@ -174,65 +302,39 @@ void tub_convert_report_free(tub_context *ctx, tub_convert_report *report) {
     }
 }
 
-/* ---- Both ---- */
+/* ---- All of it ---- */
 
-static tub_status check(const tub_context *ctx, const char *in, const char *out,
-                        const tub_convert_options *o, tub_error *err) {
-    if (o->size != sizeof *o) {
-        return tub__fail(err, TUB_E_ARGUMENT, "the options have size %zu; this library's is %zu",
-                         o->size, sizeof *o);
+static tub_status run(conversion *c, tub_convert_report **report, tub_error *err) {
+    tub_convert_report *made = NULL;
+    TUB__TRY(make_plan(c, err));
+    TUB__TRY(make_report(c, &made, err));
+    tub_status status = c->options.dry_run ? TUB_OK : write_out(c, err);
+    made->checked = c->checked;
+    if (status != TUB_OK || report == NULL) {
+        tub_convert_report_free(c->ctx, made);
+        return status;
     }
-    TUB__TRY(tub__in_range("gelu", o->gelu, TUB_CONVERT_GELU_USUAL, TUB_CONVERT_GELU_ERF, err));
-    if (ctx->precision != TUB_PRECISION_F32) {
-        return tub__fail(err, TUB_E_ARGUMENT,
-                         "files are converted in float32, in no other precision");
-    }
-    if (!tub_convert_knows(in) && !tub_convert_knows(out)) {
-        return tub__fail(err, TUB_E_ARGUMENT,
-                         "neither %s nor %s is a file of another program (.keras, .weights.h5)", in,
-                         out);
-    }
-    if (tub_convert_knows(out)) {
-        TUB__TRY(tub__keras_may_save(out, err));
-    }
-    if (o->like != NULL && (!tub_convert_knows(in) || !tub__is_keras_weights_path(in))) {
-        return tub__fail(
-            err, TUB_E_ARGUMENT,
-            "%s says all sizes itself; only to mere weights (.weights.h5) does another "
-            "model lend what they do not say",
-            in);
-    }
-    return tub__name_taken(out) ? tub__fail(err, TUB_E_EXISTS, "%s is there already", out) : TUB_OK;
-}
-
-static tub_status write_out(const tub__keras_model *m, const char *out, tub_error *err) {
-    TUB__TRY(create_parent(&m->model->context->allocator, out, err));
-    return tub_convert_knows(out) ? tub__keras_save(m->model, &m->moments, out, err)
-                                  : save_folder(m, out, err);
+    *report = made;
+    return TUB_OK;
 }
 
 tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
                        const tub_convert_options *options, tub_convert_report **report,
                        tub_error *err) {
-    const tub_convert_options o = options != NULL ? *options : tub_convert_options_default();
-    tub__keras_model m;
-    tub_convert_report *made = NULL;
-    TUB__TRY(check(ctx, in, out, &o, err));
-    TUB__TRY(tub_convert_knows(in) ? open_file(ctx, in, &o, &m, err)
-                                   : open_folder(ctx, in, &o, &m, err));
-    const bool needs_lines = tub__keras_needs_python(&m.model->config, out);
-    tub_status status = TUB_OK;
-    if (report != NULL) {
-        status = make_report(&m, needs_lines ? tub__keras_python : NULL, &made, err);
+    conversion c = {.ctx = ctx,
+                    .out = out,
+                    .options = options != NULL ? *options : tub_convert_options_default()};
+    TUB__TRY(check_options(ctx, &c.options, err));
+    TUB__TRY(check_out(out, err));
+    TUB__TRY(tub_convert_detect(ctx, in, &c.from.kind, err));
+    TUB__TRY(check_source(&c, in, err));
+    TUB__TRY(tub__converted_open(ctx, in, c.from.kind, &c.options, &c.from, err));
+    tub_status status = check_gelu(&c, in, err);
+    if (status == TUB_OK) {
+        status = run(&c, report, err);
     }
-    if (status == TUB_OK && !o.dry_run) {
-        status = write_out(&m, out, err);
-    }
-    tub__keras_close(&m);
-    if (status != TUB_OK) {
-        tub_convert_report_free(ctx, made);
-    } else if (report != NULL) {
-        *report = made;
-    }
+    ctx->stop = 0;
+    tub__free(&ctx->allocator, c.planned);
+    tub__converted_close(&c.from);
     return status;
 }

@@ -2,6 +2,8 @@
 /* Model folders: their JSON files and the model card, written and read. */
 #include "convert/folder.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "convert/card.h"
@@ -13,7 +15,7 @@
 /* 100,000 long class names fit. */
 static const size_t JSON_LIMIT = (size_t)32 << 20;
 
-static const char CONFIG_FILE[] = "config.json", PREPROCESSOR_FILE[] = "preprocessor_config.json";
+static const char CONFIG_FILE[] = "config.json";
 static const char CARD_FILE[] = "README.md";
 
 static tub_status write_file(const tub_allocator *a, const char *folder, const char *name,
@@ -39,26 +41,50 @@ static tub_status write_card(const tub_model *model, const char *folder, const t
     return status;
 }
 
-tub_status tub__folder_write_config(const tub_model *model, const char *folder,
-                                    const tub__card *card, tub_error *err) {
+/* The file that the model was read with, or tubelet's own. */
+static tub_status write_preprocessor(const tub_model *model, const char *folder, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
+    char *text;
+    size_t size;
+    if (model->preprocessor_text != NULL) {
+        return write_file(a, folder, TUB__PREPROCESSOR_FILE, model->preprocessor_text,
+                          strlen(model->preprocessor_text), err);
+    }
+    TUB__TRY(tub__preprocessor_to_json(a, &model->config, false, &text, &size, err));
+    tub_status status = write_file(a, folder, TUB__PREPROCESSOR_FILE, text, size, err);
+    tub__free(a, text);
+    return status;
+}
+
+tub_status tub__folder_write_config_as(const tub_model *model, const char *folder,
+                                       const tub__card *card, const tub__folder_form *form,
+                                       tub_error *err) {
+    const tub_allocator *a = &model->context->allocator;
+    const char *const *labels = (const char *const *)model->labels;
     size_t size;
     char *text;
-    TUB__TRY(tub__config_to_json(a, &model->config, tub__model_has_int8(model),
-                                 (const char *const *)model->labels, &text, &size, err));
+    if (form->encoder) {
+        TUB__TRY(tub__encoder_to_json(a, &model->config, labels, &text, &size, err));
+    } else {
+        TUB__TRY(tub__config_to_json(a, &model->config, tub__model_has_int8(model), labels, &text,
+                                     &size, err));
+    }
     tub_status status = write_file(a, folder, CONFIG_FILE, text, size, err);
     tub__free(a, text);
     if (status != TUB_OK) {
         return status;
     }
-    TUB__TRY(tub__preprocessor_to_json(a, &model->config, &text, &size, err));
-    status = write_file(a, folder, PREPROCESSOR_FILE, text, size, err);
-    tub__free(a, text);
-    return status != TUB_OK ? status : write_card(model, folder, card, err);
+    TUB__TRY(write_preprocessor(model, folder, err));
+    return write_card(model, folder, card, err);
 }
 
-/* What a caller takes. */
-typedef enum wanted { MODEL, ENCODER, SOURCE } wanted;
+tub_status tub__folder_write_config(const tub_model *model, const char *folder,
+                                    const tub__card *card, tub_error *err) {
+    return tub__folder_write_config_as(model, folder, card, &(tub__folder_form){0}, err);
+}
+
+/* What a caller takes: one with a classifier, one with or without, and the same for training. */
+typedef enum wanted { MODEL, ANY, ENCODER, SOURCE } wanted;
 
 static tub_status parse_config(const tub_allocator *a, const tub__json *root, wanted kind,
                                tub__folder_source *out, bool *int8, tub_error *err) {
@@ -86,8 +112,9 @@ static tub_status read_config_file(const tub_allocator *a, const char *path, wan
     return status;
 }
 
-/* The file may be missing: older folders and other tools' folders have none. */
-static tub_status read_preprocessor_file(tub_context *ctx, const char *path,
+/* The file may be missing: older folders and other tools' folders have none. Of a model all of it is
+ * kept later (prepare.h); training on an encoder only scales. */
+static tub_status read_preprocessor_file(tub_context *ctx, const char *path, bool encoder,
                                          tub_model_config *config, tub_error *err) {
     bool foreign;
     tub__json *root;
@@ -100,12 +127,13 @@ static tub_status read_preprocessor_file(tub_context *ctx, const char *path,
     if (status != TUB_OK) {
         return tub__prefix(err, status, "%s", path);
     }
-    if (foreign) {
-        tub__log_line(ctx, TUB_LOG_WARNING,
-                      "%s asks for more than scaling to 0 to 1; uint8 input gets only the scaling, "
-                      "so give the model "
-                      "prepared float32 input",
-                      path);
+    if (foreign && encoder) {
+        tub__log_line(
+            ctx, TUB_LOG_WARNING,
+            "%s asks for more than scaling to 0 to 1; uint8 samples get only the scaling, "
+            "so train with "
+            "prepared float32 samples",
+            path);
     }
     return TUB_OK;
 }
@@ -117,13 +145,13 @@ static tub_status read_config(tub_context *ctx, const char *folder, wanted kind,
     *out = (tub__folder_source){0};
     *int8 = false;
     TUB__TRY(tub__path_join(a, folder, CONFIG_FILE, &config_path, err));
-    tub_status status = tub__path_join(a, folder, PREPROCESSOR_FILE, &preprocessor_path, err);
+    tub_status status = tub__path_join(a, folder, TUB__PREPROCESSOR_FILE, &preprocessor_path, err);
     if (status != TUB_OK) {
         goto free_config_path;
     }
     status = read_config_file(a, config_path, kind, out, int8, err);
     if (status == TUB_OK) {
-        status = read_preprocessor_file(ctx, preprocessor_path, &out->config, err);
+        status = read_preprocessor_file(ctx, preprocessor_path, kind >= ENCODER, &out->config, err);
     }
     if (status != TUB_OK) {
         tub__labels_free(a, out->labels, out->config.classes);
@@ -140,6 +168,17 @@ tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_mod
     tub__folder_source read;
     TUB__TRY(read_config(ctx, folder, MODEL, &read, int8, err));
     *config = read.config;
+    *labels = read.labels;
+    return TUB_OK;
+}
+
+tub_status tub__folder_read_any_config(tub_context *ctx, const char *folder,
+                                       tub_model_config *config, bool *int8, bool *encoder,
+                                       char ***labels, tub_error *err) {
+    tub__folder_source read;
+    TUB__TRY(read_config(ctx, folder, ANY, &read, int8, err));
+    *config = read.config;
+    *encoder = !read.classifier;
     *labels = read.labels;
     return TUB_OK;
 }

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "convert/config_json.h"
 #include "convert/folder.h"
+#include "convert/prepare.h"
 #include <string.h>
 
 static const char MODEL_FOLDER[] = "a model is a folder with config.json and model.safetensors";
@@ -21,6 +22,16 @@ static tub_status check_precision(const tub_context *ctx, const char *folder, bo
                      folder);
 }
 
+/* A model of the configuration, with all that the folder says but the arrays. */
+static tub_status make_model(tub_context *ctx, const char *folder, const tub_model_config *config,
+                             char **labels, tub_model **out, tub_error *err) {
+    TUB__TRY(tub__model_create_for(ctx, ctx->backend, config, ctx->precision, out, err));
+    if (labels != NULL) {
+        TUB__TRY(tub_model_set_labels(*out, (const char *const *)labels, config->classes, err));
+    }
+    return tub__model_read_preprocessing(*out, folder, err);
+}
+
 tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out, tub_error *err) {
     tub_model_config config;
     tub_model *model = NULL;
@@ -30,13 +41,49 @@ tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out,
     TUB__TRY(tub__folder_read_config(ctx, folder, &config, &int8, &labels, err));
     tub_status status = check_precision(ctx, folder, int8, err);
     if (status == TUB_OK) {
-        status = tub__model_create_for(ctx, ctx->backend, &config, ctx->precision, &model, err);
-    }
-    if (status == TUB_OK && labels != NULL) {
-        status = tub_model_set_labels(model, (const char *const *)labels, config.classes, err);
+        status = make_model(ctx, folder, &config, labels, &model, err);
     }
     if (status == TUB_OK) {
         status = tub__folder_read_arrays(model, folder, int8, err);
+    }
+    tub__labels_free(&ctx->allocator, labels, config.classes);
+    if (status != TUB_OK) {
+        tub_model_close(model);
+        return status;
+    }
+    *out = model;
+    return TUB_OK;
+}
+
+/* The arrays of tub__folder_open_any: names and shapes, then values. */
+static tub_status read_listed(tub_model *model, const char *folder, bool int8, bool encoder,
+                              tub__file_array **arrays, tub_error *err) {
+    const tub_allocator *a = &model->context->allocator;
+    tub__file_array *list;
+    TUB__TRY(tub__alloc_array(a, model->params.count, sizeof *list, (void **)&list, err));
+    tub_status status = tub__folder_read_listed(model, folder, int8, encoder, list, err);
+    if (status != TUB_OK) {
+        tub__free(a, list);
+        return status;
+    }
+    *arrays = list;
+    return TUB_OK;
+}
+
+tub_status tub__folder_open_any(tub_context *ctx, const char *folder, tub_model **out,
+                                bool *encoder, tub__file_array **arrays, tub_error *err) {
+    tub_model_config config;
+    tub_model *model = NULL;
+    char **labels = NULL;
+    bool int8 = false;
+    TUB__TRY(tub__folder_expect(folder, MODEL_FOLDER, err));
+    TUB__TRY(tub__folder_read_any_config(ctx, folder, &config, &int8, encoder, &labels, err));
+    tub_status status = check_precision(ctx, folder, int8, err);
+    if (status == TUB_OK) {
+        status = make_model(ctx, folder, &config, labels, &model, err);
+    }
+    if (status == TUB_OK) {
+        status = read_listed(model, folder, int8, *encoder, arrays, err);
     }
     tub__labels_free(&ctx->allocator, labels, config.classes);
     if (status != TUB_OK) {

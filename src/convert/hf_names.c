@@ -63,6 +63,16 @@ int tub__vit_spellings(const char *name, char out[TUB__HF_SPELLINGS][TUB__HF_NAM
     return count;
 }
 
+void tub__hf_name(const char *name, bool newer, bool prefix, char out[TUB__HF_NAME_LIMIT]) {
+    char spelled[TUB__HF_NAME_LIMIT];
+    if (!newer || !newer_spelling(name, spelled)) {
+        snprintf(spelled, sizeof spelled, "%s", name);
+    }
+    const size_t cut =
+        prefix || strncmp(spelled, PREFIX, sizeof PREFIX - 1) != 0 ? 0 : sizeof PREFIX - 1;
+    snprintf(out, TUB__HF_NAME_LIMIT, "%s", spelled + cut);
+}
+
 void tub__scale_name(const char *name, char out[TUB__HF_NAME_LIMIT]) {
     snprintf(out, TUB__HF_NAME_LIMIT, "%s.scale", name);
 }

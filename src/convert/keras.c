@@ -336,7 +336,7 @@ tub_status tub__keras_save(const tub_model *model, const tub__moments *moments, 
     tub__fpenv_leave(saved);
     if (status == TUB_OK) {
         status = tub__is_keras_weights_path(path)
-                     ? tub__file_create(&model->context->allocator, path, bytes, size, err)
+                     ? tub__file_write(&model->context->allocator, path, bytes, size, err)
                      : save_archive(model, moments, path, bytes, size, err);
         tub__map_close(&map);
     }

@@ -39,9 +39,8 @@ TUB_MUST_USE tub_status tub__keras_open(tub_context *ctx, const char *path,
                                         tub_error *err);
 void tub__keras_close(tub__keras_model *m);
 
-/* Writes a new .keras or, by the path's end, a .weights.h5; atomically, and the same model gives
- * the same bytes. moments: NULL, or without arrays, for none. TUB_E_EXISTS where there is a file,
- * TUB_E_ARGUMENT for another name. */
+/* Writes a .keras or, by the path's end, a .weights.h5; atomically, and the same model gives the
+ * same bytes. moments: NULL, or without arrays, for none. TUB_E_ARGUMENT for another name. */
 TUB_MUST_USE tub_status tub__keras_save(const tub_model *model, const tub__moments *moments,
                                         const char *path, tub_error *err);
 

@@ -82,9 +82,9 @@ static tub_status match_all(const tub_model *model, const tub__h5_file *f,
                             const tub__keras_layout *l, const tub__h5_array **found, bool *used,
                             tub_error *err) {
     for (size_t i = 0; i < model->params.count; i++) {
-        tub__keras_array a;
+        tub__file_array a;
         tub__keras_describe(l, &model->config, &model->params.list[i], &a);
-        TUB__TRY(find_array(f, a.path, a.rank, a.shape, &found[i], err));
+        TUB__TRY(find_array(f, a.name, a.rank, a.shape, &found[i], err));
         used[found[i] - f->arrays] = true;
     }
     for (size_t i = 0; i < f->count; i++) {
@@ -161,7 +161,7 @@ static tub_status read_slab(const tub_model *model, const tub__h5_file *f,
                             float *keras, float *out, tub_error *err) {
     const tub__param *p = &model->params.list[param];
     const tub__h5_array *array;
-    tub__keras_array a;
+    tub__file_array a;
     char path[TUB__KERAS_PATH];
     tub__keras_describe(l, &model->config, p, &a);
     snprintf(path, sizeof path, "optimizer/vars/%zu", variable_number);

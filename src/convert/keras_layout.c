@@ -142,12 +142,12 @@ static int shape_of(const tub_model_config *c, const tub__param *p, uint64_t out
 }
 
 void tub__keras_describe(const tub__keras_layout *l, const tub_model_config *config,
-                         const tub__param *p, tub__keras_array *out) {
+                         const tub__param *p, tub__file_array *out) {
     /* The table has "layers/GROUP/REST" with the example's own group. */
     const char *rest = strchr(p->keras + strlen("layers/"), '/');
     assert(p->keras[0] != '\0' && rest != NULL);
-    *out = (tub__keras_array){0};
-    snprintf(out->path, sizeof out->path, "layers/%s%s",
+    *out = (tub__file_array){0};
+    snprintf(out->name, sizeof out->name, "layers/%s%s",
              tub__keras_place_of(l, part_of(p->role), p->layer)->group, rest);
     out->rank = shape_of(config, p, out->shape);
 }

@@ -8,6 +8,7 @@
 #ifndef TUB__CONVERT_KERAS_LAYOUT_H
 #define TUB__CONVERT_KERAS_LAYOUT_H
 
+#include "convert/file_array.h"
 #include "model/model.h"
 
 /* A layer of Keras that holds arrays. */
@@ -22,7 +23,7 @@ typedef enum tub__keras_part {
     TUB__KERAS_HEAD
 } tub__keras_part;
 
-enum { TUB__KERAS_GROUP = 48, TUB__KERAS_PATH = 160, TUB__KERAS_RANK = 5 };
+enum { TUB__KERAS_GROUP = 48, TUB__KERAS_PATH = 160, TUB__KERAS_RANK = TUB__FILE_ARRAY_RANK };
 
 typedef struct tub__keras_place {
     char group[TUB__KERAS_GROUP]; /* "layer_normalization_3" */
@@ -50,13 +51,8 @@ void tub__keras_layout_destroy(tub__keras_layout *l);
 tub__keras_place *tub__keras_place_of(const tub__keras_layout *l, tub__keras_part part, int layer);
 
 /* An array as Keras has it. */
-typedef struct tub__keras_array {
-    char path[TUB__KERAS_PATH]; /* "layers/sequential_2/layers/dense/vars/0" */
-    int rank;
-    uint64_t shape[TUB__KERAS_RANK];
-} tub__keras_array;
 void tub__keras_describe(const tub__keras_layout *l, const tub_model_config *config,
-                         const tub__param *p, tub__keras_array *out);
+                         const tub__param *p, tub__file_array *out);
 /* Numbers in the parameter table, in the order of Keras' trainable variables: [params->count]. */
 void tub__keras_order(const tub__keras_layout *l, const tub__params *params, size_t *order);
 /* What happens to the axes on the way from Keras to model.safetensors, for people. */

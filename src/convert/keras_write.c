@@ -31,9 +31,9 @@ static void put_numbered(maker *m, const char *group, const char *part, const ch
 }
 
 static void put_values(maker *m, const tub__param *p, const char *path, const float *file) {
-    tub__keras_array a;
+    tub__file_array a;
     tub__keras_describe(m->layout, &m->model->config, p, &a);
-    tub__h5_array array = {.name = path != NULL ? path : a.path,
+    tub__h5_array array = {.name = path != NULL ? path : a.name,
                            .type = TUB__H5_F32,
                            .rank = a.rank,
                            .data = m->keras};

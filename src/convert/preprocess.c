@@ -56,10 +56,21 @@ static float value_of(const tub__preprocessing *p, int level, size_t channel) {
     const size_t c = p->channels == 1 ? 0 : channel;
     float x = (float)level;
     if (p->rescale) {
-        x = (float)((double)level * p->factor);
+        x = p->multiply ? x * (float)p->factor : (float)((double)level * p->factor);
         x = p->offset ? x - 1.0f : x;
     }
     return p->normalize ? (x - p->mean[c]) / p->deviation[c] : x;
+}
+
+void tub__preprocessed_range(const tub__preprocessing *p, float *low, float *high) {
+    *low = *high = value_of(p, 0, 0);
+    for (int c = 0; c < p->channels; c++) {
+        const float ends[2] = {value_of(p, 0, (size_t)c), value_of(p, LEVELS - 1, (size_t)c)};
+        for (int i = 0; i < 2; i++) {
+            *low = ends[i] < *low ? ends[i] : *low;
+            *high = ends[i] > *high ? ends[i] : *high;
+        }
+    }
 }
 
 typedef struct levels {
@@ -68,8 +79,11 @@ typedef struct levels {
 
 static tub_status fill_levels(const tub__preprocessing *p, size_t channels, levels *out,
                               tub_error *err) {
-    if (channels < 1 || channels > TUB__PREPROCESS_CHANNELS ||
-        (p->normalize && p->channels != 1 && (size_t)p->channels != channels)) {
+    if (channels < 1 || channels > TUB__PREPROCESS_CHANNELS) {
+        return tub__fail(err, TUB_E_SHAPE, "pictures have %zu channels; up to %d can be prepared",
+                         channels, TUB__PREPROCESS_CHANNELS);
+    }
+    if (p->normalize && p->channels != 1 && (size_t)p->channels != channels) {
         return tub__fail(err, TUB_E_SHAPE,
                          "pictures have %zu channels; image_mean and image_std have %d", channels,
                          p->channels);

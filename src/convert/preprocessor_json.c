@@ -15,7 +15,7 @@ static void put_size(tub__json_writer *w, const char *key, const tub_model_confi
 }
 
 tub_status tub__preprocessor_to_json(const tub_allocator *a, const tub_model_config *config,
-                                     char **text, size_t *size, tub_error *err) {
+                                     bool minus, char **text, size_t *size, tub_error *err) {
     tub__json_writer w;
     tub__json_start(&w, a, 2);
     tub__json_open_object(&w, NULL);
@@ -25,12 +25,14 @@ tub_status tub__preprocessor_to_json(const tub_allocator *a, const tub_model_con
     tub__json_put_bool(&w, "do_rescale", true);
     tub__json_put_bool(&w, "do_resize", false);
     tub__json_put_text(&w, "image_processor_type", "VivitImageProcessor");
-    tub__json_put_bool(&w, "offset", false); /* left out it would mean true: [-1, 1] */
-    tub__json_put_real(&w, "rescale_factor", 1.0 / 255.0);
+    tub__json_put_bool(&w, "offset", minus); /* left out it would mean true: [-1, 1] */
+    tub__json_put_real(&w, "rescale_factor", minus ? 1.0 / 127.5 : 1.0 / 255.0);
     put_size(&w, "size", config);
     tub__json_open_object(&w, "tubelet");
     tub__json_put_integer(&w, "frames", config->frames);
-    tub__json_put_text(&w, "input_scale", tub__input_scale_name(config->input_scale));
+    if (!minus) {
+        tub__json_put_text(&w, "input_scale", tub__input_scale_name(config->input_scale));
+    }
     tub__json_close_object(&w);
     tub__json_close_object(&w);
     return tub__json_finish(&w, text, size, err);
@@ -184,6 +186,8 @@ tub_status tub__preprocessing_from_json(const tub__json *root, tub__preprocessin
                                         tub_error *err) {
     tub__preprocessing p = defaults();
     int64_t filter = (int64_t)p.filter;
+    const char *scale = NULL;
+    tub_input_scale scaling = TUB_SCALE_DIVIDE;
     TUB__TRY(tub__json_opt_bool(root, "do_resize", &p.resize, err));
     TUB__TRY(tub__json_opt_bool(root, "do_center_crop", &p.crop, err));
     TUB__TRY(tub__json_opt_integer(root, "resample", &filter, err));
@@ -192,6 +196,11 @@ tub_status tub__preprocessing_from_json(const tub__json *root, tub__preprocessin
     TUB__TRY(read_size(root, &p, err));
     TUB__TRY(read_crop(root, &p, err));
     TUB__TRY(read_mean(root, &p, err));
+    TUB__TRY(tub__json_opt_text(tub__json_get(root, "tubelet"), "input_scale", &scale, err));
+    if (scale != NULL) {
+        TUB__TRY(tub__input_scale_parse(scale, &scaling, err));
+    }
+    p.multiply = scaling == TUB_SCALE_MULTIPLY;
     p.filter = (tub__filter)filter;
     if (p.offset && !p.rescale) {
         return tub__fail(err, TUB_E_ARGUMENT,

@@ -8,10 +8,12 @@
 #include "formats/json.h"
 #include <tubelet/model.h>
 
-/* The file's text, zero-terminated, the caller's (tub__free). */
+#define TUB__PREPROCESSOR_FILE "preprocessor_config.json"
+
+/* The file's text, zero-terminated, the caller's (tub__free). minus: pixels from -1 to 1, not from 0. */
 TUB_MUST_USE tub_status tub__preprocessor_to_json(const tub_allocator *a,
-                                                  const tub_model_config *config, char **text,
-                                                  size_t *size, tub_error *err);
+                                                  const tub_model_config *config, bool minus,
+                                                  char **text, size_t *size, tub_error *err);
 /* Reads what tubelet can do: the input scale goes into *config. *foreign: the file asks for more
  * than scaling to [0,1] (an offset, a normalisation, another factor), so that uint8 input would be
  * prepared differently there. Unknown keys are fine. */

@@ -397,23 +397,58 @@ static void scenic_close(scenic *s) {
     tub__flax_close(&s->file);
 }
 
-tub_status tub__scenic_open(tub_context *ctx, const char *path, const tub__scenic_hints *hints,
-                            tub_model **out, tub_error *err) {
+/* Names and shapes of the file, in the order of the model's parameter table. */
+static tub_status list_arrays(const scenic *s, const tub_model *model, tub__file_array **out,
+                              tub_error *err) {
+    const tub__params *params = &model->params;
+    TUB__TRY(tub__alloc_array(s->file.allocator, params->count, sizeof **out, (void **)out, err));
+    for (size_t i = 0; i < s->count; i++) {
+        const tub__flax_leaf *leaf = s->leaves[i];
+        const tub__param *p = tub__params_find(params, s->arrays[i].role, s->arrays[i].layer);
+        tub__file_array *array = &(*out)[p - params->list];
+        snprintf(array->name, sizeof array->name, "%s", leaf->name);
+        array->rank = leaf->rank;
+        memcpy(array->shape, leaf->shape, (size_t)leaf->rank * sizeof *leaf->shape);
+    }
+    return TUB_OK;
+}
+
+static tub_status read_checkpoint(tub_context *ctx, scenic *s, const tub__scenic_hints *hints,
+                                  tub_model **out, tub__file_array **arrays, tub_error *err) {
+    tub_model *model = NULL;
+    TUB__TRY(match(s, hints, err));
+    TUB__TRY(make_model(ctx, s, hints, &model, err));
+    tub_status status = arrays == NULL ? TUB_OK : list_arrays(s, model, arrays, err);
+    if (status != TUB_OK) {
+        tub_model_close(model);
+        return status;
+    }
+    *out = model;
+    return TUB_OK;
+}
+
+tub_status tub__scenic_open_listed(tub_context *ctx, const char *path,
+                                   const tub__scenic_hints *hints, tub_model **out,
+                                   tub__file_array **arrays, tub_error *err) {
     scenic s = {0};
     TUB__TRY(check_hints(hints, err));
     TUB__TRY(tub__flax_open(&ctx->allocator, path, &s.file, err));
-    tub_status status = match(&s, hints, err);
-    if (status == TUB_OK) {
-        status = make_model(ctx, &s, hints, out, err);
-    }
+    tub_status status = read_checkpoint(ctx, &s, hints, out, arrays, err);
     scenic_close(&s);
     if (status != TUB_OK) {
         return status == TUB_E_MEMORY ? status : tub__prefix(err, status, "%s", path);
     }
-    tub__log_line(
-        ctx, TUB_LOG_WARNING,
-        "%s does not say how pixels were scaled (published ViViT: to -1 to 1); uint8 input "
-        "is scaled to 0 to 1, so give the model prepared float32 input",
-        path);
+    if (!hints->pixels_known) {
+        tub__log_line(
+            ctx, TUB_LOG_WARNING,
+            "%s does not say how pixels were scaled (published ViViT: to -1 to 1); uint8 input "
+            "is scaled to 0 to 1, so give the model prepared float32 input",
+            path);
+    }
     return TUB_OK;
+}
+
+tub_status tub__scenic_open(tub_context *ctx, const char *path, const tub__scenic_hints *hints,
+                            tub_model **out, tub_error *err) {
+    return tub__scenic_open_listed(ctx, path, hints, out, NULL, err);
 }

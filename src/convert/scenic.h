@@ -3,6 +3,7 @@
 #ifndef TUB__CONVERT_SCENIC_H
 #define TUB__CONVERT_SCENIC_H
 
+#include "convert/file_array.h"
 #include "model/model.h"
 
 /* What a checkpoint does not say. All zero: find out from the arrays alone. */
@@ -12,6 +13,7 @@ typedef struct tub__scenic_hints {
     int variant;           /* 1 to 4: where names fit two variants (1 and 4), this one; 0: 1 */
     tub_pooling pooling;   /* of a model without class token: mean, max or sum */
     tub_attention_order attention_order; /* of variant 3 */
+    bool pixels_known; /* no warning about the scaling of pixels */
 } tub__scenic_hints;
 
 /* Reads a checkpoint into a model for the context's precision, everything checked as in a model
@@ -24,5 +26,9 @@ typedef struct tub__scenic_hints {
 TUB_MUST_USE tub_status tub__scenic_open(tub_context *ctx, const char *path,
                                          const tub__scenic_hints *hints, tub_model **out,
                                          tub_error *err);
+/* The same, and what the file has of each parameter: [params.count], the caller's (tub__free). */
+TUB_MUST_USE tub_status tub__scenic_open_listed(tub_context *ctx, const char *path,
+                                                const tub__scenic_hints *hints, tub_model **out,
+                                                tub__file_array **arrays, tub_error *err);
 
 #endif

@@ -267,7 +267,7 @@ tub_status tub__zip_read(tub__zip *z, size_t index, uint64_t limit, void **bytes
     return TUB_OK;
 }
 
-/* ---- Writing: the archive is made in memory, then the file appears as a whole. ---- */
+/* ---- Writing: the archive is made in memory, then the file is replaced as a whole. ---- */
 
 /* 1 January 1980, the earliest that zip knows: equal members give equal bytes. */
 enum { DOS_DATE = 1 << 5 | 1, DOS_TIME = 0 };
@@ -301,7 +301,7 @@ static tub_status write_source(const tub_allocator *a, zip_source_t *source, con
     }
     zip_source_close(source);
     if (status == TUB_OK) {
-        status = tub__file_create(a, path, bytes, (size_t)st.size, err);
+        status = tub__file_write(a, path, bytes, (size_t)st.size, err);
     }
     tub__free(a, bytes);
     return status;

@@ -31,8 +31,8 @@ typedef struct tub__zip_member {
     const void *bytes;
     size_t size;
 } tub__zip_member;
-/* Writes a new archive of stored members in this order, atomically; the same members give the same
- * bytes. TUB_E_EXISTS where there is a file. */
+/* Writes an archive of stored members in this order, atomically; the same members give the same
+ * bytes. */
 TUB_MUST_USE tub_status tub__zip_write(const tub_allocator *a, const char *path,
                                        const tub__zip_member *members, size_t count,
                                        tub_error *err);

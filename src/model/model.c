@@ -68,6 +68,8 @@ void tub_model_close(tub_model *m) {
     }
     tub__pass_destroy(m->inference);
     free_labels(m);
+    tub__free(&m->context->allocator, m->preprocessor_text);
+    tub__free(&m->context->allocator, m->preprocessing);
     m->backend->ops->slab_destroy(m->backend, m->transposed);
     m->backend->ops->slab_destroy(m->backend, m->reduced);
     m->backend->ops->slab_destroy(m->backend, m->sinusoids);
@@ -253,6 +255,11 @@ tub_status tub_model_forward(tub_model *m, int64_t batch, tub_dtype dtype, const
                          "samples of type %d; a model takes uint8, float32 and "
                          "float64",
                          (int)dtype);
+    }
+    if (dtype == TUB_U8 && m->preprocessing != NULL) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "the model's folder asks for more than scaling uint8 samples: "
+                         "tub_model_prepare makes of them what it takes");
     }
     TUB__TRY(inference_pass(m, (size_t)batch, err));
     const tub__fpenv saved = tub__fpenv_enter();

@@ -36,33 +36,42 @@ static tub_status check_labels(const tub_model_config *m, const tub_dataset_info
 }
 
 /* Names both sides, so that the reader sees which of the two is the wrong one. */
-static tub_status check_fit(const tub_model_config *m, const tub_dataset_info *d, tub_error *err) {
-    if (m->frames != d->frames || m->height != d->height || m->width != d->width ||
-        m->channels != d->channels) {
-        return tub__fail(err, TUB_E_SHAPE,
-                         "%s has samples of %lldx%lldx%lldx%lld (frames, height, width, channels), "
-                         "the model takes "
-                         "%lldx%lldx%lldx%lld",
-                         d->name, (long long)d->frames, (long long)d->height, (long long)d->width,
-                         (long long)d->channels, (long long)m->frames, (long long)m->height,
-                         (long long)m->width, (long long)m->channels);
+static tub_status check_fit(const tub_model *model, const tub_dataset_info *d, tub_error *err) {
+    const int64_t shape[4] = {d->frames, d->height, d->width, d->channels};
+    tub_status status = tub_model_accepts(model, d->dtype, shape, err);
+    if (status != TUB_OK) {
+        return tub__prefix(err, status, "%s", d->name);
     }
-    TUB__TRY(check_labels(m, d, err));
+    TUB__TRY(check_labels(&model->config, d, err));
     if (d->dtype != TUB_U8 && d->dtype != TUB_F32) {
         return tub__fail(err, TUB_E_SHAPE, "%s: samples must be uint8 or float32", d->name);
     }
     return TUB_OK;
 }
 
-/* One run over the samples. scratch holds a batch's logits when the caller wants none. */
+/* One run over the samples. scratch holds a batch's logits when the caller wants none, prepared a batch
+ * of samples that the model does not take as they are. */
 typedef struct run {
     tub_model *model;
     const tub_dataset_info *info;
     const unsigned char *samples;
     size_t sample_bytes;
     int64_t count, batch_size;
-    float *logits, *probabilities, *scratch;
+    float *logits, *probabilities, *scratch, *prepared;
 } run;
+
+/* A batch's samples, as the model takes them. */
+static tub_status batch_of(const run *r, int64_t first, int64_t batch, tub_dtype *dtype,
+                           const void **out, tub_error *err) {
+    const tub_dataset_info *d = r->info;
+    const int64_t shape[4] = {d->frames, d->height, d->width, d->channels};
+    const unsigned char *samples = r->samples + (size_t)first * r->sample_bytes;
+    *dtype = r->prepared != NULL ? TUB_F32 : d->dtype;
+    *out = r->prepared != NULL ? (const void *)r->prepared : samples;
+    return r->prepared == NULL
+               ? TUB_OK
+               : tub_model_prepare(r->model, batch, shape, samples, r->prepared, err);
+}
 
 static tub_status run_batches(const run *r, tub_error *err) {
     const tub_scores unknown = {NAN, NAN, NAN, NAN};
@@ -71,9 +80,10 @@ static tub_status run_batches(const run *r, tub_error *err) {
         int64_t batch = r->count - done < r->batch_size ? r->count - done : r->batch_size;
         float *logits = r->logits == NULL ? r->scratch : r->logits + done * classes;
         float *probabilities = r->probabilities == NULL ? NULL : r->probabilities + done * classes;
-        TUB__TRY(tub_model_forward(r->model, batch, r->info->dtype,
-                                   r->samples + (size_t)done * r->sample_bytes, logits,
-                                   probabilities, err));
+        tub_dtype dtype;
+        const void *samples;
+        TUB__TRY(batch_of(r, done, batch, &dtype, &samples, err));
+        TUB__TRY(tub_model_forward(r->model, batch, dtype, samples, logits, probabilities, err));
         done += batch;
         tub__emit(r->model->context, &(tub_event){.kind = TUB_EVENT_EVALUATE,
                                                   .done = (uint64_t)done,
@@ -93,7 +103,7 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
         return tub__fail(err, TUB_E_ARGUMENT, "batch size %lld: at least 1 is needed",
                          (long long)batch_size);
     }
-    TUB__TRY(check_fit(&model->config, info, err));
+    TUB__TRY(check_fit(model, info, err));
     if (info->count[split] < 1) {
         return tub__fail(err, TUB_E_NOT_FOUND, "%s has no samples in the split '%s'", info->name,
                          tub_split_name(split));
@@ -107,12 +117,23 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
              .batch_size = batch_size < info->count[split] ? batch_size : info->count[split],
              .logits = logits,
              .probabilities = probabilities};
+    tub_status status = TUB_OK;
     if (logits == NULL) {
-        TUB__TRY(tub__alloc_array(a, (size_t)r.batch_size,
-                                  (size_t)model->config.classes * sizeof(float),
-                                  (void **)&r.scratch, err));
+        status =
+            tub__alloc_array(a, (size_t)r.batch_size, (size_t)model->config.classes * sizeof(float),
+                             (void **)&r.scratch, err);
     }
-    tub_status status = run_batches(&r, err);
+    if (status == TUB_OK && info->dtype == TUB_U8 && tub_model_prepares(model)) {
+        const tub_model_config *c = &model->config;
+        status = tub__alloc_array(a, (size_t)r.batch_size,
+                                  (size_t)(c->frames * c->height * c->width * c->channels) *
+                                      sizeof(float),
+                                  (void **)&r.prepared, err);
+    }
+    if (status == TUB_OK) {
+        status = run_batches(&r, err);
+    }
+    tub__free(a, r.prepared);
     tub__free(a, r.scratch);
     return status;
 }

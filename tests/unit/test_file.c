@@ -108,33 +108,26 @@ static void test_map(void **state) {
                      TUB_E_IO); /* and does not wait */
 }
 
-/* A file that comes to be while another is written stays; so do links that lead nowhere. */
-static void test_writer_keeps(void **state) {
-    temp_folder folder;
-    tub__writer w;
+/* A file that comes to be while another is made stays; so do links that lead nowhere. */
+static void test_move_new(void **state) {
+    temp_folder *t = *state;
     tub_error err = {0};
-    char *text;
-    size_t size;
-    (void)state;
-    temp_folder_make(&folder);
-    const char *path = temp_path(&folder, "new"), *link = temp_path(&folder, "link");
-    assert_ok(tub__writer_open(a, path, &w, &err), err);
-    w.keep = true;
-    assert_ok(tub__writer_write(&w, "mine", 4, &err), err);
+    char made[512], path[512], link[512];
+    snprintf(made, sizeof made, "%s", temp_path(t, "made"));
+    snprintf(path, sizeof path, "%s", temp_path(t, "new"));
+    snprintf(link, sizeof link, "%s", temp_path(t, "link"));
+    assert_ok(tub__file_write(a, made, "mine", 4, &err), err);
     assert_ok(tub__file_write(a, path, "theirs", 6, &err), err);
-    assert_int_equal(tub__writer_commit(&w, &err), TUB_E_EXISTS);
+    assert_int_equal(tub__file_move_new(made, path, &err), TUB_E_EXISTS);
     assert_non_null(strstr(err.message, "is there already"));
-    assert_ok(tub__file_read(a, path, 100, &text, &size, &err), err);
-    assert_string_equal(text, "theirs");
-    tub__free(a, text);
+    expect_content(path, "theirs");
     assert_int_equal(symlink("nowhere", link), 0);
     assert_true(tub__name_taken(link) && !tub__file_exists(link));
-    assert_int_equal(tub__file_create(a, link, "mine", 4, &err), TUB_E_EXISTS);
-    assert_ok(tub__file_create(a, temp_path(&folder, "other"), "mine", 4, &err), err);
-    assert_int_equal(unlink(link), 0);
-    assert_int_equal(unlink(temp_path(&folder, "other")), 0);
+    assert_int_equal(tub__file_move_new(made, link, &err), TUB_E_EXISTS);
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(rmdir(folder.path), 0); /* no temporary file is left */
+    assert_ok(tub__file_move_new(made, path, &err), err);
+    expect_content(path, "mine");
+    assert_false(tub__name_taken(made));
 }
 
 static void test_writer_steps(void **state) {
@@ -450,7 +443,7 @@ int main(void) {
     }
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        EACH(test_write_and_read), EACH(test_map),    EACH(test_writer_keeps),
+        EACH(test_write_and_read), EACH(test_map),    EACH(test_move_new),
         EACH(test_writer_steps),   EACH(test_append), EACH(test_size_limit),
         EACH(test_full_disk),      EACH(test_kills),  EACH(test_folder_create_and_remove),
         EACH(test_folder_commit),  EACH(test_paths),  EACH(test_failing_allocations)};
