@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -36,10 +37,12 @@ typedef struct convert_options {
     tub_dataset_options data_options;
     tub_convert_options files; /* of a conversion to `to` */
     double limit;              /* points */
+    bool limit_given, files_given;
 } convert_options;
 
 static error_t parse_limit(convert_options *o, const char *text, struct argp_state *state) {
     char *end;
+    o->limit_given = true;
     o->limit = strtod(text, &end);
     if (end == text || *end != '\0' || !(o->limit >= 0 && o->limit <= 100)) {
         return cli_misuse(state, "--max-loss '%s': give percentage points from 0 to 100", text);
@@ -49,11 +52,16 @@ static error_t parse_limit(convert_options *o, const char *text, struct argp_sta
 
 /* A second name: a conversion of files. */
 static error_t check_files(const convert_options *o, struct argp_state *state) {
-    if (o->common.precision != TUB_PRECISION_F32 || o->data != NULL || o->out != NULL) {
+    if (o->common.precision != TUB_PRECISION_F32 || o->data != NULL || o->out != NULL ||
+        o->limit_given || o->data_options.data_url != NULL) {
         return cli_misuse(state,
-                          "%s: --precision, --calibrate and --out belong to int8, which takes "
-                          "one name",
+                          "%s: --precision, --calibrate, --out, --max-loss and --data-url belong "
+                          "to int8, which takes one name",
                           o->to);
+    }
+    if (o->weights != NULL && tub_convert_knows(o->model)) {
+        return cli_misuse(state, "--weights %s: %s is a file, and only a run has two kinds",
+                          o->weights, o->model);
     }
     return 0;
 }
@@ -73,6 +81,10 @@ static error_t check(const convert_options *o, struct argp_state *state) {
     if (o->common.precision != TUB_PRECISION_INT8) {
         return cli_misuse(state, "needs --precision int8, or a second name: what the model is to "
                                  "become");
+    }
+    if (o->files_given) {
+        return cli_misuse(state, "--gelu, --like, --dry-run and what else says how files are read "
+                                 "and written belong to two names; int8 has none of them");
     }
     return 0;
 }
@@ -97,6 +109,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return check(o, state);
     default: {
         const error_t code = convert_files_parse(&o->files, key, argument, state);
+        o->files_given = o->files_given || code != ARGP_ERR_UNKNOWN;
         return code == ARGP_ERR_UNKNOWN ? cli_parse_common(key, argument, state) : code;
     }
     }
@@ -109,13 +122,24 @@ typedef struct job {
     char out[PATH_MAX];
 } job;
 
+/* Anything of that name, a link that leads nowhere included. */
+static int check_free(const cli_command *self, const char *out) {
+    struct stat st;
+    return lstat(out, &st) != 0
+               ? CLI_GO
+               : cli_fail_with(self, "%s is there already; name another folder with --out", out);
+}
+
 static int resolve(const cli_command *self, tub_context *ctx, const convert_options *o, job *j) {
     int code = subject_resolve(self, ctx, o->model, o->weights, &j->from);
     if (code != CLI_GO) {
         return code;
     }
     j->data = o->data != NULL ? o->data : j->from.is_run ? j->from.config.data : NULL;
-    if (j->data == NULL && access(o->model, F_OK) == 0) {
+    if (access(o->model, F_OK) != 0) {
+        return cli_fail_with(self, "%s: %s", o->model, strerror(errno));
+    }
+    if (j->data == NULL) {
         fprintf(stderr,
                 "tubelet convert: %s does not say its data set; name one with --calibrate, to "
                 "measure what int8 loses\n",
@@ -132,10 +156,7 @@ static int resolve(const cli_command *self, tub_context *ctx, const convert_opti
     if (size >= (int)sizeof j->out) {
         return cli_fail_with(self, "the path of the new model is too long");
     }
-    if (access(j->out, F_OK) == 0) {
-        return cli_fail_with(self, "%s is there already; name another folder with --out", j->out);
-    }
-    return CLI_GO;
+    return check_free(self, j->out);
 }
 
 enum { REAL, INT8, KINDS };
@@ -251,6 +272,10 @@ static int write_model(const cli_command *self, tub_context *ctx, const convert_
                        const job *j) {
     tub_model *model = NULL;
     tub_error err;
+    const int code = check_free(self, j->out); /* the evaluation took its time */
+    if (code != CLI_GO) {
+        return code;
+    }
     tub_status status = tub_model_open(ctx, j->from.folder, &model, &err);
     if (status == TUB_OK) {
         status = tub_model_save(model, j->out, &err);
@@ -333,8 +358,9 @@ const cli_command cli_convert = {
         "or "
         ".weights.h5, else a model folder. The state of Adam goes along (optimizer.safetensors in "
         "a "
-        "folder). What was written is read again, and gets its name only when all bits are the "
-        "same. "
+        "folder; of a run, with its last weights). What was written is read again, and gets its "
+        "name only when all bits are the "
+        "same; nothing is ever replaced. "
         "With one name and --precision int8: evaluates the model "
         "in float32 and in int8 on the test split of a data set, and writes a model folder whose "
         "kernels are whole numbers of eight bits with a scale for each output channel: about a "

@@ -159,21 +159,23 @@ static json_t *arrays_json(const tub_convert_report *r) {
 static int print_json(const cli_command *self, const convert_files_options *o,
                       const tub_convert_report *r) {
     return cli_print_json(
-        self, json_pack("{s:s,s:o,s:o,s:s,s:s,s:b,s:b,s:s,s:I,s:b,s:I,s:o}", "convert", "files",
-                        "in", output_text(o->in), "out", output_text(o->out), "from",
-                        tub_convert_kind_name(r->from), "to", tub_convert_kind_name(r->to),
-                        "dry_run", o->convert.dry_run, "checked", r->checked, "gelu", gelu_name(r),
-                        "parameters", (json_int_t)r->parameters, "moments", r->moments,
-                        "iterations", (json_int_t)r->iterations, "arrays", arrays_json(r)));
+        self,
+        json_pack("{s:s,s:o,s:o,s:s,s:s,s:b,s:b,s:s,s:I,s:b,s:I,s:s?,s:o}", "convert", "files",
+                  "in", output_text(o->in), "out", output_text(o->out), "from",
+                  tub_convert_kind_name(r->from), "to", tub_convert_kind_name(r->to), "dry_run",
+                  o->convert.dry_run, "checked", r->checked, "gelu", gelu_name(r), "parameters",
+                  (json_int_t)r->parameters, "moments", r->moments, "iterations",
+                  (json_int_t)r->iterations, "note", r->note, "arrays", arrays_json(r)));
 }
 
 /* ---- Text ---- */
 
-enum { SHAPE_ROOM = 64 };
+/* Five axes, of up to 19 digits each. */
+enum { SHAPE_ROOM = 128, AXIS_ROOM = 24 };
 
 static const char *shape_text(char out[SHAPE_ROOM], int rank, const int64_t *shape) {
     int used = snprintf(out, SHAPE_ROOM, "[");
-    for (int i = 0; i < rank && used < SHAPE_ROOM - 12; i++) {
+    for (int i = 0; i < rank && used < SHAPE_ROOM - AXIS_ROOM; i++) {
         used += snprintf(out + used, (size_t)(SHAPE_ROOM - used), "%s%lld", i > 0 ? "," : "",
                          (long long)shape[i]);
     }

@@ -38,9 +38,10 @@ typedef enum tub_convert_pixels {
 typedef struct tub_convert_options {
     size_t size; /* sizeof(tub_convert_options) */
     tub_convert_gelu gelu;
-    const char *like; /* a preset or model folder that has what a file can't say, such as the clip's
-                         size; NULL: none */
-    int dry_run;      /* 1: read and check everything, write nothing */
+    /* A preset or model folder that has what a file can't say, such as the clip's size; NULL:
+     * none. */
+    const char *like;
+    int dry_run; /* 1: read and check everything, write nothing */
     /* What a checkpoint of scenic does not say; each goes before `like`. */
     int64_t frames;        /* T; 0: found out */
     int64_t height, width; /* H, W: both or neither */
@@ -86,14 +87,16 @@ TUB_API int tub_convert_knows(const char *path);
 
 /* Turns a model of any kind (found by tub_convert_detect) into another, by the name of out. *report (may
  * be NULL) is freed by tub_convert_report_free. The state of Adam goes along where there is one; in a
- * folder it is optimizer.safetensors.
+ * folder it is optimizer.safetensors, in a run folder the checkpoint's, which belongs to the last
+ * weights. Folders that out is to lie in are made.
  *
  * What was written is read again before it gets its name: every array, and the logits of a fixed clip,
  * must be the same bits in both; else nothing is written. Nothing is ever half written either. After
  * tub_train_stop it ends with TUB_E_CANCELLED and leaves nothing.
  *
- * Errors: TUB_E_EXISTS (out is there), TUB_E_ARGUMENT (options that contradict each other, the file or
- * out; sizes that a file can't say missing; a context of another precision than float32), TUB_E_MODULE
+ * Errors: TUB_E_EXISTS (out is there, or came to be meanwhile: nothing is replaced), TUB_E_ARGUMENT
+ * (options that contradict each other, the file or out, or say nothing of it; a name that Keras would not
+ * load; sizes that a file can't say missing; a context of another precision than float32), TUB_E_MODULE
  * (mod-hdf5), TUB_E_NOT_FOUND, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (no kind that is known; a
  * damaged file), TUB_E_UNSUPPORTED (another model than the program's example; a model that has no form
  * there), TUB_E_NUMERIC (what was written is not the same), TUB_E_CANCELLED. */

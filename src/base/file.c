@@ -122,22 +122,6 @@ tub_status tub__file_read(const tub_allocator *a, const char *path, size_t limit
     return TUB_OK;
 }
 
-bool tub__write_fully(int fd, const void *data, size_t size) {
-    const char *from = data;
-    while (size > 0) {
-        ssize_t n = write(fd, from, size);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return false;
-        }
-        from += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
 tub_status tub__file_append(const char *path, const void *data, size_t size, tub_error *err) {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
@@ -162,6 +146,11 @@ tub_status tub__file_append(const char *path, const void *data, size_t size, tub
 
 bool tub__file_exists(const char *path) {
     return access(path, F_OK) == 0;
+}
+
+bool tub__name_taken(const char *path) {
+    struct stat st;
+    return lstat(path, &st) == 0;
 }
 
 bool tub__is_folder(const char *path) {

@@ -47,9 +47,11 @@ TUB_MUST_USE tub_status tub__file_append(const char *path, const void *data, siz
                                          tub_error *err);
 
 bool tub__file_exists(const char *path);
+/* Whether anything has the name, a link that leads nowhere included. */
+bool tub__name_taken(const char *path);
 bool tub__is_folder(const char *path);
-/* TUB_OK for a folder. Else TUB_E_NOT_FOUND, "PATH: no such folder; WHAT" or "PATH is a file; WHAT",
- * or what the system says. */
+/* TUB_OK for a folder. Else TUB_E_NOT_FOUND, "PATH: no such folder; WHAT" or "PATH is a file;
+ * WHAT", or what the system says. */
 TUB_MUST_USE tub_status tub__folder_expect(const char *path, const char *what, tub_error *err);
 /* The file or folder open as fd is still the one of that name: nobody renamed or replaced it.
  * folder and flags as fstatat takes them (AT_FDCWD and 0 for a plain path). */

@@ -10,12 +10,13 @@ enum { TUB__TEMPORARY_TRIES = 100, TUB__TEMPORARY_RANDOM = 6 };
 /* write(2) until all is out; false with errno. */
 bool tub__write_fully(int fd, const void *data, size_t size);
 
-/* path without trailing slashes, then TUB__TEMPORARY_MARK and six letters or digits that differ from call to
- * call. attempt: 0, 1, … */
+/* path without trailing slashes, then TUB__TEMPORARY_MARK and six letters or digits that differ
+ * from call to call. attempt: 0, 1, … */
 TUB_MUST_USE tub_status tub__temporary_name(const tub_allocator *a, const char *path,
                                             unsigned attempt, char **out, tub_error *err);
 
-/* True for "….tubelet.tmp-XXXXXX", with or without a slash, the names that tub__temporary_name makes. */
+/* True for "….tubelet.tmp-XXXXXX", with or without a slash, the names that tub__temporary_name
+ * makes. */
 bool tub__is_temporary(const char *name);
 
 /* Writes the folder that holds path ("." for a bare name) and returns where path's last component

@@ -42,7 +42,7 @@ static tub_status missing(const char *name, const char *looked_in, tub_error *er
                      m->feature, name, m->library, m->build_package, looked_in);
 }
 
-static tub_status broken(const char *name, const char *reason, tub_error *err) {
+tub_status tub__module_broken(const char *name, const char *reason, tub_error *err) {
     const struct known_module *m = find_known(name);
     return tub__fail(
         err, TUB_E_MODULE,
@@ -108,7 +108,7 @@ static tub_status find_and_open(tub_context *ctx, const char *name, void **handl
     /* NODELETE: libraries behind a module may have registered things with libc that must not
      * vanish. */
     *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    return *handle == NULL ? broken(name, dlerror(), err) : TUB_OK;
+    return *handle == NULL ? tub__module_broken(name, dlerror(), err) : TUB_OK;
 }
 
 /* With the lock held. */
@@ -125,7 +125,7 @@ static tub_status open_locked(tub_context *ctx, const char *name, const void **t
     TUB__TRY(find_and_open(ctx, name, &m->handle, err));
     m->table = dlsym(m->handle, "tub__module_table");
     if (m->table == NULL) {
-        tub_status status = broken(name, dlerror(), err);
+        tub_status status = tub__module_broken(name, dlerror(), err);
         dlclose(m->handle);
         return status;
     }

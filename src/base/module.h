@@ -24,6 +24,10 @@ bool tub__module_find(const tub_context *ctx, const char *file, char *path, size
 TUB_MUST_USE tub_status tub__module_path(const tub_context *ctx, const char *name, char *path,
                                          size_t room, tub_error *err);
 
+/* The sentence of a module that is there and can't be loaded: the package whose library it lacks,
+ * and the loader's reason (NULL: none). */
+tub_status tub__module_broken(const char *name, const char *reason, tub_error *err);
+
 /* Closes what was opened; the context's destruction calls it. */
 void tub__modules_close(tub_context *ctx);
 

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records of named arrays, written to a descriptor. */
 #include "base/error.h"
+#include "base/file_parts.h"
 #include "base/wire_head.h"
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 static tub_status put_bytes(int fd, const void *data, size_t size, tub_error *err) {
-    const char *at = data;
-    while (size > 0) {
-        const ssize_t n = write(fd, at, size);
-        if (n < 0 && errno != EINTR) {
-            return tub__fail_errno(err, errno, "a result of %zu bytes can't be passed on", size);
-        }
-        at += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
-    }
-    return TUB_OK;
+    return tub__write_fully(fd, data, size)
+               ? TUB_OK
+               : tub__fail_errno(err, errno, "a result of %zu bytes can't be passed on", size);
 }
 
 static tub_status put_filled(int fd, const void *data, size_t size, tub_error *err) {
@@ -50,8 +43,7 @@ tub_status tub__wire_put_text(int fd, const char *name, const char *text, tub_er
 
 tub_status tub__wire_put_error(int fd, const tub_error *error) {
     return tub__wire_put(
-        fd,
-        &(tub__wire_record){.kind = TUB__WIRE_ERROR, .code = error->status, .name = error->message},
+        fd, &(tub__wire_record){.kind = TUB__WIRE_ERROR, .code = error->status, .name = error->message},
         NULL);
 }
 

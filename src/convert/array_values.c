@@ -8,22 +8,10 @@
 
 enum { SHAPE_LIMIT = 96 };
 
-size_t tub__param_elements(const tub__param *p) {
-    size_t n = 1;
-    for (int i = 0; i < p->rank; i++) {
-        n *= p->shape[i];
-    }
-    return n;
-}
-
 tub_status tub__array_buffers_create(const tub_model *model, tub__array_buffers *out,
                                      tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
-    size_t largest = 1;
-    for (size_t i = 0; i < model->params.count; i++) {
-        size_t n = tub__param_elements(&model->params.list[i]);
-        largest = n > largest ? n : largest;
-    }
+    const size_t largest = tub__params_largest(&model->params);
     TUB__TRY(tub__alloc_array(a, largest, sizeof *out->values, (void **)&out->values, err));
     tub_status status =
         tub__alloc_array(a, largest, sizeof *out->scratch, (void **)&out->scratch, err);

@@ -6,8 +6,6 @@
 
 #include "model/model.h"
 
-size_t tub__param_elements(const tub__param *p);
-
 /* Two buffers that hold any array of the model: its values, and scratch for another order. */
 typedef struct tub__array_buffers {
     float *values, *scratch;

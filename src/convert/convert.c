@@ -48,8 +48,10 @@ static tub_status check_out(const char *out, tub_error *err) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "%s: a model becomes a folder, or a .keras or .weights.h5 file", out);
     }
-    return tub__file_exists(out) ? tub__fail(err, TUB_E_EXISTS, "%s is there already", out)
-                                 : TUB_OK;
+    if (tub_convert_knows(out)) {
+        TUB__TRY(tub__keras_may_save(out, err));
+    }
+    return tub__name_taken(out) ? tub__fail(err, TUB_E_EXISTS, "%s is there already", out) : TUB_OK;
 }
 
 static tub_status check_options(const tub_context *ctx, const tub_convert_options *o,
@@ -69,7 +71,7 @@ static tub_status check_options(const tub_context *ctx, const tub_convert_option
 }
 
 /* Options that say nothing of what is read are mistakes. */
-static tub_status check_source(const conversion *c, tub_error *err) {
+static tub_status check_source(const conversion *c, const char *in, tub_error *err) {
     const tub_convert_options *o = &c->options;
     const bool hints = o->frames > 0 || o->height > 0 || o->width > 0 || o->variant > 0 ||
                        o->pooling != TUB_POOL_MEAN || o->attention_order != TUB_ORDER_TIME_SPACE;
@@ -78,10 +80,26 @@ static tub_status check_source(const conversion *c, tub_error *err) {
                          "frames, size, variant, pooling and the order of attentions are hints for "
                          "checkpoints of scenic, which can't say them");
     }
+    if (o->like != NULL && (is_folder_kind(c->from.kind) || c->from.kind == TUB_CONVERT_KERAS)) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s says all sizes itself; only to mere weights does another model lend "
+                         "what they do not say",
+                         in);
+    }
     return o->pixels != TUB_CONVERT_PIXELS_UNKNOWN && is_folder_kind(c->from.kind)
                ? tub__fail(err, TUB_E_ARGUMENT,
                            "a model folder says how pixels are scaled (preprocessor_config.json)")
                : TUB_OK;
+}
+
+/* All but some files of Keras say which GELU they have. */
+static tub_status check_gelu(const conversion *c, const char *in, tub_error *err) {
+    const tub_convert_gelu asked = c->options.gelu;
+    const bool erf = c->from.model->config.gelu == TUB_GELU_ERF;
+    return asked == TUB_CONVERT_GELU_USUAL || erf == (asked == TUB_CONVERT_GELU_ERF)
+               ? TUB_OK
+               : tub__fail(err, TUB_E_ARGUMENT, "%s: its gelu is %s, not %s", in,
+                           erf ? "erf" : "tanh", erf ? "tanh" : "erf");
 }
 
 /* ---- The plan ---- */
@@ -309,9 +327,12 @@ tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
     TUB__TRY(check_options(ctx, &c.options, err));
     TUB__TRY(check_out(out, err));
     TUB__TRY(tub_convert_detect(ctx, in, &c.from.kind, err));
-    TUB__TRY(check_source(&c, err));
+    TUB__TRY(check_source(&c, in, err));
     TUB__TRY(tub__converted_open(ctx, in, c.from.kind, &c.options, &c.from, err));
-    tub_status status = run(&c, report, err);
+    tub_status status = check_gelu(&c, in, err);
+    if (status == TUB_OK) {
+        status = run(&c, report, err);
+    }
     ctx->stop = 0;
     tub__free(&ctx->allocator, c.planned);
     tub__converted_close(&c.from);

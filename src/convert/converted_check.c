@@ -68,11 +68,7 @@ static tub_status check_arrays(const tub__converted *m, tub__converted *again, t
     TUB__TRY(tub__array_buffers_create(m->model, &two, err));
     b.ours = two.values;
     b.scratch = two.scratch;
-    size_t largest = 1;
-    for (size_t i = 0; i < params->count; i++) {
-        const size_t n = tub__param_elements(&params->list[i]);
-        largest = n > largest ? n : largest;
-    }
+    const size_t largest = tub__params_largest(params);
     tub_status status = tub__alloc_array(a, largest, sizeof *b.theirs, (void **)&b.theirs, err);
     for (size_t i = 0; i < params->count && status == TUB_OK; i++) {
         const tub__param *p = &params->list[i];

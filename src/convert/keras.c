@@ -9,10 +9,17 @@
 #include "convert/keras_config.h"
 #include "formats/zip.h"
 #include <string.h>
+#include <unistd.h>
 
 static const char METADATA[] = "metadata.json", CONFIG[] = "config.json",
                   WEIGHTS[] = "model.weights.h5";
-static const uint64_t JSON_LIMIT = (uint64_t)64 << 20, WEIGHTS_LIMIT = (uint64_t)64 << 30;
+/* Parsed JSON takes many times its text. The example's model has about 8 kB of configuration for a
+ * block. */
+static const uint64_t METADATA_LIMIT = (uint64_t)64 << 10, CONFIG_LIMIT = (uint64_t)2 << 20;
+/* Weights, two moments and, with amsgrad, one number more for each parameter, of at most 64 bits; and
+ * what HDF5 needs beside them. */
+enum { NUMBERS_PER_PARAMETER = 4 };
+static const uint64_t WEIGHTS_MORE = (uint64_t)64 << 20;
 
 /* Whose form of the files is written. */
 #define KERAS_VERSION "3.15.1"
@@ -28,12 +35,21 @@ static bool ends_with(const char *text, const char *end) {
     return length > rest && strcmp(text + length - rest, end) == 0;
 }
 
-static bool is_weights_path(const char *path) {
+bool tub__is_keras_path(const char *path) {
+    return ends_with(path, ".keras") || tub__is_keras_weights_path(path);
+}
+
+bool tub__is_keras_weights_path(const char *path) {
     return ends_with(path, ".h5");
 }
 
-bool tub__is_keras_path(const char *path) {
-    return ends_with(path, ".keras") || is_weights_path(path);
+tub_status tub__keras_may_save(const char *path, tub_error *err) {
+    return ends_with(path, ".keras") || ends_with(path, ".weights.h5")
+               ? TUB_OK
+               : tub__fail(err, TUB_E_ARGUMENT,
+                           "%s: Keras loads a model from a name that ends in .keras, and weights "
+                           "from one that ends in .weights.h5",
+                           path);
 }
 
 bool tub__keras_needs_python(const tub_model_config *config, const char *path) {
@@ -45,15 +61,27 @@ bool tub__keras_needs_python(const tub_model_config *config, const char *path) {
 typedef enum said { SAID_NOTHING, SAID_TANH, SAID_ERF } said;
 
 /* metadata.json of files that tubelet wrote says what "gelu" is; others' says nothing. */
-static tub_status read_metadata(const void *text, size_t size, said *out, tub_error *err) {
-    tub__json *root;
+static tub_status read_said(const tub__json *root, said *out, tub_error *err) {
+    const tub__json *object, *own = tub__json_get(root, "tubelet");
     const char *gelu = NULL;
     *out = SAID_NOTHING;
-    TUB__TRY(tub__json_parse(text, size, &root, err));
-    tub_status status = tub__json_opt_text(tub__json_get(root, "tubelet"), "gelu", &gelu, err);
-    if (status == TUB_OK && gelu != NULL) {
-        *out = strcmp(gelu, "erf") == 0 ? SAID_ERF : SAID_TANH;
+    TUB__TRY(tub__json_to_object(root, "the file", &object, err));
+    if (own == NULL) {
+        return TUB_OK;
     }
+    TUB__TRY(tub__json_to_object(own, "tubelet", &object, err));
+    TUB__TRY(tub__json_get_text(object, "gelu", &gelu, err));
+    if (strcmp(gelu, "erf") != 0 && strcmp(gelu, "tanh") != 0) {
+        return tub__fail(err, TUB_E_FORMAT, "gelu: '%.100s' is neither tanh nor erf", gelu);
+    }
+    *out = gelu[0] == 'e' ? SAID_ERF : SAID_TANH;
+    return TUB_OK;
+}
+
+static tub_status read_metadata(const void *text, size_t size, said *out, tub_error *err) {
+    tub__json *root;
+    TUB__TRY(tub__json_parse(text, size, &root, err));
+    tub_status status = read_said(root, out, err);
     tub__json_free(root);
     return status;
 }
@@ -103,14 +131,14 @@ static tub_status read_description(tub_context *ctx, const char *path, tub__zip 
     void *text;
     size_t size, index;
     if (tub__zip_find(z, METADATA, &index)) {
-        TUB__TRY(read_member(z, METADATA, JSON_LIMIT, &text, &size, err));
+        TUB__TRY(read_member(z, METADATA, METADATA_LIMIT, &text, &size, err));
         tub_status status = read_metadata(text, size, &file, err);
         tub__free(a, text);
         if (status != TUB_OK) {
             return tub__prefix(err, status, "%s", METADATA);
         }
     }
-    TUB__TRY(read_member(z, CONFIG, JSON_LIMIT, &text, &size, err));
+    TUB__TRY(read_member(z, CONFIG, CONFIG_LIMIT, &text, &size, err));
     tub_status status = tub__json_parse(text, size, &root, err);
     tub__free(a, text);
     if (status == TUB_OK) {
@@ -124,22 +152,54 @@ static tub_status read_description(tub_context *ctx, const char *path, tub__zip 
     return choose_gelu(ctx, path, file, options->gelu, &config->gelu, err);
 }
 
+/* What does not go along of the optimizer's state, if anything. */
+static void tell_optimizer(tub_context *ctx, const char *path, const char *optimizer,
+                           bool moments) {
+    if (optimizer != NULL && !moments) {
+        tub__log_line(ctx, TUB_LOG_WARNING,
+                      "%s: the state of its optimizer '%s' is left out; read is that of plain "
+                      "Adam, without amsgrad, schedule or moving average, over layers of which "
+                      "none is frozen",
+                      path, optimizer);
+    } else if (optimizer != NULL && strcmp(optimizer, "adamw") == 0) {
+        tub__log_line(ctx, TUB_LOG_WARNING,
+                      "%s: the state of AdamW is taken for one of Adam; its weight decay does not "
+                      "go along",
+                      path);
+    }
+}
+
 /* A model of a configuration, filled from the file of arrays. */
 static tub_status fill(tub_context *ctx, const tub__h5_file *f, const char *path,
                        const tub_model_config *config, tub__keras_model *out, tub_error *err) {
-    const char *other;
+    const char *optimizer = NULL;
     TUB__TRY(tub__model_create_empty(ctx, ctx->backend, config, &out->model, err));
     const tub__fpenv saved = tub__fpenv_enter();
     tub_status status = tub__keras_read_arrays(out->model, f, &out->layout, err);
     if (status == TUB_OK) {
-        status = tub__keras_read_moments(out->model, f, &out->layout, &out->moments, &other, err);
+        status =
+            tub__keras_read_moments(out->model, f, &out->layout, &out->moments, &optimizer, err);
     }
     tub__fpenv_leave(saved);
-    if (status == TUB_OK && other != NULL) {
-        tub__log_line(ctx, TUB_LOG_WARNING,
-                      "%s: the state of its optimizer '%s' is left out; only that of Adam is read",
-                      path, other);
+    if (status == TUB_OK) {
+        tell_optimizer(ctx, path, optimizer, out->moments.first != NULL);
     }
+    return status;
+}
+
+/* The member with the arrays, in a file in memory: unpacked it lies nowhere else. */
+static tub_status load_weights(const tub_allocator *a, tub__zip *z, const tub_model_config *config,
+                               int *fd, tub_error *err) {
+    tub__params params;
+    void *bytes;
+    size_t size;
+    TUB__TRY(tub__params_create(a, config, NULL, &params, err));
+    const uint64_t limit =
+        WEIGHTS_MORE + NUMBERS_PER_PARAMETER * sizeof(double) * (uint64_t)params.numbers;
+    tub__params_destroy(&params);
+    TUB__TRY(read_member(z, WEIGHTS, limit, &bytes, &size, err));
+    tub_status status = tub__h5_load(bytes, size, fd, err);
+    tub__free(a, bytes);
     return status;
 }
 
@@ -148,12 +208,11 @@ static tub_status open_archive(tub_context *ctx, const char *path,
                                tub__keras_model *out, tub_error *err) {
     tub_model_config config;
     tub__h5_file f;
-    void *bytes;
-    size_t size;
+    int fd;
     TUB__TRY(read_description(ctx, path, z, options, &config, &out->layout, err));
-    TUB__TRY(read_member(z, WEIGHTS, WEIGHTS_LIMIT, &bytes, &size, err));
-    tub_status status = tub__h5_open_memory(ctx, bytes, size, &f, err);
-    tub__free(&ctx->allocator, bytes);
+    TUB__TRY(load_weights(&ctx->allocator, z, &config, &fd, err));
+    tub_status status = tub__h5_open_loaded(ctx, fd, &f, err);
+    close(fd);
     if (status == TUB_OK) {
         status = fill(ctx, &f, path, &config, out, err);
         tub__h5_close(&f);
@@ -247,11 +306,13 @@ static tub_status save_archive(const tub_model *model, const tub__moments *momen
                                const char *path, const void *weights, size_t size, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     const bool compiled = moments != NULL && moments->first != NULL;
+    /* As the file of arrays has it. */
+    const double rate = compiled ? (double)(float)moments->learning_rate : 0.0;
     char *metadata, *config;
     size_t metadata_size, config_size;
     TUB__TRY(metadata_text(a, &model->config, &metadata, &metadata_size, err));
-    tub_status status = tub__keras_config_write(
-        a, &model->config, compiled ? &moments->learning_rate : NULL, &config, &config_size, err);
+    tub_status status = tub__keras_config_write(a, &model->config, compiled ? &rate : NULL, &config,
+                                                &config_size, err);
     if (status == TUB_OK) {
         const tub__zip_member members[] = {{METADATA, metadata, metadata_size},
                                            {CONFIG, config, config_size},
@@ -268,16 +329,13 @@ tub_status tub__keras_save(const tub_model *model, const tub__moments *moments, 
     const void *bytes;
     size_t size;
     tub__map map;
-    if (!tub__is_keras_path(path)) {
-        return tub__fail(err, TUB_E_ARGUMENT,
-                         "%s: a file of Keras ends in .keras or in .weights.h5", path);
-    }
+    TUB__TRY(tub__keras_may_save(path, err));
     TUB__TRY(tub__keras_can(&model->config, err));
     const tub__fpenv saved = tub__fpenv_enter();
     tub_status status = tub__keras_write_arrays(model, moments, &map, &bytes, &size, err);
     tub__fpenv_leave(saved);
     if (status == TUB_OK) {
-        status = is_weights_path(path)
+        status = tub__is_keras_weights_path(path)
                      ? tub__file_write(&model->context->allocator, path, bytes, size, err)
                      : save_archive(model, moments, path, bytes, size, err);
         tub__map_close(&map);

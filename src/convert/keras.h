@@ -24,18 +24,23 @@ typedef struct tub__keras_model {
 
 /* Whether a path ends like a file of Keras: ".keras", ".weights.h5" or ".h5". */
 bool tub__is_keras_path(const char *path);
+bool tub__is_keras_weights_path(const char *path); /* one of the latter two */
+/* Whether Keras would load a file of this name: .h5 alone is of its older format.
+ * TUB_E_ARGUMENT. */
+TUB_MUST_USE tub_status tub__keras_may_save(const char *path, tub_error *err);
 /* Whether such a file needs tub__keras_python to be loaded. */
 bool tub__keras_needs_python(const tub_model_config *config, const char *path);
 /* Reads a file of either kind, told apart by its bytes. *out is released by tub__keras_close.
  * Errors: those of tub__h5_open; TUB_E_UNSUPPORTED (another model than the example's),
- * TUB_E_ARGUMENT (no options->like for a .weights.h5; another GELU asked for than the file says). */
+ * TUB_E_ARGUMENT (no options->like for a .weights.h5; another GELU asked for than the file
+ * says). */
 TUB_MUST_USE tub_status tub__keras_open(tub_context *ctx, const char *path,
                                         const tub__keras_options *options, tub__keras_model *out,
                                         tub_error *err);
 void tub__keras_close(tub__keras_model *m);
 
-/* Writes a .keras or, by the path's end, a .weights.h5; atomically, and the same model gives the same
- * bytes. moments: NULL, or without arrays, for none. */
+/* Writes a .keras or, by the path's end, a .weights.h5; atomically, and the same model gives the
+ * same bytes. moments: NULL, or without arrays, for none. TUB_E_ARGUMENT for another name. */
 TUB_MUST_USE tub_status tub__keras_save(const tub_model *model, const tub__moments *moments,
                                         const char *path, tub_error *err);
 

@@ -45,16 +45,8 @@ typedef struct buffers {
     float *keras, *file, *scratch;
 } buffers;
 
-static size_t elements_of(const tub__param *p) {
-    return p->rows * p->cols;
-}
-
 static tub_status buffers_create(const tub_model *model, buffers *out, tub_error *err) {
-    size_t largest = 0;
-    for (size_t i = 0; i < model->params.count; i++) {
-        const size_t n = elements_of(&model->params.list[i]);
-        largest = n > largest ? n : largest;
-    }
+    const size_t largest = tub__params_largest(&model->params);
     *out = (buffers){.allocator = &model->context->allocator};
     TUB__TRY(
         tub__alloc_array(out->allocator, largest, 3 * sizeof(float), (void **)&out->keras, err));
@@ -155,21 +147,13 @@ static const tub__h5_array *variable(const tub__h5_file *f, size_t number) {
     return tub__h5_find(f, path);
 }
 
-/* Adam, with neither more nor fewer variables than its plain form has. */
+/* Adam, with neither more nor fewer variables than its plain form has over all arrays. */
 static bool is_adam(const tub__h5_file *f, const char *name, size_t arrays) {
     const tub__h5_array *steps = variable(f, 0), *rate = variable(f, 1);
     return (strcmp(name, "adam") == 0 || strcmp(name, "adamw") == 0) && steps != NULL &&
            steps->type == TUB__H5_I64 && steps->rank == 0 && rate != NULL && rate->rank == 0 &&
-           rate->type != TUB__H5_I64 && variable(f, BEFORE_MOMENTS + 2 * arrays) == NULL;
-}
-
-/* Where each parameter's values begin in a slab of moments. */
-static void offsets_of(const tub__params *params, size_t *offsets) {
-    size_t at = 0;
-    for (size_t i = 0; i < params->count; i++) {
-        offsets[i] = at;
-        at += elements_of(&params->list[i]);
-    }
+           rate->type != TUB__H5_I64 && variable(f, BEFORE_MOMENTS + 2 * arrays - 1) != NULL &&
+           variable(f, BEFORE_MOMENTS + 2 * arrays) == NULL;
 }
 
 static tub_status read_slab(const tub_model *model, const tub__h5_file *f,
@@ -188,12 +172,13 @@ static tub_status read_slab(const tub_model *model, const tub__h5_file *f,
 }
 
 static tub_status read_slabs(const tub_model *model, const tub__h5_file *f,
-                             const tub__keras_layout *l, const size_t *order, const size_t *offsets,
-                             const tub__moments *m, const buffers *b, tub_error *err) {
+                             const tub__keras_layout *l, const size_t *order, const tub__moments *m,
+                             const buffers *b, tub_error *err) {
     for (size_t i = 0; i < model->params.count; i++) {
-        const size_t p = order[i], first = BEFORE_MOMENTS + 2 * i;
-        TUB__TRY(read_slab(model, f, l, first, p, b->keras, m->first + offsets[p], err));
-        TUB__TRY(read_slab(model, f, l, first + 1, p, b->keras, m->second + offsets[p], err));
+        const size_t p = order[i], at = tub__params_place(&model->params, p),
+                     first = BEFORE_MOMENTS + 2 * i;
+        TUB__TRY(read_slab(model, f, l, first, p, b->keras, m->first + at, err));
+        TUB__TRY(read_slab(model, f, l, first + 1, p, b->keras, m->second + at, err));
     }
     return TUB_OK;
 }
@@ -201,24 +186,23 @@ static tub_status read_slabs(const tub_model *model, const tub__h5_file *f,
 static tub_status read_adam(const tub_model *model, const tub__h5_file *f,
                             const tub__keras_layout *l, tub__moments *m, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
-    const size_t n = model->params.count;
     size_t *order = NULL;
     float rate;
     buffers b;
     TUB__TRY(buffers_create(model, &b, err));
-    tub_status status = tub__alloc_array(a, 2 * n, sizeof *order, (void **)&order, err);
+    tub_status status =
+        tub__alloc_array(a, model->params.count, sizeof *order, (void **)&order, err);
     if (status == TUB_OK) {
         status = tub__moments_create(model, m, err);
     }
     if (status == TUB_OK) {
         tub__keras_order(l, &model->params, order);
-        offsets_of(&model->params, order + n);
         m->iterations = *(const int64_t *)variable(f, 0)->data;
         tub__h5_to_f32(variable(f, 1), &rate);
         m->learning_rate = (double)rate;
         status =
             m->iterations >= 0 && rate >= 0 && rate - rate == 0.0f
-                ? read_slabs(model, f, l, order, order + n, m, &b, err)
+                ? read_slabs(model, f, l, order, m, &b, err)
                 : tub__fail(err, TUB_E_RANGE, "optimizer/vars: %lld steps at a learning rate of %g",
                             (long long)m->iterations, (double)rate);
         if (status != TUB_OK) {
@@ -232,15 +216,11 @@ static tub_status read_adam(const tub_model *model, const tub__h5_file *f,
 
 tub_status tub__keras_read_moments(const tub_model *model, const tub__h5_file *f,
                                    const tub__keras_layout *l, tub__moments *moments,
-                                   const char **other, tub_error *err) {
-    const char *name = tub__h5_label_of(f, "optimizer/vars");
+                                   const char **name, tub_error *err) {
+    const char *label = tub__h5_label_of(f, "optimizer/vars");
     *moments = (tub__moments){.allocator = &model->context->allocator};
-    *other = NULL;
-    if (name == NULL || variable(f, 0) == NULL) {
-        return TUB_OK;
-    }
-    if (!is_adam(f, name, model->params.count)) {
-        *other = name;
+    *name = variable(f, 0) != NULL ? label : NULL;
+    if (*name == NULL || !is_adam(f, *name, model->params.count)) {
         return TUB_OK;
     }
     return read_adam(model, f, l, moments, err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recognising the Keras example's model in a graph, from its output backwards, and taking its sizes.
+/* Recognising the Keras example's model in a graph, from its output backwards, and taking its
+ * sizes.
  *
- *   input -> tubelets -> positions -> blocks -> norm -> mean -> dense
- *   block: x -> norm -> attention -> add x -> norm -> dense, dense -> add
- */
+ * input -> tubelets -> positions -> blocks -> norm -> mean -> dense block: x -> norm -> attention
+ * -> add x -> norm -> dense, dense -> add */
 #include "convert/keras_config.h"
 
 #include "base/error.h"
@@ -115,6 +115,45 @@ static tub_status must_be_off(const tub__json *config, const char *key, tub_erro
     }
     return on ? tub__fail(err, TUB_E_UNSUPPORTED, "%s is set, which tubelet does not compute", key)
               : TUB_OK;
+}
+
+/* A policy names the type that a layer computes in. Those of floats differ in rounding only;
+ * others, of quantized layers, in what is computed. */
+static tub_status must_be_floats(const node *n, tub_error *err) {
+    static const char *const floats[] = {"float32",  "float64",       "float16",
+                                         "bfloat16", "mixed_float16", "mixed_bfloat16"};
+    const tub__json *value = tub__json_get(n->config, "dtype");
+    const char *name = floats[0], *class_name = "DTypePolicy";
+    if (value != NULL && tub__json_kind_of(value) == TUB__JSON_OBJECT) {
+        TUB__TRY(tub__json_opt_text(value, "class_name", &class_name, err));
+        if (strcmp(class_name, "DTypePolicy") == 0) {
+            TUB__TRY(tub__json_get_text(tub__json_get(value, "config"), "name", &name, err));
+        } else {
+            name = class_name;
+        }
+    } else if (value != NULL && tub__json_kind_of(value) != TUB__JSON_NULL) {
+        TUB__TRY(tub__json_to_text(value, "dtype", &name, err));
+    }
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
+        if (strcmp(floats[i], name) == 0) {
+            return TUB_OK;
+        }
+    }
+    return tub__fail(err, TUB_E_UNSUPPORTED, "dtype is '%.100s', which is no type of floats", name);
+}
+
+/* Clips, tokens and features in this order. */
+static tub_status must_be_last(const tub__json *config, const char *key, tub_error *err) {
+    const char *order = "channels_last";
+    const tub__json *value = tub__json_get(config, key);
+    if (value != NULL && tub__json_kind_of(value) != TUB__JSON_NULL) {
+        TUB__TRY(tub__json_to_text(value, key, &order, err));
+    }
+    return strcmp(order, "channels_last") == 0
+               ? TUB_OK
+               : tub__fail(err, TUB_E_UNSUPPORTED,
+                           "%s is '%.100s', in the Keras example it is 'channels_last'", key,
+                           order);
 }
 
 static tub_status must_be_on(const tub__json *config, const char *key, tub_error *err) {
@@ -330,6 +369,7 @@ static tub_status read_values(const example *e, tub_model_config *c, tub__keras_
     TUB__TRY(of_layer(read_position(e->position, c, err), e->position, err));
     TUB__TRY(of_layer(read_norm(e->norm, true, c, err), e->norm, err));
     TUB__TRY(of_layer(must_be_off(e->pool->config, "keepdims", err), e->pool, err));
+    TUB__TRY(of_layer(must_be_last(e->pool->config, "data_format", err), e->pool, err));
     TUB__TRY(of_layer(read_head(e->head, c, err), e->head, err));
     c->layers = e->layers;
     for (int i = 0; i < e->layers; i++) {
@@ -379,6 +419,9 @@ tub_status tub__keras_config_read(const tub_allocator *a, const tub__json *root,
         tub__alloc_array(a, g.count / 6 + 1, sizeof *e.blocks, (void **)&e.blocks, err);
     if (status == TUB_OK) {
         status = recognise(&g, &e, err);
+    }
+    for (size_t i = 0; i < g.count && status == TUB_OK; i++) {
+        status = of_layer(must_be_floats(&g.nodes[i], err), &g.nodes[i], err);
     }
     if (status == TUB_OK) {
         status = read_values(&e, config, gelu, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing config.json of the Keras example's model. What all versions of Keras 3 know is written, and
- * nothing that is left out changes what is computed. */
+/* Writing config.json of the Keras example's model. What all versions of Keras 3 know is written,
+ * and nothing that is left out changes what is computed. */
 #include "convert/keras_config.h"
 
 #include "base/error.h"
@@ -204,8 +204,8 @@ static void put_add(maker *m, const char *name, const char *left, const char *ri
     put_inputs(m, name, AS_LIST, 2, (const char *[]){left, right}, m->c->hidden, true, false);
 }
 
-/* "gelu" is erf to Keras. Its tanh form has no name there, so it gets one that Keras does not know of
- * itself: no result is better than another model's. */
+/* "gelu" is erf to Keras. Its tanh form has no name there, so it gets one that Keras does not know
+ * of itself: no result is better than another model's. */
 static void put_gelu(maker *m) {
     if (m->c->gelu == TUB_GELU_ERF) {
         tub__json_put_text(&m->w, "activation", "gelu");

@@ -117,9 +117,24 @@ static tub_status read_node(const tub__json *layer, int seen[CLASSES], tub__kera
 
 /* ["name", 0, 0], or a list of such. */
 static tub_status read_output(const tub__json *config, const char **out, tub_error *err) {
-    const tub__json *first = tub__json_at(tub__json_get(config, "output_layers"), 0);
-    const tub__json *inner = tub__json_at(first, 0);
-    return tub__json_to_text(inner != NULL ? inner : first, "output_layers", out, err);
+    const tub__json *list = tub__json_get(config, "output_layers"), *first = tub__json_at(list, 0);
+    const bool nested = first != NULL && tub__json_kind_of(first) == TUB__JSON_ARRAY;
+    const tub__json *one = nested ? first : list;
+    int64_t call = -1, output = -1;
+    if (nested && tub__json_size(list) != 1) {
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "output_layers: %zu outputs; the Keras example has one",
+                         tub__json_size(list));
+    }
+    TUB__TRY(tub__json_to_text(tub__json_at(one, 0), "output_layers", out, err));
+    TUB__TRY(tub__json_to_integer(tub__json_at(one, 1), "output_layers", &call, err));
+    TUB__TRY(tub__json_to_integer(tub__json_at(one, 2), "output_layers", &output, err));
+    return call == 0 && output == 0
+               ? TUB_OK
+               : tub__fail(err, TUB_E_UNSUPPORTED,
+                           "output_layers: layer '%.100s' is used more than once, or has more "
+                           "outputs than one",
+                           *out);
 }
 
 static tub_status read_nodes(const tub__json *list, tub__keras_graph *g, tub_error *err) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the arrays of the Keras example "Video Vision Transformer" lie in Keras' files, and how they
- * lie there.
+/* Where the arrays of the Keras example "Video Vision Transformer" lie in Keras' files, and how
+ * they lie there.
  *
- * Keras numbers the layers of a class in the order of the model's list, so a group's name says nothing
- * about the layer's place in the graph: config.json does. Where there is none, the order is that
- * in which the example makes its layers. */
+ * Keras numbers the layers of a class in the order of the model's list, so a group's name says
+ * nothing about the layer's place in the graph: config.json does. Where there is none, the order is
+ * that in which the example makes its layers. */
 #ifndef TUB__CONVERT_KERAS_LAYOUT_H
 #define TUB__CONVERT_KERAS_LAYOUT_H
 
@@ -61,7 +61,8 @@ const char *tub__keras_axes(const tub__param *p);
 void tub__keras_from(const tub__param *p, const float *keras, float *file);
 void tub__keras_to(const tub__param *p, const float *file, float *keras);
 
-/* Whether the example's model has a form for this configuration; the sentence says what it lacks. */
+/* Whether the example's model has a form for this configuration; the sentence says what it
+ * lacks. */
 TUB_MUST_USE tub_status tub__keras_can(const tub_model_config *config, tub_error *err);
 
 #endif

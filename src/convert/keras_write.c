@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing the file of arrays as Keras does: every layer has a group "vars" with its name, and groups
- * of what it is made of. The names are those of the example in a fresh session. */
+/* Writing the file of arrays as Keras does: every layer has a group "vars" with its name, and
+ * groups of what it is made of. The names are those of the example in a fresh session. */
 #include "base/error.h"
 #include "convert/keras_arrays.h"
 #include <stdio.h>
@@ -140,33 +140,29 @@ static void put_scalar(maker *m, const char *path, tub__h5_type type, const void
     tub__h5_put(&m->w, &(tub__h5_array){.name = path, .type = type, .data = value});
 }
 
-static void put_moments(maker *m, const tub__moments *moments, const size_t *order,
-                        const size_t *offsets) {
+static void put_moments(maker *m, const tub__moments *moments, const size_t *order) {
     const float rate = (float)moments->learning_rate;
     tub__h5_put_group(&m->w, "optimizer/vars", "adam");
     put_scalar(m, "optimizer/vars/0", TUB__H5_I64, &moments->iterations);
     put_scalar(m, "optimizer/vars/1", TUB__H5_F32, &rate);
     for (size_t i = 0; i < m->model->params.count; i++) {
         const tub__param *p = &m->model->params.list[order[i]];
+        const size_t at = tub__params_place(&m->model->params, order[i]);
         char path[TUB__KERAS_PATH];
         snprintf(path, sizeof path, "optimizer/vars/%zu", 2 + 2 * i);
-        put_values(m, p, path, moments->first + offsets[order[i]]);
+        put_values(m, p, path, moments->first + at);
         snprintf(path, sizeof path, "optimizer/vars/%zu", 3 + 2 * i);
-        put_values(m, p, path, moments->second + offsets[order[i]]);
+        put_values(m, p, path, moments->second + at);
     }
 }
 
 static tub_status put_optimizer(maker *m, const tub__moments *moments) {
     const tub_allocator *a = &m->model->context->allocator;
     const tub__params *params = &m->model->params;
-    size_t *order, at = 0;
-    TUB__TRY(tub__alloc_array(a, 2 * params->count, sizeof *order, (void **)&order, m->err));
+    size_t *order;
+    TUB__TRY(tub__alloc_array(a, params->count, sizeof *order, (void **)&order, m->err));
     tub__keras_order(m->layout, params, order);
-    for (size_t i = 0; i < params->count; i++) {
-        order[params->count + i] = at;
-        at += params->list[i].rows * params->list[i].cols;
-    }
-    put_moments(m, moments, order, order + params->count);
+    put_moments(m, moments, order);
     tub__free(a, order);
     return TUB_OK;
 }
@@ -189,20 +185,11 @@ static tub_status write_with(maker *m, const tub__moments *moments, tub__map *ma
     return tub__h5_finish(m->model->context, &m->w, map, bytes, size, err);
 }
 
-static size_t largest_array(const tub_model *model) {
-    size_t largest = 0;
-    for (size_t i = 0; i < model->params.count; i++) {
-        const size_t n = model->params.list[i].rows * model->params.list[i].cols;
-        largest = n > largest ? n : largest;
-    }
-    return largest;
-}
-
 tub_status tub__keras_write_arrays(const tub_model *model, const tub__moments *moments,
                                    tub__map *map, const void **bytes, size_t *size,
                                    tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
-    const size_t largest = largest_array(model);
+    const size_t largest = tub__params_largest(&model->params);
     tub__keras_layout layout;
     maker m = {.model = model, .layout = &layout, .err = err};
     TUB__TRY(tub__keras_layout_plain(a, (int)model->config.layers, &layout, err));

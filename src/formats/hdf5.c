@@ -3,6 +3,7 @@
 #include "formats/hdf5.h"
 
 #include "base/error.h"
+#include "base/file_parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -18,7 +19,7 @@ enum { SECONDS = 20 };
 
 /* ---- Reading ---- */
 
-static tub_status read_descriptor(tub_context *ctx, int fd, tub__h5_file *out, tub_error *err) {
+tub_status tub__h5_open_loaded(tub_context *ctx, int fd, tub__h5_file *out, tub_error *err) {
     struct stat st;
     tub__map answer;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -44,32 +45,26 @@ tub_status tub__h5_open(tub_context *ctx, const char *path, tub__h5_file *out, t
     if (fd < 0) {
         return tub__fail_errno(err, errno, "%s", path);
     }
-    tub_status status = read_descriptor(ctx, fd, out, err);
+    tub_status status = tub__h5_open_loaded(ctx, fd, out, err);
     close(fd);
     return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", path);
 }
 
-static tub_status fill_file(int fd, const void *bytes, size_t size, tub_error *err) {
-    const char *at = bytes;
-    while (size > 0) {
-        const ssize_t n = write(fd, at, size);
-        if (n < 0 && errno != EINTR) {
-            return tub__fail_errno(err, errno, "%zu bytes in memory", size);
-        }
-        at += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
+tub_status tub__h5_load(const void *bytes, size_t size, int *fd, tub_error *err) {
+    TUB__TRY(tub__worker_file(fd, err));
+    if (tub__write_fully(*fd, bytes, size)) {
+        return TUB_OK;
     }
-    return TUB_OK;
+    tub_status status = tub__fail_errno(err, errno, "%zu bytes in memory", size);
+    close(*fd);
+    return status;
 }
 
 tub_status tub__h5_open_memory(tub_context *ctx, const void *bytes, size_t size, tub__h5_file *out,
                                tub_error *err) {
     int fd;
-    TUB__TRY(tub__worker_file(&fd, err));
-    tub_status status = fill_file(fd, bytes, size, err);
-    if (status == TUB_OK) {
-        status = read_descriptor(ctx, fd, out, err);
-    }
+    TUB__TRY(tub__h5_load(bytes, size, &fd, err));
+    tub_status status = tub__h5_open_loaded(ctx, fd, out, err);
     close(fd);
     return status;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HDF5 files as named arrays, through the module mod-hdf5 in a worker process (base/worker.h): whatever
- * is in a file, nothing but these arrays comes out of it. */
+/* HDF5 files as named arrays, through the module mod-hdf5 in a worker process (base/worker.h):
+ * whatever is in a file, nothing but these arrays comes out of it. */
 #ifndef TUB__FORMATS_HDF5_H
 #define TUB__FORMATS_HDF5_H
 
@@ -39,14 +39,20 @@ typedef struct tub__h5_file {
     size_t label_count;
 } tub__h5_file;
 
-/* Reads a whole file. Refused with a sentence that names file and object: links other than hard ones,
- * bytes in other files, elements that are no plain numbers, arrays that claim more than the file stores, more
- * than 8 dimensions, names of more than 511 bytes, groups nested deeper than 16, more than 2^17
- * objects. Whatever the file does to the library that reads it (a crash, no end, all the memory) is
- * a sentence, too. */
+/* Reads a whole file. Refused with a sentence that names file and object: links other than hard
+ * ones, bytes in other files, elements that are no plain numbers, arrays that claim more than the
+ * file stores, more than 8 dimensions, names of more than 511 bytes or with control characters,
+ * groups nested deeper than 16, more than 2^17 objects. Whatever the file does to the library that
+ * reads it (a crash, no end, all the memory) is a sentence, too. */
 TUB_MUST_USE tub_status tub__h5_open(tub_context *ctx, const char *path, tub__h5_file *out,
                                      tub_error *err);
-/* The same of a file in memory, which is copied; the sentence does not name it. */
+/* The same of a file in memory, in two steps, so that the bytes can be released between them: they
+ * are copied to *fd, which the caller closes, and read from there. Sentences do not name the
+ * file. */
+TUB_MUST_USE tub_status tub__h5_load(const void *bytes, size_t size, int *fd, tub_error *err);
+TUB_MUST_USE tub_status tub__h5_open_loaded(tub_context *ctx, int fd, tub__h5_file *out,
+                                            tub_error *err);
+/* Both steps in one. */
 TUB_MUST_USE tub_status tub__h5_open_memory(tub_context *ctx, const void *bytes, size_t size,
                                             tub__h5_file *out, tub_error *err);
 /* The last step of both, over an answer of the worker that is taken over in any case. */
@@ -59,8 +65,8 @@ const char *tub__h5_label_of(const tub__h5_file *f, const char *group); /* NULL:
 void tub__h5_to_f32(const tub__h5_array *array, float *out);
 bool tub__is_hdf5(const void *bytes, size_t size);
 
-/* Writing: what is put is kept in memory; finish makes the whole file of it, as h5py would. The first
- * failure sticks and comes out of finish. */
+/* Writing: what is put is kept in memory; finish makes the whole file of it, as h5py would. The
+ * first failure sticks and comes out of finish. */
 typedef struct tub__h5_writer {
     int fd;
     tub_error error;

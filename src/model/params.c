@@ -337,7 +337,7 @@ static void place(tub__params *out, int layer, const tub__format *only) {
                     only && reducible(p, *only) ? 0 : tub__weight_elements(p->rows, p->cols);
                 p->offset = out->elements;
                 out->elements += p->elements;
-                out->numbers += p->rows * p->cols;
+                out->numbers += tub__param_elements(p);
             }
         }
     }
@@ -415,6 +415,23 @@ const tub__param *tub__params_named(const tub__params *p, const char *name) {
         }
     }
     return NULL;
+}
+
+size_t tub__params_largest(const tub__params *p) {
+    size_t largest = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        const size_t n = tub__param_elements(&p->list[i]);
+        largest = n > largest ? n : largest;
+    }
+    return largest;
+}
+
+size_t tub__params_place(const tub__params *p, size_t index) {
+    size_t at = 0;
+    for (size_t i = 0; i < index; i++) {
+        at += tub__param_elements(&p->list[i]);
+    }
+    return at;
 }
 
 static void *address(const tub__backend *be, const tub__param *p, void *slab) {

@@ -104,6 +104,14 @@ void tub__params_destroy(tub__params *p);
 /* The entry of a role in a layer (-1 for those without); NULL when the model has none. */
 const tub__param *tub__params_find(const tub__params *p, tub__role role, int layer);
 const tub__param *tub__params_named(const tub__params *p, const char *name);
+/* Numbers of one array, without padding: as many as its array in the file has. */
+static inline size_t tub__param_elements(const tub__param *p) {
+    return p->rows * p->cols;
+}
+/* Those of the largest array. */
+size_t tub__params_largest(const tub__params *p);
+/* Where an array begins when all lie one after another without padding, in the table's order. */
+size_t tub__params_place(const tub__params *p, size_t index);
 /* Views into slabs of the backend. reduced: NULL, or the slab of reduced weights. */
 tub__weight tub__param_weight(const tub__backend *be, const tub__param *p, void *slab,
                               void *reduced);

@@ -13,9 +13,19 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
+static rlim_t smaller(rlim_t a, rlim_t b) {
+    return a < b ? a : b;
+}
+
+/* Never above the hard limit that the user has set: raising that is refused. */
 static tub_status limit(int resource, rlim_t soft, rlim_t hard, tub_error *err) {
-    const struct rlimit r = {soft, hard};
+    struct rlimit r = {RLIM_INFINITY, RLIM_INFINITY};
+    if (getrlimit((__rlimit_resource_t)resource, &r) == 0) {
+        r.rlim_max = smaller(hard, r.rlim_max);
+        r.rlim_cur = smaller(soft, r.rlim_max);
+    }
     return setrlimit((__rlimit_resource_t)resource, &r) == 0
                ? TUB_OK
                : tub__fail_errno(err, errno, "a worker process can't be limited");
@@ -51,6 +61,10 @@ tub_status tub__confine_size(size_t memory, size_t output, size_t seconds, tub_e
 #define ALLOW_MEMORY(nr)                                                                           \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 4), LOAD(ARGUMENT(2)), IF_HAS(PROT_EXEC), REFUSE, \
         ANSWER(SECCOMP_RET_ALLOW)
+/* Of a signal: to this process alone. The kernel takes the process number from the lower half. */
+#define ALLOW_SELF(nr)                                                                             \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 4), LOAD(ARGUMENT(0)), IF_IS((uint32_t)getpid()), \
+        ANSWER(SECCOMP_RET_ALLOW), REFUSE
 
 tub_status tub__confine_calls(tub_error *err) {
     struct sock_filter rules[] = {
@@ -61,7 +75,6 @@ tub_status tub__confine_calls(tub_error *err) {
         ALLOW_CALL(SYS_read),
         ALLOW_CALL(SYS_write),
         ALLOW_CALL(SYS_lseek),
-        ALLOW_CALL(SYS_close),
         ALLOW_CALL(SYS_brk),
         ALLOW_MEMORY(SYS_mmap),
         ALLOW_MEMORY(SYS_mprotect),
@@ -76,7 +89,7 @@ tub_status tub__confine_calls(tub_error *err) {
         ALLOW_CALL(SYS_rt_sigprocmask),
         ALLOW_CALL(SYS_getpid),
         ALLOW_CALL(SYS_gettid),
-        ALLOW_CALL(SYS_tgkill), /* abort(): a death that tells itself */
+        ALLOW_SELF(SYS_tgkill), /* abort(): a death that tells itself */
         ALLOW_CALL(SYS_exit),
         ALLOW_CALL(SYS_exit_group),
         REFUSE,

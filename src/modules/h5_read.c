@@ -96,6 +96,16 @@ typedef struct plan {
     tub__wire_record record;
 } plan;
 
+/* What the reader of the records takes for a name or a text. */
+static bool is_line(const char *name) {
+    for (; *name != '\0'; name++) {
+        if ((unsigned char)*name < 0x20 || *name == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* An attribute that is one line of text of variable length, as h5py writes it. */
 static bool read_text(hid_t object, const char *name, char out[TEXT_LIMIT]) {
     if (H5Aexists(object, name) <= 0) {
@@ -106,10 +116,7 @@ static bool read_text(hid_t object, const char *name, char out[TEXT_LIMIT]) {
     char *text = NULL;
     bool line = H5Tis_variable_str(type) > 0 && H5Sget_simple_extent_npoints(space) == 1 &&
                 H5Aread(attribute, type, &text) >= 0 && text != NULL &&
-                strnlen(text, TEXT_LIMIT) < TEXT_LIMIT;
-    for (const char *c = text; line && *c != '\0'; c++) {
-        line = (unsigned char)*c >= 0x20 && *c != 0x7f;
-    }
+                strnlen(text, TEXT_LIMIT) < TEXT_LIMIT && is_line(text);
     if (line) {
         memcpy(out, text, strlen(text) + 1);
     }
@@ -321,6 +328,10 @@ static tub_status pass_member(walk *w, hid_t group, const char *name, const H5L_
 
 static herr_t visit(hid_t group, const char *name, const H5L_info_t *link, void *user) {
     walk *w = user;
+    if (!is_line(name)) {
+        w->status = tub__fail(w->err, TUB_E_FORMAT, "an object's name has control characters");
+        return -1;
+    }
     const size_t length = strlen(w->path), room = sizeof w->path - length;
     const int size = snprintf(w->path + length, room, "%s%s", length > 0 ? "/" : "", name);
     w->status = size > 0 && (size_t)size < room
@@ -335,7 +346,17 @@ static tub_status read_image(image *i, int output, size_t most, tub_error *err) 
     hid_t file;
     TUB__TRY(open_image(&w, i, &file));
     hid_t top = H5Gopen2(file, "/", H5P_DEFAULT);
-    tub_status status = top < 0 ? failed(&w, "it has no top group") : pass_group(&w, top);
+    tub_status status;
+    if (top < 0) {
+        status = failed(&w, "it has no top group");
+    } else if (H5Aexists(top, "layer_names") > 0 ||
+               H5Lexists(top, "model_weights", H5P_DEFAULT) > 0) {
+        status = tub__fail(err, TUB_E_UNSUPPORTED,
+                           "it is of Keras' older HDF5 format: load it with Keras, and save it as "
+                           ".keras or .weights.h5");
+    } else {
+        status = pass_group(&w, top);
+    }
     H5Gclose(top);
     H5Fclose(file);
     return status;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/md5.h"
+#include "convert/moments.h"
 #include "data/dataset.h"
 #include "formats/safetensors.h"
 #include "train/run_folder.h"
@@ -25,14 +26,6 @@ static void *slab_of(const tub__optimizer *o, int which) {
 
 static void array_name(char out[NAME_LENGTH], int slab, const tub__param *p) {
     snprintf(out, NAME_LENGTH, "%s/%s", slab_names[slab], p->name);
-}
-
-static size_t elements_in_file(const tub__param *p) {
-    size_t n = 1;
-    for (int i = 0; i < p->rank; i++) {
-        n *= p->shape[i];
-    }
-    return n;
 }
 
 /* Two host buffers that hold the largest array: its values, and the room that reordering needs. */
@@ -79,6 +72,18 @@ void tub__data_digest(const tub_dataset *data, char hex[33]) {
     tub__md5_finish(&md5, hex);
 }
 
+/* What others need to go on with the optimizer. */
+static tub_status declare_optimizer(tub__st_writer *w, const tub__optimizer *o,
+                                    const tub__progress *p, double rate, tub_error *err) {
+    const tub__moments_facts facts = {.optimizer = o->name,
+                                      .iterations = (int64_t)p->step,
+                                      .learning_rate = rate,
+                                      .beta1 = o->beta1,
+                                      .beta2 = o->beta2,
+                                      .epsilon = o->epsilon};
+    return tub__moments_declare(w, &facts, err);
+}
+
 static tub_status declare_metadata(tub__st_writer *w, const tub__progress *p,
                                    const tub__identity *identity, tub_error *err) {
     const char *name = NULL;
@@ -116,15 +121,17 @@ static tub_status write_arrays(tub__st_writer *w, const tub__optimizer *o, const
         for (size_t i = 0; i < params->count; i++) {
             const tub__param *p = &params->list[i];
             tub__param_read(o->model->backend, p, slab_of(o, s), TUB_F32, b->values, b->scratch);
-            TUB__TRY(tub__st_write(w, b->values, elements_in_file(p) * sizeof(float), err));
+            TUB__TRY(tub__st_write(w, b->values, tub__param_elements(p) * sizeof(float), err));
         }
     }
     return TUB_OK;
 }
 
 static tub_status write_state(tub__st_writer *w, const tub__optimizer *o, const tub__progress *p,
-                              const tub__identity *identity, const buffers *b, tub_error *err) {
+                              double rate, const tub__identity *identity, const buffers *b,
+                              tub_error *err) {
     TUB__TRY(declare_metadata(w, p, identity, err));
+    TUB__TRY(declare_optimizer(w, o, p, rate, err));
     TUB__TRY(declare_arrays(w, o, err));
     return write_arrays(w, o, b, err);
 }
@@ -134,7 +141,7 @@ static tub_status state_path(const tub_allocator *a, const char *run, char **pat
 }
 
 tub_status tub__checkpoint_write(const char *run, const tub__optimizer *o, const tub__progress *p,
-                                 const tub__identity *identity, tub_error *err) {
+                                 double rate, const tub__identity *identity, tub_error *err) {
     const tub_allocator *a = &o->model->context->allocator;
     buffers b = {.allocator = a};
     char *path = NULL;
@@ -147,7 +154,7 @@ tub_status tub__checkpoint_write(const char *run, const tub__optimizer *o, const
         status = tub__st_create(a, path, &w, err);
     }
     if (status == TUB_OK) {
-        status = write_state(w, o, p, identity, &b, err);
+        status = write_state(w, o, p, rate, identity, &b, err);
         if (status == TUB_OK) {
             status = tub__st_commit(w, err);
         } else {

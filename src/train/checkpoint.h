@@ -16,9 +16,10 @@ typedef struct tub__identity {
  * val. Takes two milliseconds per megabyte, less than reading the file did. */
 void tub__data_digest(const tub_dataset *data, char hex[33]);
 
+/* rate: the learning rate of the last step. */
 TUB_MUST_USE tub_status tub__checkpoint_write(const char *run, const tub__optimizer *o,
-                                              const tub__progress *p, const tub__identity *identity,
-                                              tub_error *err);
+                                              const tub__progress *p, double rate,
+                                              const tub__identity *identity, tub_error *err);
 /* Fills weights, moments and progress. *found is false, and nothing is changed, when the run has
  * no checkpoint yet. Errors: TUB_E_FORMAT, TUB_E_SHAPE (a damaged file), TUB_E_ARGUMENT (another
  * recipe or other data). */

@@ -51,8 +51,9 @@ static tub_status validate(tub__trainer *t, tub_scores *out, tub_error *err) {
 }
 
 static tub_status checkpoint(tub__trainer *t, tub_error *err) {
-    TUB__TRY(
-        tub__checkpoint_write(t->run->folder, &t->optimizer, &t->progress, &t->run->identity, err));
+    TUB__TRY(tub__checkpoint_write(t->run->folder, &t->optimizer, &t->progress,
+                                   tub__rate_last(&t->rates, t->progress.step), &t->run->identity,
+                                   err));
     tub_event e = make_event(t, TUB_EVENT_CHECKPOINT);
     e.message = TUB__RUN_STATE;
     tub__emit(t->ctx, &e);

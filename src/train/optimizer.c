@@ -56,7 +56,10 @@ static tub__update_kind update_kind(const tub_train_config *c) {
 tub_status tub__optimizer_create(tub_model *model, const tub_train_config *config,
                                  tub__optimizer *out, tub_error *err) {
     tub__backend *be = model->backend;
-    tub__optimizer o = {.model = model, .kind = update_kind(config)};
+    static const char *const names[] = {
+        [TUB_ADAM] = "adam", [TUB_ADAMW] = "adamw", [TUB_SGD] = "sgd"};
+    tub__optimizer o = {
+        .model = model, .name = names[config->optimizer], .kind = update_kind(config)};
     o.beta1 = config->beta1;
     o.beta2 = config->beta2;
     o.epsilon = config->epsilon;

@@ -13,6 +13,7 @@ typedef struct tub__optimizer {
     size_t segment_count;
     double *squares;     /* room for the norm: one for each array */
     tub__weight *arrays; /* and the gradient's arrays */
+    const char *name;    /* as the recipe has it: "adam" */
     tub__update_kind kind;
     double beta1, beta2, epsilon, momentum, clip_norm;
 } tub__optimizer;

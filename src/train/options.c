@@ -4,9 +4,9 @@
 #include "train/options.h"
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/utf8.h"
 #include "formats/json.h"
-#include "train/text.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -230,8 +230,8 @@ static tub_status out_of_range(const tub_option *o, const char *text, tub_error 
 
 static tub_status set_int(const tub_option *o, void *at, const char *text, tub_error *err) {
     int64_t value = 0;
-    if (!tub__text_to_int(text, &value)) {
-        if (tub__text_is_whole(text)) { /* more than 64 bits hold */
+    if (!tub__number_to_int(text, &value)) {
+        if (tub__number_is_whole(text)) { /* more than 64 bits hold */
             return out_of_range(o, text, err);
         }
         return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes a whole number", o->key,
@@ -246,7 +246,7 @@ static tub_status set_int(const tub_option *o, void *at, const char *text, tub_e
 
 static tub_status set_real(const tub_option *o, void *at, const char *text, tub_error *err) {
     double value = 0.0;
-    if (!tub__text_to_real(text, &value)) {
+    if (!tub__number_to_real(text, &value)) {
         return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes a number", o->key, text);
     }
     if (value < o->low || value > o->high) {

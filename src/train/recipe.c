@@ -6,11 +6,11 @@
 #include "base/file.h"
 #include "base/md5.h"
 #include "base/module.h"
+#include "base/number.h"
 #include "formats/yaml.h"
 #include "train/options.h"
 #include "train/run_folder.h"
 #include "train/start.h"
-#include "train/text.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -114,12 +114,12 @@ static tub_status put_option(tub__json_writer *w, const tub_train_config *config
     TUB__TRY(tub_train_config_get(config, o->key, text, sizeof text, err));
     switch (o->type) {
     case TUB_OPTION_INT:
-        if (tub__text_to_int(text, &whole)) {
+        if (tub__number_to_int(text, &whole)) {
             tub__json_put_integer(w, name, whole);
         }
         break;
     case TUB_OPTION_REAL:
-        if (tub__text_to_real(text, &real)) {
+        if (tub__number_to_real(text, &real)) {
             tub__json_put_real(w, name, real);
         }
         break;

@@ -156,7 +156,9 @@ static tub_status settle(tub__session *s, const tub_train_config *before, tub_er
     if (limits && p->step > 0) {
         /* Before the recipe: once that has the new number, a resumed run can't see the wish to go
          * on any more. */
-        TUB__TRY(tub__checkpoint_write(folder, &first->optimizer, p, &s->run.identity, err));
+        TUB__TRY(tub__checkpoint_write(folder, &first->optimizer, p,
+                                       tub__rate_last(&first->rates, p->step), &s->run.identity,
+                                       err));
     }
     tell_limits(s, before);
     if (limits || !over) {

@@ -15,7 +15,7 @@
 #ifndef TUB__TRAIN_RUN_FOLDER_H
 #define TUB__TRAIN_RUN_FOLDER_H
 
-#include "model/model.h"
+#include "convert/moments.h"
 #include "train/progress.h"
 #include "train/start.h"
 #include <tubelet/train.h>
@@ -24,7 +24,7 @@
 #define TUB__RUN_BEST         "best"
 #define TUB__RUN_NEXT         "best.next"
 #define TUB__RUN_CHECKPOINT   "checkpoint"
-#define TUB__RUN_STATE        "checkpoint/state.safetensors"
+#define TUB__RUN_STATE        TUB__MOMENTS_CHECKPOINT
 #define TUB__RUN_BEST_WEIGHTS "best/model.safetensors"
 #define TUB__RUN_LOG          "log.csv"
 #define TUB__RUN_METRICS      "metrics.json"

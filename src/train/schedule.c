@@ -126,3 +126,7 @@ double tub__rate(const tub__rates *rates, uint64_t step) {
     double part = done < rates->decay ? (double)done / (double)rates->decay : 1.0;
     return rates->target * cosine(rates, part);
 }
+
+double tub__rate_last(const tub__rates *rates, uint64_t done) {
+    return tub__rate(rates, done > 0 ? done - 1 : 0);
+}

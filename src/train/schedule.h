@@ -50,5 +50,7 @@ tub__rates tub__rates_make(const tub_train_config *config, uint64_t steps, uint6
  *   cosine_decay   (1 - share) * max(0, 0.5 * (1 + cos(pi * p))) + share, p = the fraction of
  *                  max(0, s - warmup) / decay: it starts again when a cycle is over. */
 double tub__rate(const tub__rates *rates, uint64_t step);
+/* That of the last of so many steps done; of the first where none is. */
+double tub__rate_last(const tub__rates *rates, uint64_t done);
 
 #endif

@@ -90,6 +90,6 @@ tub_status tub__start_write(const tub__origin *origin, const tub_train_config *c
                             const char *folder, tub_error *err) {
     TUB__TRY(write_report(&origin->optimizer->model->context->allocator, origin->report, config,
                           folder, err));
-    return tub__checkpoint_write(folder, origin->optimizer, origin->progress, origin->identity,
-                                 err);
+    return tub__checkpoint_write(folder, origin->optimizer, origin->progress, origin->rate,
+                                 origin->identity, err);
 }

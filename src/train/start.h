@@ -18,6 +18,7 @@ typedef struct tub__origin {
     const tub_start_report *report;
     const tub__optimizer *optimizer;
     const tub__progress *progress;
+    double rate; /* of the first step */
     const tub__identity *identity;
 } tub__origin;
 

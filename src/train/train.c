@@ -12,7 +12,8 @@
 static tub_status session_create(tub__session *s, bool force, tub_error *err) {
     int old = s->lock;
     const tub__trainer *first = &s->ranks.list[0].trainer;
-    const tub__origin origin = {s->start, &first->optimizer, &first->progress, &s->run.identity};
+    const tub__origin origin = {s->start, &first->optimizer, &first->progress,
+                                tub__rate_last(&first->rates, 0), &s->run.identity};
     tub_status status =
         tub__run_create(first->model, &s->config, s->run.info, s->start != NULL ? &origin : NULL,
                         s->run.folder, force && old >= 0, &s->lock, err);

@@ -22,11 +22,15 @@ typedef struct fixture {
     tub_context *ctx;
     temp_folder folder;
     int warnings;
+    char warning[512]; /* the last one */
 } fixture;
 
 static void on_event(void *user, const tub_event *event) {
     fixture *f = user;
-    f->warnings += event->kind == TUB_EVENT_LOG && event->level == TUB_LOG_WARNING;
+    if (event->kind == TUB_EVENT_LOG && event->level == TUB_LOG_WARNING) {
+        f->warnings++;
+        snprintf(f->warning, sizeof f->warning, "%s", event->message);
+    }
 }
 
 static tub_status context_with(const tub_allocator *a, fixture *f, tub_context **out,
@@ -99,6 +103,7 @@ static void write_archive(const char *path, const char *config, const void *weig
     const tub__zip_member members[] = {{"config.json", config, strlen(config)},
                                        {"model.weights.h5", weights, size}};
     tub_error err = {0};
+    unlink(path);
     assert_ok(tub__zip_write(&tub__default_allocator, path, members, weights == NULL ? 1 : 2, &err),
               err);
 }
@@ -248,7 +253,7 @@ static void reads_fitted(void **state) {
     fixture *f = *state;
     if (access(folder, R_OK) != 0) {
         printf("skipped: no %s here\n", folder);
-        return;
+        skip();
     }
     const tub_model_config like = golden_config(true, TUB_GELU_TANH);
     tub__npz *z = golden_open(folder, "fitted_expected.npz");
@@ -304,7 +309,7 @@ static void refuses_damaged(void **state) {
     fixture *f = *state;
     if (access(folder, R_OK) != 0) {
         printf("skipped: no %s here\n", folder);
-        return;
+        skip();
     }
     const tub_model_config like = golden_config(true, TUB_GELU_TANH);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -345,6 +350,7 @@ static void comes_back(void **state) {
         const char *const paths[] = {temp_path(&f->folder, "a.keras"),
                                      temp_path(&f->folder, "a.weights.h5")};
         for (int k = 0; k < 2; k++) {
+            unlink(paths[k]);
             assert_ok(tub__keras_save(model, &moments, paths[k], &err), err);
             tub__keras_model m = open_file(f, paths[k], &(tub__keras_options){.like = &c});
             assert_same_config(&m.model->config, &c);
@@ -466,6 +472,16 @@ static void refuses_other_models(void **state) {
         {"\"name\": \"add_1\"", "[\"add\", 0, 0]", "[\"add\", 1, 0]", "called in another way"},
         {"\"output_layers\"", "\"dense_4\"", "\"add_3\"", "layer 'add_3' is a Add"},
         {"\"output_layers\"", "[\"dense_4\", 0, 0]", "[]", "output_layers"},
+        {"\"output_layers\"", "[\"dense_4\", 0, 0]", "[[\"dense_4\", 0, 0], [\"add\", 0, 0]]",
+         "output_layers: 2 outputs"},
+        {"\"output_layers\"", "[\"dense_4\", 0, 0]", "[\"dense_4\", 0, 1]", "output_layers: layer"},
+        {"\"GlobalAveragePooling1D\"", "\"channels_last\"", "\"channels_first\"",
+         "data_format is 'channels_first'"},
+        {"\"MultiHeadAttention\"", "\"name\": \"float32\"", "\"name\": \"int8_from_float32\"",
+         "dtype is 'int8_from_float32'"},
+        {"\"MultiHeadAttention\"", "\"DTypePolicy\"", "\"QuantizedDTypePolicy\"",
+         "dtype is 'QuantizedDTypePolicy'"},
+        {"\"InputLayer\"", "\"dtype\": \"float32\"", "\"dtype\": \"int32\"", "dtype is 'int32'"},
         {"\"multi_head_attention\"", "\"MultiHeadAttention\"", "\"GlobalAveragePooling1D\"",
          "adds no MultiHeadAttention"},
     };
@@ -509,6 +525,130 @@ static void refuses_what_is_no_archive(void **state) {
     assert_ok(tub__file_write(&tub__default_allocator, path, "a text", 6, &err), err);
     assert_refused(f, path, NULL, TUB_E_FORMAT, "neither a .keras file nor a .weights.h5");
     tub__free(&tub__default_allocator, bytes);
+}
+
+/* ---- Archives that claim much ---- */
+
+/* An archive of a part of the true members, one replaced. */
+static void write_with(const char *path, const char *name, const void *bytes, size_t size) {
+    tub__zip_member members[] = {
+        {"metadata.json", "{}", 2}, {"config.json", NULL, 0}, {"model.weights.h5", NULL, 0}};
+    tub_error err = {0};
+    char *texts[2];
+    for (int i = 0; i < 2; i++) {
+        texts[i] = member(MINI, members[i + 1].name, &members[i + 1].size);
+        members[i + 1].bytes = texts[i];
+    }
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(members[i].name, name) == 0) {
+            members[i].bytes = bytes;
+            members[i].size = size;
+        }
+    }
+    unlink(path);
+    assert_ok(tub__zip_write(&tub__default_allocator, path, members, 3, &err), err);
+    free(texts[1]);
+    free(texts[0]);
+}
+
+static void refuses_bombs(void **state) {
+    static const size_t metadata = ((size_t)64 << 10) + 1, config = ((size_t)2 << 20) + 1,
+                        weights = ((size_t)64 << 20) + 17813 * 32 + 1;
+    fixture *f = *state;
+    const char *path = temp_path(&f->folder, "bomb.keras");
+    char *zeros = calloc(1, weights);
+    write_with(path, "metadata.json", zeros, metadata);
+    assert_refused(f, path, NULL, TUB_E_RANGE, "metadata.json: it unpacks to 65537 bytes");
+    write_with(path, "config.json", zeros, config);
+    assert_refused(f, path, NULL, TUB_E_RANGE, "config.json: it unpacks to 2097153 bytes");
+    write_with(path, "model.weights.h5", zeros, weights);
+    assert_refused(f, path, NULL, TUB_E_RANGE, "model.weights.h5: it unpacks to 67678881 bytes");
+    write_with(path, "metadata.json", "[1]", 3);
+    assert_refused(f, path, NULL, TUB_E_FORMAT,
+                   "metadata.json: the file: expected a table of keys");
+    write_with(path, "metadata.json", "{\"tubelet\":[]}", 14);
+    assert_refused(f, path, NULL, TUB_E_FORMAT, "metadata.json: tubelet: expected a table of keys");
+    write_with(path, "metadata.json", "{\"tubelet\":{\"gelu\":\"relu\"}}", 27);
+    assert_refused(f, path, NULL, TUB_E_FORMAT, "gelu: 'relu' is neither tanh nor erf");
+    free(zeros);
+}
+
+/* ---- States of optimizers ---- */
+
+/* MINI's arrays with so many optimizer variables: steps, rate, and zeros of the shapes of moments. */
+static void write_optimizer(fixture *f, const char *path, const char *name, size_t pairs,
+                            size_t more) {
+    static const int64_t steps = 3;
+    static const float rate = 0.5f;
+    size_t made;
+    const void *bytes;
+    tub__map map;
+    tub__h5_writer w;
+    tub_error err = {0};
+    tub__keras_model m = open_file(f, MINI, NULL);
+    float *zeros = calloc(m.model->params.numbers, sizeof *zeros);
+    size_t order[64];
+    tub__keras_order(&m.layout, &m.model->params, order);
+    tub__h5_start(&w);
+    tub__h5_put_group(&w, "optimizer/vars", name);
+    tub__h5_put(&w,
+                &(tub__h5_array){.name = "optimizer/vars/0", .type = TUB__H5_I64, .data = &steps});
+    tub__h5_put(&w,
+                &(tub__h5_array){.name = "optimizer/vars/1", .type = TUB__H5_F32, .data = &rate});
+    for (size_t i = 0; i < 2 * pairs + more; i++) {
+        char text[TUB__KERAS_PATH];
+        tub__file_array a;
+        tub__keras_describe(&m.layout, &m.model->config,
+                            &m.model->params.list[order[i / 2 % pairs]], &a);
+        tub__h5_array array = {.name = text, .type = TUB__H5_F32, .rank = a.rank, .data = zeros};
+        memcpy(array.shape, a.shape, sizeof a.shape);
+        snprintf(text, sizeof text, "optimizer/vars/%zu", 2 + i);
+        tub__h5_put(&w, &array);
+    }
+    for (size_t i = 0; i < m.model->params.count; i++) {
+        const tub__param *p = &m.model->params.list[i];
+        tub__file_array a;
+        tub__keras_describe(&m.layout, &m.model->config, p, &a);
+        tub__h5_array array = {.name = a.name, .type = TUB__H5_F32, .rank = a.rank, .data = zeros};
+        memcpy(array.shape, a.shape, sizeof a.shape);
+        tub__h5_put(&w, &array);
+    }
+    assert_ok(tub__h5_finish(f->ctx, &w, &map, &bytes, &made, &err), err);
+    assert_ok(tub__file_write(&tub__default_allocator, path, bytes, made, &err), err);
+    tub__map_close(&map);
+    free(zeros);
+    tub__keras_close(&m);
+}
+
+static void takes_only_adam(void **state) {
+    enum { ALL = 39 };
+    static const struct {
+        const char *name;
+        size_t pairs, more;
+        bool taken;
+        const char *warning; /* NULL: none */
+    } cases[] = {
+        {"adam", ALL, 0, true, NULL},
+        {"adamw", ALL, 0, true, "its weight decay does not go along"},
+        {"adam", ALL - 2, 0, false, "none is frozen"}, /* frozen layers */
+        {"adam", ALL, ALL, false, "without amsgrad"},  /* amsgrad */
+        {"SGD", ALL, 0, false, "its optimizer 'SGD' is left out"},
+    };
+    fixture *f = *state;
+    const tub_model_config like = golden_config(true, TUB_GELU_TANH);
+    char path[512];
+    snprintf(path, sizeof path, "%s", temp_path(&f->folder, "state.weights.h5"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_optimizer(f, path, cases[i].name, cases[i].pairs, cases[i].more);
+        f->warnings = 0;
+        tub__keras_model m = open_file(f, path, &(tub__keras_options){.like = &like});
+        assert_int_equal(m.moments.first != NULL, cases[i].taken);
+        assert_int_equal(f->warnings, cases[i].warning != NULL);
+        if (cases[i].warning != NULL && strstr(f->warning, cases[i].warning) == NULL) {
+            fail_msg("%s: '%s'", cases[i].name, f->warning);
+        }
+        tub__keras_close(&m);
+    }
 }
 
 /* ---- Other arrays ---- */
@@ -725,6 +865,21 @@ static void converts_both_ways(void **state) {
                      TUB_E_EXISTS);
     assert_int_equal(tub_convert(f->ctx, MINI, temp_path(&f->folder, "b.keras"), NULL, NULL, &err),
                      TUB_E_EXISTS);
+    assert_int_equal(symlink("nowhere", temp_path(&f->folder, "link.keras")), 0);
+    assert_int_equal(
+        tub_convert(f->ctx, MINI, temp_path(&f->folder, "link.keras"), NULL, NULL, &err),
+        TUB_E_EXISTS);
+    converts(f, "model", "deep/er/c.keras", NULL); /* folders are made for files, too */
+    assert_int_equal(tub_convert(f->ctx, temp_path(&f->folder, "model"),
+                                 temp_path(&f->folder, "w.h5"), NULL, NULL, &err),
+                     TUB_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "one that ends in .weights.h5"));
+    tub_convert_options other = tub_convert_options_default();
+    other.gelu = TUB_CONVERT_GELU_ERF;
+    assert_int_equal(tub_convert(f->ctx, temp_path(&f->folder, "model"),
+                                 temp_path(&f->folder, "e.keras"), &other, NULL, &err),
+                     TUB_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "its gelu is tanh, not erf"));
     tub_convert_options dry = tub_convert_options_default();
     dry.dry_run = 1;
     assert_ok(tub_convert(f->ctx, MINI, temp_path(&f->folder, "dry"), &dry, NULL, &err), err);
@@ -746,6 +901,7 @@ static tub_status round_trip(const tub_allocator *a, void *user, tub_error *err)
     tub_status status =
         tub__keras_open(ctx, temp_path(&f->folder, "a.keras"), &(tub__keras_options){0}, &m, err);
     if (status == TUB_OK) {
+        unlink(temp_path(&f->folder, "b.keras"));
         status = tub__keras_save(m.model, &m.moments, temp_path(&f->folder, "b.keras"), err);
         tub__keras_close(&m);
     }
@@ -800,6 +956,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(writes_only_what_keras_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_other_models, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_what_is_no_archive, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_bombs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(takes_only_adam, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_other_arrays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(follows_the_graph, set_up, tear_down),
         cmocka_unit_test_setup_teardown(converts_both_ways, set_up, tear_down),

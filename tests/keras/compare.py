@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""tubelet's Keras files against real Keras, both ways: compare.py TUBELET --head | MODEL... (a Python with keras, jax, h5py).
+"""tubelet's Keras files against real Keras, both ways: compare.py TUBELET --head | --run | MODEL... (a Python with keras, jax, h5py).
 
 For models of several sizes, with both kinds of GELU, after some steps of Adam: what Keras saved, tubelet reads and computes to the
 same logits; what tubelet wrote, Keras loads and computes to the same logits, and its arrays and Adam's state are equal bit for bit.
-Writes the rows of a Markdown table, or with --head its head; exits with 1 when anything is off.
+Writes the rows of a Markdown table, or with --head its head; exits with 1 when anything is off. With --run: Keras goes on with a run
+of tubelet's from its weights and its Adam's state, and takes the step that tubelet takes.
 """
 import json
 import os
@@ -25,6 +26,7 @@ from keras import layers, ops  # noqa: E402
 warnings.filterwarnings("ignore", category=UserWarning)  # of layers without build(), as in the example
 jax.config.update("jax_default_matmul_precision", "highest")
 LIMIT = 2e-6  # of the largest logit, docs/numerics.md
+STEP_LIMIT = 1e-3  # of a step of Adam, whose quotients magnify rounding where gradients are small
 TOLD_APART = 2e-5  # the two kinds of GELU differ by more
 
 # The classes of the Keras example.
@@ -202,6 +204,46 @@ def check(program, name, size, gelu, scratch):
     return good
 
 
+def step_of(path, x, y, fresh):
+    """The arrays after one more step over all samples; fresh: without the optimizer's state."""
+    model = keras.models.load_model(path, custom_objects=CUSTOM)
+    if fresh:
+        model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy", jit_compile=False)
+    model.fit(x, y, batch_size=len(x), epochs=1, shuffle=False, verbose=0)
+    model.save_weights(path + ".step.weights.h5")
+    return arrays_of(path + ".step.weights.h5")
+
+
+def distance(a, b):
+    """Over all weights but the keys' biases: whatever they are, attention is the same, and their gradient is rounding alone."""
+    names = [k for k in b if k.startswith("layers/") and not k.endswith("key_dense/vars/1")]
+    return float(np.sqrt(sum(((a[k].astype("f8") - b[k]) ** 2).sum() for k in names)))
+
+
+def check_run(program, scratch):
+    """A batch is all samples: what one step does depends on no order. One more step of tubelet's is the truth."""
+    rng = np.random.default_rng(11)
+    splits = {"train": 12, "val": 4, "test": 4}
+    data = {f"{k}_images": rng.random((n,) + LONE["clip"], dtype="f4") for k, n in splits.items()}
+    data |= {f"{k}_labels": (np.arange(n) % 2).astype("u1")[:, None] for k, n in splits.items()}
+    np.savez(os.path.join(scratch, "run.npz"), **data)
+    for epochs in ("3", "4"):
+        run = os.path.join(scratch, "run" + epochs)
+        tubelet(program, "train", "--data", os.path.join(scratch, "run.npz"), "--tubelet", "2,2,2", "--hidden", "10", "--heads", "1",
+                "--layers", "1", "--mlp", "7", "--batch-size", "12", "--attention-dropout", "0", "--lr", "1e-3", "--epochs", epochs, "--out", run, "--quiet")
+        tubelet(program, "convert", run, run + ".keras", "--weights", "last", "--quiet")
+        tubelet(program, "convert", run, run + ".weights.h5", "--weights", "last", "--quiet")
+    before, truth = (arrays_of(os.path.join(scratch, f"run{n}.weights.h5")) for n in "34")
+    steps = [step_of(os.path.join(scratch, "run3.keras"), data["train_images"], data["train_labels"], fresh) for fresh in (False, True)]
+    moved = distance(before, truth)
+    error, control = (distance(step, truth) / moved for step in steps)
+    counted = int(steps[0]["optimizer/vars/0"]) == int(truth["optimizer/vars/0"]) == 4
+    good = error <= STEP_LIMIT and control > 100 * STEP_LIMIT and counted
+    print(f"\nKeras goes on with a run of tubelet's after 3 steps: its 4th step differs from tubelet's by {error:.1e} of the step "
+          f"(at most {STEP_LIMIT:g} is allowed), without Adam's state by {control:.1e}.", flush=True)
+    return good
+
+
 @keras.saving.register_keras_serializable(package="tubelet", name="gelu_tanh")
 def gelu_tanh(x):
     return keras.ops.gelu(x, approximate=True)
@@ -224,6 +266,8 @@ def main():
         return print_head()
     good = True
     with tempfile.TemporaryDirectory() as scratch:
+        if sys.argv[2:] == ["--run"]:
+            sys.exit(0 if check_run(program, scratch) else 1)
         for name in sys.argv[2:]:
             for gelu in ("tanh", "erf"):
                 good = check(program, name, SIZES[name], gelu, scratch) and good

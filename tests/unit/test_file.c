@@ -108,6 +108,28 @@ static void test_map(void **state) {
                      TUB_E_IO); /* and does not wait */
 }
 
+/* A file that comes to be while another is made stays; so do links that lead nowhere. */
+static void test_move_new(void **state) {
+    temp_folder *t = *state;
+    tub_error err = {0};
+    char made[512], path[512], link[512];
+    snprintf(made, sizeof made, "%s", temp_path(t, "made"));
+    snprintf(path, sizeof path, "%s", temp_path(t, "new"));
+    snprintf(link, sizeof link, "%s", temp_path(t, "link"));
+    assert_ok(tub__file_write(a, made, "mine", 4, &err), err);
+    assert_ok(tub__file_write(a, path, "theirs", 6, &err), err);
+    assert_int_equal(tub__file_move_new(made, path, &err), TUB_E_EXISTS);
+    assert_non_null(strstr(err.message, "is there already"));
+    expect_content(path, "theirs");
+    assert_int_equal(symlink("nowhere", link), 0);
+    assert_true(tub__name_taken(link) && !tub__file_exists(link));
+    assert_int_equal(tub__file_move_new(made, link, &err), TUB_E_EXISTS);
+    assert_int_equal(unlink(path), 0);
+    assert_ok(tub__file_move_new(made, path, &err), err);
+    expect_content(path, "mine");
+    assert_false(tub__name_taken(made));
+}
+
 static void test_writer_steps(void **state) {
     temp_folder *t = *state;
     tub_error err;
@@ -420,16 +442,10 @@ int main(void) {
         setenv("TMPDIR", "/dev/shm", 0); /* hundreds of flushes: not on a disk that others use */
     }
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-    const struct CMUnitTest tests[] = {EACH(test_write_and_read),
-                                       EACH(test_map),
-                                       EACH(test_writer_steps),
-                                       EACH(test_append),
-                                       EACH(test_size_limit),
-                                       EACH(test_full_disk),
-                                       EACH(test_kills),
-                                       EACH(test_folder_create_and_remove),
-                                       EACH(test_folder_commit),
-                                       EACH(test_paths),
-                                       EACH(test_failing_allocations)};
+    const struct CMUnitTest tests[] = {
+        EACH(test_write_and_read), EACH(test_map),    EACH(test_move_new),
+        EACH(test_writer_steps),   EACH(test_append), EACH(test_size_limit),
+        EACH(test_full_disk),      EACH(test_kills),  EACH(test_folder_create_and_remove),
+        EACH(test_folder_commit),  EACH(test_paths),  EACH(test_failing_allocations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

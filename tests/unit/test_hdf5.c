@@ -64,6 +64,9 @@ static void refuses(void **state) {
         {"bomb", TUB_E_FORMAT, "layers/a: with it the arrays take many times the size of the file"},
         {"damaged_chunk", TUB_E_FORMAT, "layers/a: its elements can't be read (HDF5: inflate"},
         {"other_filter", TUB_E_UNSUPPORTED, "layers/a: it is packed by filter 32000"},
+        {"newline_name", TUB_E_FORMAT, "an object's name has control characters"},
+        {"older_keras", TUB_E_UNSUPPORTED, "it is of Keras' older HDF5 format"},
+        {"older_model", TUB_E_UNSUPPORTED, "it is of Keras' older HDF5 format"},
         {"nameless", TUB_E_FORMAT, "the name of an object is too long"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -4,14 +4,20 @@
 #include "cmocka_all.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/worker.h"
+#include "temp_folder.h"
 
 enum { MIB = 1 << 20 };
 
@@ -36,7 +42,8 @@ static tub_status rogue(tub_context *ctx, const char *verb, tub_error *err) {
                                  .input = input,
                                  .memory = 256 * MIB,
                                  .output = 4 * MIB,
-                                 .seconds = 1};
+                                 .seconds = 1,
+                                 .wall_seconds = strstr(verb, "sleep") != NULL ? 1 : 0};
     tub_status status = tub__worker_run(ctx, &job, &answer, err);
     if (status == TUB_OK) {
         tub__wire_bytes bytes = {answer.data, answer.size};
@@ -56,7 +63,10 @@ static void becomes_a_sentence(void **state) {
     } cases[] = {
         {"crash", TUB_E_FORMAT, "crashed (Segmentation fault)"},
         {"abort", TUB_E_FORMAT, "crashed (Aborted)"},
-        {"hang", TUB_E_FORMAT, "stopped after 1 seconds"},
+        {"hang", TUB_E_FORMAT, "stopped after 1 seconds of processor time"},
+        {"hang deaf", TUB_E_FORMAT, "stopped after 1 seconds of processor time"},
+        {"sleep", TUB_E_FORMAT, "stopped after 1 seconds by the clock"},
+        {"close and sleep", TUB_E_FORMAT, "stopped after 1 seconds by the clock"},
         {"quit", TUB_E_MODULE, "gave up (exit code 9)"},
         {"leave", TUB_E_FORMAT, "left no answer"},
         {"eat", TUB_E_MEMORY, "no memory after "},
@@ -83,6 +93,150 @@ static void can_do_nothing_else(void **state) {
     close(file);
     close(line);
     assert_ok(rogue(*state, "forbidden", &err), err);
+}
+
+/* ---- What this process has set for itself, and its children inherit ---- */
+
+/* A check in a process of its own: what it sets does not stay. */
+static void assert_in_child(void (*check)(tub_context *ctx)) {
+    void *ctx;
+    int state = -1;
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        for (int fd = 3; fd < 256; fd++) { /* whatever the shell left open */
+            close(fd);
+        }
+        if (set_up(&ctx) == 0) {
+            check(ctx);
+        }
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, &state, 0), pid);
+    assert_true(WIFEXITED(state));
+    assert_int_equal(WEXITSTATUS(state), 0);
+}
+
+/* Ends the child: whether a verb gave these words. */
+static void leave_if(tub_context *ctx, const char *verb, const char *words) {
+    tub_error err = {0};
+    (void)!rogue(ctx, verb, &err);
+    if (strstr(err.message, words) == NULL) {
+        fprintf(stderr, "%s: '%s' has no '%s'\n", verb, err.message, words);
+        _exit(2);
+    }
+    _exit(0);
+}
+
+/* Below what the job asks for, and not to be raised, as root neither. */
+static void lower(int resource, rlim_t limit) {
+    prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE);
+    if (setrlimit((__rlimit_resource_t)resource, &(struct rlimit){limit, limit}) != 0) {
+        _exit(3);
+    }
+}
+
+static void with_less_time(tub_context *ctx) {
+    lower(RLIMIT_CPU, 1);
+    leave_if(ctx, "anything", "verb anything");
+}
+
+static void with_less_output(tub_context *ctx) {
+    lower(RLIMIT_FSIZE, MIB);
+    leave_if(ctx, "flood", "takes more than 1048576 bytes");
+}
+
+static void with_less_memory(tub_context *ctx) {
+    lower(RLIMIT_AS, (rlim_t)200 * MIB);
+    leave_if(ctx, "eat", "no memory after 1");
+}
+
+static void with_few_descriptors(tub_context *ctx) {
+    lower(RLIMIT_NOFILE, 11);
+    leave_if(ctx, "anything", "verb anything");
+}
+
+static void with_too_few_descriptors(tub_context *ctx) {
+    close(STDIN_FILENO);
+    lower(RLIMIT_NOFILE, TUB__WORKER_FREE);
+    leave_if(ctx, "anything", "Too many open files");
+}
+
+static void with_blocked_signals(tub_context *ctx) {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    leave_if(ctx, "crash", "crashed (Segmentation fault)");
+}
+
+static void with_ignored_signals(tub_context *ctx) {
+    signal(SIGABRT, SIG_IGN);
+    signal(SIGXCPU, SIG_IGN);
+    leave_if(ctx, "hang", "stopped after 1 seconds of processor time");
+}
+
+/* Whoever ignores the end of children can't ask how they ended. */
+static void with_ignored_children(tub_context *ctx) {
+    signal(SIGCHLD, SIG_IGN);
+    leave_if(ctx, "anything", "verb anything");
+}
+
+static void on_alarm(int signal) {
+    (void)signal;
+}
+
+/* A signal every tenth of a second does not make the wait begin anew. */
+static void with_alarms(tub_context *ctx) {
+    const struct sigaction action = {.sa_handler = on_alarm};
+    const struct itimerval often = {{0, 100000}, {0, 100000}};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    leave_if(ctx, "sleep", "stopped after 1 seconds by the clock");
+}
+
+static void works_in_any_process(void **state) {
+    (void)state;
+    assert_in_child(with_less_time);
+    assert_in_child(with_less_output);
+    assert_in_child(with_less_memory);
+    assert_in_child(with_few_descriptors);
+    assert_in_child(with_too_few_descriptors);
+    assert_in_child(with_blocked_signals);
+    assert_in_child(with_ignored_signals);
+    assert_in_child(with_ignored_children);
+    assert_in_child(with_alarms);
+}
+
+/* ---- What is missing ---- */
+
+/* As where the library was removed after the module was built. */
+static void names_the_package_of_a_broken_module(void **state) {
+    temp_folder folder;
+    tub_context *ctx;
+    tub_error err = {0};
+    tub__map answer;
+    tub_context_config config = tub_context_config_default();
+    (void)state;
+    temp_folder_make(&folder);
+    assert_ok(
+        tub__file_write(&tub__default_allocator, temp_path(&folder, "mod-hdf5.so"), "no", 2, &err),
+        err);
+    assert_int_equal(symlink(TEST_MODULES "/worker", temp_path(&folder, "worker")), 0);
+    config.threads = 1;
+    config.module_folder = folder.path;
+    assert_ok(tub_context_create(&config, &ctx, &err), err);
+    const tub__worker_job job = {.module = "hdf5",
+                                 .verb = "read",
+                                 .input = STDIN_FILENO,
+                                 .memory = 256 * MIB,
+                                 .output = MIB,
+                                 .seconds = 1};
+    assert_int_equal(tub__worker_run(ctx, &job, &answer, &err), TUB_E_MODULE);
+    assert_non_null(
+        strstr(err.message, "which can't be loaded: run 'apt-get install libhdf5-103-1'"));
+    assert_non_null(strstr(err.message, "file too short"));
+    tub_context_destroy(ctx);
+    temp_folder_drop(&folder);
 }
 
 static void needs_its_parts(void **state) {
@@ -196,6 +350,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(becomes_a_sentence, set_up, tear_down),
         cmocka_unit_test_setup_teardown(can_do_nothing_else, set_up, tear_down),
+        cmocka_unit_test(works_in_any_process),
+        cmocka_unit_test(names_the_package_of_a_broken_module),
         cmocka_unit_test(needs_its_parts),
         cmocka_unit_test(stream_comes_back),
         cmocka_unit_test(stream_is_not_believed),

@@ -106,10 +106,24 @@ def nameless(f):
     f["layers/" + "n" * 600] = ONES
 
 
+def newline_name(f):
+    f["layers/a\nb"] = ONES
+
+
+def older_keras(f):
+    f.attrs["layer_names"] = ["dense"]
+    f["dense/dense/kernel:0"] = ONES
+
+
+def older_model(f):
+    f["model_weights/dense/kernel:0"] = ONES
+
+
 def main(folder):
     os.makedirs(folder, exist_ok=True)
     for make in (kinds, external_link, soft_link, external_storage, virtual, references, region_references, text, structure, named_type,
-                 deep, circle, nine_dimensions, claims_much, claims_unwritten, bomb, damaged_chunk, other_filter, nameless):
+                 deep, circle, nine_dimensions, claims_much, claims_unwritten, bomb, damaged_chunk, other_filter, nameless, newline_name,
+                 older_keras, older_model):
         with h5py.File(os.path.join(folder, make.__name__ + ".h5"), "w") as f:
             make(f)
 

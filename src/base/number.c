@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers as text: parsing. */
-#include "train/text.h"
+/* Numbers as text: parsing and printing. */
+#include "base/number.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,13 +9,13 @@
 
 enum { NUMBER_LIMIT = 64 };
 
-bool tub__text_is_whole(const char *text) {
+bool tub__number_is_whole(const char *text) {
     const char *digits = text + (text[0] == '-' || text[0] == '+');
     return digits[0] != '\0' && strspn(digits, "0123456789") == strlen(digits);
 }
 
-bool tub__text_to_int(const char *text, int64_t *out) {
-    if (!tub__text_is_whole(text)) {
+bool tub__number_to_int(const char *text, int64_t *out) {
+    if (!tub__number_is_whole(text)) {
         return false;
     }
     char *end = NULL;
@@ -36,7 +36,7 @@ static char separator(void) {
     return text[1];
 }
 
-bool tub__text_to_real(const char *text, double *out) {
+bool tub__number_to_real(const char *text, double *out) {
     char copy[NUMBER_LIMIT];
     size_t length = strlen(text);
     if (length == 0 || length >= sizeof copy || strspn(text, "0123456789.eE+-") != length) {
@@ -54,4 +54,12 @@ bool tub__text_to_real(const char *text, double *out) {
     }
     *out = value;
     return true;
+}
+
+void tub__number_print(char out[TUB__NUMBER_ROOM], double value) {
+    snprintf(out, TUB__NUMBER_ROOM, "%.17g", value);
+    char *point = out + strspn(out, "0123456789eE+-");
+    if (*point != '\0') {
+        *point = '.';
+    }
 }

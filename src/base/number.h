@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers to and from text, exactly and whatever the program's locale. */
+#ifndef TUB__BASE_NUMBER_H
+#define TUB__BASE_NUMBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Digits, perhaps after a sign; any number of them. */
+bool tub__number_is_whole(const char *text);
+/* A whole decimal integer that fits, with nothing before or after it. */
+bool tub__number_to_int(const char *text, int64_t *out);
+/* A decimal real number ("0.1", "1e-4"), with nothing before or after it; no infinity, NaN or
+ * hexadecimal. */
+bool tub__number_to_real(const char *text, double *out);
+/* A finite real number that tub__number_to_real reads back bit for bit. */
+enum { TUB__NUMBER_ROOM = 32 };
+void tub__number_print(char out[TUB__NUMBER_ROOM], double value);
+
+#endif
