@@ -35,7 +35,7 @@ typedef struct tub_dataset_options {
 } tub_dataset_options;
 TUB_API tub_dataset_options tub_dataset_options_default(void);
 
-/* Opens a data set: "phantom3d" (generated), a MedMNIST3D name ("organmnist3d", "organmnist3d@64";
+/* Opens a data set: "phantom3d" or "motion" (generated), a MedMNIST3D name ("organmnist3d", "organmnist3d@64";
  * downloaded once and checked by MD5), or the path of a .npz file with MedMNIST's keys. options may
  * be NULL. *out is the caller's and must be closed before the context. Errors: TUB_E_NOT_FOUND,
  * TUB_E_IO, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (labels), TUB_E_CHECKSUM, TUB_E_NETWORK,
@@ -86,6 +86,8 @@ typedef struct tub_known_dataset {
 } tub_known_dataset;
 /* The table of data sets that tub_dataset_open knows by name; *n entries, static storage. */
 TUB_API const tub_known_dataset *tub_known_datasets(size_t *n);
+/* The name of a generated data set, which needs no download; NULL from index 2 on. Static storage. */
+TUB_API const char *tub_built_in_dataset(size_t index);
 /* Downloads a known data set into the cache unless it lies there whole; writes its path (caller's
  * buffer). Resumes a broken transfer; checks the MD5. Errors as tub_dataset_open. */
 TUB_API TUB_MUST_USE tub_status tub_fetch(tub_context *ctx, const char *name,
