@@ -10,19 +10,20 @@
 #include "subject.h"
 
 static const char *preset_word(const void *words, size_t index) {
-    static const char *const presets[] = {"vivit-tiny", "vivit-b"};
+    static const char *const presets[] = {"vivit-tiny", "vivit-b", "vivit-l", "vivit-h"};
     (void)words;
     return index < sizeof presets / sizeof *presets ? presets[index] : "";
 }
 
 static int misuse(const cli_command *self, const char *model) {
-    const size_t count = 2, near = tub_nearest(model, NULL, count, preset_word);
+    const size_t count = 4, near = tub_nearest(model, NULL, count, preset_word);
     if (near < count) {
         (void)cli_fail_with(self, "'%s' is no model folder or preset; did you mean '%s'?", model,
                             preset_word(NULL, near));
     } else {
-        (void)cli_fail_with(self, "'%s' is no model folder, and no preset (vivit-tiny, vivit-b)",
-                            model);
+        (void)cli_fail_with(
+            self, "'%s' is no model folder, and no preset (vivit-tiny, vivit-b, vivit-l, vivit-h)",
+            model);
     }
     return CLI_MISUSE;
 }

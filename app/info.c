@@ -10,6 +10,7 @@
 #include "info_print.h"
 #include "output.h"
 #include "run_facts.h"
+#include "settings.h"
 #include "subject.h"
 
 enum { KEY_ARRAYS = CLI_KEY_OWN, KEY_BATCH };
@@ -26,10 +27,15 @@ typedef struct info_options {
     const char *what;
     long batch;
     bool arrays;
+    settings settings; /* of a preset's model */
 } info_options;
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     info_options *o = state->input;
+    const error_t taken = settings_parse(&o->settings, key, argument, state);
+    if (taken != ARGP_ERR_UNKNOWN) {
+        return taken;
+    }
     switch (key) {
     case KEY_ARRAYS:
         o->arrays = true;
@@ -151,7 +157,8 @@ static int show_machine(const cli_command *self, tub_context *ctx, bool json) {
 
 /* What can be named: presets and data sets. */
 static const char *name_word(const void *words, size_t index) {
-    static const char *const others[] = {"vivit-tiny", "vivit-b", "phantom3d"};
+    static const char *const others[] = {"vivit-tiny", "vivit-b", "vivit-l", "vivit-h",
+                                         "phantom3d"};
     enum { OTHERS = sizeof others / sizeof *others };
     size_t n = 0;
     const tub_known_dataset *k = tub_known_datasets(&n);
@@ -169,9 +176,38 @@ static int fail_unknown(const cli_command *self, const char *what) {
                              what, name_word(NULL, near));
     }
     return cli_fail_with(self,
-                         "'%s' is no model folder, preset (vivit-tiny, vivit-b), data set "
-                         "(tubelet fetch lists them) or file",
+                         "'%s' is no model folder, preset (vivit-tiny, vivit-b, vivit-l, vivit-h), "
+                         "data set (tubelet fetch lists them) or file",
                          what);
+}
+
+/* Settings change a preset: what is already there is as it is. */
+static int refuse_settings(const cli_command *self, const info_options *o) {
+    char option[48];
+    if (o->settings.count == 0) {
+        return CLI_GO;
+    }
+    cli_setting_name(o->settings.given[0].setting->key, option, sizeof option);
+    if (o->what == NULL) {
+        (void)cli_fail_with(self, "--%s changes a preset, and none is named", option);
+    } else {
+        (void)cli_fail_with(self, "--%s changes a preset, which %s is not", option, o->what);
+    }
+    return CLI_MISUSE;
+}
+
+/* A preset's model with the settings that were given. */
+static int show_preset(const cli_command *self, tub_context *ctx, const info_options *o,
+                       const tub_model_config *preset) {
+    tub_train_config config = tub_train_config_default();
+    tub_error err;
+    config.model = *preset;
+    tub_status status = settings_apply(&o->settings, NULL, &config, &err);
+    if (status == TUB_OK) {
+        status = tub_model_config_check(&config.model, &err);
+    }
+    return status == TUB_OK ? show_model(self, ctx, o, &config.model)
+                            : cli_fail_setting(self, &err);
 }
 
 /* A name that is a preset is one, unless a folder of that name lies here. */
@@ -181,18 +217,23 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
     tub_model_config preset;
     tub_error err;
     struct stat status;
+    const bool there = o->what != NULL && stat(o->what, &status) == 0;
+    if (!there && o->what != NULL && tub_model_preset(o->what, &preset, &err) == TUB_OK) {
+        return show_preset(self, ctx, o, &preset);
+    }
+    const int code = refuse_settings(self, o);
+    if (code != CLI_GO) {
+        return code;
+    }
     if (o->what == NULL) {
         return show_machine(self, ctx, o->common.json);
     }
-    if (stat(o->what, &status) == 0) {
+    if (there) {
         if (!S_ISDIR(status.st_mode)) {
             return show_data(self, ctx, o);
         }
-        int code = subject_check_folder(self, o->what);
-        return code == CLI_GO ? show_model(self, ctx, o, NULL) : code;
-    }
-    if (tub_model_preset(o->what, &preset, &err) == TUB_OK) {
-        return show_model(self, ctx, o, &preset);
+        const int folder = subject_check_folder(self, o->what);
+        return folder == CLI_GO ? show_model(self, ctx, o, NULL) : folder;
     }
     if (known(o->what) == NULL && strcmp(o->what, "phantom3d") != 0) {
         return fail_unknown(self, o->what);
@@ -209,13 +250,16 @@ const cli_command cli_info = {
     .name = "info",
     .arguments = "[WHAT]",
     .summary = "tells what a model, a data set or this machine is",
-    .description = "WHAT is a model folder or run folder, a preset (vivit-tiny, vivit-b), a data "
-                   "set or a .npz file. Without it: this machine and the kernels chosen.",
+    .description = "WHAT is a model folder or run folder, a preset (vivit-tiny, vivit-b, vivit-l, "
+                   "vivit-h), a data set or a .npz file. Without it: this machine and the kernels "
+                   "chosen.",
     .examples = "  tubelet info\n"
                 "  tubelet info vivit-tiny\n"
+                "  tubelet info vivit-b --variant factorised_encoder\n"
                 "  tubelet info runs/first --arrays\n"
                 "  tubelet info organmnist3d --json",
     .options = options,
+    .settings = "model.",
     .parser = parse,
     .run = run,
 };

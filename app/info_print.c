@@ -14,8 +14,18 @@ static const char *gelu_name(tub_gelu gelu) {
     return gelu == TUB_GELU_TANH ? "tanh" : "erf";
 }
 
-static const char *pooling_name(tub_pooling pooling) {
-    return pooling == TUB_POOL_MEAN ? "mean" : "class token";
+static const char *const variants[] = {"joint", "factorised_encoder", "factorised_self_attention",
+                                       "factorised_dot_product"};
+static const char *const orders[] = {"time_space", "space_time"};
+static const char *const positions[] = {"learned", "sinusoidal_1d", "sinusoidal_3d", "none"};
+static const char *const poolings[] = {"mean", "class_token", "max", "sum"};
+
+static const char *pooling_title(tub_pooling pooling) {
+    return pooling == TUB_POOL_CLASS_TOKEN ? "class token" : poolings[pooling];
+}
+
+static bool is_encoder(const tub_model_config *c) {
+    return c->variant == TUB_VARIANT_FACTORISED_ENCODER;
 }
 
 static const char *dtype_name(tub_dtype dtype) {
@@ -64,6 +74,22 @@ static void print_run(const run_facts *run) {
     }
 }
 
+/* What differs from the joint variant with learned positions. */
+static void print_variant(const tub_model_config *c) {
+    if (c->variant != TUB_VARIANT_JOINT) {
+        print_row("variant");
+        printf("%s", variants[c->variant]);
+        if (c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION) {
+            printf(", %s", orders[c->attention_order]);
+        }
+        putchar('\n');
+    }
+    if (c->positions != TUB_POSITIONS_LEARNED) {
+        print_row("positions");
+        printf("%s\n", positions[c->positions]);
+    }
+}
+
 void info_print_model(const info_model *m) {
     const tub_model_config *c = m->config;
     const tub_model_cost *cost = &m->cost;
@@ -80,19 +106,34 @@ void info_print_model(const info_model *m) {
         printf(", stride %lld x %lld x %lld", (long long)c->stride[0], (long long)c->stride[1],
                (long long)c->stride[2]);
     }
+    if (c->sampled_frames > 0) {
+        printf(" of %lld sampled frames", (long long)c->sampled_frames);
+    }
     putchar('\n');
+    print_variant(c);
     print_row("tokens");
-    printf("%lld (grid %lld x %lld x %lld)\n", (long long)cost->tokens, (long long)cost->grid[0],
+    printf("%lld (grid %lld x %lld x %lld)", (long long)cost->tokens, (long long)cost->grid[0],
            (long long)cost->grid[1], (long long)cost->grid[2]);
+    if (cost->temporal_tokens > 0) {
+        printf(", then %lld over time", (long long)cost->temporal_tokens);
+    }
+    putchar('\n');
     print_row("layers");
-    printf("%lld, width %lld, %lld heads of %lld, MLP %lld\n", (long long)c->layers,
-           (long long)c->hidden, (long long)c->heads, (long long)(c->hidden / c->heads),
-           (long long)c->mlp);
+    printf("%lld", (long long)c->layers);
+    if (is_encoder(c)) {
+        printf(" and %lld over time", (long long)c->temporal_layers);
+    }
+    printf(", width %lld, %lld heads of %lld, MLP %lld\n", (long long)c->hidden,
+           (long long)c->heads, (long long)(c->hidden / c->heads), (long long)c->mlp);
     print_row("GELU");
     printf("%s, %s the second MLP layer\n", gelu_name(c->gelu),
            c->mlp_output_gelu ? "also after" : "not after");
     print_row("pooling");
-    printf("%s\n", pooling_name(c->pooling));
+    printf("%s", pooling_title(c->pooling));
+    if (c->representation > 0) {
+        printf(", then tanh of a layer of %lld", (long long)c->representation);
+    }
+    putchar('\n');
     print_row("classes");
     printf("%lld", (long long)c->classes);
     const char *const *labels = m->model != NULL ? tub_model_labels(m->model) : NULL;
@@ -145,6 +186,26 @@ static json_t *run_json(const run_facts *run) {
                      "partial_epoch", run->partial, "steps", (json_int_t)run->steps, "best", best);
 }
 
+/* Keys that not every model has. */
+static void put_variant(json_t *object, const info_model *m) {
+    const tub_model_config *c = m->config;
+    json_object_set_new(object, "variant", json_string(variants[c->variant]));
+    json_object_set_new(object, "positions", json_string(positions[c->positions]));
+    if (is_encoder(c)) {
+        json_object_set_new(object, "temporal_layers", json_integer(c->temporal_layers));
+        json_object_set_new(object, "temporal_tokens", json_integer(m->cost.temporal_tokens));
+    }
+    if (c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION) {
+        json_object_set_new(object, "attention_order", json_string(orders[c->attention_order]));
+    }
+    if (c->sampled_frames > 0) {
+        json_object_set_new(object, "sampled_frames", json_integer(c->sampled_frames));
+    }
+    if (c->representation > 0) {
+        json_object_set_new(object, "representation", json_integer(c->representation));
+    }
+}
+
 json_t *info_model_json(const info_model *m) {
     const tub_model_config *c = m->config;
     const int64_t input[4] = {c->frames, c->height, c->width, c->channels};
@@ -157,10 +218,11 @@ json_t *info_model_json(const info_model *m) {
         (json_int_t)m->cost.tokens, "layers", (json_int_t)c->layers, "hidden",
         (json_int_t)c->hidden, "heads", (json_int_t)c->heads, "mlp", (json_int_t)c->mlp, "classes",
         (json_int_t)c->classes, "gelu", gelu_name(c->gelu), "mlp_output_gelu", c->mlp_output_gelu,
-        "pooling", c->pooling == TUB_POOL_MEAN ? "mean" : "class_token", "parameters",
-        (json_int_t)m->cost.parameters, "arrays", (json_int_t)m->cost.arrays, "multiply_adds",
-        output_number(m->cost.multiply_adds), "forward_bytes", (json_int_t)m->cost.forward_bytes,
-        "training_bytes", (json_int_t)m->cost.training_bytes, "batch_size", (json_int_t)m->batch);
+        "pooling", poolings[c->pooling], "parameters", (json_int_t)m->cost.parameters, "arrays",
+        (json_int_t)m->cost.arrays, "multiply_adds", output_number(m->cost.multiply_adds),
+        "forward_bytes", (json_int_t)m->cost.forward_bytes, "training_bytes",
+        (json_int_t)m->cost.training_bytes, "batch_size", (json_int_t)m->batch);
+    put_variant(object, m);
     const char *const *labels = m->model != NULL ? tub_model_labels(m->model) : NULL;
     if (labels != NULL) {
         json_t *list = json_array();

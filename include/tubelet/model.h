@@ -13,9 +13,33 @@ extern "C" {
 typedef struct tub_model tub_model;
 
 typedef enum tub_gelu { TUB_GELU_TANH = 0, TUB_GELU_ERF } tub_gelu;
-typedef enum tub_pooling { TUB_POOL_MEAN = 0, TUB_POOL_CLASS_TOKEN } tub_pooling;
+typedef enum tub_pooling {
+    TUB_POOL_MEAN = 0,
+    TUB_POOL_CLASS_TOKEN,
+    TUB_POOL_MAX, /* of each column; its gradient is shared out equally among equal maxima */
+    TUB_POOL_SUM
+} tub_pooling;
 typedef enum tub_attention_init { TUB_INIT_KERAS2022 = 0, TUB_INIT_GLOROT } tub_attention_init;
+typedef enum tub_head_init { TUB_HEAD_GLOROT = 0, TUB_HEAD_ZEROS } tub_head_init;
 typedef enum tub_input_scale { TUB_SCALE_DIVIDE = 0, TUB_SCALE_MULTIPLY } tub_input_scale;
+
+/* What attends to what (docs/numerics.md section 2; Arnab et al. 2021, section 3.3). */
+typedef enum tub_variant {
+    TUB_VARIANT_JOINT = 0,                 /* 1: all tokens to each other */
+    TUB_VARIANT_FACTORISED_ENCODER,        /* 2: each time index by itself, then time */
+    TUB_VARIANT_FACTORISED_SELF_ATTENTION, /* 3: two attentions in each block, one per axis */
+    TUB_VARIANT_FACTORISED_DOT_PRODUCT     /* 4: half of the heads over time, half over space */
+} tub_variant;
+typedef enum tub_attention_order {
+    TUB_ORDER_TIME_SPACE = 0,
+    TUB_ORDER_SPACE_TIME
+} tub_attention_order;
+typedef enum tub_positions {
+    TUB_POSITIONS_LEARNED = 0,
+    TUB_POSITIONS_SINUSOIDAL_1D, /* over the tokens in their order, class token included */
+    TUB_POSITIONS_SINUSOIDAL_3D, /* a third of the width for each of time, column and row */
+    TUB_POSITIONS_NONE
+} tub_positions;
 
 enum { TUB_LABEL_LIMIT = 100000 };
 
@@ -39,10 +63,19 @@ typedef struct tub_model_config {
     double attention_dropout; /* on the attention probabilities, training only */
     tub_attention_init attention_init;
     tub_input_scale input_scale; /* uint8 to [0,1]: x / 255 or x * float32(1/255) */
+    tub_variant variant;
+    int64_t
+        temporal_layers; /* of the factorised encoder's temporal transformer; 0: mean over time */
+    tub_attention_order attention_order; /* of factorised self-attention */
+    int64_t sampled_frames; /* 0: every tubelet of the clip; else so many frames at equal distances,
+                               each cut by itself: tubelet[0] is 1 then */
+    tub_positions positions;
+    tub_head_init head_init;
+    int64_t representation; /* width of a dense layer with tanh before the classifier; 0: none */
 } tub_model_config;
 
-/* A preset: "vivit-tiny" (the Keras example), "vivit-b" (ViViT-B/16x2, Kinetics-400). Error:
- * TUB_E_NOT_FOUND, with the names. */
+/* A preset, of variant 1: "vivit-tiny" (the Keras example), "vivit-b", "vivit-l" and "vivit-h" (ViViT
+ * with tubelets of 16x16x2, Kinetics-400). Error: TUB_E_NOT_FOUND, with the names. */
 TUB_API TUB_MUST_USE tub_status tub_model_preset(const char *name, tub_model_config *out,
                                                  tub_error *err);
 /* Checks every value; the first wrong one is named in the sentence. Errors: TUB_E_RANGE,
@@ -52,8 +85,9 @@ TUB_API TUB_MUST_USE tub_status tub_model_config_check(const tub_model_config *c
 
 /* What a configuration costs; no memory is taken. */
 typedef struct tub_model_cost {
-    int64_t grid[3]; /* tubelets along t, h, w */
-    int64_t tokens;  /* N, class token included */
+    int64_t grid[3];         /* tubelets along t, h, w */
+    int64_t tokens;          /* N, class token included; of all frames in the factorised encoder */
+    int64_t temporal_tokens; /* of its temporal transformer, class token included; else 0 */
     int64_t parameters;
     int64_t arrays;        /* parameter arrays */
     double multiply_adds;  /* of one forward pass of one clip */

@@ -20,14 +20,32 @@
 
 typedef struct tub__backend tub__backend;
 
-typedef enum tub__activation { TUB__LINEAR = 0, TUB__GELU_TANH, TUB__GELU_ERF } tub__activation;
+typedef enum tub__activation {
+    TUB__LINEAR = 0,
+    TUB__GELU_TANH,
+    TUB__GELU_ERF,
+    TUB__TANH
+} tub__activation;
 
 /* How a clip is cut into tubelets: [T,H,W,C] into N = grid[0] grid[1] grid[2] rows of kernel[0]
  * kernel[1] kernel[2] C. */
 typedef struct tub__geometry {
     size_t frames, height, width, channels;
     size_t kernel[3], stride[3], grid[3];
+    bool
+        sampled; /* the grid's grid[0] times are frames at equal distances; the stride has no say */
 } tub__geometry;
+
+/* The first frame of the tubelets at time index t: of n sampled frames, number k = t + 1 is k T / (n
+ * + 1) rounded to the nearest, ties to even, and all of them are taken where n is T. */
+static inline size_t tub__geometry_frame(const tub__geometry *g, size_t t) {
+    const size_t n = g->grid[0] + 1;
+    if (!g->sampled || n > g->frames) {
+        return t * g->stride[0];
+    }
+    const size_t whole = (t + 1) * g->frames / n, twice = 2 * ((t + 1) * g->frames % n);
+    return whole + (twice > n || (twice == n && whole % 2 == 1));
+}
 
 static inline size_t tub__geometry_tokens(const tub__geometry *g) {
     return g->grid[0] * g->grid[1] * g->grid[2];
@@ -111,14 +129,14 @@ typedef struct tub__dropout {
 enum { TUB__ATTENTION_STATS = 4 };
 
 /* softmax(scale q k^T) v per (sample, group, head). Token t of group g of sample s is row s *
- * sample_stride + g * group_stride + t * token_stride of q, k, v and o; head a is columns a *
- * head_width … of each. So joint, spatial and temporal attention are the same operation with other
+ * sample_stride + g * group_stride + t * token_stride of q, k, v and o; head a is columns (first_head +
+ * a) * head_width … of each: other heads of the same matrices may have another pattern. So joint, spatial and temporal attention are the same operation with other
  * strides. Probabilities are never stored. */
 typedef struct tub__attention {
     size_t samples, groups;                           /* groups of each sample */
     size_t length;                                    /* tokens of a group */
     size_t sample_stride, group_stride, token_stride; /* rows */
-    size_t heads, head_width;
+    size_t first_head, heads, head_width;
     double scale;     /* on q, before the product */
     tub__mat q, k, v; /* views into one buffer are fine */
     tub__mat o;
@@ -135,6 +153,14 @@ typedef struct tub__attention_backward {
     tub__mat d_o;
     tub__mat dq, dk, dv; /* overwritten; the padding columns between them are the caller's */
 } tub__attention_backward;
+
+/* Gradient of pooling. That of a maximum is shared out equally among the tokens that have it. */
+typedef struct tub__pool_backward {
+    tub_pooling kind;
+    size_t samples;
+    tub__mat x, y; /* of the forward pass; for TUB_POOL_MAX only */
+    tub__mat dy, dx;
+} tub__pool_backward;
 
 /* Softmax cross-entropy of logits [B, K]. */
 typedef struct tub__loss {
@@ -232,17 +258,18 @@ struct tub__backend_ops {
     void (*cut_backward)(tub__backend *be, const tub__geometry *g, size_t samples, tub__mat drows,
                          void *dx);
     /* y[(s, 0)] = class + position 0; y[(s, 1 + t)] = x[(s, t)] + position 1 + t.  x [samples * N,
-     * D], y [samples * (N+1), D]. */
+     * D], y [samples * (N+1), D]. class_token NULL: none, and y[(s, t)] = x[(s, t)] + position t;
+     * position.data NULL: nothing is added. */
     void (*prepend)(tub__backend *be, size_t samples, tub__mat x, const void *class_token,
                     tub__mat position, tub__mat y);
     /* The rows of prepend's y that came from x. */
     void (*prepend_backward)(tub__backend *be, size_t samples, tub__mat dy, tub__mat dx);
-    /* sum[r] = sum over samples s of x[s * sum.rows + r], in groups of 4 samples and the tree. */
-    void (*sum_samples)(tub__backend *be, size_t samples, tub__mat x, tub__mat sum);
-    /* Mean over the tokens of each sample, or token 0. */
+    /* sum[r] = sum over samples s of x[s * sum.rows + r], chained within groups of so many samples
+     * (the last may be smaller), which are added in the tree. */
+    void (*sum_samples)(tub__backend *be, size_t samples, size_t group, tub__mat x, tub__mat sum);
+    /* Mean, maximum or sum over the tokens of each sample, column by column, or token 0. */
     void (*pool)(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y);
-    void (*pool_backward)(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
-                          tub__mat dx);
+    void (*pool_backward)(tub__backend *be, const tub__pool_backward *op);
 
     /* Between these two, operations on rows (linear, linear_dx, norm, norm_backward, attention,
      * attention_backward, multiply) may wait for the end, which then does all of them for

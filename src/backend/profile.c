@@ -141,19 +141,17 @@ static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub_
     TIMED(prepend_backward(be, samples, dy, dx), .operation = "class token gradient",
           .rows = dy.rows, .columns = dy.cols);
 }
-static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum) {
-    TIMED(sum_samples(be, samples, x, sum), .operation = "position gradient", .rows = x.rows,
+static void sum_samples(tub__backend *be, size_t samples, size_t group, tub__mat x, tub__mat sum) {
+    TIMED(sum_samples(be, samples, group, x, sum), .operation = "position gradient", .rows = x.rows,
           .columns = x.cols, .bytes = reals(be, (double)x.rows * (double)x.cols));
 }
 static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x, tub__mat y) {
     TIMED(pool(be, kind, samples, x, y), .operation = "pooling", .rows = x.rows, .columns = x.cols,
           .bytes = reals(be, (double)x.rows * (double)x.cols));
 }
-static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
-                          tub__mat dx) {
-    TIMED(pool_backward(be, kind, samples, dy, dx), .operation = "pooling gradient",
-          .rows = dx.rows, .columns = dx.cols,
-          .bytes = reals(be, (double)dx.rows * (double)dx.cols));
+static void pool_backward(tub__backend *be, const tub__pool_backward *op) {
+    TIMED(pool_backward(be, op), .operation = "pooling gradient", .rows = op->dx.rows,
+          .columns = op->dx.cols, .bytes = reals(be, (double)op->dx.rows * (double)op->dx.cols));
 }
 static void softmax(tub__backend *be, tub__mat logits, tub__mat probabilities) {
     TIMED(softmax(be, logits, probabilities), .operation = "softmax", .rows = logits.rows,

@@ -23,18 +23,36 @@ static const choice activations[] = {
     {"gelu_pytorch_tanh", TUB_GELU_TANH}, {"gelu", TUB_GELU_ERF},
     {"gelu_python", TUB_GELU_ERF},        {NULL, 0}};
 static const choice gelus[] = {{"tanh", TUB_GELU_TANH}, {"erf", TUB_GELU_ERF}, {NULL, 0}};
-static const choice poolings[] = {
-    {"mean", TUB_POOL_MEAN}, {"class_token", TUB_POOL_CLASS_TOKEN}, {NULL, 0}};
+static const choice poolings[] = {{"mean", TUB_POOL_MEAN},
+                                  {"class_token", TUB_POOL_CLASS_TOKEN},
+                                  {"max", TUB_POOL_MAX},
+                                  {"sum", TUB_POOL_SUM},
+                                  {NULL, 0}};
 static const choice attention_inits[] = {
     {"keras2022", TUB_INIT_KERAS2022}, {"glorot", TUB_INIT_GLOROT}, {NULL, 0}};
 static const choice input_scales[] = {
     {"divide", TUB_SCALE_DIVIDE}, {"multiply", TUB_SCALE_MULTIPLY}, {NULL, 0}};
-static const choice variants[] = {{"joint", 1}, {NULL, 0}};
+static const choice variants[] = {
+    {"joint", TUB_VARIANT_JOINT},
+    {"factorised_encoder", TUB_VARIANT_FACTORISED_ENCODER},
+    {"factorised_self_attention", TUB_VARIANT_FACTORISED_SELF_ATTENTION},
+    {"factorised_dot_product", TUB_VARIANT_FACTORISED_DOT_PRODUCT},
+    {NULL, 0}};
+static const choice orders[] = {
+    {"time_space", TUB_ORDER_TIME_SPACE}, {"space_time", TUB_ORDER_SPACE_TIME}, {NULL, 0}};
+static const choice position_kinds[] = {{"learned", TUB_POSITIONS_LEARNED},
+                                        {"sinusoidal_1d", TUB_POSITIONS_SINUSOIDAL_1D},
+                                        {"sinusoidal_3d", TUB_POSITIONS_SINUSOIDAL_3D},
+                                        {"none", TUB_POSITIONS_NONE},
+                                        {NULL, 0}};
+static const choice head_inits[] = {
+    {"glorot", TUB_HEAD_GLOROT}, {"zeros", TUB_HEAD_ZEROS}, {NULL, 0}};
 
 /* Keys of the "tubelet" object. An unknown one could change what is computed, so it is an error. */
 static const char *const tubelet_keys[] = {
-    "format",         "variant",        "pooling",     "gelu",        "mlp_output_activation",
-    "tubelet_stride", "attention_init", "input_scale", "quantization"};
+    "format",          "variant",         "pooling",        "gelu",      "mlp_output_activation",
+    "tubelet_stride",  "attention_init",  "input_scale",    "positions", "quantization",
+    "temporal_layers", "attention_order", "sampled_frames", "head_init", "representation"};
 
 static const char *choice_name(const choice *list, int value) {
     while (list->name != NULL && list->value != value) {
@@ -45,7 +63,7 @@ static const char *choice_name(const choice *list, int value) {
 
 static tub_status choice_parse(const choice *list, const char *key, const char *text, int *out,
                                tub_error *err) {
-    char names[128] = "";
+    char names[256] = "";
     for (const choice *c = list; c->name != NULL; c++) {
         if (strcmp(c->name, text) == 0) {
             *out = c->value;
@@ -87,7 +105,9 @@ bool tub__config_is_vivit(const tub_model_config *c) {
     for (int i = 0; i < 3; i++) {
         stride_is_kernel = stride_is_kernel && stride_of(c, i) == c->tubelet[i];
     }
-    return c->pooling == TUB_POOL_CLASS_TOKEN && !c->mlp_output_gelu && stride_is_kernel;
+    return c->pooling == TUB_POOL_CLASS_TOKEN && !c->mlp_output_gelu && stride_is_kernel &&
+           c->variant == TUB_VARIANT_JOINT && c->positions == TUB_POSITIONS_LEARNED &&
+           c->sampled_frames == 0 && c->representation == 0;
 }
 
 /* ---- Writing ---- */
@@ -108,20 +128,41 @@ static void put_quantization(tub__json_writer *w) {
     tub__json_close_object(w);
 }
 
+/* Keys that not every model has: only where they say something. */
+static void put_number(tub__json_writer *w, const char *key, int64_t value) {
+    if (value != 0) {
+        tub__json_put_integer(w, key, value);
+    }
+}
+
 static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int8) {
     const int64_t stride[3] = {stride_of(c, 0), stride_of(c, 1), stride_of(c, 2)};
     tub__json_open_object(w, "tubelet");
     tub__json_put_text(w, "attention_init", choice_name(attention_inits, (int)c->attention_init));
+    if (c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION) {
+        tub__json_put_text(w, "attention_order", choice_name(orders, (int)c->attention_order));
+    }
     tub__json_put_integer(w, "format", FORMAT_VERSION);
     tub__json_put_text(w, "gelu", choice_name(gelus, (int)c->gelu));
+    if (c->head_init != TUB_HEAD_GLOROT) {
+        tub__json_put_text(w, "head_init", choice_name(head_inits, (int)c->head_init));
+    }
     tub__json_put_text(w, "input_scale", choice_name(input_scales, (int)c->input_scale));
     tub__json_put_bool(w, "mlp_output_activation", c->mlp_output_gelu != 0);
     tub__json_put_text(w, "pooling", choice_name(poolings, (int)c->pooling));
+    if (c->positions != TUB_POSITIONS_LEARNED) {
+        tub__json_put_text(w, "positions", choice_name(position_kinds, (int)c->positions));
+    }
     if (int8) {
         put_quantization(w);
     }
+    put_number(w, "representation", c->representation);
+    put_number(w, "sampled_frames", c->sampled_frames);
+    if (c->variant == TUB_VARIANT_FACTORISED_ENCODER) {
+        tub__json_put_integer(w, "temporal_layers", c->temporal_layers);
+    }
     put_integers(w, "tubelet_stride", 3, stride);
-    tub__json_put_text(w, "variant", choice_name(variants, 1));
+    tub__json_put_text(w, "variant", choice_name(variants, (int)c->variant));
     tub__json_close_object(w);
 }
 
@@ -302,12 +343,36 @@ static tub_status read_quantization(const tub__json *own, bool *int8, tub_error 
     return TUB_OK;
 }
 
+/* Keys of the variants, tokenisers and ends that transformers' ViViT lacks. */
+static tub_status read_variant(const tub__json *own, tub_model_config *c, tub_error *err) {
+    int variant = (int)c->variant, order = (int)c->attention_order, positions = (int)c->positions;
+    int head_init = (int)c->head_init;
+    TUB__TRY(opt_choice(own, "variant", variants, &variant, err));
+    TUB__TRY(opt_choice(own, "attention_order", orders, &order, err));
+    TUB__TRY(opt_choice(own, "positions", position_kinds, &positions, err));
+    TUB__TRY(opt_choice(own, "head_init", head_inits, &head_init, err));
+    TUB__TRY(tub__json_opt_integer(own, "temporal_layers", &c->temporal_layers, err));
+    TUB__TRY(tub__json_opt_integer(own, "sampled_frames", &c->sampled_frames, err));
+    TUB__TRY(tub__json_opt_integer(own, "representation", &c->representation, err));
+    if (variant == TUB_VARIANT_FACTORISED_ENCODER &&
+        tub__json_get(own, "temporal_layers") == NULL) {
+        return tub__fail(err, TUB_E_FORMAT,
+                         "temporal_layers: missing; variant 'factorised_encoder' needs it (0: mean "
+                         "over time)");
+    }
+    c->variant = (tub_variant)variant;
+    c->attention_order = (tub_attention_order)order;
+    c->positions = (tub_positions)positions;
+    c->head_init = (tub_head_init)head_init;
+    return TUB_OK;
+}
+
 /* The members of the "tubelet" object. */
 static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool *int8,
                                 tub_error *err) {
     int64_t format = FORMAT_VERSION;
     int gelu = (int)c->gelu, pooling = (int)c->pooling, init = (int)c->attention_init;
-    int scale = (int)c->input_scale, variant = 1;
+    int scale = (int)c->input_scale;
     bool output_gelu = false;
     TUB__TRY(tub__json_get_integer(own, "format", &format, err));
     if (format != FORMAT_VERSION) {
@@ -320,7 +385,7 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     TUB__TRY(opt_choice(own, "pooling", poolings, &pooling, err));
     TUB__TRY(opt_choice(own, "attention_init", attention_inits, &init, err));
     TUB__TRY(opt_choice(own, "input_scale", input_scales, &scale, err));
-    TUB__TRY(opt_choice(own, "variant", variants, &variant, err));
+    TUB__TRY(read_variant(own, c, err));
     TUB__TRY(tub__json_opt_bool(own, "mlp_output_activation", &output_gelu, err));
     TUB__TRY(opt_integers(own, "tubelet_stride", 3, c->stride, err));
     TUB__TRY(read_quantization(own, int8, err));
@@ -351,8 +416,9 @@ static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_conf
     }
     if (vivit != (tub__config_is_vivit(c) && !*int8)) {
         return tub__fail(err, TUB_E_ARGUMENT,
-                         "model_type '%s' contradicts pooling, mlp_output_activation, "
-                         "tubelet_stride or quantization of 'tubelet'",
+                         "model_type '%s' contradicts variant, pooling, positions, "
+                         "mlp_output_activation, tubelet_stride, sampled_frames, representation or "
+                         "quantization of 'tubelet'",
                          vivit ? VIVIT : TUBELET_VIVIT);
     }
     return TUB_OK;

@@ -210,8 +210,18 @@ void tub__keras_to(const tub__param *p, const float *file, float *keras) {
 
 tub_status tub__keras_can(const tub_model_config *c, tub_error *err) {
     const char *lacks = NULL;
-    if (c->pooling != TUB_POOL_MEAN) {
+    if (c->variant != TUB_VARIANT_JOINT) {
+        lacks = "has joint attention only";
+    } else if (c->pooling == TUB_POOL_CLASS_TOKEN) {
         lacks = "has no class token";
+    } else if (c->pooling != TUB_POOL_MEAN) {
+        lacks = "takes the mean of its tokens";
+    } else if (c->positions != TUB_POSITIONS_LEARNED) {
+        lacks = "learns its positions";
+    } else if (c->sampled_frames > 0) {
+        lacks = "reads every frame";
+    } else if (c->representation > 0) {
+        lacks = "has no layer between pooling and classifier";
     } else if (!c->qkv_bias) {
         lacks = "has biases in its attention";
     }

@@ -22,8 +22,7 @@ typedef struct scenic {
     tub__flax_file file;
     const char *root;
     const tub__scenic_variant *variant;
-    bool token;
-    int layers[TUB__SCENIC_TOWERS];
+    tub__scenic_extent extent;
     uint64_t sizes[128]; /* by the letter of shapes; 0: not known */
     tub__scenic_array *arrays;
     const tub__flax_leaf **leaves; /* [count], of the arrays */
@@ -106,7 +105,7 @@ static tub_status count_layers(scenic *s, tub_error *err) {
         int layer = 0;
         do {
             tub__scenic_array array;
-            s->layers[tower] = layer;
+            s->extent.layers[tower] = layer;
             if (s->variant->towers[tower] == NULL || layer == LAYER_LIMIT) {
                 break;
             }
@@ -117,8 +116,7 @@ static tub_status count_layers(scenic *s, tub_error *err) {
     return TUB_OK;
 }
 
-/* Holds an array against its word of letters. The first array that has a letter says its size; the
- * positions of each tower are its own. */
+/* Holds an array against its word of letters. The first array that has a letter says its size. */
 static tub_status match_shape(scenic *s, const tub__scenic_array *array, const tub__flax_leaf *leaf,
                               tub_error *err) {
     const char *shape = array->shape;
@@ -129,9 +127,7 @@ static tub_status match_shape(scenic *s, const tub__scenic_array *array, const t
     }
     const int rank = (int)strlen(shape);
     for (int i = 0; i < rank; i++) {
-        const uint64_t known = shape[i] == '1'   ? 1
-                               : shape[i] == 'P' ? 0
-                                                 : s->sizes[(unsigned char)shape[i]];
+        const uint64_t known = shape[i] == '1' ? 1 : s->sizes[(unsigned char)shape[i]];
         const uint64_t found = i < leaf->rank ? leaf->shape[i] : 1;
         expected[i] = (size_t)(known > 0 ? known : found);
         if (found == 0) {
@@ -174,16 +170,11 @@ static tub_status match(scenic *s, const tub__scenic_hints *hints, tub_error *er
     const tub_allocator *a = s->file.allocator;
     bool *used;
     TUB__TRY(find_root(s, err));
-    if (has_prefix(s, "pre_logits/")) {
-        return tub__fail(err, TUB_E_UNSUPPORTED,
-                         "%spre_logits: a layer between tokens and classifier "
-                         "(representation_size) is not supported",
-                         s->root);
-    }
     TUB__TRY(find_variant(s, hints->variant, err));
     TUB__TRY(count_layers(s, err));
-    s->token = find(s, "cls") != NULL || find(s, "cls_SpatialTransformer") != NULL;
-    TUB__TRY(tub__scenic_list(a, s->variant, s->layers, s->token, &s->arrays, &s->count, err));
+    s->extent.token = find(s, "cls") != NULL || find(s, "cls_SpatialTransformer") != NULL;
+    s->extent.representation = has_prefix(s, "pre_logits/");
+    TUB__TRY(tub__scenic_list(a, s->variant, &s->extent, &s->arrays, &s->count, err));
     TUB__TRY(tub__alloc_array(a, s->count, sizeof *s->leaves, (void **)&s->leaves, err));
     TUB__TRY(tub__alloc_array(a, s->file.count, sizeof *used, (void **)&used, err));
     tub_status status = match_all(s, used, err);
@@ -235,26 +226,54 @@ static tub_status clip_misfit(const tub__scenic_hints *hints, int64_t positions,
                      (long long)c->tubelet[0], (long long)c->tubelet[1], (long long)c->tubelet[2]);
 }
 
+/* Positions over all of the clip. The factorised encoder has tables of one time index and of time; a
+ * spatial transformer alone does not know how long a clip is. */
+static tub_status count_positions(const scenic *s, tub__scenic_hints *hints, int64_t *out,
+                                  tub_error *err) {
+    const int64_t places = size_of(s, 'P') - s->extent.token, t = size_of(s, 't');
+    int64_t times = size_of(s, 'Q') > 0 ? size_of(s, 'Q') - s->extent.token : hints->frames / t;
+    if (s->variant->variant != TUB_VARIANT_FACTORISED_ENCODER) {
+        *out = places;
+        return TUB_OK;
+    }
+    if (times < 1) {
+        return tub__fail(
+            err, TUB_E_ARGUMENT,
+            "it has no temporal transformer, whose positions would say how many frames "
+            "a clip has: give the clip's frames");
+    }
+    if (hints->frames > 0 && hints->frames / t != times) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "its %lld positions over time don't fit %lld frames cut by %lld",
+                         (long long)times, (long long)hints->frames, (long long)t);
+    }
+    hints->frames = hints->frames > 0 ? hints->frames : times * t;
+    *out = places * times;
+    return TUB_OK;
+}
+
 /* The clip of a number of positions, by the hints. */
-static tub_status infer_clip(const scenic *s, const tub__scenic_hints *hints, tub_model_config *c,
+static tub_status infer_clip(const scenic *s, const tub__scenic_hints *given, tub_model_config *c,
                              tub_error *err) {
-    const int64_t positions = size_of(s, 'P') - s->token;
-    int64_t grid[3] = {hints->frames / c->tubelet[0], hints->height / c->tubelet[1],
-                       hints->width / c->tubelet[2]};
-    if (hints->frames == 0 && hints->height == 0) {
+    tub__scenic_hints hints = *given;
+    int64_t positions = 0;
+    TUB__TRY(count_positions(s, &hints, &positions, err));
+    int64_t grid[3] = {hints.frames / c->tubelet[0], hints.height / c->tubelet[1],
+                       hints.width / c->tubelet[2]};
+    if (hints.frames == 0 && hints.height == 0) {
         return clip_unknown(s, positions, err);
     }
-    if (hints->height == 0) {
+    if (hints.height == 0) {
         grid[1] = grid[2] = grid[0] > 0 ? square_root(positions / grid[0]) : 0;
-    } else if (hints->frames == 0) {
+    } else if (hints.frames == 0) {
         grid[0] = grid[1] > 0 && grid[2] > 0 ? positions / grid[1] / grid[2] : 0;
     }
-    c->frames = hints->frames > 0 ? hints->frames : grid[0] * c->tubelet[0];
-    c->height = hints->height > 0 ? hints->height : grid[1] * c->tubelet[1];
-    c->width = hints->height > 0 ? hints->width : grid[2] * c->tubelet[2];
+    c->frames = hints.frames > 0 ? hints.frames : grid[0] * c->tubelet[0];
+    c->height = hints.height > 0 ? hints.height : grid[1] * c->tubelet[1];
+    c->width = hints.height > 0 ? hints.width : grid[2] * c->tubelet[2];
     return positions > 0 && grid[0] * grid[1] * grid[2] == positions
                ? TUB_OK
-               : clip_misfit(hints, positions, c, err);
+               : clip_misfit(&hints, positions, c, err);
 }
 
 static tub_status configure(const scenic *s, const tub__scenic_hints *hints, tub_model_config *c,
@@ -264,14 +283,19 @@ static tub_status configure(const scenic *s, const tub__scenic_hints *hints, tub
                             .tubelet = {size_of(s, 't'), size_of(s, 'h'), size_of(s, 'w')},
                             .hidden = size_of(s, 'D'),
                             .heads = size_of(s, 'A'),
-                            .layers = s->layers[0],
+                            .layers = s->extent.layers[0],
                             .mlp = size_of(s, 'M'),
                             .classes = size_of(s, 'K'),
                             .gelu = TUB_GELU_TANH, /* flax.linen.gelu's kind */
                             .qkv_bias = 1,
-                            .pooling = s->token ? TUB_POOL_CLASS_TOKEN : TUB_POOL_MEAN,
+                            .pooling = s->extent.token ? TUB_POOL_CLASS_TOKEN : hints->pooling,
                             .norm_epsilon = 1e-6, /* flax.linen.LayerNorm's */
-                            .attention_init = TUB_INIT_GLOROT};
+                            .attention_init = TUB_INIT_GLOROT,
+                            .variant = s->variant->variant,
+                            .temporal_layers = s->extent.layers[1],
+                            .attention_order = hints->attention_order,
+                            .head_init = TUB_HEAD_ZEROS,
+                            .representation = size_of(s, 'R')};
     if (c->heads * size_of(s, 'k') != c->hidden) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
                          "its %lld heads of width %lld don't make up the width %lld of the tokens",
@@ -287,6 +311,13 @@ static tub_status check_hints(const tub__scenic_hints *hints, tub_error *err) {
     TUB__TRY(tub__in_range("height", hints->height, 0, PIXEL_LIMIT, err));
     TUB__TRY(tub__in_range("width", hints->width, 0, PIXEL_LIMIT, err));
     TUB__TRY(tub__in_range("variant", hints->variant, 0, 4, err));
+    TUB__TRY(tub__in_range("pooling", hints->pooling, TUB_POOL_MEAN, TUB_POOL_SUM, err));
+    TUB__TRY(tub__in_range("attention_order", hints->attention_order, TUB_ORDER_TIME_SPACE,
+                           TUB_ORDER_SPACE_TIME, err));
+    if (hints->pooling == TUB_POOL_CLASS_TOKEN) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "a class token is an array of the checkpoint's: hint at mean, max or sum");
+    }
     return (hints->height > 0) == (hints->width > 0)
                ? TUB_OK
                : tub__fail(err, TUB_E_ARGUMENT, "give height and width, or neither");
@@ -342,10 +373,6 @@ static tub_status make_model(tub_context *ctx, const scenic *s, const tub__sceni
                              tub_model **out, tub_error *err) {
     tub_model_config config;
     tub_model *model = NULL;
-    if (!s->variant->supported) {
-        return tub__fail(err, TUB_E_UNSUPPORTED, "variant %d (%s) is not supported yet",
-                         s->variant->number, s->variant->title);
-    }
     TUB__TRY(configure(s, hints, &config, err));
     TUB__TRY(tub__model_create_for(ctx, ctx->backend, &config, ctx->precision, &model, err));
     tub__fpenv saved = tub__fpenv_enter();

@@ -10,13 +10,16 @@ typedef struct tub__scenic_hints {
     int64_t frames; /* T; with sampled frames (a kernel without time axis) the sampled ones */
     int64_t height, width; /* H, W: both or neither */
     int variant;           /* 1 to 4: where names fit two variants (1 and 4), this one; 0: 1 */
+    tub_pooling pooling; /* of a model without class token: mean, max or sum */
+    tub_attention_order attention_order; /* of variant 3 */
 } tub__scenic_hints;
 
 /* Reads a checkpoint into a model for the context's precision, everything checked as in a model
  * folder. Sizes are those of the arrays; the clip's from the number of positions and the hints:
- * frames give a square picture, a picture gives the frames. Without class token the answer is the
- * mean of the tokens: checkpoints don't tell mean, maximum and sum apart, nor how pixels were scaled,
- * which a warning says. Variants that the model can't compute yet are TUB_E_UNSUPPORTED. */
+ * frames give a square picture, a picture gives the frames; the factorised encoder's positions over
+ * time give the frames, too. Checkpoints don't tell mean, maximum and sum of the tokens apart, nor the
+ * order of variant 3's attentions (both: the hints), nor how pixels were scaled, which a warning
+ * says. */
 TUB_MUST_USE tub_status tub__scenic_open(tub_context *ctx, const char *path,
                                          const tub__scenic_hints *hints, tub_model **out,
                                          tub_error *err);

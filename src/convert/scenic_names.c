@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The mapping table of scenic's ViViT (google-research/scenic, projects/vivit/model.py). What a
- * variant needs to be supported is a role for each of its arrays here, and `supported`. */
+/* The mapping table of scenic's ViViT (google-research/scenic, projects/vivit/model.py). */
 #include "convert/scenic_names.h"
 
 #include <stdio.h>
@@ -15,9 +14,12 @@ typedef struct row {
 
 static const row class_token[] = {{"", "11D"}, {NULL, NULL}}; /* the part's name is the array's */
 static const row positions[] = {{"pos_embedding", "1PD"}, {NULL, NULL}};
+static const row temporal_positions[] = {{"pos_embedding", "1QD"}, {NULL, NULL}};
 static const row convolution[] = {{"kernel", "thwCD"}, {"bias", "D"}, {NULL, NULL}};
 static const row norm[] = {{"scale", "D"}, {"bias", "D"}, {NULL, NULL}};
 static const row classifier[] = {{"kernel", "DK"}, {"bias", "K"}, {NULL, NULL}};
+static const row representation[] = {{"kernel", "DR"}, {"bias", "R"}, {NULL, NULL}};
+static const row narrow_classifier[] = {{"kernel", "RK"}, {"bias", "K"}, {NULL, NULL}};
 static const row attention[] = {
     {"query/kernel", "DAk"}, {"query/bias", "Ak"},    {"key/kernel", "DAk"},
     {"key/bias", "Ak"},      {"value/kernel", "DAk"}, {"value/bias", "Ak"},
@@ -30,8 +32,6 @@ static const row mlp[] = {{"Dense_0/kernel", "DM"},
 
 /* ---- Parts of a model ---- */
 
-enum { NOT_YET = TUB__ROLES };
-
 struct tub__scenic_part {
     const char *name, *older; /* older: NULL, the same */
     const row *rows;
@@ -42,6 +42,12 @@ typedef struct tub__scenic_part part;
 static const part ends[] = {
     {"embedding/", NULL, convolution, TUB__EMBED_KERNEL},
     {"output_projection/", NULL, classifier, TUB__HEAD_KERNEL},
+    {NULL, NULL, NULL, 0},
+};
+static const part ends_with_representation[] = {
+    {"embedding/", NULL, convolution, TUB__EMBED_KERNEL},
+    {"pre_logits/", NULL, representation, TUB__REPRESENTATION_KERNEL},
+    {"output_projection/", NULL, narrow_classifier, TUB__HEAD_KERNEL},
     {NULL, NULL, NULL, 0},
 };
 
@@ -61,59 +67,55 @@ static const part joint_block[] = {
     {NULL, NULL, NULL, 0},
 };
 
-/* Variants 2 and 4 have the same parts; theirs have no place here yet. */
-static const part spatial_token[] = {{"cls_SpatialTransformer", NULL, class_token, NOT_YET},
-                                     {NULL, NULL, NULL, 0}};
-static const part temporal_token[] = {{"cls_TemporalTransformer", NULL, class_token, NOT_YET},
-                                      {NULL, NULL, NULL, 0}};
-static const part other_tower[] = {
-    {"posembed_input/", NULL, positions, NOT_YET},
-    {"encoder_norm/", NULL, norm, NOT_YET},
-    {NULL, NULL, NULL, 0},
-};
-static const part other_block[] = {
-    {"LayerNorm_0/", NULL, norm, NOT_YET},
-    {"MultiHeadDotProductAttention_0/", "MultiHeadDotProductAttention_1/", attention, NOT_YET},
-    {"LayerNorm_1/", "LayerNorm_2/", norm, NOT_YET},
-    {"MlpBlock_0/", "MlpBlock_3/", mlp, NOT_YET},
+static const part spatial_token[] = {
+    {"cls_SpatialTransformer", NULL, class_token, TUB__CLASS_TOKEN}, {NULL, NULL, NULL, 0}};
+static const part temporal_token[] = {
+    {"cls_TemporalTransformer", NULL, class_token, TUB__TEMPORAL_CLASS_TOKEN},
+    {NULL, NULL, NULL, 0}};
+static const part temporal_tower[] = {
+    {"posembed_input/", NULL, temporal_positions, TUB__TEMPORAL_POSITION},
+    {"encoder_norm/", NULL, norm, TUB__TEMPORAL_NORM_GAMMA},
     {NULL, NULL, NULL, 0},
 };
 
 /* Two attentions, one along each axis, each with its norm. */
 static const part two_axes_block[] = {
-    {"LayerNorm_time/", NULL, norm, NOT_YET},
-    {"MultiHeadDotProductAttention_time/", NULL, attention, NOT_YET},
-    {"LayerNorm_space/", NULL, norm, NOT_YET},
-    {"MultiHeadDotProductAttention_space/", NULL, attention, NOT_YET},
-    {"LayerNorm_mlp/", NULL, norm, NOT_YET},
-    {"MlpBlock/", NULL, mlp, NOT_YET},
+    {"LayerNorm_time/", NULL, norm, TUB__TIME_NORM_GAMMA},
+    {"MultiHeadDotProductAttention_time/", NULL, attention, TUB__TIME_QUERY_KERNEL},
+    {"LayerNorm_space/", NULL, norm, TUB__NORM1_GAMMA},
+    {"MultiHeadDotProductAttention_space/", NULL, attention, TUB__QUERY_KERNEL},
+    {"LayerNorm_mlp/", NULL, norm, TUB__NORM2_GAMMA},
+    {"MlpBlock/", NULL, mlp, TUB__MLP1_KERNEL},
     {NULL, NULL, NULL, 0},
 };
 
 static const tub__scenic_variant variants[] = {
     {.number = 1,
+     .variant = TUB_VARIANT_JOINT,
      .title = "joint space-time attention",
-     .supported = true,
      .towers = {"Transformer/"},
      .tokens = {joint_token},
-     .parts = joint_tower,
+     .parts = {joint_tower},
      .layer_parts = joint_block},
     {.number = 2,
+     .variant = TUB_VARIANT_FACTORISED_ENCODER,
      .title = "factorised encoder",
      .towers = {"SpatialTransformer/", "TemporalTransformer/"},
      .tokens = {spatial_token, temporal_token},
-     .parts = other_tower,
-     .layer_parts = other_block},
+     .parts = {joint_tower, temporal_tower},
+     .layer_parts = joint_block},
     {.number = 3,
+     .variant = TUB_VARIANT_FACTORISED_SELF_ATTENTION,
      .title = "factorised self-attention",
      .towers = {"Transformer/"},
-     .parts = other_tower,
+     .parts = {joint_tower},
      .layer_parts = two_axes_block},
     {.number = 4,
+     .variant = TUB_VARIANT_FACTORISED_DOT_PRODUCT,
      .title = "factorised dot-product attention",
      .towers = {"Transformer/"},
-     .parts = other_tower,
-     .layer_parts = other_block},
+     .parts = {joint_tower},
+     .layer_parts = joint_block},
 };
 
 const tub__scenic_variant *tub__scenic_variant_of(int number) {
@@ -140,10 +142,8 @@ static void name_array(const char *before, const char *part_name, const char *na
 
 static void fill(tub__scenic_array *out, const char *before, const part *p, size_t index,
                  int layer) {
-    *out = (tub__scenic_array){.shape = p->rows[index].shape,
-                               .role = p->role == NOT_YET ? TUB__ROLES
-                                                          : (tub__role)(p->role + (int)index),
-                               .layer = layer};
+    *out = (tub__scenic_array){
+        .shape = p->rows[index].shape, .role = (tub__role)(p->role + (int)index), .layer = layer};
     name_array(before, p->name, p->rows[index].name, out->name);
     if (p->older != NULL) {
         name_array(before, p->older, p->rows[index].name, out->older);
@@ -166,35 +166,39 @@ static void name_layer(const tub__scenic_variant *v, int tower, int layer,
     snprintf(out, TUB__SCENIC_NAME_LIMIT, "%sencoderblock_%d/", v->towers[tower], layer);
 }
 
-static void add_tower(maker *m, const tub__scenic_variant *v, int tower, int layers, bool token) {
+/* first: the number here of the tower's first layer. */
+static void add_tower(maker *m, const tub__scenic_variant *v, int tower, int first, int layers,
+                      bool token) {
     if (token && v->tokens[tower] != NULL) {
         add_parts(m, "", v->tokens[tower], -1);
     }
-    add_parts(m, v->towers[tower], v->parts, -1);
+    add_parts(m, v->towers[tower], v->parts[tower], -1);
     for (int i = 0; i < layers; i++) {
         char before[TUB__SCENIC_NAME_LIMIT];
         name_layer(v, tower, i, before);
-        add_parts(m, before, v->layer_parts, i);
+        add_parts(m, before, v->layer_parts, first + i);
     }
 }
 
-static void add_all(maker *m, const tub__scenic_variant *v, const int *layers, bool token) {
-    add_parts(m, "", ends, -1);
+static void add_all(maker *m, const tub__scenic_variant *v, const tub__scenic_extent *extent) {
+    int first = 0;
+    add_parts(m, "", extent->representation ? ends_with_representation : ends, -1);
     for (int i = 0; i < TUB__SCENIC_TOWERS; i++) {
-        if (v->towers[i] != NULL && (i == 0 || layers[i] > 0)) {
-            add_tower(m, v, i, layers[i], token);
+        if (v->towers[i] != NULL && (i == 0 || extent->layers[i] > 0)) {
+            add_tower(m, v, i, first, extent->layers[i], extent->token);
+            first += extent->layers[i];
         }
     }
 }
 
 tub_status tub__scenic_list(const tub_allocator *a, const tub__scenic_variant *v,
-                            const int layers[TUB__SCENIC_TOWERS], bool token,
-                            tub__scenic_array **out, size_t *count, tub_error *err) {
+                            const tub__scenic_extent *extent, tub__scenic_array **out,
+                            size_t *count, tub_error *err) {
     maker m = {0};
-    add_all(&m, v, layers, token);
+    add_all(&m, v, extent);
     TUB__TRY(tub__alloc_array(a, m.count, sizeof *m.list, (void **)&m.list, err));
     m.count = 0;
-    add_all(&m, v, layers, token);
+    add_all(&m, v, extent);
     *out = m.list;
     *count = m.count;
     return TUB_OK;

@@ -1,66 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Configurations: the presets, the checks of every value, and the geometry that they mean. */
-#include <string.h>
-
+/* Configurations: the checks of every value, and the geometry that they mean. */
 #include "base/error.h"
 #include "model/model.h"
-
-typedef struct preset {
-    const char *name;
-    tub_model_config config;
-} preset;
-
-static const preset presets[] = {
-    {"vivit-tiny", /* the Keras example "Video Vision Transformer" */
-     {.size = sizeof(tub_model_config),
-      .frames = 28,
-      .height = 28,
-      .width = 28,
-      .channels = 1,
-      .tubelet = {8, 8, 8},
-      .hidden = 128,
-      .heads = 8,
-      .layers = 8,
-      .mlp = 512,
-      .classes = 11,
-      .gelu = TUB_GELU_TANH,
-      .mlp_output_gelu = 1,
-      .qkv_bias = 1,
-      .pooling = TUB_POOL_MEAN,
-      .norm_epsilon = 1e-6,
-      .attention_dropout = 0.1,
-      .attention_init = TUB_INIT_KERAS2022}},
-    {"vivit-b", /* ViViT-B/16x2, Arnab et al. 2021, model 1; sizes as
-                   google/vivit-b-16x2-kinetics400 */
-     {.size = sizeof(tub_model_config),
-      .frames = 32,
-      .height = 224,
-      .width = 224,
-      .channels = 3,
-      .tubelet = {2, 16, 16},
-      .hidden = 768,
-      .heads = 12,
-      .layers = 12,
-      .mlp = 3072,
-      .classes = 400,
-      .gelu = TUB_GELU_TANH,
-      .qkv_bias = 1,
-      .pooling = TUB_POOL_CLASS_TOKEN,
-      .norm_epsilon = 1e-6,
-      .attention_init = TUB_INIT_GLOROT}},
-};
-
-tub_status tub_model_preset(const char *name, tub_model_config *out, tub_error *err) {
-    const size_t n = sizeof presets / sizeof *presets;
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(name, presets[i].name) == 0) {
-            *out = presets[i].config;
-            return TUB_OK;
-        }
-    }
-    return tub__fail(err, TUB_E_NOT_FOUND,
-                     "no preset is named '%s'; there are vivit-tiny and vivit-b", name);
-}
 
 static tub_status check_axis(const char *name, int64_t size, int64_t kernel, int64_t stride,
                              tub_error *err) {
@@ -93,6 +34,9 @@ static tub_status check_sizes(const tub_model_config *c, tub_error *err) {
     TUB__TRY(tub__in_range("layers", c->layers, 1, 1000, err));
     TUB__TRY(tub__in_range("mlp", c->mlp, 1, 1 << 20, err));
     TUB__TRY(tub__in_range("classes", c->classes, 2, TUB_LABEL_LIMIT, err));
+    TUB__TRY(tub__in_range("temporal_layers", c->temporal_layers, 0, 1000, err));
+    TUB__TRY(tub__in_range("sampled_frames", c->sampled_frames, 0, c->frames, err));
+    TUB__TRY(tub__in_range("representation", c->representation, 0, 65536, err));
     if (c->hidden % c->heads != 0) {
         return tub__fail(err, TUB_E_RANGE, "heads %lld does not divide hidden %lld",
                          (long long)c->heads, (long long)c->hidden);
@@ -102,6 +46,60 @@ static tub_status check_sizes(const tub_model_config *c, tub_error *err) {
                          "a head is %lld wide (hidden %lld / heads %lld); at most %d is supported",
                          (long long)(c->hidden / c->heads), (long long)c->hidden,
                          (long long)c->heads, TUB__HEAD_WIDTH_LIMIT);
+    }
+    return TUB_OK;
+}
+
+static tub_status check_variant(const tub_model_config *c, tub_error *err) {
+    const bool factorised = c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION ||
+                            c->variant == TUB_VARIANT_FACTORISED_DOT_PRODUCT;
+    if (factorised && c->pooling == TUB_POOL_CLASS_TOKEN) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "variant %s has no place for a class token, which lies at no time and "
+                         "nowhere in space; take pooling mean, max or sum",
+                         c->variant == TUB_VARIANT_FACTORISED_DOT_PRODUCT
+                             ? "factorised_dot_product"
+                             : "factorised_self_attention");
+    }
+    if (c->variant == TUB_VARIANT_FACTORISED_DOT_PRODUCT && c->heads % 2 != 0) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "heads %lld is odd; variant factorised_dot_product gives half of them to "
+                         "time and half to space",
+                         (long long)c->heads);
+    }
+    return TUB_OK;
+}
+
+static tub_status check_positions(const tub_model_config *c, tub_error *err) {
+    if (c->positions == TUB_POSITIONS_SINUSOIDAL_1D && c->hidden % 2 != 0) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "hidden %lld is odd; positions sinusoidal_1d are pairs of sine and cosine",
+                         (long long)c->hidden);
+    }
+    if (c->positions != TUB_POSITIONS_SINUSOIDAL_3D) {
+        return TUB_OK;
+    }
+    if (c->hidden % 6 != 0) {
+        return tub__fail(
+            err, TUB_E_RANGE,
+            "hidden %lld is no multiple of 6; positions sinusoidal_3d are a sine and a "
+            "cosine for each of three axes",
+            (long long)c->hidden);
+    }
+    if (c->pooling == TUB_POOL_CLASS_TOKEN || c->variant == TUB_VARIANT_FACTORISED_ENCODER) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "positions sinusoidal_3d are for tokens of time and space alone, without "
+                         "class token and not for variant factorised_encoder; take sinusoidal_1d");
+    }
+    return TUB_OK;
+}
+
+static tub_status check_sampling(const tub_model_config *c, tub_error *err) {
+    if (c->sampled_frames > 0 && (c->tubelet[0] != 1 || c->stride[0] > 1)) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "sampled_frames %lld cuts each frame by itself, so that model.tubelet's "
+                         "time must be 1 and not %lld, and its stride 0 or 1",
+                         (long long)c->sampled_frames, (long long)c->tubelet[0]);
     }
     return TUB_OK;
 }
@@ -135,7 +133,14 @@ tub_status tub_model_config_check(const tub_model_config *c, tub_error *err) {
     }
     TUB__TRY(check_sizes(c, err));
     TUB__TRY(tub__in_range("gelu", c->gelu, TUB_GELU_TANH, TUB_GELU_ERF, err));
-    TUB__TRY(tub__in_range("pooling", c->pooling, TUB_POOL_MEAN, TUB_POOL_CLASS_TOKEN, err));
+    TUB__TRY(tub__in_range("pooling", c->pooling, TUB_POOL_MEAN, TUB_POOL_SUM, err));
+    TUB__TRY(tub__in_range("variant", c->variant, TUB_VARIANT_JOINT,
+                           TUB_VARIANT_FACTORISED_DOT_PRODUCT, err));
+    TUB__TRY(tub__in_range("attention_order", c->attention_order, TUB_ORDER_TIME_SPACE,
+                           TUB_ORDER_SPACE_TIME, err));
+    TUB__TRY(
+        tub__in_range("positions", c->positions, TUB_POSITIONS_LEARNED, TUB_POSITIONS_NONE, err));
+    TUB__TRY(tub__in_range("head_init", c->head_init, TUB_HEAD_GLOROT, TUB_HEAD_ZEROS, err));
     TUB__TRY(tub__in_range("attention_init", c->attention_init, TUB_INIT_KERAS2022, TUB_INIT_GLOROT,
                            err));
     TUB__TRY(
@@ -149,6 +154,9 @@ tub_status tub_model_config_check(const tub_model_config *c, tub_error *err) {
                          "attention_dropout is %g; it must be at least 0 and below 1",
                          c->attention_dropout);
     }
+    TUB__TRY(check_variant(c, err));
+    TUB__TRY(check_positions(c, err));
+    TUB__TRY(check_sampling(c, err));
     return check_totals(c, err);
 }
 
@@ -162,6 +170,10 @@ tub__geometry tub__model_geometry(const tub_model_config *c) {
         g.kernel[i] = (size_t)c->tubelet[i];
         g.stride[i] = c->stride[i] ? (size_t)c->stride[i] : g.kernel[i];
         g.grid[i] = (size[i] - g.kernel[i]) / g.stride[i] + 1;
+    }
+    if (c->sampled_frames > 0) {
+        g.sampled = true;
+        g.grid[0] = (size_t)c->sampled_frames;
     }
     return g;
 }

@@ -9,7 +9,8 @@
 typedef struct plan {
     tub__pass *pass;
     tub__arena *arena;
-    size_t rows; /* M = batch * tokens */
+    tub__tower *tower; /* at hand */
+    size_t rows;       /* M: its tokens of the whole batch */
     bool training;
 } plan;
 
@@ -73,8 +74,8 @@ static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int 
 
 /* What backward passes write and read at once: one set for all blocks. */
 typedef struct shared {
-    void *workspace[2]; /* of a block's two norms */
-    tub__mat dqkv, d_o, dhidden, dout;
+    void *workspace[TUB__ATTENTIONS + 1]; /* of a block's norms */
+    tub__mat dqkv[TUB__ATTENTIONS], d_o, dhidden, dout;
     /* In inference, where nothing is kept: rows that hold query, key and value, and later the
      * MLP's hidden numbers. Of short sequences there are two sets, with which blocks take turns:
      * then one worker may be a block ahead of another. The tubelets' voxels are where the first
@@ -94,16 +95,20 @@ static size_t largest(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+static bool is_first(const plan *p) {
+    return p->tower == p->pass->tower;
+}
+
 static void take_rows(const plan *p, shared *s) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t voxels = tub__padded(tub__geometry_row(&p->pass->model->geometry)),
                  cols = largest(3 * tub__padded((size_t)c->hidden), tub__padded((size_t)c->mlp));
     /* An odd number of panels: rows a power of two apart would share few places of a cache. */
     const size_t ld = (cols / TUB__PANEL | 1) * TUB__PANEL, size = p->rows * ld,
-                 before = tubelets(p->pass) * voxels;
+                 before = is_first(p) ? tubelets(p->pass) * voxels : 0;
     s->rows[1] = (tub__mat){take_vector(p, largest(size, before)), p->rows, ld, ld};
     s->rows[0] = s->rows[1];
-    if (p->pass->tokens <= TUB__SHORT) {
+    if (p->tower->shape.tokens <= TUB__SHORT) {
         s->rows[0].data = take_vector(p, size);
     }
 }
@@ -121,9 +126,13 @@ static shared take_shared(const plan *p) {
     const size_t groups = (p->pass->config.batch + TUB__GROUP - 1) / TUB__GROUP;
     shared s = {0};
     if (p->training) {
-        s.workspace[0] = take_vector(p, groups * 2 * tub__padded(width));
-        s.workspace[1] = take_vector(p, groups * 2 * tub__padded(width));
-        s.dqkv = take_mat(p, p->rows, 3 * tub__padded(width));
+        const size_t attentions = p->tower->shape.attentions;
+        for (size_t i = 0; i <= attentions; i++) {
+            s.workspace[i] = take_vector(p, groups * 2 * tub__padded(width));
+        }
+        for (size_t i = 0; i < attentions; i++) {
+            s.dqkv[i] = take_mat(p, p->rows, 3 * tub__padded(width));
+        }
         s.d_o = take_mat(p, p->rows, width);
         s.dhidden = take_mat(p, p->rows, (size_t)c->mlp);
         s.dout = c->mlp_output_gelu ? take_mat(p, p->rows, width) : TUB__NO_MAT;
@@ -136,40 +145,76 @@ static shared take_shared(const plan *p) {
 static void kept_activations(const plan *p, tub__block *b) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden, m = p->rows;
-    b->x = take_mat(p, m, width);
-    b->attention.qkv_rows = take_mat(p, m, 3 * tub__padded(width));
-    b->attention.o = take_mat(p, m, width);
-    b->middle = take_mat(p, m, width);
+    for (size_t i = 0; i < b->attentions; i++) {
+        b->x[i] = take_mat(p, m, width);
+        b->attention[i].qkv_rows = take_mat(p, m, 3 * tub__padded(width));
+        b->attention[i].o = take_mat(p, m, width);
+        b->attention[i].stats = take_vector(p, m * (size_t)c->heads * TUB__ATTENTION_STATS);
+    }
+    b->x[b->attentions] = take_mat(p, m, width);
     b->mlp.hidden_slope = take_mat(p, m, (size_t)c->mlp);
     b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
     b->mlp.output_slope = c->mlp_output_gelu ? take_mat(p, m, width) : TUB__NO_MAT;
-    b->attention.stats = take_vector(p, m * (size_t)c->heads * TUB__ATTENTION_STATS);
 }
 
-static void shared_activations(const plan *p, const shared *s, int layer, tub__block *b) {
+static void shared_activations(const plan *p, const shared *s, size_t layer, tub__block *b) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden;
-    b->x = layer > 0 ? b[-1].x : take_mat(p, p->rows, width);
-    b->middle = layer > 0 ? b[-1].middle : take_mat(p, p->rows, width);
-    b->attention.o = p->pass->normed1;
-    b->attention.qkv_rows = shared_rows(s, layer, 3 * tub__padded(width));
+    for (size_t i = 0; i <= b->attentions; i++) {
+        b->x[i] = layer > 0 ? b[-1].x[i] : take_mat(p, p->rows, width);
+    }
+    for (size_t i = 0; i < b->attentions; i++) {
+        b->attention[i].o = p->tower->normed[0];
+        b->attention[i].qkv_rows = shared_rows(s, layer, 3 * tub__padded(width));
+    }
     b->mlp.hidden = shared_rows(s, layer + 1, (size_t)c->mlp);
 }
 
-static void block(const plan *p, int layer, const shared *s) {
+/* The roles of an attention's arrays: of query's kernel, and of the norm before it. */
+typedef struct attention_roles {
+    tub__role query, norm;
+} attention_roles;
+
+/* Of attention number i of a block. Those over time are arrays of their own only where there are two
+ * attentions. */
+static attention_roles roles_of(const tub_model_config *c, size_t i) {
+    const bool first_is_time = c->attention_order == TUB_ORDER_TIME_SPACE;
+    if (c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION && (i == 0) == first_is_time) {
+        return (attention_roles){TUB__TIME_QUERY_KERNEL, TUB__TIME_NORM_GAMMA};
+    }
+    return (attention_roles){TUB__QUERY_KERNEL, TUB__NORM1_GAMMA};
+}
+
+static void attention(const plan *p, int layer, size_t i, const shared *s, tub__block *b) {
+    enum { TO_BIAS = 1, TO_BETA = 1, TO_OUT = TUB__OUT_KERNEL - TUB__QUERY_KERNEL };
     const tub_model_config *c = &p->pass->model->config;
-    tub__block *b = &p->pass->blocks[layer];
-    b->norm1 = norm(p, TUB__NORM1_GAMMA, TUB__NORM1_BETA, layer, s->workspace[0]);
-    b->norm2 = norm(p, TUB__NORM2_GAMMA, TUB__NORM2_BETA, layer, s->workspace[1]);
-    b->attention = (tub__attention_layer){
-        .qkv = dense(p, TUB__QUERY_KERNEL, TUB__QUERY_BIAS, layer),
-        .out = dense(p, TUB__OUT_KERNEL, TUB__OUT_BIAS, layer),
+    const tub__tower_shape *shape = &p->tower->shape;
+    const attention_roles r = roles_of(c, i);
+    const tub__role out = (tub__role)(r.query + TO_OUT);
+    b->norm[i] = norm(p, r.norm, (tub__role)(r.norm + TO_BETA), layer, s->workspace[i]);
+    b->attention[i] = (tub__attention_layer){
+        .qkv = dense(p, r.query, (tub__role)(r.query + TO_BIAS), layer),
+        .out = dense(p, out, (tub__role)(out + TO_BIAS), layer),
         .width = (size_t)c->hidden,
         .heads = (size_t)c->heads,
-        .number = (uint32_t)layer,
-        .dqkv = s->dqkv,
+        .patterns = &shape->pattern[i * shape->parts],
+        .parts = shape->parts,
+        .number = (uint32_t)((size_t)layer * shape->attentions * shape->parts + i),
+        .dqkv = s->dqkv[i],
         .d_o = s->d_o,
     };
+}
+
+static void block(const plan *p, size_t number, const shared *s) {
+    const tub_model_config *c = &p->pass->model->config;
+    const int layer = (int)(p->tower->shape.first + number);
+    tub__block *b = &p->tower->blocks[number];
+    const size_t n = p->tower->shape.attentions;
+    b->attentions = n;
+    for (size_t i = 0; i < n; i++) {
+        attention(p, layer, i, s, b);
+    }
+    b->norm[n] = norm(p, TUB__NORM2_GAMMA, TUB__NORM2_BETA, layer, s->workspace[n]);
     b->mlp = (tub__mlp){
         .first = dense(p, TUB__MLP1_KERNEL, TUB__MLP1_BIAS, layer),
         .second = dense(p, TUB__MLP2_KERNEL, TUB__MLP2_BIAS, layer),
@@ -181,31 +226,44 @@ static void block(const plan *p, int layer, const shared *s) {
     if (p->training) {
         kept_activations(p, b);
     } else {
-        shared_activations(p, s, layer, b);
+        shared_activations(p, s, number, b);
     }
 }
 
 /* ---- ends ---- */
 
+/* Class token and positions of the tower at hand. */
+static tub__positions positions(const plan *p, tub__role token_role, tub__role position_role) {
+    tub__pass *pass = p->pass;
+    const tub__param *token = find(p, token_role, -1), *position = find(p, position_role, -1);
+    tub__positions out = {.sequences = p->tower->shape.sequences};
+    if (position) {
+        out.position = tub__param_mat(pass->be, position, pass->model->weights);
+        out.dposition = gradient_of(p, position);
+    } else {
+        out.position = tub__model_sinusoids(pass->model, (size_t)(p->tower - pass->tower));
+    }
+    if (token) {
+        out.class_token = value_of(p, token);
+        out.dclass_token = gradient_of(p, token);
+    }
+    return out;
+}
+
 static void embedding(const plan *p, const shared *s) {
     tub__pass *pass = p->pass;
     const tub_model_config *c = &pass->model->config;
-    const tub__param *token = find(p, TUB__CLASS_TOKEN, -1), *position = find(p, TUB__POSITION, -1);
     const size_t count = tubelets(pass);
     const size_t row = tub__geometry_row(&pass->model->geometry), width = (size_t)c->hidden;
     tub__embedding *e = &pass->embedding;
     *e = (tub__embedding){.geometry = pass->model->geometry,
                           .multiply = c->input_scale == TUB_SCALE_MULTIPLY,
                           .projection = dense(p, TUB__EMBED_KERNEL, TUB__EMBED_BIAS, -1),
-                          .position = tub__param_mat(pass->be, position, pass->model->weights)};
-    e->dposition = e->position;
-    e->dposition.data = gradient_of(p, position);
+                          .positions = positions(p, TUB__CLASS_TOKEN, TUB__POSITION)};
     e->rows = p->training ? take_mat(p, count, row) : mat_at(s->rows[1].data, count, row);
-    if (token) {
-        e->class_token = value_of(p, token);
-        e->dclass_token = gradient_of(p, token);
-        e->bare =
-            p->training ? take_mat(p, count, width) : mat_at(pass->normed1.data, count, width);
+    if (p->tower->shape.class_token) {
+        e->bare = p->training ? take_mat(p, count, width)
+                              : mat_at(p->tower->normed[0].data, count, width);
         e->dbare = take_training(p, count, width);
     }
     if (p->training && pass->config.input_gradient) {
@@ -216,43 +274,93 @@ static void embedding(const plan *p, const shared *s) {
     }
 }
 
-static void head(const plan *p, const shared *s) {
-    tub__pass *pass = p->pass;
-    const tub_model_config *c = &pass->model->config;
-    const size_t batch = pass->config.batch, width = (size_t)c->hidden,
-                 classes = (size_t)c->classes;
-    tub__head *h = &pass->head;
-    *h = (tub__head){.norm = norm(p, TUB__NORM_GAMMA, TUB__NORM_BETA, -1, s->workspace[0]),
-                     .pooling = c->pooling,
-                     .classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1)};
-    pass->end = p->training ? take_mat(p, p->rows, width) : pass->blocks[0].x;
-    h->normed = pass->normed1;
-    h->pooled = take_mat(p, batch, width);
-    h->logits = take_mat(p, batch, classes);
-    pass->probabilities = take_mat(p, batch, classes);
-    pass->losses = take_vector(p, batch);
-    if (p->training) {
-        h->dlogits = take_mat(p, batch, classes);
-        h->dpooled = take_mat(p, batch, width);
-        pass->dnormed = take_mat(p, p->rows, width);
-        pass->dmiddle = take_mat(p, p->rows, width);
-        pass->dtokens[0] = take_mat(p, p->rows, width);
-        pass->dtokens[1] = take_mat(p, p->rows, width);
-        h->dnormed = pass->dnormed;
+/* What the tower at hand pools of its sequences. A tower without layers has no norm, and its mean is
+ * of the rows that it gets. */
+static void pooler(const plan *p, const shared *s) {
+    const tub_model_config *c = &p->pass->model->config;
+    tub__tower *t = p->tower;
+    const size_t rows = p->pass->config.batch * t->shape.sequences, width = (size_t)c->hidden;
+    const bool first = is_first(p);
+    t->pooler = (tub__pooler){.bare = t->shape.layers == 0,
+                              .pooling = t->shape.layers == 0 ? TUB_POOL_MEAN : c->pooling,
+                              .sequences = t->shape.sequences,
+                              .normed = t->normed[0],
+                              .dnormed = t->dnormed,
+                              .pooled = take_mat(p, rows, width),
+                              .dpooled = take_training(p, rows, width)};
+    if (!t->pooler.bare) {
+        const tub__role gamma = first ? TUB__NORM_GAMMA : TUB__TEMPORAL_NORM_GAMMA;
+        t->pooler.norm = norm(p, gamma, (tub__role)(gamma + 1), -1, s->workspace[0]);
     }
 }
 
-void tub__pass_layout(tub__pass *pass, tub__arena *arena) {
-    const plan p = {.pass = pass,
-                    .arena = arena,
-                    .rows = pass->config.batch * pass->tokens,
-                    .training = pass->config.training};
-    const shared s = take_shared(&p);
-    pass->normed1 = take_mat(&p, p.rows, (size_t)pass->model->config.hidden);
-    pass->normed2 = take_training(&p, p.rows, (size_t)pass->model->config.hidden);
-    embedding(&p, &s);
-    for (int l = 0; l < (int)pass->model->config.layers; l++) {
-        block(&p, l, &s);
+static void gradients_between(const plan *p) {
+    const size_t width = (size_t)p->pass->model->config.hidden;
+    tub__tower *t = p->tower;
+    for (int i = 0; i < 2; i++) {
+        t->dtokens[i] = take_mat(p, p->rows, width);
     }
-    head(&p, &s);
+    t->dnormed = take_mat(p, p->rows, width);
+    for (size_t i = 0; i < t->shape.attentions; i++) {
+        t->dmiddle[i] = take_mat(p, p->rows, width);
+    }
+}
+
+/* Blocks of the tower at hand, and what is around them. */
+static void tower(const plan *p) {
+    tub__pass *pass = p->pass;
+    tub__tower *t = p->tower;
+    const size_t width = (size_t)pass->model->config.hidden;
+    if (t->shape.layers == 0) {
+        t->end = (t - 1)->pooler.pooled;
+        pooler(p, NULL);
+        return;
+    }
+    if (p->training) {
+        gradients_between(p);
+    }
+    const shared s = take_shared(p);
+    t->normed[0] = take_mat(p, p->rows, width);
+    for (size_t i = 1; i <= t->shape.attentions; i++) {
+        t->normed[i] = take_training(p, p->rows, width);
+    }
+    if (is_first(p)) {
+        embedding(p, &s);
+    } else {
+        t->positions = positions(p, TUB__TEMPORAL_CLASS_TOKEN, TUB__TEMPORAL_POSITION);
+    }
+    for (size_t l = 0; l < t->shape.layers; l++) {
+        block(p, l, &s);
+    }
+    t->end = p->training ? take_mat(p, p->rows, width) : t->blocks[0].x[0];
+    pooler(p, &s);
+}
+
+static void head(const plan *p) {
+    tub__pass *pass = p->pass;
+    const tub_model_config *c = &pass->model->config;
+    const size_t batch = pass->config.batch, classes = (size_t)c->classes,
+                 features = (size_t)c->representation;
+    tub__head *h = &pass->head;
+    *h = (tub__head){.classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1),
+                     .logits = take_mat(p, batch, classes),
+                     .dlogits = take_training(p, batch, classes)};
+    if (features > 0) {
+        h->representation = dense(p, TUB__REPRESENTATION_KERNEL, TUB__REPRESENTATION_BIAS, -1);
+        h->represented = take_mat(p, batch, features);
+        h->drepresented = take_training(p, batch, features);
+        h->slope = take_training(p, batch, features);
+    }
+    pass->probabilities = take_mat(p, batch, classes);
+    pass->losses = take_vector(p, batch);
+}
+
+void tub__pass_layout(tub__pass *pass, tub__arena *arena) {
+    plan p = {.pass = pass, .arena = arena, .training = pass->config.training};
+    for (size_t i = 0; i < pass->towers; i++) {
+        p.tower = &pass->tower[i];
+        p.rows = pass->config.batch * tub__tower_rows(&p.tower->shape);
+        tower(&p);
+    }
+    head(&p);
 }

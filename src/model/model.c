@@ -26,6 +26,9 @@ static tub_status create(tub_context *ctx, tub__backend *be, const tub_model_con
     if (status == TUB_OK) {
         status = be->ops->slab_create(be, bytes, &m->weights, err);
     }
+    if (status == TUB_OK) {
+        status = tub__sinusoids_create(m, err);
+    }
     if (status == TUB_OK && only) {
         status = tub__model_reduce(m, *only, false, err);
     }
@@ -67,6 +70,7 @@ void tub_model_close(tub_model *m) {
     free_labels(m);
     m->backend->ops->slab_destroy(m->backend, m->transposed);
     m->backend->ops->slab_destroy(m->backend, m->reduced);
+    m->backend->ops->slab_destroy(m->backend, m->sinusoids);
     m->backend->ops->slab_destroy(m->backend, m->weights);
     tub__params_destroy(&m->params);
     tub__free(&m->context->allocator, m);

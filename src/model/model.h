@@ -15,6 +15,7 @@ struct tub_model {
     tub__geometry geometry;
     tub__params params;
     void *weights;        /* slab of parameters */
+    void *sinusoids;      /* slab of the towers' tables of positions, or NULL: there are none */
     void *reduced;        /* slab of reduced weights, or NULL: products take those */
     void *transposed;     /* likewise, transposed: for training */
     bool only_reduced;    /* there are no others */
@@ -28,6 +29,12 @@ struct tub_model {
 tub__geometry tub__model_geometry(const tub_model_config *config);
 /* Multiply-adds of one clip's forward pass, or of its forward and backward pass in training. */
 double tub__model_multiply_adds(const tub_model_config *config, bool training);
+
+/* The tables of positions that are computed, not learned: bytes of all towers; their slab, filled;
+ * and the view of one tower's (TUB__NO_MAT's data where it has none). */
+size_t tub__sinusoids_bytes(const tub_model_config *config, size_t real_size);
+TUB_MUST_USE tub_status tub__sinusoids_create(tub_model *model, tub_error *err);
+tub__mat tub__model_sinusoids(const tub_model *model, size_t tower);
 
 /* A model whose parameters are all zero, on a backend. tub_model_create is this plus the initial
  * values. */
@@ -105,10 +112,14 @@ void tub__pass_logits(tub__pass *pass, tub_dtype host, void *out);        /* [sa
 void tub__pass_probabilities(tub__pass *pass, tub_dtype host, void *out); /* [samples, K] */
 void *tub__pass_gradients(tub__pass *pass); /* slab; layout of model->params */
 void tub__pass_input_gradient(tub__pass *pass, tub_dtype host, void *out); /* [samples,T,H,W,C] */
-/* Tokens entering layer l (l = layers: leaving the last), [samples, N, D]; training passes only. */
+/* Tokens entering layer l of all layers (l = layers: leaving the last), [samples, N, D] of its
+ * transformer; training passes only. */
 void tub__pass_tokens(tub__pass *pass, size_t layer, tub_dtype host, void *out);
-/* Attention probabilities of one layer, recomputed, [samples, A, N, N]; training passes only. */
-TUB_MUST_USE tub_status tub__pass_attention(tub__pass *pass, size_t layer, tub_dtype host,
-                                            void *out, tub_error *err);
+/* Probabilities of one attention of a layer, recomputed; training passes only. Joint attention and the
+ * factorised encoder have number 0: [samples, sequences, A, N, N]. Factorised self-attention has 0 and
+ * 1 in their order, [samples, groups, A, length, length]; factorised dot product has 0 over time and 1
+ * over space, of half the heads each. */
+TUB_MUST_USE tub_status tub__pass_attention(tub__pass *pass, size_t layer, size_t number,
+                                            tub_dtype host, void *out, tub_error *err);
 
 #endif

@@ -9,12 +9,13 @@
 
 #include "base/error.h"
 #include "model/model.h"
+#include "model/variant.h"
 
 /* What the entries of one model are made from. */
 typedef struct maker {
     const tub_model_config *c;
     tub__geometry g;
-    size_t tokens; /* class token included */
+    tub__variant_shape shape;
     tub__params *out;
 } maker;
 
@@ -61,28 +62,51 @@ static void glorot(tub__param *p, double fan_in, double fan_out) {
     p->limit = sqrt(6 / (fan_in + fan_out));
 }
 
-static void make_embedding(maker *m) {
-    const tub_model_config *c = m->c;
-    const size_t row = tub__geometry_row(&m->g), width = (size_t)c->hidden;
+/* Of the spatial and of the temporal transformer, where there are two. */
+static const struct {
+    tub__role token, position, norm;
+    const char *embeddings, *layers, *norm_name, *token_title, *position_title, *gamma, *beta;
+} tower_names[TUB__TOWERS] = {
+    {TUB__CLASS_TOKEN, TUB__POSITION, TUB__NORM_GAMMA, "vivit.embeddings", "vivit.encoder.layer",
+     "vivit.layernorm", "class token", "position table", "final norm gamma", "final norm beta"},
+    {TUB__TEMPORAL_CLASS_TOKEN, TUB__TEMPORAL_POSITION, TUB__TEMPORAL_NORM_GAMMA,
+     "vivit.temporal.embeddings", "vivit.temporal.encoder.layer", "vivit.temporal.layernorm",
+     "temporal class token", "temporal position table", "temporal norm gamma",
+     "temporal norm beta"},
+};
+
+/* What stands before a tower's blocks. */
+static void make_positions(maker *m, size_t tower) {
+    const tub__tower_shape *t = &m->shape.tower[tower];
+    const size_t width = (size_t)m->c->hidden;
     tub__param *p;
-    if (c->pooling == TUB_POOL_CLASS_TOKEN) {
-        p = add(m, TUB__CLASS_TOKEN, -1, "class token", 1, width);
-        hf_name(p, "vivit.embeddings.cls_token");
+    if (t->class_token) {
+        p = add(m, tower_names[tower].token, -1, tower_names[tower].token_title, 1, width);
+        hf_name(p, "%s.cls_token", tower_names[tower].embeddings);
         p->rank = 3;
         p->shape[0] = p->shape[1] = 1;
         p->shape[2] = width;
     }
-    p = add(m, TUB__POSITION, -1, "position table", m->tokens, width);
-    hf_name(p, "vivit.embeddings.position_embeddings");
-    keras_name(p, "positional_encoder", 0, "position_embedding/vars/0");
+    if (m->c->positions != TUB_POSITIONS_LEARNED || t->layers == 0) {
+        return;
+    }
+    p = add(m, tower_names[tower].position, -1, tower_names[tower].position_title, t->tokens,
+            width);
+    hf_name(p, "%s.position_embeddings", tower_names[tower].embeddings);
+    if (tower == 0) {
+        keras_name(p, "positional_encoder", 0, "position_embedding/vars/0");
+    }
     p->rank = 3;
     p->shape[0] = 1;
-    p->shape[1] = m->tokens;
+    p->shape[1] = t->tokens;
     p->shape[2] = width;
     p->initial = TUB__INIT_UNIFORM;
     p->limit = 0.05;
+}
 
-    p = add(m, TUB__EMBED_KERNEL, -1, "tubelet kernel", row, width);
+static void make_embedding(maker *m) {
+    const size_t row = tub__geometry_row(&m->g), width = (size_t)m->c->hidden;
+    tub__param *p = add(m, TUB__EMBED_KERNEL, -1, "tubelet kernel", row, width);
     hf_name(p, "vivit.embeddings.patch_embeddings.projection.weight");
     keras_name(p, "tubelet_embedding", 0, "projection/vars/0");
     kernel_shape(p);
@@ -156,73 +180,151 @@ static void attention_limits(const tub_model_config *c, tub__param *p, bool outp
     }
 }
 
-static void make_attention(maker *m, int layer) {
-    static const struct {
-        tub__role role;
-        const char *hf, *keras, *kernel, *bias;
-    } part[3] = {
-        {TUB__QUERY_KERNEL, "query", "query_dense", "query kernel", "query bias"},
-        {TUB__KEY_KERNEL, "key", "key_dense", "key kernel", "key bias"},
-        {TUB__VALUE_KERNEL, "value", "value_dense", "value kernel", "value bias"},
-    };
+/* An attention's arrays. first: the role of its query kernel; what: begins their titles; where: their
+ * names. */
+typedef struct attention_names {
+    tub__role first;
+    const char *where;
+    const char *title[8];
+} attention_names;
+
+static const attention_names usual_attention = {
+    TUB__QUERY_KERNEL,
+    "attention",
+    {"query kernel", "query bias", "key kernel", "key bias", "value kernel", "value bias",
+     "attention output kernel", "attention output bias"}};
+static const attention_names time_attention = {
+    TUB__TIME_QUERY_KERNEL,
+    "temporal_attention",
+    {"temporal query kernel", "temporal query bias", "temporal key kernel", "temporal key bias",
+     "temporal value kernel", "temporal value bias", "temporal attention output kernel",
+     "temporal attention output bias"}};
+
+static void make_attention(maker *m, int layer, const char *stem, const attention_names *n) {
+    static const char *const hf_part[] = {"attention.query", "attention.key", "attention.value",
+                                          "output.dense"};
+    static const char *const keras_part[] = {"query_dense", "key_dense", "value_dense",
+                                             "output_dense"};
     const size_t width = (size_t)m->c->hidden;
     char hf[96];
-    for (int i = 0; i < 3; i++) {
-        snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.attention.attention.%s", layer, part[i].hf);
-        tub__param *p = make_dense(m, part[i].role, layer, part[i].kernel, part[i].bias, width,
-                                   width, m->c->qkv_bias != 0, hf);
-        keras_pair(p, m->c->qkv_bias != 0, "multi_head_attention", layer, part[i].keras);
-        attention_limits(m->c, p, false);
+    for (int i = 0; i < 4; i++) {
+        const bool output = i == 3, bias = output || m->c->qkv_bias != 0;
+        snprintf(hf, sizeof hf, "%s.%s.%s", stem, n->where, hf_part[i]);
+        tub__param *p = make_dense(m, (tub__role)(n->first + 2 * i), layer, n->title[2 * i],
+                                   n->title[2 * i + 1], width, width, bias, hf);
+        keras_pair(p, bias, "multi_head_attention", layer, keras_part[i]);
+        attention_limits(m->c, p, output);
     }
-    snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.attention.output.dense", layer);
-    tub__param *p = make_dense(m, TUB__OUT_KERNEL, layer, "attention output kernel",
-                               "attention output bias", width, width, true, hf);
-    keras_pair(p, true, "multi_head_attention", layer, "output_dense");
-    attention_limits(m->c, p, true);
 }
 
-static void make_layer(maker *m, int layer) {
+/* number: of the layer within its tower. */
+static void make_layer(maker *m, int layer, const char *tower, int number) {
     const size_t width = (size_t)m->c->hidden, mlp = (size_t)m->c->mlp;
-    char hf[96];
-    make_attention(m, layer);
-    snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.intermediate.dense", layer);
+    const bool two = m->c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION;
+    char stem[64], hf[96];
+    snprintf(stem, sizeof stem, "%s.%d", tower, number);
+    make_attention(m, layer, stem, &usual_attention);
+    if (two) {
+        make_attention(m, layer, stem, &time_attention);
+    }
+    snprintf(hf, sizeof hf, "%s.intermediate.dense", stem);
     keras_pair(
         make_dense(m, TUB__MLP1_KERNEL, layer, "MLP kernel 1", "MLP bias 1", width, mlp, true, hf),
         true, "sequential", layer, "layers/dense");
-    snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.output.dense", layer);
+    snprintf(hf, sizeof hf, "%s.output.dense", stem);
     keras_pair(
         make_dense(m, TUB__MLP2_KERNEL, layer, "MLP kernel 2", "MLP bias 2", mlp, width, true, hf),
         true, "sequential", layer, "layers/dense_1");
-    snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.layernorm_before", layer);
+    snprintf(hf, sizeof hf, "%s.layernorm_before", stem);
     make_norm(m, TUB__NORM1_GAMMA, layer, 2 * layer, hf, "norm 1 gamma", "norm 1 beta");
-    snprintf(hf, sizeof hf, "vivit.encoder.layer.%d.layernorm_after", layer);
+    if (two) {
+        snprintf(hf, sizeof hf, "%s.temporal_layernorm_before", stem);
+        make_norm(m, TUB__TIME_NORM_GAMMA, layer, 2 * layer, hf, "temporal norm 1 gamma",
+                  "temporal norm 1 beta");
+    }
+    snprintf(hf, sizeof hf, "%s.layernorm_after", stem);
     make_norm(m, TUB__NORM2_GAMMA, layer, 2 * layer + 1, hf, "norm 2 gamma", "norm 2 beta");
+}
+
+/* A tower's blocks, and the norm after them. */
+static void make_tower(maker *m, size_t tower) {
+    const tub__tower_shape *t = &m->shape.tower[tower];
+    for (size_t l = 0; l < t->layers; l++) {
+        make_layer(m, (int)(t->first + l), tower_names[tower].layers, (int)l);
+    }
+    if (t->layers > 0) {
+        make_norm(m, tower_names[tower].norm, -1, 2 * (int)t->layers, tower_names[tower].norm_name,
+                  tower_names[tower].gamma, tower_names[tower].beta);
+    }
 }
 
 static void make_head(maker *m) {
     const tub_model_config *c = m->c;
-    make_norm(m, TUB__NORM_GAMMA, -1, 2 * (int)c->layers, "vivit.layernorm", "final norm gamma",
-              "final norm beta");
+    size_t width = (size_t)c->hidden;
+    if (c->representation > 0) {
+        make_dense(m, TUB__REPRESENTATION_KERNEL, -1, "representation kernel",
+                   "representation bias", width, (size_t)c->representation, true, "pre_logits");
+        width = (size_t)c->representation;
+    }
     tub__param *p = make_dense(m, TUB__HEAD_KERNEL, -1, "classifier kernel", "classifier bias",
-                               (size_t)c->hidden, (size_t)c->classes, true, "classifier");
+                               width, (size_t)c->classes, true, "classifier");
     keras_name(&p[0], "dense", 0, "vars/0");
     keras_name(&p[1], "dense", 0, "vars/1");
+    if (c->head_init == TUB_HEAD_ZEROS) {
+        p[0].initial = TUB__INIT_ZEROS;
+    }
 }
 
 /* Query, key and value kernels lie side by side in the slab, so that one product computes all
  * three; so do their biases. */
 static const tub__role slab_order[] = {
-    TUB__EMBED_KERNEL, TUB__EMBED_BIAS,   TUB__CLASS_TOKEN, TUB__POSITION,     TUB__NORM1_GAMMA,
-    TUB__NORM1_BETA,   TUB__QUERY_KERNEL, TUB__KEY_KERNEL,  TUB__VALUE_KERNEL, TUB__QUERY_BIAS,
-    TUB__KEY_BIAS,     TUB__VALUE_BIAS,   TUB__OUT_KERNEL,  TUB__OUT_BIAS,     TUB__NORM2_GAMMA,
-    TUB__NORM2_BETA,   TUB__MLP1_KERNEL,  TUB__MLP1_BIAS,   TUB__MLP2_KERNEL,  TUB__MLP2_BIAS,
-    TUB__NORM_GAMMA,   TUB__NORM_BETA,    TUB__HEAD_KERNEL, TUB__HEAD_BIAS,
+    TUB__EMBED_KERNEL,
+    TUB__EMBED_BIAS,
+    TUB__CLASS_TOKEN,
+    TUB__POSITION,
+    TUB__NORM1_GAMMA,
+    TUB__NORM1_BETA,
+    TUB__QUERY_KERNEL,
+    TUB__KEY_KERNEL,
+    TUB__VALUE_KERNEL,
+    TUB__QUERY_BIAS,
+    TUB__KEY_BIAS,
+    TUB__VALUE_BIAS,
+    TUB__OUT_KERNEL,
+    TUB__OUT_BIAS,
+    TUB__TIME_NORM_GAMMA,
+    TUB__TIME_NORM_BETA,
+    TUB__TIME_QUERY_KERNEL,
+    TUB__TIME_KEY_KERNEL,
+    TUB__TIME_VALUE_KERNEL,
+    TUB__TIME_QUERY_BIAS,
+    TUB__TIME_KEY_BIAS,
+    TUB__TIME_VALUE_BIAS,
+    TUB__TIME_OUT_KERNEL,
+    TUB__TIME_OUT_BIAS,
+    TUB__NORM2_GAMMA,
+    TUB__NORM2_BETA,
+    TUB__MLP1_KERNEL,
+    TUB__MLP1_BIAS,
+    TUB__MLP2_KERNEL,
+    TUB__MLP2_BIAS,
+    TUB__NORM_GAMMA,
+    TUB__NORM_BETA,
+    TUB__TEMPORAL_CLASS_TOKEN,
+    TUB__TEMPORAL_POSITION,
+    TUB__TEMPORAL_NORM_GAMMA,
+    TUB__TEMPORAL_NORM_BETA,
+    TUB__REPRESENTATION_KERNEL,
+    TUB__REPRESENTATION_BIAS,
+    TUB__HEAD_KERNEL,
+    TUB__HEAD_BIAS,
 };
+_Static_assert(sizeof slab_order / sizeof *slab_order == TUB__ROLES, "every role has a place");
 
 /* The classifier is small, and what it makes is the answer. In int8 the embedding stays, too: it is one
  * product of a clip's fifty, and the voxels of a tubelet may differ much in size. */
 static bool reducible(const tub__param *p, tub__format format) {
-    return p->packed && p->role != TUB__HEAD_KERNEL &&
+    return p->packed && p->role != TUB__HEAD_KERNEL && p->role != TUB__REPRESENTATION_KERNEL &&
            (format != TUB__INT8 || p->role != TUB__EMBED_KERNEL);
 }
 
@@ -265,18 +367,27 @@ void tub__params_reduce(tub__params *p, tub__format format) {
 
 tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config,
                               const tub__format *only, tub__params *out, tub_error *err) {
-    enum { PER_LAYER = 16, REST = 8 };
-    maker m = {.c = config, .g = tub__model_geometry(config), .out = out};
-    m.tokens = tub__geometry_tokens(&m.g) + (config->pooling == TUB_POOL_CLASS_TOKEN);
-    *out = (tub__params){.allocator = a, .layers = (int)config->layers};
-    TUB__TRY(tub__alloc_array(a, PER_LAYER * (size_t)config->layers + REST, sizeof *out->list,
-                              (void **)&out->list, err));
+    enum { PER_LAYER = 26, REST = 14 };
+    maker m = {.c = config,
+               .g = tub__model_geometry(config),
+               .shape = tub__variant_shape_of(config),
+               .out = out};
+    const size_t layers = tub__variant_layers(&m.shape);
+    *out = (tub__params){.allocator = a, .layers = (int)layers};
+    TUB__TRY(tub__alloc_array(a, PER_LAYER * layers + REST, sizeof *out->list, (void **)&out->list,
+                              err));
+    make_positions(&m, 0);
     make_embedding(&m);
-    for (int l = 0; l < (int)config->layers; l++) {
-        make_layer(&m, l);
+    make_tower(&m, 0);
+    if (m.shape.towers > 1) {
+        make_positions(&m, 1);
+        make_tower(&m, 1);
     }
     make_head(&m);
-    for (int l = -1; l < (int)config->layers; l++) {
+    for (size_t i = 0; i < out->count && config->variant != TUB_VARIANT_JOINT; i++) {
+        out->list[i].keras[0] = '\0'; /* the example has one variant */
+    }
+    for (int l = -1; l < out->layers; l++) {
         place(out, l, only);
     }
     tub__params_reduce(out, only ? *only : TUB__BF16);

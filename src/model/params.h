@@ -31,6 +31,25 @@ typedef enum tub__role {
     TUB__NORM_BETA,
     TUB__HEAD_KERNEL,
     TUB__HEAD_BIAS,
+    /* Factorised encoder: the temporal transformer's own. Its layers have the roles above and the
+     * numbers after the spatial transformer's. */
+    TUB__TEMPORAL_CLASS_TOKEN,
+    TUB__TEMPORAL_POSITION,
+    TUB__TEMPORAL_NORM_GAMMA,
+    TUB__TEMPORAL_NORM_BETA,
+    /* Factorised self-attention: those over time; the ones over space have the roles above. */
+    TUB__TIME_NORM_GAMMA,
+    TUB__TIME_NORM_BETA,
+    TUB__TIME_QUERY_KERNEL,
+    TUB__TIME_QUERY_BIAS,
+    TUB__TIME_KEY_KERNEL,
+    TUB__TIME_KEY_BIAS,
+    TUB__TIME_VALUE_KERNEL,
+    TUB__TIME_VALUE_BIAS,
+    TUB__TIME_OUT_KERNEL,
+    TUB__TIME_OUT_BIAS,
+    TUB__REPRESENTATION_KERNEL,
+    TUB__REPRESENTATION_BIAS,
     TUB__ROLES
 } tub__role;
 
@@ -44,7 +63,7 @@ typedef enum tub__file_layout {
 } tub__file_layout;
 
 typedef struct tub__param {
-    char name[96];     /* Hugging Face's, as in model.safetensors */
+    char name[96];     /* in model.safetensors: Hugging Face's where it has such an array */
     char keras[96];    /* path in the Keras example's weight file; "" where it has no such array */
     const char *title; /* "query kernel" */
     tub__role role;
@@ -67,7 +86,7 @@ typedef struct tub__param {
 typedef struct tub__params {
     tub__param *list;
     size_t count;
-    int layers;
+    int layers;           /* of all towers */
     size_t elements;      /* of a slab */
     size_t reduced_bytes; /* of a slab of reduced weights */
     size_t numbers;       /* true parameter count */

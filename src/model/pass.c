@@ -20,14 +20,19 @@ static tub_status begin(const tub_model *model, const tub__pass_config *config, 
                         .be = model->backend,
                         .config = *config,
                         .allocator = model->backend->allocator};
-    pass->tokens =
-        tub__geometry_tokens(&model->geometry) + (model->config.pooling == TUB_POOL_CLASS_TOKEN);
-    if (config->batch > ROWS_LIMIT / pass->tokens ||
+    const tub__variant_shape shape = tub__variant_shape_of(&model->config);
+    if (config->batch > ROWS_LIMIT / tub__tower_rows(&shape.tower[0]) ||
         (config->training && config->batch > TUB__SAMPLES_LIMIT)) {
         return too_large(config->batch, err);
     }
-    return tub__alloc_array(&pass->allocator, (size_t)model->config.layers, sizeof *pass->blocks,
-                            (void **)&pass->blocks, err);
+    TUB__TRY(tub__alloc_array(&pass->allocator, tub__variant_layers(&shape), sizeof *pass->blocks,
+                              (void **)&pass->blocks, err));
+    pass->towers = shape.towers;
+    for (size_t i = 0; i < shape.towers; i++) {
+        pass->tower[i].shape = shape.tower[i];
+        pass->tower[i].blocks = pass->blocks + shape.tower[i].first;
+    }
+    return TUB_OK;
 }
 
 static tub_status measure(tub__pass *pass, size_t *activations, tub_error *err) {
@@ -110,13 +115,27 @@ static tub__call call_of(const tub__pass *pass) {
                        .dropout = pass->dropout.rate > 0 ? &pass->dropout : NULL};
 }
 
+/* What a tower pooled: a row for each of its sequences. */
+static tub__mat pooled(const tub__pass *pass, size_t tower) {
+    const tub__pooler *p = &pass->tower[tower].pooler;
+    return tub__first_rows(p->pooled, pass->samples * p->sequences);
+}
+
+static tub__mat dpooled(const tub__pass *pass, size_t tower) {
+    return tub__first_rows(pass->tower[tower].pooler.dpooled, pooled(pass, tower).rows);
+}
+
 void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const void *x,
                        const tub__dropout *dropout) {
     tub__model_refresh(pass->model);
     pass->samples = samples;
     pass->dropout = dropout ? *dropout : (tub__dropout){0};
     const tub__call call = call_of(pass);
-    tub__joint_forward(pass, &call, dtype, x);
+    tub__first_tower_forward(&call, &pass->tower[0], &pass->embedding, dtype, x);
+    for (size_t i = 1; i < pass->towers; i++) {
+        tub__next_tower_forward(&call, &pass->tower[i], pooled(pass, i - 1));
+    }
+    tub__head_forward(&call, &pass->head, pooled(pass, pass->towers - 1));
 }
 
 void tub__pass_loss(tub__pass *pass, const tub__targets *targets, double *losses) {
@@ -137,7 +156,12 @@ void tub__pass_loss(tub__pass *pass, const tub__targets *targets, double *losses
 
 void tub__pass_backward(tub__pass *pass) {
     const tub__call call = call_of(pass);
-    tub__joint_backward(pass, &call);
+    tub__head_backward(&call, &pass->head, pooled(pass, pass->towers - 1),
+                       dpooled(pass, pass->towers - 1));
+    for (size_t i = pass->towers; i-- > 1;) {
+        tub__next_tower_backward(&call, &pass->tower[i], dpooled(pass, i - 1));
+    }
+    tub__embedding_backward(&call, &pass->embedding, tub__tower_backward(&call, &pass->tower[0]));
 }
 
 static void rows_out(tub__pass *pass, tub__mat m, size_t rows, tub_dtype host, void *out) {
@@ -164,23 +188,32 @@ void tub__pass_input_gradient(tub__pass *pass, tub_dtype host, void *out) {
     rows_out(pass, flat, pass->samples, host, out);
 }
 
-void tub__pass_tokens(tub__pass *pass, size_t layer, tub_dtype host, void *out) {
-    const bool last = layer == (size_t)pass->model->config.layers;
-    rows_out(pass, last ? pass->end : pass->blocks[layer].x, pass->samples * pass->tokens, host,
-             out);
+/* The tower that has layer l of the model; a layer that is none ends the last tower. */
+static tub__tower *tower_of(tub__pass *pass, size_t l) {
+    tub__tower *t = &pass->tower[0];
+    return pass->towers > 1 && l >= t->shape.layers && t[1].shape.layers > 0 ? t + 1 : t;
 }
 
-tub_status tub__pass_attention(tub__pass *pass, size_t layer, tub_dtype host, void *out,
-                               tub_error *err) {
-    const tub__block *b = &pass->blocks[layer];
-    const size_t heads = b->attention.heads, n = pass->tokens, rows = pass->samples * heads * n;
-    const tub__pattern pattern = {.groups = 1, .length = n, .group_stride = n, .token_stride = 1};
+void tub__pass_tokens(tub__pass *pass, size_t layer, tub_dtype host, void *out) {
+    const tub__tower *t = tower_of(pass, layer);
+    const size_t l = layer - t->shape.first;
+    rows_out(pass, l == t->shape.layers ? t->end : t->blocks[l].x[0],
+             pass->samples * tub__tower_rows(&t->shape), host, out);
+}
+
+tub_status tub__pass_attention(tub__pass *pass, size_t layer, size_t number, tub_dtype host,
+                               void *out, tub_error *err) {
+    const tub__tower *t = tower_of(pass, layer);
+    const size_t parts = t->shape.parts, part = number % parts;
+    const tub__attention_layer *a = &t->blocks[layer - t->shape.first].attention[number / parts];
+    const size_t n = a->patterns[part].length, tokens = pass->samples * tub__tower_rows(&t->shape),
+                 rows = tokens * (a->heads / parts);
     const tub__call call = {.be = pass->be, .samples = pass->samples};
     void *probabilities;
     TUB__TRY(
         pass->be->ops->slab_create(pass->be, rows * n * pass->be->real_size, &probabilities, err));
-    const tub__mat scratch = tub__first_rows(pass->dnormed, pass->samples * n);
-    tub__attention_layer_probabilities(&call, &b->attention, &pattern, scratch, probabilities);
+    tub__attention_layer_probabilities(&call, a, part, tub__first_rows(t->dnormed, tokens),
+                                       probabilities);
     const tub__mat all = {probabilities, rows, n, n};
     rows_out(pass, all, rows, host, out);
     pass->be->ops->slab_destroy(pass->be, probabilities);

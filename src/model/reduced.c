@@ -64,10 +64,11 @@ bool tub__model_factor(const tub_model *m, const tub__param *p, tub__weight *out
     if (p->reducible && m->transposed) {
         out->transposed = (char *)m->transposed + p->reduced_offset;
     }
-    if (p->role == TUB__QUERY_KERNEL) {
+    if (p->role == TUB__QUERY_KERNEL || p->role == TUB__TIME_QUERY_KERNEL) {
         out->cols = 3 * tub__padded(p->cols);
     }
-    return p->reducible && p->role != TUB__KEY_KERNEL && p->role != TUB__VALUE_KERNEL;
+    return p->reducible && p->role != TUB__KEY_KERNEL && p->role != TUB__VALUE_KERNEL &&
+           p->role != TUB__TIME_KEY_KERNEL && p->role != TUB__TIME_VALUE_KERNEL;
 }
 
 bool tub__model_is_int8(const tub_model *m, const tub__param *p) {

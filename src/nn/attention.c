@@ -9,17 +9,33 @@
 
 enum { PROJECTIONS = 3 }; /* query, key, value */
 
+/* Reals that a part of the heads keeps of so many rows. */
+static size_t stats_size(const tub__attention_layer *layer, size_t rows) {
+    return rows * (layer->heads / layer->parts) * TUB__ATTENTION_STATS;
+}
+
+static void *stats_of(const tub__call *call, const tub__attention_layer *layer, size_t part,
+                      size_t rows) {
+    return call->training
+               ? (char *)layer->stats + part * stats_size(layer, rows) * call->be->real_size
+               : NULL;
+}
+
+/* The attention of one part of the heads. */
 static tub__attention operation(const tub__call *call, const tub__attention_layer *layer,
-                                const tub__pattern *pattern, size_t rows) {
+                                size_t part, size_t rows) {
+    const tub__pattern *pattern = &layer->patterns[part];
     const tub__mat all = tub__first_rows(layer->qkv_rows, rows);
-    const size_t step = tub__padded(layer->width), head_width = layer->width / layer->heads;
+    const size_t step = tub__padded(layer->width), head_width = layer->width / layer->heads,
+                 heads = layer->heads / layer->parts;
     tub__attention op = {.samples = call->samples,
                          .groups = pattern->groups,
                          .length = pattern->length,
                          .sample_stride = rows / call->samples,
                          .group_stride = pattern->group_stride,
                          .token_stride = pattern->token_stride,
-                         .heads = layer->heads,
+                         .first_head = part * heads,
+                         .heads = heads,
                          .head_width = head_width,
                          .scale = 1 / sqrt((double)head_width),
                          .q = tub__columns(call->be, all, 0, layer->width),
@@ -27,27 +43,31 @@ static tub__attention operation(const tub__call *call, const tub__attention_laye
                          .v = tub__columns(call->be, all, 2 * step, layer->width),
                          .o = tub__first_rows(layer->o, rows),
                          .reduced = layer->qkv.w.reduced != NULL,
-                         .stats = call->training ? layer->stats : NULL};
+                         .stats = stats_of(call, layer, part, rows)};
     if (call->dropout) {
         op.dropout = *call->dropout;
-        op.dropout.layer = layer->number;
+        op.dropout.layer = layer->number + (uint32_t)part;
     }
     return op;
 }
 
 void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer,
-                                  const tub__layer_norm *norm, const tub__pattern *pattern,
-                                  tub__mat x, tub__mat y, tub__weight next) {
-    const tub__attention op = operation(call, layer, pattern, x.rows);
+                                  const tub__layer_norm *norm, tub__mat x, tub__mat y,
+                                  tub__weight next) {
     tub__dense_forward(call, &layer->qkv,
                        &(tub__linear){.x = x,
                                       .norm = tub__layer_norm_within(call, norm),
                                       .side = PROJECTIONS,
                                       .y = tub__first_rows(layer->qkv_rows, x.rows),
                                       .next = layer->out.w});
-    call->be->ops->attention(call->be, &op);
-    tub__dense_forward(call, &layer->out,
-                       &(tub__linear){.x = op.o, .residual = x, .y = y, .next = next});
+    for (size_t part = 0; part < layer->parts; part++) {
+        const tub__attention op = operation(call, layer, part, x.rows);
+        call->be->ops->attention(call->be, &op);
+    }
+    tub__dense_forward(
+        call, &layer->out,
+        &(tub__linear){
+            .x = tub__first_rows(layer->o, x.rows), .residual = x, .y = y, .next = next});
 }
 
 tub__weight tub__attention_layer_first(const tub__attention_layer *layer) {
@@ -57,16 +77,18 @@ tub__weight tub__attention_layer_first(const tub__attention_layer *layer) {
 }
 
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,
-                                   const tub__pattern *pattern, tub__mat dy, tub__mat dx) {
+                                   tub__mat dy, tub__mat dx) {
     const size_t step = tub__padded(layer->width);
     const tub__mat dqkv = tub__first_rows(layer->dqkv, dy.rows);
-    const tub__attention_backward op = {.forward = operation(call, layer, pattern, dy.rows),
-                                        .d_o = tub__first_rows(layer->d_o, dy.rows),
-                                        .dq = tub__columns(call->be, dqkv, 0, layer->width),
-                                        .dk = tub__columns(call->be, dqkv, step, layer->width),
-                                        .dv = tub__columns(call->be, dqkv, 2 * step, layer->width)};
+    tub__attention_backward op = {.d_o = tub__first_rows(layer->d_o, dy.rows),
+                                  .dq = tub__columns(call->be, dqkv, 0, layer->width),
+                                  .dk = tub__columns(call->be, dqkv, step, layer->width),
+                                  .dv = tub__columns(call->be, dqkv, 2 * step, layer->width)};
     tub__dense_backward(call, &layer->out, dy, TUB__NO_MAT, op.d_o);
-    call->be->ops->attention_backward(call->be, &op);
+    for (size_t part = 0; part < layer->parts; part++) {
+        op.forward = operation(call, layer, part, dy.rows);
+        call->be->ops->attention_backward(call->be, &op);
+    }
     tub__dense_backward(call, &layer->qkv, dqkv, TUB__NO_MAT, dx);
 }
 
@@ -77,9 +99,8 @@ void tub__attention_layer_gradients(const tub__call *call, const tub__attention_
 }
 
 void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,
-                                        const tub__pattern *pattern, tub__mat scratch_o,
-                                        void *probabilities) {
-    tub__attention op = operation(call, layer, pattern, scratch_o.rows);
+                                        size_t part, tub__mat scratch_o, void *probabilities) {
+    tub__attention op = operation(call, layer, part, scratch_o.rows);
     op.o = scratch_o;
     op.stats = NULL;
     op.dropout.rate = 0;

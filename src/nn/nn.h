@@ -78,29 +78,31 @@ typedef struct tub__attention_layer {
     tub__dense qkv; /* [D, 3 padded D]: query, key and value side by side */
     tub__dense out;
     size_t width, heads;
-    uint32_t number;   /* of the layer: counts dropout */
-    tub__mat qkv_rows; /* [M, 3 padded D], kept */
-    tub__mat o;        /* [M, D], kept; in inference shared by all layers */
-    void *stats;
+    const tub__pattern *patterns; /* [parts]: of equal shares of the heads, in order */
+    size_t parts;
+    uint32_t number;    /* of the first part: counts dropout, the next part has the next number */
+    tub__mat qkv_rows;  /* [M, 3 padded D], kept */
+    tub__mat o;         /* [M, D], kept; in inference shared by all layers */
+    void *stats;        /* of the parts, one after the other */
     tub__mat dqkv, d_o; /* scratch of backward; the padding of dqkv is zero */
 } tub__attention_layer;
 
 /* y = x + attention(norm(x)) W + b. next: the weight of the product that follows, as in
  * tub__linear. */
 void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer,
-                                  const tub__layer_norm *norm, const tub__pattern *pattern,
-                                  tub__mat x, tub__mat y, tub__weight next);
+                                  const tub__layer_norm *norm, tub__mat x, tub__mat y,
+                                  tub__weight next);
 /* The weight of its first product, for the layer before. */
 tub__weight tub__attention_layer_first(const tub__attention_layer *layer);
 void tub__attention_layer_backward(const tub__call *call, const tub__attention_layer *layer,
-                                   const tub__pattern *pattern, tub__mat dy, tub__mat dx);
+                                   tub__mat dy, tub__mat dx);
 /* The weights' gradients, after backward, whose dy it takes; x: of the forward pass. */
 void tub__attention_layer_gradients(const tub__call *call, const tub__attention_layer *layer,
                                     tub__mat x, tub__mat dy);
-/* The attention probabilities of the rows kept by the last forward pass, into backend memory. */
+/* The attention probabilities of one part's heads, of the rows kept by the last forward pass, into
+ * backend memory: [samples, groups, heads / parts, length, length]. */
 void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,
-                                        const tub__pattern *pattern, tub__mat scratch_o,
-                                        void *probabilities);
+                                        size_t part, tub__mat scratch_o, void *probabilities);
 
 /* ---- MLP: gelu?(gelu(x W1 + b1) W2 + b2) ---- */
 
@@ -121,15 +123,32 @@ void tub__mlp_backward(const tub__call *call, const tub__mlp *layer, tub__mat dy
 /* The weights' gradients, after backward, whose dy it takes; x: of the forward pass. */
 void tub__mlp_gradients(const tub__call *call, const tub__mlp *layer, tub__mat x, tub__mat dy);
 
+/* ---- positions: what stands before the blocks of a transformer ---- */
+
+typedef struct tub__positions {
+    size_t sequences;        /* of a sample */
+    tub__mat position;       /* [N, D]; data NULL: none */
+    void *dposition;         /* NULL: the table is not learned */
+    const void *class_token; /* stands first in every sequence; NULL: none */
+    void *dclass_token;
+} tub__positions;
+
+/* y = x with the class token before it, plus the positions. x: [sequences * N, D] without class
+ * token. */
+void tub__positions_forward(const tub__call *call, const tub__positions *layer, tub__mat x,
+                            tub__mat y);
+/* Gradients of the table and of the class token, and dx of what x was. Without class token dx is dy:
+ * then it is not written, and may be TUB__NO_MAT. */
+void tub__positions_backward(const tub__call *call, const tub__positions *layer, tub__mat dy,
+                             tub__mat dx);
+
 /* ---- tubelet embedding: tokens from clips ---- */
 
 typedef struct tub__embedding {
     tub__geometry geometry;
     bool multiply; /* uint8 scaling by float32(1/255) instead of division */
     tub__dense projection;
-    tub__mat position, dposition; /* [N, D] */
-    const void *class_token;      /* NULL: none */
-    void *dclass_token;
+    tub__positions positions;
     tub__mat rows;        /* [samples * grid, tubelet], kept */
     tub__mat bare, dbare; /* [samples * grid, D]: with a class token only */
     tub__mat drows;       /* scratch, for the input's gradient only */
@@ -140,16 +159,31 @@ void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, 
                             const void *x, tub__mat y);
 void tub__embedding_backward(const tub__call *call, const tub__embedding *layer, tub__mat dy);
 
-/* ---- head: norm, pool, classify; and the loss ---- */
+/* ---- pooler: norm and pooling, from sequences to one row each ---- */
+
+typedef struct tub__pooler {
+    tub__layer_norm norm;
+    bool bare; /* there is no norm */
+    tub_pooling pooling;
+    size_t sequences;         /* of a sample */
+    tub__mat normed, dnormed; /* scratch of all rows; the first is kept */
+    tub__mat pooled, dpooled; /* [samples * sequences, D] */
+} tub__pooler;
+
+void tub__pooler_forward(const tub__call *call, const tub__pooler *layer, tub__mat x);
+/* From dpooled to the gradient of x. */
+void tub__pooler_backward(const tub__call *call, const tub__pooler *layer, tub__mat x, tub__mat dx);
+
+/* ---- head: representation, if any, and classifier ---- */
 
 typedef struct tub__head {
-    tub__layer_norm norm;
-    tub_pooling pooling;
+    tub__dense representation;                 /* tanh(x W + b); w.rows 0: none */
+    tub__mat represented, drepresented, slope; /* [samples, R] */
     tub__dense classifier;
-    tub__mat normed, pooled, logits;
-    tub__mat dlogits, dpooled, dnormed;
+    tub__mat logits, dlogits;
 } tub__head;
 
+/* x: [samples, D] as pooled. */
 void tub__head_forward(const tub__call *call, const tub__head *layer, tub__mat x);
 void tub__head_backward(const tub__call *call, const tub__head *layer, tub__mat x, tub__mat dx);
 

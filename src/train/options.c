@@ -30,7 +30,7 @@
     X(data_url, "data_url", TEXT, NULL, 0, 0, "URL", \
       "folder of a mirror that has the data set's file") \
     X(preset, "preset", TEXT, NULL, 0, 0, "NAME", \
-      "model to start from: vivit-tiny or vivit-b; sets all model settings") \
+      "model to start from: vivit-tiny, vivit-b, vivit-l or vivit-h; sets all model settings") \
     X(seed, "seed", INT, NULL, 0, 9.2e18, "N", "seed of all random numbers (at most 9.2e18)") \
     X(epochs, "epochs", INT, NULL, 1, 1e6, "N", "passes over the training samples") \
     X(max_steps, "max_steps", INT, NULL, 0, BIG, "N", \
@@ -98,15 +98,30 @@
       "GELU after the MLP's second dense layer too (the Keras example)") \
     X(model.qkv_bias, "model.qkv_bias", FLAG, NULL, 0, 1, NULL, \
       "biases of query, key and value") \
-    X(model.pooling, "model.pooling", CHOICE, "mean|class_token", 0, 0, "KIND", \
-      "what the head reads") \
+    X(model.pooling, "model.pooling", CHOICE, "mean|class_token|max|sum", 0, 0, "KIND", \
+      "what the head reads: of all tokens, or a token of its own") \
     X(model.norm_epsilon, "model.norm_epsilon", REAL, NULL, 0, 1, "X", "epsilon of layer norm") \
     X(model.attention_dropout, "model.attention_dropout", REAL, NULL, 0, 0.999, "X", \
       "dropout of attention probabilities in training") \
     X(model.attention_init, "model.attention_init", CHOICE, "keras2022|glorot", 0, 0, "KIND", \
       "initial limits of the attention kernels") \
     X(model.input_scale, "model.input_scale", CHOICE, "divide|multiply", 0, 0, "KIND", \
-      "uint8 to [0,1]: x / 255, or x * float32(1/255)")
+      "uint8 to [0,1]: x / 255, or x * float32(1/255)") \
+    X(model.variant, "model.variant", CHOICE, \
+      "joint|factorised_encoder|factorised_self_attention|factorised_dot_product", 0, 0, "NAME", \
+      "which tokens attend to each other: the ViViT paper's models 1 to 4") \
+    X(model.temporal_layers, "model.temporal_layers", INT, NULL, 0, 1000, "N", \
+      "blocks of factorised_encoder's temporal transformer (0: mean over time)") \
+    X(model.attention_order, "model.attention_order", CHOICE, "time_space|space_time", 0, 0, "KIND", \
+      "order of factorised_self_attention") \
+    X(model.sampled_frames, "model.sampled_frames", INT, NULL, 0, WIDE, "N", \
+      "cut so many evenly spaced frames each by itself; needs a tubelet of time 1 (0: tubelets)") \
+    X(model.positions, "model.positions", CHOICE, "learned|sinusoidal_1d|sinusoidal_3d|none", 0, 0, \
+      "KIND", "what tells tokens where they are") \
+    X(model.head_init, "model.head_init", CHOICE, "glorot|zeros", 0, 0, "KIND", \
+      "initial values of the classifier") \
+    X(model.representation, "model.representation", INT, NULL, 0, WIDE, "N", \
+      "width of a dense layer with tanh before the classifier (0: none)")
 
 /* clang-format on */
 

@@ -166,7 +166,7 @@ static void check_mini_forward(run *r, tub_gelu gelu) {
     double attention[2 * 3 * 12 * 12], both[2 * 3 * 12 * 12];
     tub_error err = {0};
     for (size_t l = 0; l < 2; l++) {
-        assert_ok(tub__pass_attention(r->pass, l, TUB_F64, both, &err), err);
+        assert_ok(tub__pass_attention(r->pass, l, 0, TUB_F64, both, &err), err);
         memcpy(attention + l * 3 * 12 * 12, both, 3 * 12 * 12 * sizeof *both);
     }
     snprintf(name, sizeof name, "attention_%s", kind_name(gelu));

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scenic's own numbers: its parameters, written as a checkpoint and read again, give its logits; the
- * variants that can't be computed yet, and checkpoints that scenic wrote, are known for what they
- * are. */
+/* scenic's own numbers: its parameters, written as a checkpoint and read again, give its logits, and
+ * checkpoints that scenic wrote are known for what they are. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <tubelet/tubelet.h>
 
 #include "convert/scenic.h"
+#include "convert/scenic_names.h"
 #include "formats/npy.h"
 #include "support/cmocka_all.h"
 #include "support/make_flax.h"
@@ -91,8 +91,8 @@ static const char *write_checkpoint(fixture *f, const char *name, const char *ro
     return path;
 }
 
-/* The frames that scenic samples: 4 of 8. */
-static const int sampled[4] = {2, 3, 5, 6};
+/* The frames that scenic samples: 3 and 4 of 8. */
+static const int sampled[5][4] = {[3] = {2, 4, 6}, [4] = {2, 3, 5, 6}};
 
 static float *input_of(const double *all, const tub__npy *npy, size_t frames) {
     const size_t clips = npy->shape[0], given = npy->shape[1];
@@ -100,7 +100,7 @@ static float *input_of(const double *all, const tub__npy *npy, size_t frames) {
     float *out = malloc(clips * frames * picture * sizeof *out);
     for (size_t b = 0; b < clips; b++) {
         for (size_t t = 0; t < frames; t++) {
-            const size_t from = frames == given ? t : (size_t)sampled[t];
+            const size_t from = frames == given ? t : (size_t)sampled[frames][t];
             for (size_t i = 0; i < picture; i++) {
                 out[(b * frames + t) * picture + i] = (float)all[(b * given + from) * picture + i];
             }
@@ -137,19 +137,94 @@ static void expect_logits(tub_model *model, const char *name) {
     tub__npz_close(io);
 }
 
-/* The three ways to say the clip, and the roots of all kinds of states. */
+/* The three ways to say the clip, the roots of all kinds of states, and all variants. */
 static void test_logits(void **state) {
     static const struct {
         const char *name, *root;
         tub__scenic_hints hints;
+        tub_variant variant;
         tub_pooling pooling;
         int64_t frames;
     } cases[] = {
-        {"v1_cls", "optimizer/target/", {8, 24, 16, 0}, TUB_POOL_CLASS_TOKEN, 8},
-        {"v1_cls", "optimizer/target/params/", {0, 24, 16, 1}, TUB_POOL_CLASS_TOKEN, 8},
-        {"v1_gap", "params/", {8, 24, 16, 0}, TUB_POOL_MEAN, 8},
-        {"v1_gap", "", {0, 24, 16, 0}, TUB_POOL_MEAN, 8},
-        {"tok_sampling_v1", "params/", {4, 24, 16, 0}, TUB_POOL_CLASS_TOKEN, 4},
+        {"v1_cls",
+         "optimizer/target/",
+         {.frames = 8, .height = 24, .width = 16},
+         TUB_VARIANT_JOINT,
+         TUB_POOL_CLASS_TOKEN,
+         8},
+        {"v1_cls",
+         "optimizer/target/params/",
+         {.height = 24, .width = 16, .variant = 1},
+         TUB_VARIANT_JOINT,
+         TUB_POOL_CLASS_TOKEN,
+         8},
+        {"v1_gap",
+         "params/",
+         {.frames = 8, .height = 24, .width = 16},
+         TUB_VARIANT_JOINT,
+         TUB_POOL_MEAN,
+         8},
+        {"v1_gap", "", {.height = 24, .width = 16}, TUB_VARIANT_JOINT, TUB_POOL_MEAN, 8},
+        {"v1_gmp",
+         "",
+         {.height = 24, .width = 16, .pooling = TUB_POOL_MAX},
+         TUB_VARIANT_JOINT,
+         TUB_POOL_MAX,
+         8},
+        {"v1_gsp_rep",
+         "",
+         {.height = 24, .width = 16, .pooling = TUB_POOL_SUM},
+         TUB_VARIANT_JOINT,
+         TUB_POOL_SUM,
+         8},
+        {"tok_sampling_v1",
+         "params/",
+         {.frames = 4, .height = 24, .width = 16},
+         TUB_VARIANT_JOINT,
+         TUB_POOL_CLASS_TOKEN,
+         4},
+        {"tok_sampling_v2",
+         "params/",
+         {.height = 24, .width = 16},
+         TUB_VARIANT_FACTORISED_ENCODER,
+         TUB_POOL_CLASS_TOKEN,
+         3},
+        {"v2_cls",
+         "params/",
+         {.height = 24, .width = 16},
+         TUB_VARIANT_FACTORISED_ENCODER,
+         TUB_POOL_CLASS_TOKEN,
+         8},
+        {"v2_gap",
+         "params/",
+         {.frames = 8, .height = 24, .width = 16, .variant = 2},
+         TUB_VARIANT_FACTORISED_ENCODER,
+         TUB_POOL_MEAN,
+         8},
+        {"v2_spatial_only",
+         "params/",
+         {.frames = 8, .height = 24, .width = 16},
+         TUB_VARIANT_FACTORISED_ENCODER,
+         TUB_POOL_CLASS_TOKEN,
+         8},
+        {"v3_time_space",
+         "params/",
+         {.height = 24, .width = 16},
+         TUB_VARIANT_FACTORISED_SELF_ATTENTION,
+         TUB_POOL_MEAN,
+         8},
+        {"v3_space_time",
+         "params/",
+         {.height = 24, .width = 16, .attention_order = TUB_ORDER_SPACE_TIME},
+         TUB_VARIANT_FACTORISED_SELF_ATTENTION,
+         TUB_POOL_MEAN,
+         8},
+        {"v4",
+         "params/",
+         {.height = 24, .width = 16, .variant = 4},
+         TUB_VARIANT_FACTORISED_DOT_PRODUCT,
+         TUB_POOL_MEAN,
+         8},
     };
     fixture *f = *state;
     if (!have_shared()) {
@@ -161,6 +236,7 @@ static void test_logits(void **state) {
         const char *path = write_checkpoint(f, cases[i].name, cases[i].root);
         assert_ok(tub__scenic_open(f->ctx, path, &cases[i].hints, &model, &err), err);
         const tub_model_config *c = tub_model_describe(model);
+        assert_int_equal(c->variant, cases[i].variant);
         assert_int_equal(c->pooling, cases[i].pooling);
         assert_int_equal(c->frames, cases[i].frames);
         assert_int_equal(c->height, 24);
@@ -173,26 +249,38 @@ static void test_logits(void **state) {
     }
 }
 
-/* All arrays are known by name and shape before a variant is refused. */
+/* What is wrong is said before anything is made. */
 static void test_refused(void **state) {
     static const struct {
         const char *name;
-        int variant;
+        tub__scenic_hints hints;
         tub_status status;
         const char *words;
     } cases[] = {
-        {"v2_cls", 0, TUB_E_UNSUPPORTED, "variant 2 (factorised encoder) is not supported yet"},
-        {"v2_gap", 2, TUB_E_UNSUPPORTED, "variant 2 (factorised encoder) is not"},
-        {"v2_spatial_only", 0, TUB_E_UNSUPPORTED, "variant 2 (factorised encoder) is not"},
-        {"tok_sampling_v2", 0, TUB_E_UNSUPPORTED, "variant 2 (factorised encoder) is not"},
-        {"v3_time_space", 0, TUB_E_UNSUPPORTED, "variant 3 (factorised self-attention) is not"},
-        {"v3_space_time", 3, TUB_E_UNSUPPORTED, "variant 3 (factorised self-attention) is not"},
-        {"v4", 4, TUB_E_UNSUPPORTED, "variant 4 (factorised dot-product attention) is not"},
-        {"v3_time_space", 1, TUB_E_ARGUMENT, "are those of variant 3 (factorised self-attention)"},
-        {"v1_cls", 4, TUB_E_ARGUMENT, "variant 1 (joint space-time attention), not of variant 4"},
-        {"v1_cls", 2, TUB_E_ARGUMENT, "variant 1 (joint space-time attention), not of variant 2"},
-        {"v1_gsp_rep", 0, TUB_E_UNSUPPORTED, "params/pre_logits: a layer between tokens and"},
-        {"pos_none", 0, TUB_E_NOT_FOUND,
+        {"v3_time_space",
+         {.frames = 8, .variant = 1},
+         TUB_E_ARGUMENT,
+         "are those of variant 3 (factorised self-attention)"},
+        {"v1_cls",
+         {.frames = 8, .variant = 4},
+         TUB_E_ARGUMENT,
+         "variant 1 (joint space-time attention), not of variant 4"},
+        {"v1_cls",
+         {.frames = 8, .variant = 2},
+         TUB_E_ARGUMENT,
+         "variant 1 (joint space-time attention), not of variant 2"},
+        {"v2_cls",
+         {.frames = 6, .height = 24, .width = 16},
+         TUB_E_SHAPE,
+         "its 4 positions over time don't fit 6 frames cut by 2"},
+        {"v2_cls", {0}, TUB_E_SHAPE, "don't fit 8 square frames cut into 2x8x4"},
+        {"v2_spatial_only",
+         {.height = 24, .width = 16},
+         TUB_E_ARGUMENT,
+         "it has no temporal transformer, whose positions would say"},
+        {"pos_none",
+         {.frames = 8, .height = 24, .width = 16},
+         TUB_E_NOT_FOUND,
          "params/Transformer/posembed_input/pos_embedding: missing; ViViT's variant 1 has it"},
     };
     fixture *f = *state;
@@ -200,27 +288,65 @@ static void test_refused(void **state) {
         skip();
     }
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const tub__scenic_hints hints = {8, 24, 16, cases[i].variant};
-        expect_refused(f->ctx, write_checkpoint(f, cases[i].name, "params/"), &hints,
+        expect_refused(f->ctx, write_checkpoint(f, cases[i].name, "params/"), &cases[i].hints,
                        cases[i].status, cases[i].words);
     }
+}
+
+/* Every array of a factorised encoder, [in, out] to the file layout, against scenic's own reading. */
+static void expect_arrays(tub_model *model, const char *file) {
+    const tub__scenic_extent extent = {.layers = {2, 2}, .token = true};
+    tub__npz *z = open_npz("checkpoint", file);
+    tub__scenic_array *list = NULL;
+    size_t count = 0;
+    tub_error err = {0};
+    assert_ok(tub__scenic_list(heap, tub__scenic_variant_of(2), &extent, &list, &count, &err), err);
+    assert_int_equal(count, tub_model_parameters(model));
+    for (size_t i = 0; i < count; i++) {
+        char name[TUB__SCENIC_NAME_LIMIT + 16];
+        tub__npy npy;
+        const tub__param *p = tub__params_find(&model->params, list[i].role, list[i].layer);
+        assert_non_null(p);
+        snprintf(name, sizeof name, "target/%s", list[i].name);
+        double *expected = read_array(z, name, &npy);
+        const size_t n = p->rows * p->cols, channels = p->rank == 5 ? p->shape[1] : 1,
+                     taps = p->rows / channels;
+        assert_int_equal(npy.elements, n);
+        float *found = malloc(n * sizeof *found);
+        assert_ok(tub_model_get(model, p - model->params.list, found, &err), err);
+        for (size_t j = 0; j < n; j++) {
+            const size_t row = j / p->cols, col = j % p->cols;
+            const size_t at = p->file == TUB__FILE_PLAIN
+                                  ? j
+                                  : (col * channels + row % channels) * taps + row / channels;
+            assert_true((double)found[at] == expected[j]);
+        }
+        free(found), free(expected);
+    }
+    tub__free(heap, list);
+    tub__npz_close(z);
 }
 
 /* Files that scenic's own code wrote: states of training around the parameters, chunks, older names. */
 static void test_written_by_scenic(void **state) {
     static const char *const second[] = {"flax_optim", "chunked", "optax", "target_params"};
     fixture *f = *state;
-    const tub__scenic_hints hints = {1, 24, 16, 0};
+    const tub__scenic_hints hints = {.frames = 1, .height = 24, .width = 16};
     tub_model *model = NULL;
     tub_error err = {0};
     if (!have_shared()) {
         skip();
     }
     for (size_t i = 0; i < sizeof second / sizeof *second; i++) {
+        const tub__scenic_hints picture = {.height = 24, .width = 16};
         char path[1024];
         snprintf(path, sizeof path, SCENIC "checkpoint/%s/checkpoint_5", second[i]);
-        expect_refused(f->ctx, path, &hints, TUB_E_UNSUPPORTED,
-                       "variant 2 (factorised encoder) is not");
+        assert_ok(tub__scenic_open(f->ctx, path, &picture, &model, &err), err);
+        assert_int_equal(tub_model_describe(model)->variant, TUB_VARIANT_FACTORISED_ENCODER);
+        assert_int_equal(tub_model_describe(model)->temporal_layers, 2);
+        assert_int_equal(tub_model_describe(model)->frames, 8);
+        expect_arrays(model, "expected.npz");
+        tub_model_close(model);
     }
     expect_refused(f->ctx, SCENIC "checkpoint/types.msgpack", &hints, TUB_E_FORMAT,
                    "not a checkpoint of scenic's ViViT");

@@ -292,8 +292,8 @@ static void test_sum_samples(void **state) {
         tub__mat first = {0};
         for (int s = 0; s < count; s++) {
             tub__mat sum = new_mat(5, 20, 0, 0);
-            sets[s]->sum_samples(samples, x, sum, 2, 5);
-            sets[s]->sum_samples(samples, x, sum, 0, 2);
+            sets[s]->sum_samples(samples, 4, x, sum, 2, 5);
+            sets[s]->sum_samples(samples, 4, x, sum, 0, 2);
             if (s == 0) {
                 first = sum;
                 double t = 0;

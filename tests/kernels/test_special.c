@@ -155,7 +155,7 @@ static void updates(const struct tub__kernels *k, const inputs *in, outputs *out
 
 static void sums(const struct tub__kernels *k, const inputs *in, outputs *out) {
     tub__mat z = take_mat(out, ROWS, COLS);
-    k->sum_samples(ROWS / 7, in->y, take_mat(out, 7, COLS), 0, 7);
+    k->sum_samples(ROWS / 7, 4, in->y, take_mat(out, 7, COLS), 0, 7);
     k->multiply(in->y, in->y, z, 0, ROWS);
     k->add(z.data, in->y.data, 0, ROWS * z.ld);
     for (size_t depth = 1; depth <= DEPTH; depth++) {
@@ -163,17 +163,23 @@ static void sums(const struct tub__kernels *k, const inputs *in, outputs *out) {
     }
 }
 
-/* The class token before the rest, and both kinds of pooling. */
+/* The class token before the rest, and all kinds of pooling. */
 static void tokens(const struct tub__kernels *k, const inputs *in, outputs *out) {
     enum { SAMPLES = 8, TOKENS = ROWS / SAMPLES };
     tub__mat longer = take_mat(out, SAMPLES * (TOKENS + 1), COLS);
     const tub__mat position = {in->y.data, TOKENS + 1, COLS, in->y.ld};
-    k->prepend(in->y, in->bias, position, longer, 0, SAMPLES);
+    k->prepend(in->y, in->bias, position, longer, 0, SAMPLES, SAMPLES);
     k->prepend_backward(longer, take_mat(out, SAMPLES * TOKENS, COLS), 0, SAMPLES, SAMPLES);
-    for (int kind = TUB_POOL_MEAN; kind <= TUB_POOL_CLASS_TOKEN; kind++) {
+    for (int kind = TUB_POOL_MEAN; kind <= TUB_POOL_SUM; kind++) {
         tub__mat pooled = take_mat(out, SAMPLES, COLS);
         k->pool((tub_pooling)kind, SAMPLES, in->y, pooled, 0, SAMPLES);
-        k->pool_backward((tub_pooling)kind, SAMPLES, pooled, take_mat(out, ROWS, COLS), 0, SAMPLES);
+        k->pool_backward(&(tub__pool_backward){.kind = (tub_pooling)kind,
+                                               .samples = SAMPLES,
+                                               .x = in->y,
+                                               .y = pooled,
+                                               .dy = pooled,
+                                               .dx = take_mat(out, ROWS, COLS)},
+                         0, SAMPLES);
     }
 }
 

@@ -120,14 +120,18 @@ static void cut_backward(tub__backend *be, const tub__geometry *g, size_t sample
 }
 static void prepend(tub__backend *be, size_t samples, tub__mat x, const void *token,
                     tub__mat position, tub__mat y) {
-    assert_int_equal(y.rows, x.rows + samples);
-    inside_mat(be, x), inside_mat(be, position), inside_mat(be, y), inside(be, token, x.cols);
+    assert_int_equal(y.rows, x.rows + (token ? samples : 0));
+    inside_mat(be, x), inside_mat(be, position), inside_mat(be, y);
+    if (token) {
+        inside(be, token, x.cols);
+    }
 }
 static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub__mat dx) {
     assert_int_equal(dy.rows, dx.rows + samples);
     inside_mat(be, dy), inside_mat(be, dx);
 }
-static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum) {
+static void sum_samples(tub__backend *be, size_t samples, size_t group, tub__mat x, tub__mat sum) {
+    assert_true(group > 0);
     assert_int_equal(x.rows, samples * sum.rows);
     inside_mat(be, x), inside_mat(be, sum);
 }
@@ -136,11 +140,9 @@ static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x,
     assert_int_equal(y.rows, samples);
     inside_mat(be, x), inside_mat(be, y);
 }
-static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
-                          tub__mat dx) {
-    (void)kind;
-    assert_int_equal(dy.rows, samples);
-    inside_mat(be, dy), inside_mat(be, dx);
+static void pool_backward(tub__backend *be, const tub__pool_backward *op) {
+    assert_int_equal(op->dy.rows, op->samples);
+    inside_mat(be, op->x), inside_mat(be, op->y), inside_mat(be, op->dy), inside_mat(be, op->dx);
 }
 static void blocks_begin(tub__backend *be, const tub__blocks *blocks) {
     assert_true(blocks->independent ||
@@ -279,6 +281,16 @@ static void test_step(void **state) {
     c.mlp_output_gelu = c.qkv_bias = 0;
     c.layers = 2, c.classes = 2, c.channels = 3;
     train_step(ctx, &s, &c);
+    for (int v = TUB_VARIANT_JOINT; v <= TUB_VARIANT_FACTORISED_DOT_PRODUCT; v++) {
+        for (int kind = TUB_POSITIONS_LEARNED; kind <= TUB_POSITIONS_NONE; kind++) {
+            c.variant = (tub_variant)v, c.positions = (tub_positions)kind;
+            c.pooling = v == TUB_VARIANT_FACTORISED_ENCODER ? TUB_POOL_CLASS_TOKEN : TUB_POOL_MAX;
+            c.representation = 5, c.temporal_layers = kind % 3, c.hidden = 96;
+            if (tub_model_config_check(&c, NULL) == TUB_OK) {
+                train_step(ctx, &s, &c);
+            }
+        }
+    }
     assert_true(s.calls > 800);
     for (int i = 0; i < SLABS; i++) {
         assert_null(s.slab[i].begin); /* all given back */

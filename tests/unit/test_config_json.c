@@ -56,6 +56,13 @@ static void assert_same_config(const tub_model_config *a, const tub_model_config
     assert_true(a->attention_dropout == b->attention_dropout);
     assert_int_equal(a->attention_init, b->attention_init);
     assert_int_equal(a->input_scale, b->input_scale);
+    assert_int_equal(a->variant, b->variant);
+    assert_int_equal(a->temporal_layers, b->temporal_layers);
+    assert_int_equal(a->attention_order, b->attention_order);
+    assert_int_equal(a->sampled_frames, b->sampled_frames);
+    assert_int_equal(a->positions, b->positions);
+    assert_int_equal(a->head_init, b->head_init);
+    assert_int_equal(a->representation, b->representation);
 }
 
 static tub_status parse(const char *text, tub_model_config *config, char ***labels,
@@ -109,6 +116,32 @@ static void test_every_choice_survives(void **state) {
         c.norm_epsilon = bits & 1 ? 1e-6 : 0.001;
         bool vivit = (bits & (2 | 8 | 64)) == 0;
         there_and_back(&c, bits & 1 ? labels : NULL, vivit);
+    }
+}
+
+/* All variants, poolings, positions and ends; only what transformers computes is a vivit. */
+static void test_every_variant_survives(void **state) {
+    (void)state;
+    for (int v = TUB_VARIANT_JOINT; v <= TUB_VARIANT_FACTORISED_DOT_PRODUCT; v++) {
+        for (int bits = 0; bits < 128; bits++) {
+            tub_model_config c = small_config();
+            c.heads = 4;
+            c.variant = (tub_variant)v;
+            c.pooling = (tub_pooling)(bits & 3);
+            c.positions = (tub_positions)(bits >> 2 & 3);
+            c.representation = bits & 16 ? 7 : 0;
+            c.head_init = bits & 32 ? TUB_HEAD_ZEROS : TUB_HEAD_GLOROT;
+            if (bits & 64) {
+                c.tubelet[0] = 1, c.sampled_frames = 5;
+            }
+            c.temporal_layers = v == TUB_VARIANT_FACTORISED_ENCODER ? bits & 1 : 0;
+            c.attention_order = v == TUB_VARIANT_FACTORISED_SELF_ATTENTION && bits & 32
+                                    ? TUB_ORDER_SPACE_TIME
+                                    : TUB_ORDER_TIME_SPACE;
+            if (tub_model_config_check(&c, NULL) == TUB_OK) {
+                there_and_back(&c, NULL, v == TUB_VARIANT_JOINT && (bits & ~32) == 1);
+            }
+        }
     }
 }
 
@@ -222,10 +255,48 @@ static void test_wrong_values(void **state) {
         {"{" VIVIT "\"tubelet\": {\"format\": 1, \"quantization\": {\"bits\": 8, \"scales\": "
          "\"output_channel\", \"symmetric\": true}}}",
          "model_type 'vivit' contradicts", TUB_E_ARGUMENT},
-        {"{" OWN "\"tubelet\": {\"format\": 1, \"pooling\": \"max\"}}",
-         "tubelet: pooling: 'max' is not known; known are mean, class_token", TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"pooling\": \"median\"}}",
+         "tubelet: pooling: 'median' is not known; known are mean, class_token, max, sum",
+         TUB_E_ARGUMENT},
         {"{" OWN "\"tubelet\": {\"format\": 1, \"variant\": \"factorised\"}}",
-         "tubelet: variant: 'factorised'", TUB_E_ARGUMENT},
+         "tubelet: variant: 'factorised' is not known; known are joint, factorised_encoder, "
+         "factorised_self_attention, factorised_dot_product",
+         TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"attention_order\": \"time\"}}",
+         "tubelet: attention_order: 'time' is not known; known are time_space, space_time",
+         TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"positions\": \"2d\"}}",
+         "tubelet: positions: '2d' is not known; known are learned, sinusoidal_1d, sinusoidal_3d, "
+         "none",
+         TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"head_init\": \"ones\"}}",
+         "tubelet: head_init: 'ones' is not known; known are glorot, zeros", TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"variant\": \"factorised_encoder\"}}",
+         "tubelet: temporal_layers: missing; variant 'factorised_encoder' needs it", TUB_E_FORMAT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"variant\": \"factorised_encoder\", "
+         "\"temporal_layers\": 1001}}",
+         "temporal_layers is 1001", TUB_E_RANGE},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"variant\": \"factorised_dot_product\"}}",
+         "variant factorised_dot_product has no place for a class token", TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"variant\": \"factorised_self_attention\"}}",
+         "variant factorised_self_attention has no place for a class token", TUB_E_ARGUMENT},
+        {"{" OWN "\"num_attention_heads\": 3, \"tubelet\": {\"format\": 1, \"pooling\": \"sum\", "
+         "\"variant\": \"factorised_dot_product\"}}",
+         "heads 3 is odd; variant factorised_dot_product gives half", TUB_E_RANGE},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"sampled_frames\": 4}}",
+         "sampled_frames 4 cuts each frame by itself, so that model.tubelet's time must be 1",
+         TUB_E_RANGE},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"sampled_frames\": 33}}", "sampled_frames is 33",
+         TUB_E_RANGE},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"representation\": -1}}", "representation is -1",
+         TUB_E_RANGE},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"positions\": \"sinusoidal_3d\"}}",
+         "positions sinusoidal_3d are for tokens of time and space alone", TUB_E_ARGUMENT},
+        {"{" OWN "\"hidden_size\": 764, \"num_attention_heads\": 4, \"tubelet\": {\"format\": 1, "
+         "\"pooling\": \"mean\", \"positions\": \"sinusoidal_3d\"}}",
+         "hidden 764 is no multiple of 6", TUB_E_RANGE},
+        {"{" VIVIT "\"tubelet\": {\"format\": 1, \"representation\": 5}}",
+         "model_type 'vivit' contradicts variant", TUB_E_ARGUMENT},
         {"{" OWN "\"tubelet\": {\"format\": 1, \"pooling\": \"mean\", \"gelu\": \"erf\"}}",
          "tubelet: gelu 'erf' contradicts hidden_act 'gelu_fast'", TUB_E_ARGUMENT},
         {"{" VIVIT "\"tubelet\": {\"format\": 1, \"pooling\": \"mean\"}}",
@@ -351,6 +422,7 @@ static void test_failing_allocations(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_choice_survives),
+        cmocka_unit_test(test_every_variant_survives),
         cmocka_unit_test(test_stride_of_the_kernel),
         cmocka_unit_test(test_defaults_are_transformers),
         cmocka_unit_test(test_wrong_values),

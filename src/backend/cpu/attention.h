@@ -13,7 +13,7 @@ enum { KEYS = TUB__K_KEYS, QUERIES = TUB__K_QUERIES, WIDTH = 16 * VEC_NV };
 /* One (sample, group, head) of the work. */
 typedef struct unit {
     const tub__attention *op;
-    size_t index, head, row0; /* row0: of token 0 */
+    size_t index, head, row0; /* head: of the matrices; row0: of token 0 */
     size_t width, padded;     /* head width, and rounded up to vectors */
     size_t length;
     size_t query0, queries; /* those at hand: all of them, but for attention_rows */
@@ -27,7 +27,7 @@ INLINE unit unit_of(const tub__attention *op, size_t index) {
                  rest = index % of_sample;
     return (unit){.op = op,
                   .index = index,
-                  .head = rest % op->heads,
+                  .head = op->first_head + rest % op->heads,
                   .row0 = sample * op->sample_stride + rest / op->heads * op->group_stride,
                   .width = op->head_width,
                   .padded = (op->head_width + 15) & ~(size_t)15,
@@ -135,7 +135,7 @@ INLINE void finish_row(const unit *u, size_t query, const real *from, real inver
             vstoren(to + j, (int)(u->width - j), v);
         }
     }
-    if (u->head + 1 == u->op->heads) {
+    if ((u->head + 1) * u->width == o->cols) {
         for (size_t c = o->cols; c < tub__padded(o->cols); c++) {
             to[u->width + c - o->cols] = 0;
         }

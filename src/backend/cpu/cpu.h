@@ -29,7 +29,7 @@ typedef struct tub__multiply_op {
  * tubelets. */
 typedef struct tub__tokens_op {
     const tub__geometry *g;
-    size_t samples;
+    size_t samples, group;
     tub_dtype dtype;
     const void *host;
     bool multiply;

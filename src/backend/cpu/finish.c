@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is fused to a product's end: GELU or its derivative, residual. */
+/* What is fused to a product's end: GELU or tanh, and its derivative, residual. */
 #include "backend/cpu/finish.h"
 
 #include "backend/cpu/entries.h"
 #include "backend/cpu/vmath.h"
 
+INLINE vf tanh_and_slope(vf x, vf *slope) {
+    const vf t = vtanh(x);
+    if (slope) {
+        *slope = vsub(vset1(1), vmul(t, t));
+    }
+    return t;
+}
+
 INLINE vf activate(tub__activation kind, vf x, vf *slope) {
+    if (kind == TUB__TANH) {
+        return tanh_and_slope(x, slope);
+    }
     return kind == TUB__GELU_TANH ? vgelu_tanh(x, slope) : vgelu_erf(x, slope);
 }
 
@@ -49,19 +60,27 @@ INLINE void finish_body(ending e, const tub__k_product *p, size_t row, size_t ro
     }
 FINISH_(finish_residual, TUB__LINEAR, false, false, true)
 FINISH_(finish_multiply, TUB__LINEAR, true, false, false)
-FINISH_(finish_tanh, TUB__GELU_TANH, false, false, false)
-FINISH_(finish_tanh_residual, TUB__GELU_TANH, false, false, true)
-FINISH_(finish_tanh_slope, TUB__GELU_TANH, false, true, false)
-FINISH_(finish_tanh_slope_residual, TUB__GELU_TANH, false, true, true)
-FINISH_(finish_erf, TUB__GELU_ERF, false, false, false)
-FINISH_(finish_erf_residual, TUB__GELU_ERF, false, false, true)
-FINISH_(finish_erf_slope, TUB__GELU_ERF, false, true, false)
-FINISH_(finish_erf_slope_residual, TUB__GELU_ERF, false, true, true)
+FINISH_(finish_gelu_tanh, TUB__GELU_TANH, false, false, false)
+FINISH_(finish_gelu_tanh_residual, TUB__GELU_TANH, false, false, true)
+FINISH_(finish_gelu_tanh_slope, TUB__GELU_TANH, false, true, false)
+FINISH_(finish_gelu_tanh_slope_residual, TUB__GELU_TANH, false, true, true)
+FINISH_(finish_gelu_erf, TUB__GELU_ERF, false, false, false)
+FINISH_(finish_gelu_erf_residual, TUB__GELU_ERF, false, false, true)
+FINISH_(finish_gelu_erf_slope, TUB__GELU_ERF, false, true, false)
+FINISH_(finish_gelu_erf_slope_residual, TUB__GELU_ERF, false, true, true)
+FINISH_(finish_tanh, TUB__TANH, false, false, false)
+FINISH_(finish_tanh_residual, TUB__TANH, false, false, true)
+FINISH_(finish_tanh_slope, TUB__TANH, false, true, false)
+FINISH_(finish_tanh_slope_residual, TUB__TANH, false, true, true)
 
 tub__finish_fn *KERNEL(finish)(const tub__k_product *p) {
-    static tub__finish_fn *const activations[2][2][2] = {
-        {{finish_tanh, finish_tanh_residual}, {finish_tanh_slope, finish_tanh_slope_residual}},
-        {{finish_erf, finish_erf_residual}, {finish_erf_slope, finish_erf_slope_residual}},
+    static tub__finish_fn *const activations[][2][2] = {
+        [TUB__GELU_TANH] = {{finish_gelu_tanh, finish_gelu_tanh_residual},
+                            {finish_gelu_tanh_slope, finish_gelu_tanh_slope_residual}},
+        [TUB__GELU_ERF] = {{finish_gelu_erf, finish_gelu_erf_residual},
+                           {finish_gelu_erf_slope, finish_gelu_erf_slope_residual}},
+        [TUB__TANH] = {{finish_tanh, finish_tanh_residual},
+                       {finish_tanh_slope, finish_tanh_slope_residual}},
     };
     if (p->multiply) {
         return finish_multiply;
@@ -69,5 +88,5 @@ tub__finish_fn *KERNEL(finish)(const tub__k_product *p) {
     if (p->activation == TUB__LINEAR) {
         return p->residual ? finish_residual : NULL;
     }
-    return activations[p->activation == TUB__GELU_ERF][p->slope != NULL][p->residual != NULL];
+    return activations[p->activation][p->slope != NULL][p->residual != NULL];
 }

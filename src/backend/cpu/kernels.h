@@ -95,14 +95,14 @@ struct tub__kernels {
     void (*cut_backward)(const tub__geometry *g, tub__mat drows, void *dx, size_t sample0,
                          size_t sample1);
     void (*prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0,
-                    size_t sample1);
+                    size_t sample1, size_t samples);
     void (*prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t sample1,
                              size_t samples);
-    void (*sum_samples)(size_t samples, tub__mat x, tub__mat sum, size_t row0, size_t row1);
+    void (*sum_samples)(size_t samples, size_t group, tub__mat x, tub__mat sum, size_t row0,
+                        size_t row1);
     void (*pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0,
                  size_t sample1);
-    void (*pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx,
-                          size_t sample0, size_t sample1);
+    void (*pool_backward)(const tub__pool_backward *op, size_t sample0, size_t sample1);
 
     void (*multiply)(tub__mat x, tub__mat y, tub__mat z, size_t row0, size_t row1);
     void (*softmax)(tub__mat logits, tub__mat probabilities, size_t row0, size_t row1);

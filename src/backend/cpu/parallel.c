@@ -302,11 +302,13 @@ static void cut_backward(tub__backend *be, const tub__geometry *g, size_t sample
     tub__cpu_run(be, cut_backward_part, &op, samples);
 }
 
-PART(prepend_part, tub__tokens_op, k->prepend(op->x, op->host, op->position, op->y, begin, end))
+PART(prepend_part, tub__tokens_op,
+     k->prepend(op->x, op->host, op->position, op->y, begin, end, op->samples))
 
 static void prepend(tub__backend *be, size_t samples, tub__mat x, const void *class_token,
                     tub__mat position, tub__mat y) {
-    const tub__tokens_op op = {.x = x, .host = class_token, .position = position, .y = y};
+    const tub__tokens_op op = {
+        .samples = samples, .x = x, .host = class_token, .position = position, .y = y};
     tub__cpu_run(be, prepend_part, &op, samples);
 }
 
@@ -318,10 +320,11 @@ static void prepend_backward(tub__backend *be, size_t samples, tub__mat dy, tub_
     tub__cpu_run(be, prepend_backward_part, &op, samples);
 }
 
-PART(sum_samples_part, tub__tokens_op, k->sum_samples(op->samples, op->x, op->y, begin, end))
+PART(sum_samples_part, tub__tokens_op,
+     k->sum_samples(op->samples, op->group, op->x, op->y, begin, end))
 
-static void sum_samples(tub__backend *be, size_t samples, tub__mat x, tub__mat sum) {
-    const tub__tokens_op op = {.samples = samples, .x = x, .y = sum};
+static void sum_samples(tub__backend *be, size_t samples, size_t group, tub__mat x, tub__mat sum) {
+    const tub__tokens_op op = {.samples = samples, .group = group, .x = x, .y = sum};
     tub__cpu_run(be, sum_samples_part, &op, sum.rows);
 }
 
@@ -332,13 +335,10 @@ static void pool(tub__backend *be, tub_pooling kind, size_t samples, tub__mat x,
     tub__cpu_run_light(be, pool_part, &op, samples, x.rows * x.ld);
 }
 
-PART(pool_backward_part, tub__tokens_op,
-     k->pool_backward(op->pooling, op->samples, op->x, op->y, begin, end))
+PART(pool_backward_part, tub__pool_backward, k->pool_backward(op, begin, end))
 
-static void pool_backward(tub__backend *be, tub_pooling kind, size_t samples, tub__mat dy,
-                          tub__mat dx) {
-    const tub__tokens_op op = {.samples = samples, .pooling = kind, .x = dy, .y = dx};
-    tub__cpu_run(be, pool_backward_part, &op, samples);
+static void pool_backward(tub__backend *be, const tub__pool_backward *op) {
+    tub__cpu_run(be, pool_backward_part, op, op->samples);
 }
 
 /* ---- loss: a few rows, not worth a region ---- */

@@ -72,7 +72,7 @@ typedef struct place {
 } place;
 
 static size_t line_voxel(const tub__geometry *g, const place *p, size_t dt, size_t dy) {
-    const size_t t = p->t * g->stride[0] + dt, y = p->y * g->stride[1] + dy,
+    const size_t t = tub__geometry_frame(g, p->t) + dt, y = p->y * g->stride[1] + dy,
                  x = p->x * g->stride[2];
     return ((t * g->height + y) * g->width + x) * g->channels;
 }
@@ -149,15 +149,16 @@ void KERNEL(cut_backward)(const tub__geometry *g, tub__mat drows, void *dx_, siz
 }
 
 void KERNEL(prepend)(tub__mat x, const void *token, tub__mat position, tub__mat y, size_t sample0,
-                     size_t sample1) {
-    const size_t tokens = position.rows;
+                     size_t sample1, size_t samples) {
+    const size_t tokens = y.rows / samples, before = token ? 1 : 0;
     for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
         const size_t t = n % tokens;
-        const real *from = t ? row_of(x, n / tokens * (tokens - 1) + t - 1) : token;
-        const real *add = row_of(position, t);
+        const real *from =
+            t < before ? token : row_of(x, n / tokens * (tokens - before) + t - before);
+        const real *add = position.data ? row_of(position, t) : NULL;
         real *to = row_of(y, n);
         for (size_t i = 0; i < tub__padded(y.cols); i += 16) {
-            vstore(to + i, vadd(vload(from + i), vload(add + i)));
+            vstore(to + i, add ? vadd(vload(from + i), vload(add + i)) : vload(from + i));
         }
     }
 }
@@ -174,14 +175,14 @@ void KERNEL(prepend_backward)(tub__mat dy, tub__mat dx, size_t sample0, size_t s
     }
 }
 
-/* Sixteen columns of one row, summed over samples: chains of four, then the balanced tree. */
-static void sum_column(size_t samples, const tub__mat *x, size_t step, size_t row, size_t col,
-                       real *out) {
+/* Sixteen columns of one row, summed over samples: chains of `each`, then the balanced tree. */
+static void sum_column(size_t samples, size_t each, const tub__mat *x, size_t step, size_t row,
+                       size_t col, real *out) {
     vf level[TREE_LEVELS], total = vzero();
     size_t group = 0;
-    for (size_t s = 0; s < samples; s += 4, group++) {
+    for (size_t s = 0; s < samples; s += each, group++) {
         vf sum = vzero();
-        for (size_t i = s; i < samples && i < s + 4; i++) {
+        for (size_t i = s; i < samples && i < s + each; i++) {
             sum = vadd(sum, vload(row_of(*x, i * step + row) + col));
         }
         const int rise = tree_rise(group);
@@ -200,38 +201,67 @@ static void sum_column(size_t samples, const tub__mat *x, size_t step, size_t ro
     vstore(out + col, total);
 }
 
-void KERNEL(sum_samples)(size_t samples, tub__mat x, tub__mat sum, size_t row0, size_t row1) {
+void KERNEL(sum_samples)(size_t samples, size_t group, tub__mat x, tub__mat sum, size_t row0,
+                         size_t row1) {
     for (size_t r = row0; r < row1; r++) {
         for (size_t c = 0; c < tub__padded(sum.cols); c += 16) {
-            sum_column(samples, &x, sum.rows, r, c, row_of(sum, r));
+            sum_column(samples, group, &x, sum.rows, r, c, row_of(sum, r));
         }
     }
+}
+
+/* Sixteen columns of the rows of one sample. */
+INLINE vf pooled(tub_pooling kind, tub__mat x, size_t row, size_t tokens, size_t col) {
+    vf v = vload(row_of(x, row) + col);
+    for (size_t t = 1; t < tokens && kind != TUB_POOL_CLASS_TOKEN; t++) {
+        const vf next = vload(row_of(x, row + t) + col);
+        v = kind == TUB_POOL_MAX ? vmax(v, next) : vadd(v, next);
+    }
+    return kind == TUB_POOL_MEAN && tokens > 1 ? vdiv(v, vset1((real)tokens)) : v;
 }
 
 void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0,
                   size_t sample1) {
-    const size_t tokens = x.rows / samples, used = kind == TUB_POOL_MEAN ? tokens : 1;
-    const vf divisor = vset1((real)used);
+    const size_t tokens = x.rows / samples;
     for (size_t s = sample0; s < sample1; s++) {
         for (size_t c = 0; c < tub__padded(y.cols); c += 16) {
-            vf sum = vload(row_of(x, s * tokens) + c);
-            for (size_t t = 1; t < used; t++) {
-                sum = vadd(sum, vload(row_of(x, s * tokens + t) + c));
-            }
-            vstore(row_of(y, s) + c, used > 1 ? vdiv(sum, divisor) : sum);
+            vstore(row_of(y, s) + c, pooled(kind, x, s * tokens, tokens, c));
         }
     }
 }
 
-void KERNEL(pool_backward)(tub_pooling kind, size_t samples, tub__mat dy, tub__mat dx,
-                           size_t sample0, size_t sample1) {
-    const size_t tokens = dx.rows / samples;
-    const vf divisor = vset1(kind == TUB_POOL_MEAN ? (real)tokens : 1);
-    for (size_t n = sample0 * tokens; n < sample1 * tokens; n++) {
-        const bool used = kind == TUB_POOL_MEAN || n % tokens == 0;
-        const real *from = row_of(dy, n / tokens);
-        for (size_t c = 0; c < tub__padded(dx.cols); c += 16) {
-            vstore(row_of(dx, n) + c, used ? vdiv(vload(from + c), divisor) : vzero());
+/* Sixteen columns of a maximum's gradient: an equal share for each token that is not below it. */
+static void share_out(const tub__pool_backward *op, size_t sample, size_t tokens, size_t col) {
+    const vf largest = vload(row_of(op->y, sample) + col), one = vset1(1);
+    vf count = vzero();
+    for (size_t n = sample * tokens; n < (sample + 1) * tokens; n++) {
+        count = vadd(count, vsel(vlt(vload(row_of(op->x, n) + col), largest), vzero(), one));
+    }
+    const vf share = vdiv(vload(row_of(op->dy, sample) + col), count);
+    for (size_t n = sample * tokens; n < (sample + 1) * tokens; n++) {
+        const vm below = vlt(vload(row_of(op->x, n) + col), largest);
+        vstore(row_of(op->dx, n) + col, vsel(below, vzero(), share));
+    }
+}
+
+static void spread_out(const tub__pool_backward *op, size_t sample, size_t tokens, size_t col) {
+    const vf dy = vload(row_of(op->dy, sample) + col),
+             each = op->kind == TUB_POOL_MEAN ? vdiv(dy, vset1((real)tokens)) : dy;
+    for (size_t t = 0; t < tokens; t++) {
+        const bool used = op->kind != TUB_POOL_CLASS_TOKEN || t == 0;
+        vstore(row_of(op->dx, sample * tokens + t) + col, used ? each : vzero());
+    }
+}
+
+void KERNEL(pool_backward)(const tub__pool_backward *op, size_t sample0, size_t sample1) {
+    const size_t tokens = op->dx.rows / op->samples;
+    for (size_t s = sample0; s < sample1; s++) {
+        for (size_t c = 0; c < tub__padded(op->dx.cols); c += 16) {
+            if (op->kind == TUB_POOL_MAX) {
+                share_out(op, s, tokens, c);
+            } else {
+                spread_out(op, s, tokens, c);
+            }
         }
     }
 }
