@@ -71,10 +71,17 @@ static void print_confusion(const eval_subject *s) {
 
 void eval_print(const eval_subject *s) {
     const tub_metrics *m = s->metrics;
-    printf("%s%s%s%s on %s, %s split: %lld samples, %lld classes\n\n", s->model,
+    printf("%s%s%s%s on %s, %s split: %lld samples, %lld classes\n", s->model,
            s->weights != NULL ? " (" : "", s->weights != NULL ? s->weights : "",
            s->weights != NULL ? " weights)" : "", s->data, s->split, (long long)m->samples,
            (long long)m->classes);
+    if (s->frames == TUB_FRAMES_SHUFFLED) {
+        printf("The frames of each sample are shuffled (seed %llu).\n",
+               (unsigned long long)s->frames_seed);
+    } else if (s->frames == TUB_FRAMES_REVERSED) {
+        printf("The frames of each sample are in reverse order.\n");
+    }
+    putchar('\n');
     printf("%-18s %7s   95 %% interval\n", "", "value");
     print_interval("top-1", &m->top1);
     print_interval("top-5", &m->top5);
@@ -103,14 +110,17 @@ json_t *eval_json(const eval_subject *s) {
                       output_number(c->precision), "recall", output_number(c->recall), "f1",
                       output_number(c->f1), "auc", output_number(c->auc)));
     }
-    return json_pack("{s:o,s:s?,s:o,s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
-                     "model", output_text(s->model), "weights", s->weights, "data",
-                     output_text(s->data), "split", s->split, "samples", (json_int_t)m->samples,
-                     "classes", (json_int_t)m->classes, "top1", output_interval(&m->top1), "top5",
-                     output_interval(&m->top5), "auc", output_interval(&m->auc), "acc",
-                     output_interval(&m->acc), "loss", output_interval(&m->loss),
-                     "balanced_accuracy", output_number(m->balanced_accuracy), "macro_f1",
-                     output_number(m->macro_f1), "calibration_error",
-                     output_number(m->calibration_error), "brier", output_number(m->brier),
-                     "confusion", confusion, "per_class", classes);
+    json_t *seed =
+        s->frames == TUB_FRAMES_SHUFFLED ? json_integer((json_int_t)s->frames_seed) : json_null();
+    return json_pack(
+        "{s:o,s:s?,s:o,s:s,s:s,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "model",
+        output_text(s->model), "weights", s->weights, "data", output_text(s->data), "split",
+        s->split, "frames", tub_frame_order_name(s->frames), "frames_seed", seed, "samples",
+        (json_int_t)m->samples, "classes", (json_int_t)m->classes, "top1",
+        output_interval(&m->top1), "top5", output_interval(&m->top5), "auc",
+        output_interval(&m->auc), "acc", output_interval(&m->acc), "loss",
+        output_interval(&m->loss), "balanced_accuracy", output_number(m->balanced_accuracy),
+        "macro_f1", output_number(m->macro_f1), "calibration_error",
+        output_number(m->calibration_error), "brier", output_number(m->brier), "confusion",
+        confusion, "per_class", classes);
 }

@@ -52,6 +52,26 @@ TUB_API const tub_dataset_info *tub_dataset_describe(const tub_dataset *data);
 TUB_API const void *tub_dataset_samples(const tub_dataset *data, tub_split split);
 /* Class indices of one split, [count]. */
 TUB_API const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split split);
+
+/* In which order a model sees the frames of a clip: what a model makes of time shows in what changes
+ * with it. */
+typedef enum tub_frame_order {
+    TUB_FRAMES_ORIGINAL = 0,
+    TUB_FRAMES_SHUFFLED, /* each clip in an order of its own, all orders with the same chance */
+    TUB_FRAMES_REVERSED
+} tub_frame_order;
+/* Puts the frames of every sample of one split into another order, in place: what
+ * tub_dataset_samples gave before shows the new order. Of frames shuffled, each sample's order
+ * follows from (seed, split, index) alone. Errors: TUB_E_ARGUMENT, TUB_E_MEMORY (nothing has
+ * changed then). */
+TUB_API TUB_MUST_USE tub_status tub_dataset_order_frames(tub_dataset *data, tub_split split,
+                                                         tub_frame_order order, uint64_t seed,
+                                                         tub_error *err);
+/* "original", "shuffled" or "reversed". */
+TUB_API const char *tub_frame_order_name(tub_frame_order order);
+TUB_API TUB_MUST_USE tub_status tub_frame_order_parse(const char *text, tub_frame_order *out,
+                                                      tub_error *err);
+
 /* "train", "val" or "test". */
 TUB_API const char *tub_split_name(tub_split split);
 TUB_API TUB_MUST_USE tub_status tub_split_parse(const char *text, tub_split *out, tub_error *err);

@@ -99,7 +99,7 @@ static void draw_background(double out[PIXELS], tub__random *r, double level) {
         o.x = between(r, 0, SIDE - 1);
         o.y = between(r, 0, SIDE - 1);
         o.radius = between(r, 1.5, 3.5);
-        o.brightness = level + NOISE * between(r, -60, 60);
+        o.brightness = level + NOISE * between(r, -30, 0);
         paint(out, &o);
     }
 }
@@ -115,9 +115,9 @@ typedef struct circle {
 static circle random_circle(tub__random *r) {
     static const double HALF_STATION = 0.098491403357164254; /* tan(pi / 32) */
     circle c;
-    c.x = (SIDE - 1) / 2.0 + between(r, -2.5, 2.5);
-    c.y = (SIDE - 1) / 2.0 + between(r, -2.5, 2.5);
-    c.radius = between(r, 6.5, 9.5);
+    c.x = (SIDE - 1) / 2.0 + between(r, -1.5, 1.5);
+    c.y = (SIDE - 1) / 2.0 + between(r, -1.5, 1.5);
+    c.radius = between(r, 6.5, 8);
     double t = between(r, -HALF_STATION, HALF_STATION);
     c.cos = (1 - t * t) / (1 + t * t);
     c.sin = 2 * t / (1 + t * t);
@@ -157,13 +157,12 @@ static void draw(void *scratch, tub_split split, uint32_t sample, int label, uns
     tub__key key = tub__random_key(MOTION_SEED, TUB__RANDOM_MOTION);
     tub__random r = tub__random_start(key, sample, (uint32_t)split, 0);
     int start = (int)tub__random_below(&r, FRAMES);
-    double level = between(&r, 70, 185), sigma = NOISE * between(&r, 4, 14);
+    double level = between(&r, 40, 110), sigma = NOISE * between(&r, 4, 12);
     draw_background(s->background, &r, level);
     circle c = random_circle(&r);
     object o = {.form = (form)tub__random_below(&r, FORMS)};
-    o.radius = between(&r, 2.2, 3.6);
-    double contrast = between(&r, 45, 70 + 0.3 * level);
-    o.brightness = tub__random_below(&r, 2) ? level + contrast : level - contrast;
+    o.radius = between(&r, 3.2, 4.5);
+    o.brightness = level + between(&r, 60, 130);
     for (int station = 0; station < FRAMES; station++) {
         tub__random noise = tub__random_start(key, sample, (uint32_t)split, 1 + (uint32_t)station);
         memcpy(s->picture, s->background, sizeof s->picture);
