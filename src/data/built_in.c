@@ -66,8 +66,10 @@ tub_status tub__dataset_fill_built_in(tub_dataset *data, const tub__built_in *se
     for (int s = 0; s < TUB_SPLITS; s++) { /* all memory first: drawing can't fail */
         TUB__TRY(prepare_split(data, set, (tub_split)s, err));
     }
-    void *scratch;
-    TUB__TRY(tub__alloc(&data->ctx->allocator, set->scratch, &scratch, err));
+    void *scratch = NULL;
+    if (set->scratch > 0) {
+        TUB__TRY(tub__alloc(&data->ctx->allocator, set->scratch, &scratch, err));
+    }
     size_t bytes = tub__dataset_sample_bytes(info);
     for (int s = 0; s < TUB_SPLITS; s++) {
         unsigned char *samples = data->samples[s];

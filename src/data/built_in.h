@@ -15,7 +15,7 @@ typedef struct tub__built_in {
     int64_t classes;
     const char *const *labels; /* [classes] */
     int64_t count[TUB_SPLITS];
-    size_t scratch; /* bytes that draw works in */
+    size_t scratch; /* bytes that draw works in; 0: it gets NULL */
     /* Draws sample number `sample` of a split as one of class `label`: out is [T,H,W]. It follows
      * from these three alone, not from what scratch held before. */
     void (*draw)(void *scratch, tub_split split, uint32_t sample, int label, unsigned char *out);

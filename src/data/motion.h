@@ -6,7 +6,7 @@
 
 #include "data/built_in.h"
 
-/* A clip is [T,H,W] = [16,28,28]: an object on a circle of 16 stations, one frame at each. */
+/* A clip is [T,H,W] = [16,28,28]: a shape that turns, one frame at each of 16 angles. */
 enum {
     TUB__MOTION_FRAMES = 16,
     TUB__MOTION_SIDE = 28,
