@@ -211,7 +211,8 @@ const cli_command cli_bench = {
     .summary = "measures how fast machine, kernels and models are",
     .description =
         "peak: the float32 multiply-add rate of the chosen instruction set on all threads, without "
-        "memory traffic, and that of products within the first cache (tile); other speeds are "
+        "memory traffic, and that of products whose weights stream from the second cache (tile); "
+        "other speeds are "
         "shares of them, measured right before and after. "
         "gemm: one product and its gradients, or all of vivit-tiny (batch 32) and vivit-b. "
         "attention: forward and backward of one shape, with --heads and --attention-dropout too "

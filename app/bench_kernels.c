@@ -21,7 +21,7 @@ int bench_peak(const cli_command *self, tub_context *ctx, const bench_options *o
     printf("peak  %.1f GFLOP/s, %.1f to %.1f  (float32 multiply-add, %s, %d threads)\n",
            peak.median, peak.least, peak.most, tub_context_cpu(ctx), tub_context_threads(ctx));
     printf(
-        "tile  %.1f GFLOP/s, %.1f to %.1f  (products within the first cache: %.0f%% of the peak)\n",
+        "tile  %.1f GFLOP/s, %.1f to %.1f  (products from the second cache: %.0f%% of the peak)\n",
         tile.median, tile.least, tile.most, 100 * tile.median / peak.median);
     return CLI_DONE;
 }

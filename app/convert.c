@@ -177,20 +177,32 @@ typedef struct comparison {
     double change, largest; /* of the logits: the largest change, and the largest of them */
 } comparison;
 
+/* logits: [samples, K] of the test split, the caller's to free. */
 static tub_status answers(tub_context *ctx, const char *folder, const tub_dataset *data,
-                          float *logits, float *probabilities, tub_scores *scores, tub_error *err) {
+                          float **logits, size_t *count, tub_scores *scores, tub_error *err) {
     enum { BATCH = 32 };
-    const tub_dataset_info *info = tub_dataset_describe(data);
+    const int64_t samples = tub_dataset_describe(data)->count[TUB_TEST];
     tub_model *model;
     tub_status status = tub_model_open(ctx, folder, &model, err);
     if (status != TUB_OK) {
         return status;
     }
-    status = tub_predict_split(model, data, TUB_TEST, BATCH, logits, probabilities, err);
-    if (status == TUB_OK) {
-        status = tub_scores_compute(ctx, info->count[TUB_TEST], info->classes, probabilities,
-                                    tub_dataset_labels(data, TUB_TEST), scores, err);
+    const tub_model_config *c = tub_model_describe(model);
+    *count = (size_t)(samples > 0 ? samples : 1) * (size_t)c->classes;
+    float *probabilities = calloc(*count, sizeof *probabilities);
+    *logits = calloc(*count, sizeof **logits);
+    if (probabilities == NULL || *logits == NULL) {
+        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
+        status = TUB_E_MEMORY;
     }
+    if (status == TUB_OK) {
+        status = tub_predict_split(model, data, TUB_TEST, BATCH, *logits, probabilities, err);
+    }
+    if (status == TUB_OK) {
+        status = tub_task_scores_compute(ctx, c, samples, probabilities,
+                                         tub_dataset_labels(data, TUB_TEST), scores, err);
+    }
+    free(probabilities);
     tub_model_close(model);
     return status;
 }
@@ -209,21 +221,18 @@ static void compare_logits(const float *real, const float *int8, size_t n, compa
 
 static tub_status compare(tub_context *const ctx[KINDS], const job *j, const tub_dataset *data,
                           comparison *c, tub_error *err) {
-    const tub_dataset_info *info = tub_dataset_describe(data);
-    c->samples = info->count[TUB_TEST];
-    const size_t n = (size_t)(c->samples > 0 ? c->samples : 1) * (size_t)info->classes;
-    float *numbers = calloc(3 * n, sizeof *numbers); /* logits of both, probabilities */
-    if (numbers == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
-    }
+    float *logits[KINDS] = {NULL};
+    size_t n = 0;
+    c->samples = tub_dataset_describe(data)->count[TUB_TEST];
     tub_status status = TUB_OK;
     for (int i = REAL; i < KINDS && status == TUB_OK; i++) {
-        status = answers(ctx[i], j->from.folder, data, numbers + (size_t)i * n, numbers + KINDS * n,
-                         &c->scores[i], err);
+        status = answers(ctx[i], j->from.folder, data, &logits[i], &n, &c->scores[i], err);
     }
-    compare_logits(numbers, numbers + n, n, c);
-    free(numbers);
+    if (status == TUB_OK) {
+        compare_logits(logits[REAL], logits[INT8], n, c);
+    }
+    free(logits[REAL]);
+    free(logits[INT8]);
     return status;
 }
 

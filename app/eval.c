@@ -187,6 +187,20 @@ static void add_ways(char name[PATH_MAX], const char *separator, const eval_opti
     add_part(name, separator, precisions[o->common.precision]);
 }
 
+/* The benchmark knows one class and labels, but no heads. */
+static tub_status medmnist_file(tub_context *ctx, const char *folder, const char *flag,
+                                const char *which, const eval_subject *s,
+                                const float *probabilities, char path[PATH_MAX], tub_error *err) {
+    const tub_label_metrics *l = s->label_metrics;
+    const tub_metrics *m = s->metrics;
+    return l != NULL
+               ? tub_medmnist_result(ctx, folder, flag, s->split, which, l->samples, l->labels,
+                                     probabilities, l->auc.value, l->acc.value, path, PATH_MAX, err)
+               : tub_medmnist_result(ctx, folder, flag, s->split, which, m->samples, m->classes,
+                                     probabilities, m->auc.value, m->acc.value, path, PATH_MAX,
+                                     err);
+}
+
 /* eval-SPLIT.json of the data that the run was trained on, eval-DATA-SPLIT.json of any other, with
  * -best behind it for the best weights, then -shuffled or -reversed for frames in such an order and
  * -bf16 or -int8 for those precisions; and MedMNIST's result file, which names the data anyway. */
@@ -194,14 +208,14 @@ static int write_files(const cli_command *self, tub_context *ctx, const eval_opt
                        const eval_job *job, const float *probabilities) {
     const eval_subject *s = &job->subject;
     const char *folder = o->out != NULL ? o->out : o->model;
-    char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX], flag[FLAG_ROOM], which[PATH_MAX];
+    char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX] = "", flag[FLAG_ROOM];
+    char which[PATH_MAX];
     tub_error err;
     data_flag(flag, s->data);
     snprintf(which, sizeof which, "%s", s->weights != NULL ? s->weights : "model");
     add_ways(which, "_", o);
-    if (tub_medmnist_result(ctx, folder, flag, s->split, which, s->metrics->samples,
-                            s->metrics->classes, probabilities, s->metrics->auc.value,
-                            s->metrics->acc.value, csv, sizeof csv, &err) != TUB_OK) {
+    if (s->head_metrics == NULL &&
+        medmnist_file(ctx, folder, flag, which, s, probabilities, csv, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
     bool best = s->weights != NULL && strcmp(s->weights, "best") == 0;
@@ -218,9 +232,42 @@ static int write_files(const cli_command *self, tub_context *ctx, const eval_opt
         return cli_fail_with(self, "%s", why);
     }
     if (!o->common.quiet) {
-        fprintf(stderr, "Written: %s, %s\n", path, csv);
+        fprintf(stderr, "Written: %s%s%s\n", path, csv[0] != '\0' ? ", " : "", csv);
     }
     return CLI_GO;
+}
+
+/* The metrics of the model's task. */
+typedef struct eval_result {
+    tub_metrics *metrics;
+    tub_label_metrics *labels;
+    tub_head_metrics *heads;
+} eval_result;
+
+static tub_status compute(tub_context *ctx, const tub_model_config *c, int64_t n,
+                          const float *probabilities, const int32_t *labels, int draws,
+                          eval_result *out, tub_error *err) {
+    int64_t heads = 0;
+    while (heads < TUB_HEAD_LIMIT && c->head_classes[heads] != 0) {
+        heads++;
+    }
+    switch (c->task) {
+    case TUB_TASK_MULTI_LABEL:
+        return tub_label_metrics_compute(ctx, n, c->classes, probabilities, labels, 1, draws,
+                                         &out->labels, err);
+    case TUB_TASK_MULTI_HEAD:
+        return tub_head_metrics_compute(ctx, n, heads, c->head_classes, probabilities, labels, 1,
+                                        draws, &out->heads, err);
+    default:
+        return tub_metrics_compute(ctx, n, c->classes, probabilities, labels, 1, draws,
+                                   &out->metrics, err);
+    }
+}
+
+static void free_result(tub_context *ctx, eval_result *r) {
+    tub_metrics_free(ctx, r->metrics);
+    tub_label_metrics_free(ctx, r->labels);
+    tub_head_metrics_free(ctx, r->heads);
 }
 
 /* Runs the model over the split and reports. */
@@ -230,25 +277,31 @@ static int evaluate(const cli_command *self, cli_work *work, const eval_options 
     const tub_dataset_info *info = tub_dataset_describe(data);
     eval_subject *s = &job->subject;
     tub_error err;
-    int64_t n = info->count[o->split], classes = tub_model_describe(model)->classes;
-    float *probabilities = calloc((size_t)(n > 0 ? n : 1), (size_t)classes * sizeof(float));
+    const tub_model_config *c = tub_model_describe(model);
+    int64_t n = info->count[o->split];
+    float *probabilities = calloc((size_t)(n > 0 ? n : 1), (size_t)c->classes * sizeof(float));
     int code = CLI_DONE;
     if (probabilities == NULL) {
         return cli_fail_with(self, "out of memory");
     }
-    tub_metrics *metrics = NULL;
+    eval_result result = {0};
     if (tub_dataset_order_frames(data, o->split, s->frames, s->frames_seed, &err) != TUB_OK ||
         tub_predict_split(model, data, o->split, o->batch, NULL, probabilities, &err) != TUB_OK ||
-        tub_metrics_compute(ctx, n, classes, probabilities, tub_dataset_labels(data, o->split), 1,
-                            (int)o->draws, &metrics, &err) != TUB_OK) {
+        compute(ctx, c, n, probabilities, tub_dataset_labels(data, o->split), (int)o->draws,
+                &result, &err) != TUB_OK) {
         progress_clear(&work->progress);
         code = cli_fail(self, &err);
         goto done;
     }
     progress_clear(&work->progress);
     s->data = info->name;
-    s->metrics = metrics;
-    s->labels = tub_model_labels(model) != NULL ? tub_model_labels(model) : info->labels;
+    s->task = c->task == TUB_TASK_DATA ? TUB_TASK_MULTI_CLASS : c->task;
+    s->metrics = result.metrics;
+    s->label_metrics = result.labels;
+    s->head_metrics = result.heads;
+    s->labels = tub_model_labels(model) != NULL ? tub_model_labels(model)
+                : c->classes == info->classes   ? info->labels
+                                                : NULL;
     if (!o->no_files && write_files(self, ctx, o, job, probabilities) != CLI_GO) {
         code = CLI_FAILED;
         goto done;
@@ -259,7 +312,7 @@ static int evaluate(const cli_command *self, cli_work *work, const eval_options 
         eval_print(s);
     }
 done:
-    tub_metrics_free(ctx, metrics);
+    free_result(ctx, &result);
     free(probabilities);
     return code;
 }
@@ -307,7 +360,9 @@ const cli_command cli_eval = {
     .summary = "prints the metrics of a model on a data set",
     .description =
         "Top-1, top-5 and AUC with 95 % bootstrap intervals, a table of the classes and the "
-        "confusion matrix. Writes eval-SPLIT.json (of best weights: eval-SPLIT-best.json; of data "
+        "confusion matrix; of a model for labels AUC, ACC, mean average precision and F1; of one "
+        "with heads all this for each, and how often all of them are right. Writes eval-SPLIT.json "
+        "(of best weights: eval-SPLIT-best.json; of data "
         "that "
         "the run was not trained on: eval-DATA-SPLIT.json) and the result file of the MedMNIST "
         "benchmark. --frames shuffled and reversed show what a model makes of time: a model "

@@ -11,7 +11,11 @@ typedef struct eval_subject {
     const char *weights; /* "last" or "best" of a run; NULL for a plain model folder */
     tub_frame_order frames;
     uint64_t frames_seed; /* of shuffled ones */
+    tub_task task;
+    /* The one of the task. */
     const tub_metrics *metrics;
+    const tub_label_metrics *label_metrics;
+    const tub_head_metrics *head_metrics;
     const char *const *labels; /* [classes] or NULL */
 } eval_subject;
 

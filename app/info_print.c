@@ -74,6 +74,33 @@ static void print_run(const run_facts *run) {
     }
 }
 
+/* "11", "14 labels", or "97 + 300 of 2 heads". */
+static void print_classes(int64_t classes, tub_task task, const int64_t *heads) {
+    if (task != TUB_TASK_MULTI_HEAD) {
+        printf("%lld%s", (long long)classes, task == TUB_TASK_MULTI_LABEL ? " labels" : "");
+        return;
+    }
+    int count = 0;
+    for (; count < TUB_HEAD_LIMIT && heads[count] != 0; count++) {
+        printf("%s%lld", count > 0 ? " + " : "", (long long)heads[count]);
+    }
+    printf(" of %d heads", count);
+}
+
+/* Of more than one label a sample; NULL objects are the caller's business. */
+static void set_task(json_t *object, tub_task task, const int64_t *heads) {
+    int64_t count = 0;
+    json_object_set_new(
+        object, "task",
+        json_string(tub_task_name(task == TUB_TASK_DATA ? TUB_TASK_MULTI_CLASS : task)));
+    while (task == TUB_TASK_MULTI_HEAD && count < TUB_HEAD_LIMIT && heads[count] != 0) {
+        count++;
+    }
+    if (count > 0) {
+        json_object_set_new(object, "head_classes", output_integers(heads, count));
+    }
+}
+
 /* What differs from the joint variant with learned positions. */
 static void print_variant(const tub_model_config *c) {
     if (c->variant != TUB_VARIANT_JOINT) {
@@ -135,7 +162,7 @@ void info_print_model(const info_model *m) {
     }
     putchar('\n');
     print_row("classes");
-    printf("%lld", (long long)c->classes);
+    print_classes(c->classes, c->task, c->head_classes);
     const char *const *labels = m->model != NULL ? tub_model_labels(m->model) : NULL;
     for (int64_t k = 0; labels != NULL && k < c->classes; k++) {
         printf("%s%s", k > 0 ? ", " : ": ", labels[k]);
@@ -224,6 +251,7 @@ json_t *info_model_json(const info_model *m) {
         (json_int_t)m->cost.training_bytes, "batch_size", (json_int_t)m->batch);
     put_variant(object, m);
     const char *const *labels = m->model != NULL ? tub_model_labels(m->model) : NULL;
+    set_task(object, c->task, c->head_classes);
     if (labels != NULL) {
         json_t *list = json_array();
         for (int64_t k = 0; k < c->classes; k++) {
@@ -258,7 +286,7 @@ void info_print_data(const tub_dataset_info *info) {
         putchar('\n');
     }
     print_row("classes");
-    printf("%lld", (long long)info->classes);
+    print_classes(info->classes, info->task, info->head_classes);
     for (int64_t k = 0; info->labels != NULL && k < info->classes; k++) {
         printf("%s%s", k > 0 ? ", " : ": ", info->labels[k]);
     }
@@ -271,12 +299,14 @@ json_t *info_data_json(const tub_dataset_info *info) {
     for (int64_t k = 0; info->labels != NULL && k < info->classes; k++) {
         json_array_append_new(labels, output_label(info->labels, k));
     }
-    return json_pack("{s:s,s:o,s:s?,s:o,s:s,s:I,s:o,s:o,s:o}", "kind", "data", "name",
-                     output_text(info->name), "licence", info->licence, "sample",
-                     output_integers(sample, 4), "dtype", dtype_name(info->dtype), "classes",
-                     (json_int_t)info->classes, "labels", labels, "samples",
-                     output_integers(info->count, TUB_SPLITS), "constant",
-                     output_integers(info->constant, TUB_SPLITS));
+    json_t *object = json_pack("{s:s,s:o,s:s?,s:o,s:s,s:I,s:o,s:o,s:o}", "kind", "data", "name",
+                               output_text(info->name), "licence", info->licence, "sample",
+                               output_integers(sample, 4), "dtype", dtype_name(info->dtype),
+                               "classes", (json_int_t)info->classes, "labels", labels, "samples",
+                               output_integers(info->count, TUB_SPLITS), "constant",
+                               output_integers(info->constant, TUB_SPLITS));
+    set_task(object, info->task, info->head_classes);
+    return object;
 }
 
 void info_print_known(const tub_known_dataset *k) {

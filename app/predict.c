@@ -103,6 +103,13 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
+/* Labels of a volume, where the file has as many as the model's task. */
+static const int32_t *truth_of(const predict_block *block, const tub_model_config *c, int64_t i) {
+    return block->truth != NULL && block->truth_columns == predict_columns(c)
+               ? block->truth + i * block->truth_columns
+               : NULL;
+}
+
 /* Classifies a block of volumes and prints each. */
 static tub_status classify(predict_printer *printer, tub_model *model, const predict_block *block,
                            tub_error *err) {
@@ -126,12 +133,9 @@ static tub_status classify(predict_printer *printer, tub_model *model, const pre
         status = tub_model_forward(model, n, block->dtype, x, out, probabilities, err);
         double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
         for (int64_t k = 0; k < n && status == TUB_OK; k++) {
-            predict_line line = {block->file,
-                                 block->first + i + k,
-                                 block->truth != NULL ? block->truth[i + k] : -1,
-                                 out + k * c->classes,
-                                 probabilities + k * c->classes,
-                                 milliseconds};
+            predict_line line = {
+                block->file,          block->first + i + k,           truth_of(block, c, i + k),
+                out + k * c->classes, probabilities + k * c->classes, milliseconds};
             predict_print(printer, &line);
         }
     }
@@ -172,7 +176,7 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, tub_
                  "option away",
                  file);
     } else {
-        predict_block block = {file, v.first, v.count, v.dtype, v.data, v.truth};
+        predict_block block = {file, v.first, v.count, v.dtype, v.data, v.truth, v.truth_columns};
         status = classify(printer, model, &block, err);
     }
     tub_volumes_free(&v);
@@ -223,7 +227,8 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
                                o->first > 0 && o->first < count ? o->first : count,
                                info->dtype,
                                tub_dataset_samples(data, o->split),
-                               tub_dataset_labels(data, o->split)};
+                               tub_dataset_labels(data, o->split),
+                               info->label_columns};
         if (tub_model_labels(model) == NULL && info->classes == c->classes) {
             printer->labels = info->labels;
         }
@@ -262,14 +267,17 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
         fprintf(stderr, "%s (%s weights)\n", s.folder, s.weights);
     }
     predict_printer printer;
-    predict_printer_init(&printer,
-                         o->common.json ? PREDICT_JSON
-                         : o->csv       ? PREDICT_CSV
-                                        : PREDICT_TEXT,
-                         tub_model_describe(model)->classes, tub_model_labels(model));
-    printer.weights = s.weights;
-    code = o->data != NULL ? classify_data(self, &printer, work, model, o)
-                           : classify_files(self, &printer, work, model, o);
+    const predict_format format = o->common.json ? PREDICT_JSON
+                                  : o->csv       ? PREDICT_CSV
+                                                 : PREDICT_TEXT;
+    if (predict_printer_open(&printer, format, model)) {
+        printer.weights = s.weights;
+        code = o->data != NULL ? classify_data(self, &printer, work, model, o)
+                               : classify_files(self, &printer, work, model, o);
+    } else {
+        code = cli_fail_with(self, "out of memory");
+    }
+    predict_printer_close(&printer);
     tub_model_close(model);
     return code;
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints predictions: a table on a terminal, tab-separated lines, CSV or JSON. */
+/* Prints predictions: a table on a terminal, tab-separated lines, or CSV. */
 #include "predict_print.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "output.h"
+
+enum { JOINED = 1024 };
 
 double predict_clock(void) {
     struct timespec t;
@@ -14,9 +18,45 @@ double predict_clock(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void predict_printer_init(predict_printer *p, predict_format format, int64_t classes,
-                          const char *const *labels) {
-    *p = (predict_printer){format, classes, labels, isatty(STDOUT_FILENO) != 0, false, NULL};
+bool predict_printer_open(predict_printer *p, predict_format format, const tub_model *model) {
+    const tub_model_config *c = tub_model_describe(model);
+    *p = (predict_printer){.format = format,
+                           .model = c,
+                           .labels = tub_model_labels(model),
+                           .table = isatty(STDOUT_FILENO) != 0};
+    p->told.list = calloc((size_t)c->classes, sizeof *p->told.list);
+    p->truth.list = calloc((size_t)c->classes, sizeof *p->truth.list);
+    return p->told.list != NULL && p->truth.list != NULL;
+}
+
+void predict_printer_close(predict_printer *p) {
+    free(p->told.list);
+    free(p->truth.list);
+    *p = (predict_printer){0};
+}
+
+static int64_t heads_of(const tub_model_config *c) {
+    int64_t heads = 0;
+    while (heads < TUB_HEAD_LIMIT && c->head_classes[heads] != 0) {
+        heads++;
+    }
+    return heads > 0 ? heads : 1; /* one softmax is one head */
+}
+
+static int64_t classes_of_head(const tub_model_config *c, int64_t head) {
+    return c->task == TUB_TASK_MULTI_HEAD ? c->head_classes[head] : c->classes;
+}
+
+int64_t predict_columns(const tub_model_config *c) {
+    return c->task == TUB_TASK_MULTI_LABEL ? c->classes : heads_of(c);
+}
+
+int64_t predict_head_begin(const tub_model_config *c, int64_t k) {
+    int64_t begin = 0;
+    for (int64_t h = 0; h < heads_of(c) && begin + classes_of_head(c, h) <= k; h++) {
+        begin += classes_of_head(c, h);
+    }
+    return begin;
 }
 
 /* The lowest index among equal scores wins (docs/metrics.md). */
@@ -30,81 +70,119 @@ static int64_t best_class(const float *p, int64_t classes) {
     return best;
 }
 
-static void print_label(const predict_printer *p, int64_t k, char *buffer, size_t size) {
-    if (p->labels != NULL && k >= 0 && k < p->classes) {
-        snprintf(buffer, size, "%s", p->labels[k]);
-    } else if (k >= 0) {
-        snprintf(buffer, size, "class %lld", (long long)k);
-    } else {
-        snprintf(buffer, size, "-");
+static void tell(predict_printer *p, const predict_line *line) {
+    const tub_model_config *c = p->model;
+    p->told.count = p->truth.count = 0;
+    if (c->task == TUB_TASK_MULTI_LABEL) {
+        for (int64_t k = 0; k < c->classes; k++) {
+            if (line->probabilities[k] > 0.5f) {
+                p->told.list[p->told.count++] = k;
+            }
+            if (line->truth != NULL && line->truth[k] == 1) {
+                p->truth.list[p->truth.count++] = k;
+            }
+        }
+        return;
+    }
+    for (int64_t h = 0, begin = 0; h < heads_of(c); begin += classes_of_head(c, h++)) {
+        p->told.list[p->told.count++] =
+            begin + best_class(line->probabilities + begin, classes_of_head(c, h));
+        if (line->truth != NULL && line->truth[h] >= 0) {
+            p->truth.list[p->truth.count++] = begin + line->truth[h];
+        }
     }
 }
 
-static void print_text(predict_printer *p, const predict_line *line, int64_t best) {
-    char label[128], truth[128];
-    print_label(p, best, label, sizeof label);
-    print_label(p, line->truth, truth, sizeof truth);
+static void label_of(const predict_printer *p, int64_t k, char *buffer, size_t size) {
+    if (p->labels != NULL && k < p->model->classes) {
+        snprintf(buffer, size, "%s", p->labels[k]);
+    } else {
+        snprintf(buffer, size, "class %lld", (long long)(k - predict_head_begin(p->model, k)));
+    }
+}
+
+/* "a,b" of names, or of numbers within their heads; "-" for none. */
+static void join(const predict_printer *p, const predict_classes *classes, bool names, char between,
+                 const char *none, char out[JOINED]) {
+    size_t used = 0;
+    snprintf(out, JOINED, "%s", classes->count == 0 ? none : "");
+    for (int64_t i = 0; i < classes->count && used < JOINED - 1; i++) {
+        const int64_t k = classes->list[i];
+        char word[128];
+        if (names) {
+            label_of(p, k, word, sizeof word);
+        } else {
+            snprintf(word, sizeof word, "%lld", (long long)(k - predict_head_begin(p->model, k)));
+        }
+        snprintf(out + used, JOINED - used, "%.*s%s", i > 0, &between, word);
+        used = strlen(out);
+    }
+}
+
+/* Of the answer: the product over the heads; of labels the highest. */
+static double probability_of(const predict_printer *p, const predict_line *line) {
+    if (p->model->task == TUB_TASK_MULTI_LABEL) {
+        return (double)line->probabilities[best_class(line->probabilities, p->model->classes)];
+    }
+    double product = 1.0;
+    for (int64_t i = 0; i < p->told.count; i++) {
+        product *= (double)line->probabilities[p->told.list[i]];
+    }
+    return product;
+}
+
+static void print_text(predict_printer *p, const predict_line *line) {
+    char numbers[JOINED], labels[JOINED], truth[JOINED];
+    const double probability = probability_of(p, line);
+    join(p, &p->told, false, ',', "-", numbers);
+    join(p, &p->told, true, ',', "-", labels);
+    join(p, &p->truth, true, ',', "-", truth);
     if (p->table) {
         if (!p->header_done) {
             printf("%-36s %6s  %5s %-20s %6s  %s\n", "FILE", "INDEX", "CLASS", "LABEL", "P",
                    "TRUTH");
         }
-        printf("%-36s %6lld  %5lld %-20s %6.4f  %s\n", line->file, (long long)line->index,
-               (long long)best, label, (double)line->probabilities[best], truth);
+        printf("%-36s %6lld  %5s %-20s %6.4f  %s\n", line->file, (long long)line->index, numbers,
+               labels, probability, truth);
     } else {
-        printf("%s\t%lld\t%lld\t%s\t%.6f\t%s\n", line->file, (long long)line->index,
-               (long long)best, label, (double)line->probabilities[best], truth);
+        printf("%s\t%lld\t%s\t%s\t%.6f\t%s\n", line->file, (long long)line->index, numbers, labels,
+               probability, truth);
     }
 }
 
-static void print_csv(predict_printer *p, const predict_line *line, int64_t best) {
-    char label[128];
+static void print_csv(predict_printer *p, const predict_line *line) {
+    char numbers[JOINED], labels[JOINED], truth[JOINED];
     if (!p->header_done) {
         fputs("file,index,class,label,truth", stdout);
-        for (int64_t k = 0; k < p->classes; k++) {
+        for (int64_t k = 0; k < p->model->classes; k++) {
             printf(",p%lld", (long long)k);
         }
         putchar('\n');
     }
-    print_label(p, best, label, sizeof label);
+    join(p, &p->told, false, ';', "", numbers);
+    join(p, &p->told, true, ';', "", labels);
+    join(p, &p->truth, false, ';', "", truth);
     output_csv_text(line->file);
-    printf(",%lld,%lld,", (long long)line->index, (long long)best);
-    output_csv_text(label);
-    if (line->truth >= 0) {
-        printf(",%d", (int)line->truth);
-    } else {
-        putchar(',');
-    }
-    for (int64_t k = 0; k < p->classes; k++) {
+    printf(",%lld,%s,", (long long)line->index, numbers);
+    output_csv_text(labels);
+    printf(",%s", truth);
+    for (int64_t k = 0; k < p->model->classes; k++) {
         printf(",%.9g", (double)line->probabilities[k]);
     }
     putchar('\n');
 }
 
-static void print_json(const predict_printer *p, const predict_line *line, int64_t best) {
-    json_t *object = json_pack("{s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:s?}", "file",
-                               output_text(line->file), "index", (json_int_t)line->index, "class",
-                               (json_int_t)best, "label", output_label(p->labels, best),
-                               "probabilities", output_floats(line->probabilities, p->classes),
-                               "logits", output_floats(line->logits, p->classes), "milliseconds",
-                               output_number(line->milliseconds), "weights", p->weights);
-    if (line->truth >= 0) {
-        json_object_set_new(object, "truth", json_integer(line->truth));
-    }
-    (void)output_line(object);
-}
-
 void predict_print(predict_printer *p, const predict_line *line) {
-    int64_t best = best_class(line->probabilities, p->classes);
+    tell(p, line);
     switch (p->format) {
     case PREDICT_TEXT:
-        print_text(p, line, best);
+        print_text(p, line);
         break;
     case PREDICT_CSV:
-        print_csv(p, line, best);
+        print_csv(p, line);
         break;
     case PREDICT_JSON:
-        print_json(p, line, best);
+        predict_print_json(p, line);
         break;
     }
     p->header_done = true;

@@ -14,30 +14,46 @@ typedef struct predict_block {
     int64_t first, count;
     tub_dtype dtype;
     const void *samples;  /* [count,T,H,W,C] */
-    const int32_t *truth; /* [count] or NULL */
+    const int32_t *truth; /* [count, truth_columns] or NULL */
+    int64_t truth_columns;
 } predict_block;
 
 typedef struct predict_line {
     const char *file;
     int64_t index;
-    int32_t truth;              /* -1: not known */
+    const int32_t *truth;       /* as many as the model's task has; NULL: not known */
     const float *logits;        /* [classes] */
     const float *probabilities; /* [classes] */
     double milliseconds;
 } predict_line;
 
+/* Some of a model's K classes, counted over all heads. */
+typedef struct predict_classes {
+    int64_t count, *list;
+} predict_classes;
+
 typedef struct predict_printer {
     predict_format format;
-    int64_t classes;
+    const tub_model_config *model;
     const char *const *labels;
     bool table; /* stdout is a terminal */
     bool header_done;
-    const char *weights; /* "last" or "best" of a run; NULL for a plain model folder */
+    const char *weights;         /* "last" or "best" of a run; NULL for a plain model folder */
+    predict_classes told, truth; /* of the line at hand */
 } predict_printer;
 
-void predict_printer_init(predict_printer *p, predict_format format, int64_t classes,
-                          const char *const *labels);
+/* False: no memory. The model and its labels must outlive the printer. */
+bool predict_printer_open(predict_printer *p, predict_format format, const tub_model *model);
+void predict_printer_close(predict_printer *p);
 void predict_print(predict_printer *p, const predict_line *line);
+/* Numbers in a sample's labels. */
+int64_t predict_columns(const tub_model_config *model);
+/* The first class of the head that class k is of. */
+int64_t predict_head_begin(const tub_model_config *model, int64_t k);
+
+/* predict_json.c: one line; told and truth are filled. */
+void predict_print_json(const predict_printer *p, const predict_line *line);
+
 /* Seconds of a clock that only goes forward. */
 double predict_clock(void);
 

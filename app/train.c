@@ -19,7 +19,7 @@ enum { KEY_RECIPE = CLI_KEY_OWN, KEY_OUT, KEY_RESUME, KEY_FORCE, KEY_DRY_RUN };
 static const struct argp_option options[] = {
     {"recipe", KEY_RECIPE, "FILE", 0,
      "Read settings from a YAML recipe first: a file, or one that comes with tubelet (keras-vivit, "
-     "vivit-adamw, motion-variant1 to motion-variant4)",
+     "vivit-adamw, vivit-scenic, motion-variant1 to motion-variant4)",
      1},
     {"out", 'o', "RUN", 0, "Run folder to make (default: runs/DATA-NUMBER)", 1},
     {"resume", KEY_RESUME, "RUN", 0,
@@ -231,11 +231,14 @@ static void print_plan(const tub_train_plan *plan, const char *data, const char 
     const tub_model_config *m = &plan->config.model;
     fprintf(stderr,
             "%s: %lld train, %lld val and %lld test samples of %lld x %lld x %lld x %lld %s, %lld "
-            "classes%s\n",
+            "%s%s\n",
             data, (long long)plan->count[TUB_TRAIN], (long long)plan->count[TUB_VAL],
             (long long)plan->count[TUB_TEST], (long long)m->frames, (long long)m->height,
             (long long)m->width, (long long)m->channels,
             plan->dtype == TUB_U8 ? "uint8" : "float32", (long long)m->classes,
+            m->task == TUB_TASK_MULTI_LABEL  ? "labels"
+            : m->task == TUB_TASK_MULTI_HEAD ? "classes in several heads"
+                                             : "classes",
             plan->present ? "" : " (as published; training downloads it first)");
     fprintf(stderr,
             "%s: %lld parameters, %lld tokens; %lld epochs of %lld steps, %lld steps in all\n", run,

@@ -14,9 +14,13 @@ find_program() {
     measure peak --repeats 1 >/dev/null || die "$tubelet can't measure"
 }
 
-# measure ARGUMENT...: one line of JSON of `tubelet bench`.
+# measure ARGUMENT...: one line of JSON of `tubelet bench`, from idle moments (docs/benchmarks.md) if five seconds have any.
 measure() {
-    "$tubelet" bench "$@" --json --quiet | head -n 1
+    local lines
+    if [ "$1" = peak ] || ! lines=$("$tubelet" bench "$@" --idle 5 --json --quiet 2>/dev/null); then
+        lines=$("$tubelet" bench "$@" --json --quiet)
+    fi
+    head -n 1 <<<"$lines"
 }
 
 # number KEY: that number of a line of JSON on stdin.

@@ -22,8 +22,8 @@ typedef struct tub_spread {
  * TUB_E_ARGUMENT (repeats outside 1 … TUB_BENCH_REPEATS). */
 TUB_API TUB_MUST_USE tub_status tub_bench_peak(tub_context *ctx, int repeats, tub_spread *gflops,
                                                tub_error *err);
-/* The same of the product kernel on operands that stay in the first cache: what loads leave of the
- * peak. 0.9 and more of it on a core of one's own; less where another program runs on the other
+/* The same of the product kernel on weights that stream from the second cache: what loads leave of
+ * the peak. 0.9 and more of it on a core of one's own; less where another program runs on the other
  * hardware thread of the core, which the peak alone does not show. */
 TUB_API TUB_MUST_USE tub_status tub_bench_tile(tub_context *ctx, int repeats, tub_spread *gflops,
                                                tub_error *err);
@@ -37,9 +37,10 @@ typedef struct tub_bench_config {
                             `repeats` of them or this time is over; else all of them do */
 } tub_bench_config;
 
-/* A machine counts as idle while tub_bench_tile reaches this share of tub_bench_peak: on cores whose
- * other hardware thread works for someone else it does not. */
-#define TUB_BENCH_IDLE 0.93
+/* A machine counts as idle while tub_bench_tile reaches this share of the highest tub_bench_peak that
+ * was seen: on cores that are shared, or whose other hardware thread works for someone else, it does
+ * not. */
+#define TUB_BENCH_IDLE 0.9
 
 /* 30 measurements in float32, whatever else the machine does. */
 TUB_API tub_bench_config tub_bench_config_default(void);

@@ -14,6 +14,20 @@ typedef struct tub_dataset tub_dataset;
 
 typedef enum tub_split { TUB_TRAIN = 0, TUB_VAL, TUB_TEST, TUB_SPLITS } tub_split;
 
+/* What the labels of a sample are, and so what a model's K numbers mean (docs/data.md). */
+typedef enum tub_task {
+    TUB_TASK_DATA = 0,    /* as the data; of a model the same as the next */
+    TUB_TASK_MULTI_CLASS, /* one of K classes: a softmax */
+    TUB_TASK_MULTI_LABEL, /* each of K labels is there or not: K sigmoids */
+    TUB_TASK_MULTI_HEAD, /* one class of each of several heads, such as verb and noun: softmaxes side
+                             by side, K numbers in all */
+    TUB_TASKS
+} tub_task;
+/* "multi_class", "multi_label" or "multi_head". */
+TUB_API const char *tub_task_name(tub_task task);
+
+enum { TUB_HEAD_LIMIT = 4 };
+
 typedef enum tub_dtype { TUB_U8 = 0, TUB_F32, TUB_F64, TUB_DTYPES } tub_dtype;
 
 typedef struct tub_dataset_info {
@@ -21,10 +35,13 @@ typedef struct tub_dataset_info {
     const char *licence;                     /* NULL when not known; of files by MD5 */
     int64_t frames, height, width, channels; /* one sample is [T,H,W,C] */
     tub_dtype dtype;                         /* TUB_U8 or TUB_F32, of the samples */
-    int64_t classes;
-    const char *const *labels;    /* class names, [classes]; NULL when not known */
-    int64_t count[TUB_SPLITS];    /* samples in each split; 0: no such split */
-    int64_t constant[TUB_SPLITS]; /* samples whose voxels are all equal */
+    int64_t classes;                         /* K: of multi_head those of all heads */
+    tub_task task;                           /* never TUB_TASK_DATA */
+    int64_t label_columns; /* numbers in a sample's labels: 1, K or the number of heads */
+    int64_t head_classes[TUB_HEAD_LIMIT]; /* of multi_head only; 0 behind the last head */
+    const char *const *labels;            /* class names, [classes]; NULL when not known */
+    int64_t count[TUB_SPLITS];            /* samples in each split; 0: no such split */
+    int64_t constant[TUB_SPLITS];         /* samples whose voxels are all equal */
 } tub_dataset_info;
 
 typedef struct tub_dataset_options {
@@ -50,7 +67,7 @@ TUB_API const tub_dataset_info *tub_dataset_describe(const tub_dataset *data);
 /* Samples of one split: count * T*H*W*C elements in C order, of the info's dtype; float data are as
  * in the file. NULL for an empty split. Valid until close. */
 TUB_API const void *tub_dataset_samples(const tub_dataset *data, tub_split split);
-/* Class indices of one split, [count]. */
+/* Labels of one split, [count, label_columns]: class indices, or 0 and 1 of multi_label. */
 TUB_API const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split split);
 
 /* In which order a model sees the frames of a clip: what a model makes of time shows in what changes
@@ -85,7 +102,9 @@ typedef struct tub_volumes {
     tub_dtype dtype; /* TUB_U8 or TUB_F32 */
     int64_t first;   /* index in the file of the first volume */
     void *data;      /* [count,T,H,W,C] */
-    int32_t *truth;  /* labels when the file has them for this member, else NULL */
+    int32_t
+        *truth; /* [count, truth_columns] labels when the file has them for this member, or NULL */
+    int64_t truth_columns;
 } tub_volumes;
 /* Floats far from 0 to 1 are told in a warning. want: the [T,H,W,C] of the model, to tell one [T,H,W,C] volume from a stack [N,T,H,W]; may be
  * NULL. Free with tub_volumes_free. Errors: TUB_E_NOT_FOUND, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE

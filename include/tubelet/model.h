@@ -55,12 +55,18 @@ typedef struct tub_model_config {
     int64_t layers;                          /* L */
     int64_t mlp;                             /* width of the MLP's hidden layer */
     int64_t classes;                         /* K */
+    tub_task task;                           /* how the K numbers are read */
+    int64_t head_classes[TUB_HEAD_LIMIT];    /* of multi_head only: they add up to K; 0 behind */
     tub_gelu gelu;
     int mlp_output_gelu; /* non-zero: GELU after the second dense layer too (the Keras example) */
     int qkv_bias;        /* non-zero: query, key and value have biases */
     tub_pooling pooling;
     double norm_epsilon;
     double attention_dropout; /* on the attention probabilities, training only */
+    double dropout;           /* on the tokens, after positions and after attention; likewise */
+    double mlp_dropout;       /* after each dense layer of the MLP; likewise */
+    double drop_layer;        /* stochastic depth of the last block; likewise */
+    int drop_layer_rescale;   /* non-zero: kept branches times 1 / (1 - their rate) */
     tub_attention_init attention_init;
     tub_input_scale input_scale; /* uint8 to [0,1]: x / 255 or x * float32(1/255) */
     tub_variant variant;
@@ -147,7 +153,7 @@ TUB_API TUB_MUST_USE tub_status tub_model_set(tub_model *model, int64_t index, c
 
 /* Forward pass without dropout. x: [batch,T,H,W,C], uint8 (scaled as input_scale says), float32
  * (taken as it is) or float64 (rounded to float32); logits and probabilities: [batch,K] each,
- * either may be NULL. A batch of any size gives each sample the same bits. Not thread-safe for one
+ * either may be NULL; probabilities are the task's: one softmax, sigmoids, or a softmax a head. A batch of any size gives each sample the same bits. Not thread-safe for one
  * context. Errors: TUB_E_ARGUMENT (batch < 1, another type), TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_model_forward(tub_model *model, int64_t batch, tub_dtype dtype,
                                                   const void *x, float *logits,

@@ -38,11 +38,64 @@ TUB_API TUB_MUST_USE tub_status tub_metrics_compute(tub_context *ctx, int64_t n,
                                                     const int32_t *labels, uint64_t seed, int draws,
                                                     tub_metrics **out, tub_error *err);
 TUB_API void tub_metrics_free(tub_context *ctx, tub_metrics *metrics);
+/* One label of multi_label, predicted where its probability is above 0.5. */
+typedef struct tub_label_scores {
+    int64_t support;              /* samples that have it */
+    double precision, recall, f1; /* 0 where the denominator is 0 */
+    double auc;                   /* NaN when all samples have it, or none */
+    double average_precision;     /* as scikit-learn's: 0 when none has it */
+} tub_label_scores;
+
+/* Metrics of independent labels (docs/metrics.md). */
+typedef struct tub_label_metrics {
+    int64_t samples, labels;
+    tub_interval auc, acc;                      /* MedMNIST's */
+    tub_interval precision, micro_f1, macro_f1; /* precision: the mean of average_precision (mAP) */
+    tub_interval loss;
+    double exact_match; /* share of samples with all labels right */
+    tub_label_scores *per_label;
+} tub_label_metrics;
+
+/* Metrics of probabilities [n,K] against labels [n,K] of 0 and 1. *out is freed by
+ * tub_label_metrics_free; the rest as tub_metrics_compute. */
+TUB_API TUB_MUST_USE tub_status tub_label_metrics_compute(
+    tub_context *ctx, int64_t n, int64_t labels, const float *probabilities, const int32_t *truth,
+    uint64_t seed, int draws, tub_label_metrics **out, tub_error *err);
+TUB_API void tub_label_metrics_free(tub_context *ctx, tub_label_metrics *metrics);
+
+/* Metrics of several heads: each one's own, and those of all together. */
+typedef struct tub_head_metrics {
+    int64_t samples, heads;
+    /* top1: every head is right. top5: fewer than five combinations of classes, one of each head,
+     * have a higher product of probabilities than the right one. loss: the mean of the heads'. */
+    tub_interval top1, top5, loss;
+    tub_metrics *head[TUB_HEAD_LIMIT];
+} tub_head_metrics;
+
+/* Metrics of probabilities [n,K], the heads side by side, against labels [n,heads]. head_classes adds up
+ * to K. *out is freed by tub_head_metrics_free; the rest as tub_metrics_compute. */
+TUB_API TUB_MUST_USE tub_status tub_head_metrics_compute(tub_context *ctx, int64_t n, int64_t heads,
+                                                         const int64_t *head_classes,
+                                                         const float *probabilities,
+                                                         const int32_t *labels, uint64_t seed,
+                                                         int draws, tub_head_metrics **out,
+                                                         tub_error *err);
+TUB_API void tub_head_metrics_free(tub_context *ctx, tub_head_metrics *metrics);
+
 /* The cheap ones only (loss, top-1, top-5, AUC), as after each epoch. */
 TUB_API TUB_MUST_USE tub_status tub_scores_compute(tub_context *ctx, int64_t n, int64_t classes,
                                                    const float *probabilities,
                                                    const int32_t *labels, tub_scores *out,
                                                    tub_error *err);
+
+/* The same of any task: what the numbers mean and how many labels a sample has is the model's. Of
+ * multi_label top1 is the share of labels that are right and top5 NaN; of multi_head both are those of
+ * all heads together, and auc is the mean of the heads'. */
+TUB_API TUB_MUST_USE tub_status tub_task_scores_compute(tub_context *ctx,
+                                                        const tub_model_config *model, int64_t n,
+                                                        const float *probabilities,
+                                                        const int32_t *labels, tub_scores *out,
+                                                        tub_error *err);
 
 /* Runs the model over a split. logits and probabilities: caller's buffers [count,K], either may be
  * NULL. Sends TUB_EVENT_EVALUATE events. batch_size changes no bit. Errors: TUB_E_SHAPE when data

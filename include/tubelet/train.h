@@ -21,12 +21,12 @@ typedef enum tub_sgd_form {
     TUB_SGD_KERAS = 0,
     TUB_SGD_PYTORCH
 } tub_sgd_form; /* learning rate inside or outside the velocity */
-typedef enum tub_schedule { TUB_CONSTANT = 0, TUB_COSINE } tub_schedule;
+typedef enum tub_schedule { TUB_CONSTANT = 0, TUB_COSINE, TUB_COMPOUND } tub_schedule;
 typedef enum tub_decay_scope { TUB_DECAY_KERNELS = 0, TUB_DECAY_ALL } tub_decay_scope;
 typedef enum tub_class_weights { TUB_WEIGHTS_NONE = 0, TUB_WEIGHTS_BALANCED } tub_class_weights;
 typedef enum tub_evaluate_which { TUB_EVALUATE_LAST = 0, TUB_EVALUATE_BEST } tub_evaluate_which;
 
-enum { TUB_PATH_LENGTH = 4096 };
+enum { TUB_PATH_LENGTH = 4096, TUB_FACTORS_LENGTH = 128 };
 
 /* Everything that decides a run's result, plus a few things that do not (marked *). Plain
  * values: copy freely. */
@@ -55,9 +55,13 @@ typedef struct tub_train_config {
     double label_smoothing;
     tub_class_weights class_weights;
     tub_schedule schedule;
-    double warmup_epochs;  /* length of the linear warm-up */
-    double warmup_start;   /* learning rate at step 0 of the warm-up */
-    double final_lr_share; /* cosine ends at lr times this */
+    /* Of the compound schedule (scenic's): factors with * between them. */
+    char lr_factors[TUB_FACTORS_LENGTH];
+    int64_t steps_per_cycle; /* end of the first cycle of cosine_decay; 0: the run's steps */
+    int64_t warmup_steps;    /* length of the linear warm-up; 0: warmup_epochs says it */
+    double warmup_epochs;    /* likewise, in epochs */
+    double warmup_start;     /* learning rate at step 0 of the warm-up */
+    double final_lr_share;   /* cosine ends at lr times this */
     int64_t
         patience; /* early stopping after so many epochs without a better validation AUC; 0: off */
     int64_t checkpoint_every;    /* * steps; 0: at the end of each epoch only */
@@ -73,7 +77,8 @@ typedef enum tub_option_type {
     TUB_OPTION_TEXT,
     TUB_OPTION_CHOICE,
     TUB_OPTION_FLAG,
-    TUB_OPTION_INT3
+    TUB_OPTION_INT3,
+    TUB_OPTION_HEADS /* one to TUB_HEAD_LIMIT whole numbers; 0: none */
 } tub_option_type;
 
 /* One setting: the same table drives recipe keys, command-line options, help, the man page and
@@ -98,7 +103,8 @@ TUB_API TUB_MUST_USE tub_status tub_train_config_get(const tub_train_config *con
                                                      const char *key, char *out, size_t size,
                                                      tub_error *err);
 /* Applies a YAML recipe over *config: a file, or the name of one that comes with tubelet
- * ("keras-vivit", "vivit-adamw", "motion-variant1" to "motion-variant4"). Unknown keys are errors that suggest a near known
+ * ("keras-vivit", "vivit-adamw", "vivit-scenic", "motion-variant1" to "motion-variant4"). Unknown
+ * keys are errors that suggest a near known
  * one. Errors also: TUB_E_MODULE (mod-yaml), TUB_E_FORMAT with line and column. */
 TUB_API TUB_MUST_USE tub_status tub_recipe_read(tub_context *ctx, const char *path,
                                                 tub_train_config *config, tub_error *err);

@@ -4,7 +4,7 @@
  * Nothing above this line touches a number: nn/ and model/ hand tub__mat and tub__weight views
  * down, and a backend may keep the data anywhere. Every operation works on the whole batch, splits
  * itself over the backend's threads, and gives bits that do not depend on that split
- * (docs/numerics.md section 2). Shapes are the caller's duty: a mismatch is a broken invariant, not
+ * (docs/numerics.md section 3). Shapes are the caller's duty: a mismatch is a broken invariant, not
  * an error. */
 #ifndef TUB__BACKEND_BACKEND_H
 #define TUB__BACKEND_BACKEND_H
@@ -116,13 +116,44 @@ typedef struct tub__norm_backward {
     void *workspace;      /* [groups, 2, padded D] reals */
 } tub__norm_backward;
 
-/* Random drop of attention probabilities, keyed by what the element is, not by who computes it. */
+/* What a random drop is of: a part of "same seed, same bits" (docs/numerics.md section 3). */
+typedef enum tub__drop_site {
+    TUB__DROP_PROBABILITIES,    /* of attention */
+    TUB__DROP_TOKENS,           /* after the positions */
+    TUB__DROP_ATTENTION,        /* what attention's output projection gave */
+    TUB__DROP_HIDDEN,           /* inside the MLP */
+    TUB__DROP_MLP,              /* what the MLP gave */
+    TUB__DROP_ATTENTION_BRANCH, /* all of one sample: stochastic depth */
+    TUB__DROP_MLP_BRANCH
+} tub__drop_site;
+
+/* Word 2 of the counter: a layer and what in it. */
+static inline uint32_t tub__drop_place(uint32_t layer, tub__drop_site site) {
+    return layer | (uint32_t)site << 16;
+}
+
+/* Random drop of elements, keyed by what the element is, not by who computes it. */
 typedef struct tub__dropout {
     double rate; /* 0: off */
     tub__key key;
-    uint32_t epoch, layer;
-    uint32_t position; /* of the batch's first sample in the epoch's order */
+    uint32_t epoch, layer; /* layer: tub__drop_place */
+    uint32_t position;     /* of the batch's first sample in the epoch's order */
+    /* Host memory [.., 2, samples], or NULL: by layer, attention before MLP, what a sample's branch
+     * is multiplied by, instead of what would be drawn. */
+    const float *branches;
 } tub__dropout;
+
+/* z = add + factor * x where x is kept, and add where it is dropped, element by element or all of a
+ * sample. */
+typedef struct tub__drop {
+    tub__mat x, add, z;   /* [M, D]; add.data NULL: zero; z may be x */
+    size_t samples;       /* equal parts of the M rows */
+    tub__dropout dropout; /* of elements, the kept ones times 1 / (1 - rate); branches: unused */
+    double sample_rate;   /* share of samples that are dropped whole */
+    double sample_kept;   /* what the others are multiplied by */
+    uint32_t branch;      /* tub__drop_place of the samples' draw */
+    const float *given;   /* host memory [samples], or NULL: drawn already */
+} tub__drop;
 
 /* Reals per token and head: row maximum, 1 / row sum, and room for one bit per element of 64 x 64.
  */
@@ -162,12 +193,29 @@ typedef struct tub__pool_backward {
     tub__mat dy, dx;
 } tub__pool_backward;
 
-/* Softmax cross-entropy of logits [B, K]. */
+/* How the K columns of logits are read; all zero: one softmax over all of them. */
+typedef struct tub__outputs {
+    tub_task task;
+    size_t heads, head_classes[TUB_HEAD_LIMIT]; /* of multi_head */
+} tub__outputs;
+
+/* Softmaxes side by side; 1 unless multi_head. */
+static inline size_t tub__outputs_heads(const tub__outputs *o) {
+    return o->task == TUB_TASK_MULTI_HEAD ? o->heads : 1;
+}
+/* Numbers in the labels of a sample. */
+static inline size_t tub__outputs_columns(const tub__outputs *o, size_t classes) {
+    return o->task == TUB_TASK_MULTI_LABEL ? classes : tub__outputs_heads(o);
+}
+
+/* Cross-entropy of logits [B, K]: of one softmax; the mean of those of several heads; or the mean of
+ * the labels' binary ones. */
 typedef struct tub__loss {
+    tub__outputs outputs;
     tub__mat logits;           /* [B, K] */
-    const int32_t *labels;     /* host memory [B] */
-    const float *class_weight; /* host memory [K], or NULL */
-    double smoothing;          /* label smoothing: (1 - s) one-hot + s / K */
+    const int32_t *labels;     /* host memory [B, tub__outputs_columns] */
+    const float *class_weight; /* host memory [K], or NULL; of one softmax only */
+    double smoothing;          /* label smoothing: (1 - s) target + s / classes, of a label s / 2 */
     double scale;              /* of the gradient: 1 / batch (global) */
     tub__mat dlogits;          /* [B, K]; data NULL: not wanted */
     tub__mat probabilities;    /* [B, K]; data NULL: not wanted */
@@ -211,7 +259,7 @@ typedef struct tub__blocks {
     size_t block;     /* samples done together; a multiple of TUB__GROUP */
     size_t rows;      /* of a sample */
     size_t weights;   /* elements of all the products' weights in one transformer block */
-    bool inference;   /* nothing is kept or dropped; attention is over all rows of a sample */
+    bool inference;   /* nothing is kept or dropped */
     bool independent; /* none of the operations, linear_dw or reduce, reads what another writes;
                          nothing else here counts then */
 } tub__blocks;
@@ -272,13 +320,13 @@ struct tub__backend_ops {
     void (*pool_backward)(tub__backend *be, const tub__pool_backward *op);
 
     /* Between these two, operations on rows (linear, linear_dx, norm, norm_backward, attention,
-     * attention_backward, multiply) may wait for the end, which then does all of them for
+     * attention_backward, drop, multiply) may wait for the end, which then does all of them for
      * `block` samples, and then for the next ones: what one operation leaves in a cache, the
      * next finds there, and workers meet only at the end. Of few rows, all operations run on all
      * of them, but the workers are called together only once. Independent operations
      * wait for nothing. Nothing else may be asked for in between, but of a single sample also cut.
-     * Of one of at most TUB__SHORT rows, those of an attention's keys and values may not be written
-     * again before the next attention. */
+     * Of one of at most TUB__SHORT rows, where an attention is over all of them, those of its keys and
+     * values may not be written again before the next attention. */
     void (*blocks_begin)(tub__backend *be, const tub__blocks *blocks);
     void (*blocks_end)(tub__backend *be);
     void (*linear)(tub__backend *be, const tub__linear *op);
@@ -288,9 +336,11 @@ struct tub__backend_ops {
     void (*norm_backward)(tub__backend *be, const tub__norm_backward *op);
     void (*attention)(tub__backend *be, const tub__attention *op);
     void (*attention_backward)(tub__backend *be, const tub__attention_backward *op);
+    void (*drop)(tub__backend *be, const tub__drop *op);
     /* z = x * y, element by element. */
     void (*multiply)(tub__backend *be, tub__mat x, tub__mat y, tub__mat z);
-    void (*softmax)(tub__backend *be, tub__mat logits, tub__mat probabilities);
+    void (*probabilities)(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
+                          tub__mat probabilities);
     void (*loss)(tub__backend *be, const tub__loss *op);
 
     /* Slabs. */

@@ -24,7 +24,7 @@ void tub__cpu_backend_destroy(tub__backend *be); /* accepts NULL */
 /* Multiply-add peak of the pool's threads: runs `iterations` rounds of independent FMAs and returns
  * the operations done. */
 double tub__cpu_peak_run(tub__backend *be, long iterations);
-/* The same of so many products whose operands stay in the first cache of their thread: what is
+/* The same of so many products whose weights stream from the second cache of their thread: what is
  * left of the peak when numbers have to be loaded. */
 double tub__cpu_tile_run(tub__backend *be, long products);
 

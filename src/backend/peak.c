@@ -8,7 +8,7 @@
 
 tub__yardstick tub__yardstick_make(tub__backend *be, tub__limit limit, double seconds) {
     /* The search also brings the processor to its working clock. */
-    enum { FIRST = 100 };
+    enum { FIRST = 10 };
     tub__yardstick y = {limit == TUB__PEAK ? tub__cpu_peak_run : tub__cpu_tile_run, FIRST};
     for (double took = 0.0; took < seconds; y.rounds *= 2) {
         const double start = tub__seconds();

@@ -8,7 +8,7 @@
 
 typedef enum tub__limit {
     TUB__PEAK, /* independent multiply-adds in registers */
-    TUB__TILE, /* products whose operands stay in the first cache */
+    TUB__TILE, /* products whose weights stream from the second cache */
     TUB__LIMITS
 } tub__limit;
 

@@ -118,6 +118,10 @@ static void attention_backward(tub__backend *be, const tub__attention_backward *
           .bytes = reals(be, 8.0 * (double)f->samples * (double)f->groups * (double)f->length *
                                  (double)f->heads * (double)f->head_width));
 }
+static void drop(tub__backend *be, const tub__drop *op) {
+    TIMED(drop(be, op), .operation = "dropout", .rows = op->x.rows, .columns = op->x.cols,
+          .bytes = reals(be, (op->add.data ? 3.0 : 2.0) * (double)op->x.rows * (double)op->x.cols));
+}
 static void multiply(tub__backend *be, tub__mat x, tub__mat y, tub__mat z) {
     TIMED(multiply(be, x, y, z), .operation = "activation gradient", .rows = x.rows,
           .columns = x.cols, .bytes = reals(be, 3.0 * (double)x.rows * (double)x.cols));
@@ -153,8 +157,9 @@ static void pool_backward(tub__backend *be, const tub__pool_backward *op) {
     TIMED(pool_backward(be, op), .operation = "pooling gradient", .rows = op->dx.rows,
           .columns = op->dx.cols, .bytes = reals(be, (double)op->dx.rows * (double)op->dx.cols));
 }
-static void softmax(tub__backend *be, tub__mat logits, tub__mat probabilities) {
-    TIMED(softmax(be, logits, probabilities), .operation = "softmax", .rows = logits.rows,
+static void probabilities(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
+                          tub__mat p) {
+    TIMED(probabilities(be, outputs, logits, p), .operation = "softmax", .rows = logits.rows,
           .columns = logits.cols);
 }
 static void loss(tub__backend *be, const tub__loss *op) {
@@ -265,8 +270,9 @@ static const struct tub__backend_ops operations = {
     .norm_backward = norm_backward,
     .attention = attention,
     .attention_backward = attention_backward,
+    .drop = drop,
     .multiply = multiply,
-    .softmax = softmax,
+    .probabilities = probabilities,
     .loss = loss,
     .add = add,
     .square_sums = square_sums,

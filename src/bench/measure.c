@@ -127,11 +127,22 @@ typedef struct record {
     int count, tried;
     double seconds[TUB_BENCH_REPEATS];
     double rate[TUB__LIMITS][TUB_BENCH_REPEATS], times[TUB__LIMITS][TUB_BENCH_REPEATS];
-    double best_share; /* of the peak that the tile reached in a look */
+    double peak, tile; /* the highest that a look saw */
 } record;
 
-static double tile_share(const look *l) {
-    return l->rate[TUB__TILE] / l->rate[TUB__PEAK];
+static double larger(double a, double b) {
+    return a > b ? a : b;
+}
+
+static look see(tub__backend *be, const portion *p, record *r) {
+    const look now = look_at_limits(be, p);
+    r->peak = larger(r->peak, now.rate[TUB__PEAK]);
+    r->tile = larger(r->tile, now.rate[TUB__TILE]);
+    return now;
+}
+
+static bool idle(const look *l, const record *r) {
+    return l->rate[TUB__TILE] >= TUB_BENCH_IDLE * r->peak;
 }
 
 static void keep(record *r, const tub__bench_work *work, double seconds, const look *before,
@@ -152,15 +163,13 @@ static void measure_often(tub__backend *be, const tub__bench_work *work,
     const bool idle_only = config->idle_seconds > 0;
     const portion p = warm_up(be, work);
     const double begin = tub__seconds();
-    look before = look_at_limits(be, &p);
+    look before = see(be, &p, r);
     while (r->count < config->repeats &&
            (!idle_only || r->tried == 0 || tub__seconds() - begin < config->idle_seconds)) {
         const double seconds = seconds_of(work, p.calls) / (double)p.calls;
-        const look after = look_at_limits(be, &p);
+        const look after = see(be, &p, r);
         r->tried++;
-        r->best_share = r->best_share > tile_share(&after) ? r->best_share : tile_share(&after);
-        if (!idle_only ||
-            (tile_share(&before) >= TUB_BENCH_IDLE && tile_share(&after) >= TUB_BENCH_IDLE)) {
+        if (!idle_only || (idle(&before, r) && idle(&after, r))) {
             keep(r, work, seconds, &before, &after);
         }
         before = after;
@@ -172,9 +181,9 @@ static tub_status summary(const tub__bench_work *work, record *r, tub_bench_resu
     const size_t n = (size_t)r->count;
     if (n == 0) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
-                         "the machine was never idle: in %d measurements products within the first "
+                         "the machine was never idle: in %d measurements products from the second "
                          "cache reached %.2f of the peak at best, and %.2f is idle",
-                         r->tried, r->best_share, TUB_BENCH_IDLE);
+                         r->tried, r->tile / r->peak, TUB_BENCH_IDLE);
     }
     *out = (tub_bench_result){.seconds = tub__spread_of(r->seconds, n),
                               .operations = work->operations,

@@ -38,9 +38,12 @@ static tub_status make_samples(tub__runner *r, bool step, tub_error *err) {
     if (!step) {
         return tub__alloc_array(a, r->batch * classes, sizeof *r->logits, (void **)&r->logits, err);
     }
-    TUB__TRY(tub__alloc_array(a, r->batch, sizeof *r->labels, (void **)&r->labels, err));
-    for (size_t i = 0; i < r->batch; i++) {
-        r->labels[i] = (int32_t)(i % classes);
+    const tub__outputs outputs = tub__model_outputs(&r->model->config);
+    const size_t columns = tub__outputs_columns(&outputs, classes);
+    const size_t values = columns > 1 ? 2 : classes; /* labels, and the first two of any head */
+    TUB__TRY(tub__alloc_array(a, r->batch * columns, sizeof *r->labels, (void **)&r->labels, err));
+    for (size_t i = 0; i < r->batch * columns; i++) {
+        r->labels[i] = (int32_t)(i % values);
     }
     return TUB_OK;
 }

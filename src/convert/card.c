@@ -78,19 +78,39 @@ static void print_front_matter(tub__text *t, const tub__card *card) {
     tub__text_add(t, "---\n\n");
 }
 
+/* "11 classes", "14 labels that are each there or not", "97 and 300 classes of 2 heads". */
+static void print_answers(tub__text *t, const tub_model_config *c) {
+    const tub__outputs o = tub__model_outputs(c);
+    if (o.task == TUB_TASK_MULTI_LABEL) {
+        tub__text_add(t, "%lld labels that are each there or not", (long long)c->classes);
+        return;
+    }
+    for (size_t h = 0; h < o.heads; h++) {
+        tub__text_add(t, "%s%zu", h > 0 ? " and " : "", o.head_classes[h]);
+    }
+    if (o.heads > 0) {
+        tub__text_add(t, " classes of %zu heads", o.heads);
+    } else {
+        tub__text_add(t, "%lld classes", (long long)c->classes);
+    }
+}
+
 static void print_model(tub__text *t, const tub_model *model) {
     const tub_model_config *c = &model->config;
     tub__text_add(
         t,
         "# Video vision transformer (ViViT)\n\n"
-        "Classifies clips of %lld frames of %lld x %lld pixels with %lld channel(s) into %lld "
-        "classes. "
+        "Classifies clips of %lld frames of %lld x %lld pixels with %lld channel(s) into ",
+        (long long)c->frames, (long long)c->height, (long long)c->width, (long long)c->channels);
+    print_answers(t, c);
+    tub__text_add(
+        t,
+        ". "
         "Joint space-time attention: %lld layers of width %lld with %lld heads over tubelets of "
         "%lld x %lld x %lld; %zu parameters in %zu arrays.\n\n",
-        (long long)c->frames, (long long)c->height, (long long)c->width, (long long)c->channels,
-        (long long)c->classes, (long long)c->layers, (long long)c->hidden, (long long)c->heads,
-        (long long)c->tubelet[0], (long long)c->tubelet[1], (long long)c->tubelet[2],
-        model->params.numbers, model->params.count);
+        (long long)c->layers, (long long)c->hidden, (long long)c->heads, (long long)c->tubelet[0],
+        (long long)c->tubelet[1], (long long)c->tubelet[2], model->params.numbers,
+        model->params.count);
 }
 
 static void print_data(tub__text *t, const tub__card *card) {
@@ -118,15 +138,23 @@ static void print_scores(tub__text *t, const char *split, const tub_scores *s) {
     tub__text_add(t, "\n");
 }
 
-static void print_results(tub__text *t, const tub__card *card) {
+/* What the first two scores are (tub_task_scores_compute). */
+static void print_titles(tub__text *t, tub_task task) {
+    const char *const of = task == TUB_TASK_MULTI_HEAD ? " of all heads" : "";
+    tub__text_add(t,
+                  "## Results\n\n| split | %s%s | top-5%s | AUC | log loss |\n"
+                  "| --- | --- | --- | --- | --- |\n",
+                  task == TUB_TASK_MULTI_LABEL ? "accuracy of the labels" : "top-1", of, of);
+}
+
+static void print_results(tub__text *t, const tub__card *card, tub_task task) {
     if (card->note != NULL) {
         tub__text_add(t, "%s\n\n", card->note);
     }
     if (card->val == NULL && card->test == NULL) {
         return;
     }
-    tub__text_add(t, "## Results\n\n| split | top-1 | top-5 | AUC | log loss |\n| --- | --- | --- "
-                     "| --- | --- |\n");
+    print_titles(t, task);
     if (card->val != NULL) {
         print_scores(t, "validation", card->val);
     }
@@ -167,7 +195,7 @@ void tub__card_print(tub__text *t, const tub_model *model, const tub__card *card
     print_front_matter(t, card);
     print_model(t, model);
     print_data(t, card);
-    print_results(t, card);
+    print_results(t, card, model->config.task);
     print_labels(t, model);
     print_use(t, model, card);
 }

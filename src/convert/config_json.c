@@ -32,6 +32,10 @@ static const choice attention_inits[] = {
     {"keras2022", TUB_INIT_KERAS2022}, {"glorot", TUB_INIT_GLOROT}, {NULL, 0}};
 static const choice input_scales[] = {
     {"divide", TUB_SCALE_DIVIDE}, {"multiply", TUB_SCALE_MULTIPLY}, {NULL, 0}};
+static const choice tasks[] = {{"multi_class", TUB_TASK_MULTI_CLASS},
+                               {"multi_label", TUB_TASK_MULTI_LABEL},
+                               {"multi_head", TUB_TASK_MULTI_HEAD},
+                               {NULL, 0}};
 static const choice variants[] = {
     {"joint", TUB_VARIANT_JOINT},
     {"factorised_encoder", TUB_VARIANT_FACTORISED_ENCODER},
@@ -49,10 +53,27 @@ static const choice head_inits[] = {
     {"glorot", TUB_HEAD_GLOROT}, {"zeros", TUB_HEAD_ZEROS}, {NULL, 0}};
 
 /* Keys of the "tubelet" object. An unknown one could change what is computed, so it is an error. */
-static const char *const tubelet_keys[] = {
-    "format",          "variant",         "pooling",        "gelu",      "mlp_output_activation",
-    "tubelet_stride",  "attention_init",  "input_scale",    "positions", "quantization",
-    "temporal_layers", "attention_order", "sampled_frames", "head_init", "representation"};
+static const char *const tubelet_keys[] = {"format",
+                                           "variant",
+                                           "pooling",
+                                           "gelu",
+                                           "mlp_output_activation",
+                                           "tubelet_stride",
+                                           "attention_init",
+                                           "input_scale",
+                                           "positions",
+                                           "quantization",
+                                           "temporal_layers",
+                                           "attention_order",
+                                           "sampled_frames",
+                                           "head_init",
+                                           "representation",
+                                           "dropout",
+                                           "mlp_dropout",
+                                           "drop_layer",
+                                           "drop_layer_rescale",
+                                           "task",
+                                           "head_classes"};
 
 static const char *choice_name(const choice *list, int value) {
     while (list->name != NULL && list->value != value) {
@@ -107,7 +128,7 @@ bool tub__config_is_vivit(const tub_model_config *c) {
     }
     return c->pooling == TUB_POOL_CLASS_TOKEN && !c->mlp_output_gelu && stride_is_kernel &&
            c->variant == TUB_VARIANT_JOINT && c->positions == TUB_POSITIONS_LEARNED &&
-           c->sampled_frames == 0 && c->representation == 0;
+           c->sampled_frames == 0 && c->representation == 0 && c->task <= TUB_TASK_MULTI_CLASS;
 }
 
 /* ---- Writing ---- */
@@ -120,12 +141,35 @@ static void put_integers(tub__json_writer *w, const char *key, int count, const 
     tub__json_close_array(w);
 }
 
+static int heads_of(const tub_model_config *c) {
+    int heads = 0;
+    while (heads < TUB_HEAD_LIMIT && c->head_classes[heads] != 0) {
+        heads++;
+    }
+    return heads;
+}
+
 static void put_quantization(tub__json_writer *w) {
     tub__json_open_object(w, "quantization");
     tub__json_put_integer(w, "bits", QUANTIZED_BITS);
     tub__json_put_text(w, "scales", quantized_scales);
     tub__json_put_bool(w, "symmetric", true);
     tub__json_close_object(w);
+}
+
+/* hidden_dropout_prob is both rates of elements at once: own keys are for those that differ. */
+static double hidden_dropout(const tub_model_config *c) {
+    return c->dropout == c->mlp_dropout ? c->dropout : 0.0;
+}
+
+static void put_drops(tub__json_writer *w, const tub_model_config *c) {
+    if (c->drop_layer > 0) {
+        tub__json_put_real(w, "drop_layer", c->drop_layer);
+        tub__json_put_bool(w, "drop_layer_rescale", c->drop_layer_rescale != 0);
+    }
+    if (c->dropout != c->mlp_dropout) {
+        tub__json_put_real(w, "dropout", c->dropout);
+    }
 }
 
 /* Keys that not every model has: only where they say something. */
@@ -142,12 +186,19 @@ static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int
     if (c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION) {
         tub__json_put_text(w, "attention_order", choice_name(orders, (int)c->attention_order));
     }
+    put_drops(w, c);
     tub__json_put_integer(w, "format", FORMAT_VERSION);
     tub__json_put_text(w, "gelu", choice_name(gelus, (int)c->gelu));
+    if (c->task == TUB_TASK_MULTI_HEAD) {
+        put_integers(w, "head_classes", heads_of(c), c->head_classes);
+    }
     if (c->head_init != TUB_HEAD_GLOROT) {
         tub__json_put_text(w, "head_init", choice_name(head_inits, (int)c->head_init));
     }
     tub__json_put_text(w, "input_scale", choice_name(input_scales, (int)c->input_scale));
+    if (c->dropout != c->mlp_dropout) {
+        tub__json_put_real(w, "mlp_dropout", c->mlp_dropout);
+    }
     tub__json_put_bool(w, "mlp_output_activation", c->mlp_output_gelu != 0);
     tub__json_put_text(w, "pooling", choice_name(poolings, (int)c->pooling));
     if (c->positions != TUB_POSITIONS_LEARNED) {
@@ -158,6 +209,9 @@ static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int
     }
     put_number(w, "representation", c->representation);
     put_number(w, "sampled_frames", c->sampled_frames);
+    if (c->task > TUB_TASK_MULTI_CLASS) {
+        tub__json_put_text(w, "task", choice_name(tasks, (int)c->task));
+    }
     if (c->variant == TUB_VARIANT_FACTORISED_ENCODER) {
         tub__json_put_integer(w, "temporal_layers", c->temporal_layers);
     }
@@ -185,7 +239,7 @@ static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const 
     tub__json_close_array(w);
     tub__json_put_real(w, "attention_probs_dropout_prob", c->attention_dropout);
     tub__json_put_text(w, "hidden_act", choice_name(activations, (int)c->gelu));
-    tub__json_put_real(w, "hidden_dropout_prob", 0.0);
+    tub__json_put_real(w, "hidden_dropout_prob", hidden_dropout(c));
     tub__json_put_integer(w, "hidden_size", c->hidden);
     TUB__TRY(tub__labels_to_json(a, w, c->classes, labels, err));
     put_image_size(w, c);
@@ -247,6 +301,7 @@ static tub_model_config transformers_defaults(void) {
         .norm_epsilon = 1e-6,
         .attention_init = TUB_INIT_GLOROT,
         .input_scale = TUB_SCALE_DIVIDE,
+        .task = TUB_TASK_MULTI_CLASS,
     };
 }
 
@@ -319,6 +374,13 @@ static tub_status check_tubelet_keys(const tub__json *own, tub_error *err) {
     return TUB_OK;
 }
 
+/* A share that is dropped; -0 is 0, which is not written. */
+static tub_status opt_share(const tub__json *o, const char *key, double *out, tub_error *err) {
+    TUB__TRY(tub__json_opt_real(o, key, out, err));
+    *out = *out == 0.0 ? 0.0 : *out;
+    return TUB_OK;
+}
+
 /* The one kind of quantization there is; *int8 stays where none is told. */
 static tub_status read_quantization(const tub__json *own, bool *int8, tub_error *err) {
     const tub__json *value = tub__json_get(own, "quantization"), *q;
@@ -341,6 +403,19 @@ static tub_status read_quantization(const tub__json *own, bool *int8, tub_error 
     }
     *int8 = true;
     return TUB_OK;
+}
+
+static tub_status read_heads(const tub__json *own, int64_t heads[TUB_HEAD_LIMIT], tub_error *err) {
+    const tub__json *value = tub__json_get(own, "head_classes");
+    const size_t count = tub__json_size(value);
+    if (value == NULL) {
+        return TUB_OK;
+    }
+    if (count < 1 || count > TUB_HEAD_LIMIT) {
+        return tub__fail(err, TUB_E_RANGE, "head_classes: %zu numbers; allowed are 1 to %d", count,
+                         TUB_HEAD_LIMIT);
+    }
+    return read_integers(value, "head_classes", count, heads, err);
 }
 
 /* Keys of the variants, tokenisers and ends that transformers' ViViT lacks. */
@@ -372,8 +447,8 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
                                 tub_error *err) {
     int64_t format = FORMAT_VERSION;
     int gelu = (int)c->gelu, pooling = (int)c->pooling, init = (int)c->attention_init;
-    int scale = (int)c->input_scale;
-    bool output_gelu = false;
+    int scale = (int)c->input_scale, task = TUB_TASK_MULTI_CLASS;
+    bool output_gelu = false, rescale = false;
     TUB__TRY(tub__json_get_integer(own, "format", &format, err));
     if (format != FORMAT_VERSION) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
@@ -386,8 +461,14 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     TUB__TRY(opt_choice(own, "attention_init", attention_inits, &init, err));
     TUB__TRY(opt_choice(own, "input_scale", input_scales, &scale, err));
     TUB__TRY(read_variant(own, c, err));
+    TUB__TRY(opt_choice(own, "task", tasks, &task, err));
+    TUB__TRY(read_heads(own, c->head_classes, err));
     TUB__TRY(tub__json_opt_bool(own, "mlp_output_activation", &output_gelu, err));
     TUB__TRY(opt_integers(own, "tubelet_stride", 3, c->stride, err));
+    TUB__TRY(opt_share(own, "dropout", &c->dropout, err));
+    TUB__TRY(opt_share(own, "mlp_dropout", &c->mlp_dropout, err));
+    TUB__TRY(opt_share(own, "drop_layer", &c->drop_layer, err));
+    TUB__TRY(tub__json_opt_bool(own, "drop_layer_rescale", &rescale, err));
     TUB__TRY(read_quantization(own, int8, err));
     if (gelu != (int)c->gelu) {
         return tub__fail(err, TUB_E_ARGUMENT, "gelu '%s' contradicts hidden_act '%s'",
@@ -396,7 +477,9 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     c->pooling = (tub_pooling)pooling;
     c->attention_init = (tub_attention_init)init;
     c->input_scale = (tub_input_scale)scale;
+    c->task = (tub_task)task;
     c->mlp_output_gelu = output_gelu;
+    c->drop_layer_rescale = rescale && c->drop_layer > 0; /* else it says nothing */
     return TUB_OK;
 }
 
@@ -415,11 +498,12 @@ static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_conf
         c->stride[i] = c->stride[i] == c->tubelet[i] ? 0 : c->stride[i];
     }
     if (vivit != (tub__config_is_vivit(c) && !*int8)) {
-        return tub__fail(err, TUB_E_ARGUMENT,
-                         "model_type '%s' contradicts variant, pooling, positions, "
-                         "mlp_output_activation, tubelet_stride, sampled_frames, representation or "
-                         "quantization of 'tubelet'",
-                         vivit ? VIVIT : TUBELET_VIVIT);
+        return tub__fail(
+            err, TUB_E_ARGUMENT,
+            "model_type '%s' contradicts variant, pooling, positions, "
+            "mlp_output_activation, tubelet_stride, sampled_frames, representation, task or "
+            "quantization of 'tubelet'",
+            vivit ? VIVIT : TUBELET_VIVIT);
     }
     return TUB_OK;
 }
@@ -439,6 +523,8 @@ static tub_status read_values(const tub__json *root, tub_model_config *c, bool *
     TUB__TRY(tub__json_opt_integer(root, "intermediate_size", &c->mlp, err));
     TUB__TRY(tub__json_opt_real(root, "layer_norm_eps", &c->norm_epsilon, err));
     TUB__TRY(tub__json_opt_real(root, "attention_probs_dropout_prob", &c->attention_dropout, err));
+    TUB__TRY(opt_share(root, "hidden_dropout_prob", &c->dropout, err));
+    c->mlp_dropout = c->dropout;
     TUB__TRY(tub__json_opt_bool(root, "qkv_bias", &qkv_bias, err));
     TUB__TRY(opt_choice(root, "hidden_act", activations, &gelu, err));
     c->qkv_bias = qkv_bias;

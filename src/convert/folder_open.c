@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "convert/config_json.h"
 #include "convert/folder.h"
+#include <string.h>
 
 static const char MODEL_FOLDER[] = "a model is a folder with config.json and model.safetensors";
 
@@ -53,6 +54,8 @@ tub_status tub__folder_open_encoder(tub_context *ctx, const char *folder, int64_
     TUB__TRY(tub__folder_expect(folder, MODEL_FOLDER, err));
     TUB__TRY(tub__folder_read_encoder_config(ctx, folder, &config, err));
     config.classes = classes;
+    config.task = TUB_TASK_MULTI_CLASS;
+    memset(config.head_classes, 0, sizeof config.head_classes);
     TUB__TRY(tub_model_create(ctx, &config, seed, &model, err));
     tub_status status = tub__folder_read_encoder(model, folder, err);
     if (status != TUB_OK) {

@@ -210,7 +210,9 @@ void tub__keras_to(const tub__param *p, const float *file, float *keras) {
 
 tub_status tub__keras_can(const tub_model_config *c, tub_error *err) {
     const char *lacks = NULL;
-    if (c->variant != TUB_VARIANT_JOINT) {
+    if (c->task > TUB_TASK_MULTI_CLASS) {
+        lacks = "has one softmax";
+    } else if (c->variant != TUB_VARIANT_JOINT) {
         lacks = "has joint attention only";
     } else if (c->pooling == TUB_POOL_CLASS_TOKEN) {
         lacks = "has no class token";

@@ -61,6 +61,8 @@ tub_status tub__dataset_fill_built_in(tub_dataset *data, const tub__built_in *se
     info->channels = 1;
     info->dtype = TUB_U8;
     info->classes = set->classes;
+    info->task = TUB_TASK_MULTI_CLASS;
+    info->label_columns = 1;
     info->labels = set->labels;
     info->licence = "Apache-2.0";
     for (int s = 0; s < TUB_SPLITS; s++) { /* all memory first: drawing can't fail */

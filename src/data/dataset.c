@@ -13,6 +13,16 @@
 
 static const char *const split_names[TUB_SPLITS] = {"train", "val", "test"};
 
+const char *tub_task_name(tub_task task) {
+    static const char *const names[TUB_TASKS] = {
+        [TUB_TASK_DATA] = "data",
+        [TUB_TASK_MULTI_CLASS] = "multi_class",
+        [TUB_TASK_MULTI_LABEL] = "multi_label",
+        [TUB_TASK_MULTI_HEAD] = "multi_head",
+    };
+    return (int)task >= 0 && task < TUB_TASKS ? names[task] : "unknown";
+}
+
 const char *tub_split_name(tub_split split) {
     return split_names[split];
 }

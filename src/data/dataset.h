@@ -16,8 +16,16 @@ struct tub_dataset {
     char *source; /* opens the same data from any folder: a known name, or an absolute path */
     void *block[TUB_SPLITS];     /* what is freed: samples lie in it, perhaps after a file header */
     void *samples[TUB_SPLITS];   /* [count,T,H,W,C] */
-    int32_t *labels[TUB_SPLITS]; /* [count] */
+    int32_t *labels[TUB_SPLITS]; /* [count, label_columns] */
 };
+
+/* What task the labels are of, and how many classes there are: columns of nothing but 0 and 1 are
+ * labels, others are heads. Heads whose head_classes are there already have those, others what train
+ * has. Error: TUB_E_SHAPE. */
+TUB_MUST_USE tub_status tub__dataset_find_task(tub_dataset *data, tub_error *err);
+/* Whether every label is below its number of classes: a class that training never sees can't be
+ * predicted. Error: TUB_E_RANGE. */
+TUB_MUST_USE tub_status tub__dataset_check_labels(const tub_dataset *data, tub_error *err);
 
 /* Elements of one sample: T*H*W*C. The filling functions have checked that the product fits. */
 size_t tub__dataset_elements(const tub_dataset_info *info);

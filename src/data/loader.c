@@ -29,7 +29,8 @@ struct tub__loader {
     const tub_allocator *allocator;
     const unsigned char *samples; /* the split's */
     const int32_t *labels;
-    size_t count; /* samples in the split */
+    size_t columns; /* of the labels */
+    size_t count;   /* samples in the split */
     size_t sample_bytes;
     uint64_t seed;
     bool shuffle;
@@ -59,7 +60,8 @@ static void fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch) {
         size_t to = i - begin;
         memcpy(s->samples + to * l->sample_bytes, l->samples + from * l->sample_bytes,
                l->sample_bytes);
-        s->labels[to] = l->labels[from];
+        memcpy(s->labels + to * l->columns, l->labels + from * l->columns,
+               l->columns * sizeof *s->labels);
         s->index[to] = from;
     }
     s->batch = (tub__batch){.samples = s->samples,
@@ -160,7 +162,7 @@ static tub_status make_buffers(tub__loader *l, tub_error *err) {
     for (size_t i = 0; i < l->depth; i++) {
         TUB__TRY(take_array(l, room, l->sample_bytes, &block, err));
         l->slots[i].samples = block;
-        TUB__TRY(take_array(l, room, sizeof(int32_t), &block, err));
+        TUB__TRY(take_array(l, room, l->columns * sizeof(int32_t), &block, err));
         l->slots[i].labels = block;
         TUB__TRY(take_array(l, room, sizeof(uint32_t), &block, err));
         l->slots[i].index = block;
@@ -178,6 +180,7 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     l->allocator = &ctx->allocator;
     l->samples = tub_dataset_samples(config->data, config->split);
     l->labels = tub_dataset_labels(config->data, config->split);
+    l->columns = (size_t)info->label_columns;
     l->count = (size_t)info->count[config->split];
     l->sample_bytes = tub__dataset_sample_bytes(info);
     l->seed = config->seed;

@@ -123,6 +123,8 @@ bool tub__known_info(const char *name, tub_dataset_info *out) {
                               .channels = 1,
                               .dtype = TUB_U8,
                               .classes = known[i].classes,
+                              .task = TUB_TASK_MULTI_CLASS,
+                              .label_columns = 1,
                               .labels = details[i].labels};
     memcpy(out->count, known[i].count, sizeof out->count);
     return true;

@@ -11,7 +11,7 @@
 /* More unpacked bytes than this in one member are taken for a bomb. */
 static const uint64_t IMAGES_LIMIT = (uint64_t)64 << 30;
 static const uint64_t HEADER_LIMIT = 1 << 20;
-enum { CLASS_LIMIT = 65536, KEY_LENGTH = 16 };
+enum { CLASS_LIMIT = 65536, COLUMN_LIMIT = 8192, KEY_LENGTH = 16 };
 
 static void key_of(int split, const char *what, char key[KEY_LENGTH]) {
     snprintf(key, KEY_LENGTH, "%s_%s", tub_split_name((tub_split)split), what);
@@ -101,19 +101,23 @@ static tub_status read_images(tub_dataset *data, tub__npz *z, int split, tub_err
     return TUB_OK;
 }
 
-/* [N] or [N,1] integers. */
-static tub_status check_labels(const tub_dataset *data, int split, const tub__npy *npy,
-                               tub_error *err) {
+/* [N] or [N,columns] integers; the first split decides how many columns the others have. */
+static tub_status check_labels(tub_dataset *data, int split, const tub__npy *npy, tub_error *err) {
     char shape[160];
     tub__shape_text(npy, shape, sizeof shape);
     if (npy->kind == TUB__NPY_FLOAT) {
         return tub__fail(err, TUB_E_SHAPE, "type %s, expected integers", tub__npy_type_name(npy));
     }
-    bool column = npy->rank == 2 && npy->shape[1] == 1;
-    if (npy->rank != 1 && !column) {
-        return tub__fail(err, TUB_E_SHAPE, "shape %s, expected one label a sample: [N] or [N,1]",
-                         shape);
+    const uint64_t columns = npy->rank == 2 ? npy->shape[1] : 1;
+    if (npy->rank < 1 || npy->rank > 2 || columns < 1 || columns > COLUMN_LIMIT) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "shape %s, expected [N] or [N,1], or [N,K] of K labels or heads", shape);
     }
+    if (split > 0 && columns != (uint64_t)data->info.label_columns) {
+        return tub__fail(err, TUB_E_SHAPE, "shape %s, but train_labels has %lld column(s)", shape,
+                         (long long)data->info.label_columns);
+    }
+    data->info.label_columns = (int64_t)columns;
     if (npy->shape[0] != (uint64_t)data->info.count[split]) {
         return tub__fail(err, TUB_E_SHAPE, "%llu labels for %lld samples of %s_images",
                          (unsigned long long)npy->shape[0], (long long)data->info.count[split],
@@ -122,11 +126,12 @@ static tub_status check_labels(const tub_dataset *data, int split, const tub__np
     return TUB_OK;
 }
 
-static tub_status narrow_labels(const int64_t *wide, int64_t n, int32_t *out, tub_error *err) {
-    for (int64_t i = 0; i < n; i++) {
+static tub_status narrow_labels(const int64_t *wide, int64_t n, int64_t columns, int32_t *out,
+                                tub_error *err) {
+    for (int64_t i = 0; i < n * columns; i++) {
         if (wide[i] < 0 || wide[i] >= CLASS_LIMIT) {
             return tub__fail(err, TUB_E_RANGE, "label %lld of sample %lld is outside 0 … %d",
-                             (long long)wide[i], (long long)i, CLASS_LIMIT - 1);
+                             (long long)wide[i], (long long)(i / columns), CLASS_LIMIT - 1);
         }
         out[i] = (int32_t)wide[i];
     }
@@ -138,9 +143,11 @@ static tub_status read_labels(tub_dataset *data, tub__npz *z, int split, tub_err
     char key[KEY_LENGTH];
     key_of(split, "labels", key);
     int64_t n = data->info.count[split];
+    size_t numbers = 0;
     void *bytes = NULL, *wide = NULL, *labels = NULL;
     tub__npy npy;
-    tub_status status = tub__npz_read(z, key, HEADER_LIMIT + (uint64_t)n * 64, &bytes, &npy, err);
+    tub_status status =
+        tub__npz_read(z, key, HEADER_LIMIT + (uint64_t)n * 8 * COLUMN_LIMIT, &bytes, &npy, err);
     if (status != TUB_OK) {
         return status;
     }
@@ -148,7 +155,8 @@ static tub_status read_labels(tub_dataset *data, tub__npz *z, int split, tub_err
     if (status != TUB_OK) {
         goto done;
     }
-    status = tub__alloc_array(a, (size_t)n, sizeof(int64_t), &wide, err);
+    numbers = (size_t)npy.elements;
+    status = tub__alloc_array(a, numbers, sizeof(int64_t), &wide, err);
     if (status != TUB_OK) {
         goto done;
     }
@@ -156,34 +164,22 @@ static tub_status read_labels(tub_dataset *data, tub__npz *z, int split, tub_err
     if (status != TUB_OK) {
         goto done;
     }
-    status = tub__alloc_array(a, (size_t)n, sizeof(int32_t), &labels, err);
+    status = tub__alloc_array(a, numbers, sizeof(int32_t), &labels, err);
     if (status != TUB_OK) {
         goto done;
     }
     data->labels[split] = labels;
-    status = narrow_labels(wide, n, labels, err);
+    status = narrow_labels(wide, n, data->info.label_columns, labels, err);
 done:
     tub__free(a, wide);
     tub__free(a, bytes);
     return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", key);
 }
 
-/* The number of classes: as published for a known file, else the largest label of train + 1. Then
- * val and test must stay below, because a class that training never sees can't be predicted. */
-static tub_status settle_classes(tub_dataset *data, const char *path, tub_error *err) {
+/* The class names of a published file, and its classes where its training labels lack some. */
+static void take_known(tub_dataset *data, const char *path) {
     tub_dataset_info *info = &data->info;
-    int32_t largest[TUB_SPLITS] = {0};
-    int64_t where[TUB_SPLITS] = {0};
-    for (int s = 0; s < TUB_SPLITS; s++) {
-        for (int64_t i = 0; i < info->count[s]; i++) {
-            if (data->labels[s][i] > largest[s]) {
-                largest[s] = data->labels[s][i];
-                where[s] = i;
-            }
-        }
-    }
-    info->classes = largest[TUB_TRAIN] + 1;
-    int known = tub__known_by_file(tub__path_name(path));
+    int known = info->task == TUB_TASK_MULTI_CLASS ? tub__known_by_file(tub__path_name(path)) : -1;
     if (known >= 0) {
         size_t n;
         const tub_known_dataset *table = tub_known_datasets(&n);
@@ -192,16 +188,35 @@ static tub_status settle_classes(tub_dataset *data, const char *path, tub_error 
             info->labels = tub__known_details_of(known)->labels;
         }
     }
-    for (int s = TUB_VAL; s < TUB_SPLITS; s++) {
-        if (largest[s] >= info->classes) {
-            return tub__fail(
-                err, TUB_E_RANGE,
-                "%s_labels: label %d of sample %lld is out of range: train_labels has 0 … %lld",
-                tub_split_name((tub_split)s), (int)largest[s], (long long)where[s],
-                (long long)info->classes - 1);
-        }
+}
+
+/* Head sizes that the file tells: training data may lack the last classes. */
+static tub_status read_head_classes(tub_dataset *data, tub__npz *z, tub_error *err) {
+    static const char key[] = "head_classes";
+    int64_t sizes[TUB_HEAD_LIMIT];
+    void *bytes = NULL;
+    tub__npy npy;
+    if (!tub__npz_has(z, key)) {
+        return TUB_OK;
     }
-    return TUB_OK;
+    TUB__TRY(tub__npz_read(z, key, HEADER_LIMIT, &bytes, &npy, err));
+    tub_status status = TUB_OK;
+    if (npy.rank != 1 || npy.elements != (uint64_t)data->info.label_columns ||
+        npy.elements > TUB_HEAD_LIMIT) {
+        status = tub__fail(err, TUB_E_SHAPE,
+                           "%s: %llu numbers for the %lld columns of the labels; at most %d heads "
+                           "are supported",
+                           key, (unsigned long long)npy.elements,
+                           (long long)data->info.label_columns, TUB_HEAD_LIMIT);
+    } else {
+        status = tub__npy_to_i64(&npy, bytes, sizes, err);
+    }
+    for (int64_t i = 0; status == TUB_OK && i < data->info.label_columns; i++) {
+        status = tub__in_range(key, sizes[i], 2, CLASS_LIMIT, err);
+        data->info.head_classes[i] = sizes[i];
+    }
+    tub__free(&data->ctx->allocator, bytes);
+    return status;
 }
 
 tub_status tub__dataset_fill_npz(tub_dataset *data, const char *path, tub_error *err) {
@@ -218,7 +233,14 @@ tub_status tub__dataset_fill_npz(tub_dataset *data, const char *path, tub_error 
         }
     }
     if (status == TUB_OK) {
-        status = settle_classes(data, path, err);
+        status = read_head_classes(data, z, err);
+    }
+    if (status == TUB_OK) {
+        status = tub__dataset_find_task(data, err);
+    }
+    if (status == TUB_OK) {
+        take_known(data, path);
+        status = tub__dataset_check_labels(data, err);
     }
     if (status == TUB_OK) {
         status = tub__dataset_read_names(data, z, err);

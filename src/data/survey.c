@@ -100,5 +100,7 @@ void tub__dataset_survey(tub_dataset *data) {
     } else {
         look_at_bytes(data);
     }
-    look_at_labels(data);
+    if (data->info.task == TUB_TASK_MULTI_CLASS) {
+        look_at_labels(data);
+    }
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TRUTH_LIMIT = 8192 }; /* labels of a sample */
 static const uint64_t UNPACKED_LIMIT = (uint64_t)64
                                        << 30; /* more in one member is taken for a bomb */
 
@@ -212,18 +213,22 @@ static tub_status read_truth(tub__npz *z, const target *t, int64_t total, tub_vo
     }
     void *bytes = NULL, *wide = NULL, *truth = NULL;
     tub__npy npy;
-    tub_status status =
-        tub__npz_read(z, name, (uint64_t)(1 << 20) + (uint64_t)total * 64, &bytes, &npy, err);
-    bool usable = status == TUB_OK && npy.kind != TUB__NPY_FLOAT && npy.elements == (uint64_t)total;
+    tub_status status = tub__npz_read(
+        z, name, (uint64_t)(1 << 20) + (uint64_t)total * 8 * TRUTH_LIMIT, &bytes, &npy, err);
+    bool usable = status == TUB_OK && npy.kind != TUB__NPY_FLOAT && npy.rank >= 1 &&
+                  npy.shape[0] == (uint64_t)total && npy.rank <= 2 && npy.elements > 0 &&
+                  npy.elements / npy.shape[0] <= TRUTH_LIMIT;
+    const size_t columns = usable ? (size_t)(npy.elements / npy.shape[0]) : 1;
+    const size_t skipped = (size_t)out->first * columns, count = (size_t)out->count * columns;
     if (usable) {
-        status = tub__alloc_array(a, (size_t)total, sizeof(int64_t), &wide, err);
+        status = tub__alloc_array(a, (size_t)npy.elements, sizeof(int64_t), &wide, err);
         if (status == TUB_OK) {
-            status = tub__alloc_array(a, (size_t)out->count, sizeof(int32_t), &truth, err);
+            status = tub__alloc_array(a, count, sizeof(int32_t), &truth, err);
         }
         usable = status == TUB_OK && tub__npy_to_i64(&npy, bytes, wide, NULL) == TUB_OK;
     }
-    for (int64_t i = 0; usable && i < out->count; i++) {
-        int64_t label = ((const int64_t *)wide)[out->first + i];
+    for (size_t i = 0; usable && i < count; i++) {
+        int64_t label = ((const int64_t *)wide)[skipped + i];
         usable = label >= 0 && label <= INT32_MAX;
         ((int32_t *)truth)[i] = (int32_t)label;
     }
@@ -234,6 +239,7 @@ static tub_status read_truth(tub__npz *z, const target *t, int64_t total, tub_vo
         truth = NULL;
     }
     out->truth = truth;
+    out->truth_columns = (int64_t)columns;
     return status == TUB_E_MEMORY ? status : TUB_OK;
 }
 

@@ -7,9 +7,7 @@ void tub__block_begin(const tub__call *call, const tub__tower *tower, size_t sam
     tub__blocks blocks = {.samples = call->samples,
                           .block = samples,
                           .rows = tub__tower_rows(&tower->shape),
-                          .inference = !call->training && !call->dropout &&
-                                       b->attentions * b->attention->parts == 1 &&
-                                       tower->shape.sequences == 1};
+                          .inference = !call->training && !call->dropout};
     for (size_t i = 0; i < b->attentions; i++) {
         const tub__weight *qkv = &b->attention[i].qkv.w, *out = &b->attention[i].out.w;
         blocks.weights += tub__weight_elements(qkv->rows, qkv->cols);

@@ -50,6 +50,35 @@ static tub_status check_sizes(const tub_model_config *c, tub_error *err) {
     return TUB_OK;
 }
 
+/* Heads stand in front, without gaps, and make up all the classes. */
+static tub_status check_task(const tub_model_config *c, tub_error *err) {
+    int64_t sum = 0;
+    int heads = 0;
+    bool gap = false;
+    TUB__TRY(tub__in_range("task", c->task, TUB_TASK_DATA, TUB_TASKS - 1, err));
+    for (int i = 0; i < TUB_HEAD_LIMIT; i++) {
+        if (c->head_classes[i] != 0) {
+            TUB__TRY(tub__in_range("head_classes", c->head_classes[i], 2, TUB_LABEL_LIMIT, err));
+            gap = gap || i > heads;
+            heads++;
+            sum += c->head_classes[i];
+        }
+    }
+    if (c->task != TUB_TASK_MULTI_HEAD && sum > 0) {
+        return tub__fail(err, TUB_E_ARGUMENT, "head_classes are of task multi_head only");
+    }
+    if (c->task == TUB_TASK_MULTI_HEAD && (heads == 0 || gap)) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "task multi_head needs head_classes, the classes of each head, as 97,300");
+    }
+    if (c->task == TUB_TASK_MULTI_HEAD && sum != c->classes) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "head_classes add up to %lld, but there are %lld classes", (long long)sum,
+                         (long long)c->classes);
+    }
+    return TUB_OK;
+}
+
 static tub_status check_variant(const tub_model_config *c, tub_error *err) {
     const bool factorised = c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION ||
                             c->variant == TUB_VARIANT_FACTORISED_DOT_PRODUCT;
@@ -125,6 +154,13 @@ static tub_status check_totals(const tub_model_config *c, tub_error *err) {
     return TUB_OK;
 }
 
+static tub_status check_share(const char *name, double value, tub_error *err) {
+    return value >= 0 && value < 1
+               ? TUB_OK
+               : tub__fail(err, TUB_E_RANGE, "%s is %g; it must be at least 0 and below 1", name,
+                           value);
+}
+
 tub_status tub_model_config_check(const tub_model_config *c, tub_error *err) {
     if (c->size != sizeof *c) {
         return tub__fail(err, TUB_E_ARGUMENT,
@@ -149,15 +185,24 @@ tub_status tub_model_config_check(const tub_model_config *c, tub_error *err) {
         return tub__fail(err, TUB_E_RANGE, "norm_epsilon is %g; it must be above 0 and below 1",
                          c->norm_epsilon);
     }
-    if (!(c->attention_dropout >= 0 && c->attention_dropout < 1)) {
-        return tub__fail(err, TUB_E_RANGE,
-                         "attention_dropout is %g; it must be at least 0 and below 1",
-                         c->attention_dropout);
-    }
+    TUB__TRY(check_share("attention_dropout", c->attention_dropout, err));
+    TUB__TRY(check_share("dropout", c->dropout, err));
+    TUB__TRY(check_share("mlp_dropout", c->mlp_dropout, err));
+    TUB__TRY(check_share("drop_layer", c->drop_layer, err));
+    TUB__TRY(check_task(c, err));
     TUB__TRY(check_variant(c, err));
     TUB__TRY(check_positions(c, err));
     TUB__TRY(check_sampling(c, err));
     return check_totals(c, err);
+}
+
+tub__outputs tub__model_outputs(const tub_model_config *c) {
+    tub__outputs o = {.task = c->task == TUB_TASK_DATA ? TUB_TASK_MULTI_CLASS : c->task};
+    while (o.heads < TUB_HEAD_LIMIT && c->head_classes[o.heads] != 0) {
+        o.head_classes[o.heads] = (size_t)c->head_classes[o.heads];
+        o.heads++;
+    }
+    return o;
 }
 
 tub__geometry tub__model_geometry(const tub_model_config *c) {

@@ -76,6 +76,7 @@ static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int 
 typedef struct shared {
     void *workspace[TUB__ATTENTIONS + 1]; /* of a block's norms */
     tub__mat dqkv[TUB__ATTENTIONS], d_o, dhidden, dout;
+    tub__mat dattention[TUB__ATTENTIONS]; /* with drops only */
     /* In inference, where nothing is kept: rows that hold query, key and value, and later the
      * MLP's hidden numbers. Of short sequences there are two sets, with which blocks take turns:
      * then one worker may be a block ahead of another. The tubelets' voxels are where the first
@@ -108,7 +109,7 @@ static void take_rows(const plan *p, shared *s) {
                  before = is_first(p) ? tubelets(p->pass) * voxels : 0;
     s->rows[1] = (tub__mat){take_vector(p, largest(size, before)), p->rows, ld, ld};
     s->rows[0] = s->rows[1];
-    if (p->tower->shape.tokens <= TUB__SHORT) {
+    if (tub__tower_rows(&p->tower->shape) <= TUB__SHORT) {
         s->rows[0].data = take_vector(p, size);
     }
 }
@@ -135,7 +136,12 @@ static shared take_shared(const plan *p) {
         }
         s.d_o = take_mat(p, p->rows, width);
         s.dhidden = take_mat(p, p->rows, (size_t)c->mlp);
-        s.dout = c->mlp_output_gelu ? take_mat(p, p->rows, width) : TUB__NO_MAT;
+        s.dout = c->mlp_output_gelu || c->mlp_dropout > 0 || c->drop_layer > 0
+                     ? take_mat(p, p->rows, width)
+                     : TUB__NO_MAT;
+        for (size_t i = 0; i < attentions && (c->dropout > 0 || c->drop_layer > 0); i++) {
+            s.dattention[i] = take_mat(p, p->rows, width);
+        }
     } else {
         take_rows(p, &s);
     }
@@ -170,6 +176,19 @@ static void shared_activations(const plan *p, const shared *s, size_t layer, tub
     b->mlp.hidden = shared_rows(s, layer + 1, (size_t)c->mlp);
 }
 
+/* Of a branch of block `number` of the tower; the rate of elements differs. Two attentions in a block
+ * are always there, and so is their MLP, as in scenic. */
+static tub__drops branch_drops(const plan *p, double rate, size_t number) {
+    const tub_model_config *c = &p->pass->model->config;
+    const tub__tower_shape *shape = &p->tower->shape;
+    const bool depth = shape->layers > 1 && shape->attentions == 1;
+    return (tub__drops){
+        .rate = rate,
+        .layer_rate = depth ? c->drop_layer * (double)number / (double)(shape->layers - 1) : 0.0,
+        .rescale = c->drop_layer_rescale != 0,
+        .block = (uint32_t)(shape->first + number)};
+}
+
 /* The roles of an attention's arrays: of query's kernel, and of the norm before it. */
 typedef struct attention_roles {
     tub__role query, norm;
@@ -200,8 +219,10 @@ static void attention(const plan *p, int layer, size_t i, const shared *s, tub__
         .patterns = &shape->pattern[i * shape->parts],
         .parts = shape->parts,
         .number = (uint32_t)((size_t)layer * shape->attentions * shape->parts + i),
+        .drops = branch_drops(p, c->dropout, (size_t)layer - shape->first),
         .dqkv = s->dqkv[i],
         .d_o = s->d_o,
+        .dout = s->dattention[i],
     };
 }
 
@@ -220,6 +241,8 @@ static void block(const plan *p, size_t number, const shared *s) {
         .second = dense(p, TUB__MLP2_KERNEL, TUB__MLP2_BIAS, layer),
         .activation = c->gelu == TUB_GELU_ERF ? TUB__GELU_ERF : TUB__GELU_TANH,
         .output_activation = c->mlp_output_gelu != 0,
+        .number = (uint32_t)layer,
+        .drops = branch_drops(p, c->mlp_dropout, number),
         .dhidden = s->dhidden,
         .dout = s->dout,
     };
@@ -236,7 +259,9 @@ static void block(const plan *p, size_t number, const shared *s) {
 static tub__positions positions(const plan *p, tub__role token_role, tub__role position_role) {
     tub__pass *pass = p->pass;
     const tub__param *token = find(p, token_role, -1), *position = find(p, position_role, -1);
-    tub__positions out = {.sequences = p->tower->shape.sequences};
+    tub__positions out = {.sequences = p->tower->shape.sequences,
+                          .drops = {.rate = pass->model->config.dropout},
+                          .number = (uint32_t)(p->tower - pass->tower)};
     if (position) {
         out.position = tub__param_mat(pass->be, position, pass->model->weights);
         out.dposition = gradient_of(p, position);

@@ -27,6 +27,8 @@ struct tub_model {
 
 /* The geometry that a checked configuration means. */
 tub__geometry tub__model_geometry(const tub_model_config *config);
+/* How a checked configuration's logits are read. */
+tub__outputs tub__model_outputs(const tub_model_config *config);
 /* Multiply-adds of one clip's forward pass, or of its forward and backward pass in training. */
 double tub__model_multiply_adds(const tub_model_config *config, bool training);
 
@@ -89,13 +91,14 @@ TUB_MUST_USE tub_status tub__pass_create(tub_model *model, const tub__pass_confi
 void tub__pass_destroy(tub__pass *pass); /* accepts NULL */
 
 /* Forward: x is host memory [samples,T,H,W,C] uint8, float32 or float64 (checking build). dropout:
- * NULL in evaluation; its layer is filled in here. */
+ * NULL in evaluation; its rate is of attention probabilities, other rates are the configuration's,
+ * and its layer is filled in here. */
 void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const void *x,
                        const tub__dropout *dropout);
 
 typedef struct tub__targets {
-    const int32_t *labels;     /* [samples] */
-    const float *class_weight; /* [K] or NULL */
+    const int32_t *labels;     /* [samples, tub__outputs_columns] */
+    const float *class_weight; /* [K] or NULL; of one softmax only */
     double smoothing;
     size_t global_batch; /* the loss is a mean over this many samples */
 } tub__targets;

@@ -112,7 +112,12 @@ static tub__call call_of(const tub__pass *pass) {
     return (tub__call){.be = pass->be,
                        .samples = pass->samples,
                        .training = pass->config.training,
-                       .dropout = pass->dropout.rate > 0 ? &pass->dropout : NULL};
+                       .dropout = pass->drops ? &pass->dropout : NULL};
+}
+
+/* Besides attention probabilities, whose rate the caller gives. */
+static bool drops_more(const tub_model_config *c) {
+    return c->dropout > 0 || c->mlp_dropout > 0 || c->drop_layer > 0;
 }
 
 /* What a tower pooled: a row for each of its sequences. */
@@ -130,6 +135,7 @@ void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const v
     tub__model_refresh(pass->model);
     pass->samples = samples;
     pass->dropout = dropout ? *dropout : (tub__dropout){0};
+    pass->drops = dropout && (dropout->rate > 0 || drops_more(&pass->model->config));
     const tub__call call = call_of(pass);
     tub__first_tower_forward(&call, &pass->tower[0], &pass->embedding, dtype, x);
     for (size_t i = 1; i < pass->towers; i++) {
@@ -139,7 +145,8 @@ void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const v
 }
 
 void tub__pass_loss(tub__pass *pass, const tub__targets *targets, double *losses) {
-    const tub__loss op = {.logits = tub__first_rows(pass->head.logits, pass->samples),
+    const tub__loss op = {.outputs = tub__model_outputs(&pass->model->config),
+                          .logits = tub__first_rows(pass->head.logits, pass->samples),
                           .labels = targets->labels,
                           .class_weight = targets->class_weight,
                           .smoothing = targets->smoothing,
@@ -173,8 +180,10 @@ void tub__pass_logits(tub__pass *pass, tub_dtype host, void *out) {
 }
 
 void tub__pass_probabilities(tub__pass *pass, tub_dtype host, void *out) {
-    pass->be->ops->softmax(pass->be, tub__first_rows(pass->head.logits, pass->samples),
-                           tub__first_rows(pass->probabilities, pass->samples));
+    const tub__outputs outputs = tub__model_outputs(&pass->model->config);
+    pass->be->ops->probabilities(pass->be, &outputs,
+                                 tub__first_rows(pass->head.logits, pass->samples),
+                                 tub__first_rows(pass->probabilities, pass->samples));
     rows_out(pass, pass->probabilities, pass->samples, host, out);
 }
 

@@ -50,7 +50,8 @@ struct tub__pass {
     void *slab;             /* activations */
     void *gradients;        /* slab; training only */
     size_t samples;         /* of the last forward pass */
-    tub__dropout dropout;   /* of the last forward pass; rate 0: none */
+    tub__dropout dropout;   /* of the last forward pass */
+    bool drops;             /* it dropped anything at random */
 };
 
 /* ---- block.c: one block, whatever its variant ---- */

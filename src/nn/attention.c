@@ -46,7 +46,7 @@ static tub__attention operation(const tub__call *call, const tub__attention_laye
                          .stats = stats_of(call, layer, part, rows)};
     if (call->dropout) {
         op.dropout = *call->dropout;
-        op.dropout.layer = layer->number + (uint32_t)part;
+        op.dropout.layer = tub__drop_place(layer->number + (uint32_t)part, TUB__DROP_PROBABILITIES);
     }
     return op;
 }
@@ -64,10 +64,21 @@ void tub__attention_layer_forward(const tub__call *call, const tub__attention_la
         const tub__attention op = operation(call, layer, part, x.rows);
         call->be->ops->attention(call->be, &op);
     }
-    tub__dense_forward(
-        call, &layer->out,
-        &(tub__linear){
-            .x = tub__first_rows(layer->o, x.rows), .residual = x, .y = y, .next = next});
+    const bool drops = tub__drops_any(call, &layer->drops);
+    tub__dense_forward(call, &layer->out,
+                       &(tub__linear){.x = tub__first_rows(layer->o, x.rows),
+                                      .residual = drops ? TUB__NO_MAT : x,
+                                      .y = y,
+                                      .next = next});
+    if (drops) {
+        tub__drops_apply(call, &layer->drops, TUB__DROP_ATTENTION, layer->number, y, x, y);
+    }
+}
+
+/* Gradient of what the output projection gives. */
+static tub__mat output_gradient(const tub__call *call, const tub__attention_layer *layer,
+                                tub__mat dy) {
+    return tub__drops_any(call, &layer->drops) ? tub__first_rows(layer->dout, dy.rows) : dy;
 }
 
 tub__weight tub__attention_layer_first(const tub__attention_layer *layer) {
@@ -84,7 +95,12 @@ void tub__attention_layer_backward(const tub__call *call, const tub__attention_l
                                   .dq = tub__columns(call->be, dqkv, 0, layer->width),
                                   .dk = tub__columns(call->be, dqkv, step, layer->width),
                                   .dv = tub__columns(call->be, dqkv, 2 * step, layer->width)};
-    tub__dense_backward(call, &layer->out, dy, TUB__NO_MAT, op.d_o);
+    const tub__mat dout = output_gradient(call, layer, dy);
+    if (tub__drops_any(call, &layer->drops)) {
+        tub__drops_apply(call, &layer->drops, TUB__DROP_ATTENTION, layer->number, dy, TUB__NO_MAT,
+                         dout);
+    }
+    tub__dense_backward(call, &layer->out, dout, TUB__NO_MAT, op.d_o);
     for (size_t part = 0; part < layer->parts; part++) {
         op.forward = operation(call, layer, part, dy.rows);
         call->be->ops->attention_backward(call->be, &op);
@@ -94,7 +110,8 @@ void tub__attention_layer_backward(const tub__call *call, const tub__attention_l
 
 void tub__attention_layer_gradients(const tub__call *call, const tub__attention_layer *layer,
                                     tub__mat x, tub__mat dy) {
-    tub__dense_gradients(call, &layer->out, tub__first_rows(layer->o, x.rows), dy);
+    tub__dense_gradients(call, &layer->out, tub__first_rows(layer->o, x.rows),
+                         output_gradient(call, layer, dy));
     tub__dense_gradients(call, &layer->qkv, x, tub__first_rows(layer->dqkv, x.rows));
 }
 

@@ -12,6 +12,7 @@ void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, 
         tub__dense_forward(
             call, &layer->projection,
             &(tub__linear){.x = rows, .residual = layer->positions.position, .y = y});
+        tub__positions_drop(call, &layer->positions, y);
         return;
     }
     const tub__mat bare = tub__first_rows(layer->bare, count);

@@ -29,6 +29,23 @@ static inline tub__mat tub__columns(const tub__backend *be, tub__mat m, size_t f
 }
 static const tub__mat TUB__NO_MAT = {NULL, 0, 0, 0};
 
+/* ---- what training leaves out at random ---- */
+
+/* Of a branch of a block, or of the tokens: shares that are dropped. All zero: none. */
+typedef struct tub__drops {
+    double rate;       /* of elements; kept ones times 1 / (1 - rate) */
+    double layer_rate; /* of whole samples: stochastic depth (Huang et al. 2016) */
+    bool rescale;      /* kept samples times 1 / (1 - layer_rate) */
+    uint32_t block;    /* number of the block: counts stochastic depth */
+} tub__drops;
+
+/* Whether this call drops any. */
+bool tub__drops_any(const tub__call *call, const tub__drops *drops);
+/* z = add + what is kept of x, at a site of a layer; the same is kept however often it is asked. add:
+ * TUB__NO_MAT adds nothing. Stochastic depth is of the sites that end a branch. */
+void tub__drops_apply(const tub__call *call, const tub__drops *drops, tub__drop_site site,
+                      uint32_t layer, tub__mat x, tub__mat add, tub__mat z);
+
 /* ---- dense: y = x W + b ---- */
 
 typedef struct tub__dense {
@@ -81,13 +98,15 @@ typedef struct tub__attention_layer {
     const tub__pattern *patterns; /* [parts]: of equal shares of the heads, in order */
     size_t parts;
     uint32_t number;    /* of the first part: counts dropout, the next part has the next number */
+    tub__drops drops;   /* of what the output projection gives */
     tub__mat qkv_rows;  /* [M, 3 padded D], kept */
     tub__mat o;         /* [M, D], kept; in inference shared by all layers */
     void *stats;        /* of the parts, one after the other */
     tub__mat dqkv, d_o; /* scratch of backward; the padding of dqkv is zero */
+    tub__mat dout;      /* [M, D] likewise: with drops only */
 } tub__attention_layer;
 
-/* y = x + attention(norm(x)) W + b. next: the weight of the product that follows, as in
+/* y = x + drops(attention(norm(x)) W + b). next: the weight of the product that follows, as in
  * tub__linear. */
 void tub__attention_layer_forward(const tub__call *call, const tub__attention_layer *layer,
                                   const tub__layer_norm *norm, tub__mat x, tub__mat y,
@@ -104,7 +123,7 @@ void tub__attention_layer_gradients(const tub__call *call, const tub__attention_
 void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,
                                         size_t part, tub__mat scratch_o, void *probabilities);
 
-/* ---- MLP: gelu?(gelu(x W1 + b1) W2 + b2) ---- */
+/* ---- MLP: drops(gelu?(drop(gelu(x W1 + b1)) W2 + b2)) ---- */
 
 typedef struct tub__mlp {
     tub__dense first, second;
@@ -113,7 +132,9 @@ typedef struct tub__mlp {
     tub__mat hidden;                     /* [M, F], kept */
     tub__mat hidden_slope, output_slope; /* [M, F], [M, D]: kept; the second only with
                                             output_activation */
-    tub__mat dhidden, dout;              /* scratch of backward */
+    uint32_t number;                     /* of the layer: counts dropout */
+    tub__drops drops;       /* of what it gives; its hidden numbers are dropped at the same rate */
+    tub__mat dhidden, dout; /* scratch of backward; dout with output_activation or drops only */
 } tub__mlp;
 
 /* y = x + MLP(norm(x)). next: the weight of the product that follows, as in tub__linear. */
@@ -131,13 +152,17 @@ typedef struct tub__positions {
     void *dposition;         /* NULL: the table is not learned */
     const void *class_token; /* stands first in every sequence; NULL: none */
     void *dclass_token;
+    tub__drops drops; /* of all tokens, when they have their positions */
+    uint32_t number;  /* of the transformer: counts dropout */
 } tub__positions;
 
 /* y = x with the class token before it, plus the positions. x: [sequences * N, D] without class
  * token. */
 void tub__positions_forward(const tub__call *call, const tub__positions *layer, tub__mat x,
                             tub__mat y);
-/* Gradients of the table and of the class token, and dx of what x was. Without class token dx is dy:
+/* What training drops of y, or of its gradient, in place; a part of the two around it. */
+void tub__positions_drop(const tub__call *call, const tub__positions *layer, tub__mat y);
+/* Writes over dy. Gradients of the table and of the class token, and dx of what x was. Without class token dx is dy:
  * then it is not written, and may be TUB__NO_MAT. */
 void tub__positions_backward(const tub__call *call, const tub__positions *layer, tub__mat dy,
                              tub__mat dx);
@@ -157,6 +182,7 @@ typedef struct tub__embedding {
 
 void tub__embedding_forward(const tub__call *call, const tub__embedding *layer, tub_dtype dtype,
                             const void *x, tub__mat y);
+/* Writes over dy. */
 void tub__embedding_backward(const tub__call *call, const tub__embedding *layer, tub__mat dy);
 
 /* ---- pooler: norm and pooling, from sequences to one row each ---- */

@@ -6,6 +6,13 @@ void tub__positions_forward(const tub__call *call, const tub__positions *layer, 
                             tub__mat y) {
     call->be->ops->prepend(call->be, call->samples * layer->sequences, x, layer->class_token,
                            layer->position, y);
+    tub__positions_drop(call, layer, y);
+}
+
+void tub__positions_drop(const tub__call *call, const tub__positions *layer, tub__mat y) {
+    if (tub__drops_any(call, &layer->drops)) {
+        tub__drops_apply(call, &layer->drops, TUB__DROP_TOKENS, layer->number, y, TUB__NO_MAT, y);
+    }
 }
 
 /* The first token of every sequence alone: rows as far apart as sequences are. */
@@ -30,6 +37,7 @@ static void class_token_gradient(const tub__call *call, const tub__positions *la
 void tub__positions_backward(const tub__call *call, const tub__positions *layer, tub__mat dy,
                              tub__mat dx) {
     const size_t count = call->samples * layer->sequences;
+    tub__positions_drop(call, layer, dy);
     if (layer->dposition) {
         tub__mat sum = layer->position;
         sum.data = layer->dposition;

@@ -3,21 +3,19 @@
  * are weighted sums. */
 #include "predict/bootstrap.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/philox.h"
 
-enum { TOP1, TOP5, AUC, ACC, LOSS, METRICS };
-
 typedef struct bootstrap {
-    const tub__ranking *ranking;
-    const tub__verdict *verdicts;
-    const int32_t *labels;
+    tub__draw_fn *draw;
+    const void *user;
     tub__key key;
-    size_t draws;
+    size_t n, draws, count;
     uint32_t *times; /* [workers][n] how often each sample was drawn */
-    double *values;  /* [METRICS][draws] */
+    double *values;  /* [count][draws] */
 } bootstrap;
 
 static void draw_samples(tub__key key, size_t draw, size_t n, uint32_t *times) {
@@ -29,22 +27,12 @@ static void draw_samples(tub__key key, size_t draw, size_t n, uint32_t *times) {
 }
 
 static void one_draw(const bootstrap *b, size_t draw, uint32_t *times) {
-    size_t n = b->ranking->n;
-    uint64_t top1 = 0, top5 = 0, acc = 0;
-    double loss = 0.0;
-    draw_samples(b->key, draw, n, times);
-    for (size_t i = 0; i < n; i++) {
-        const tub__verdict *v = &b->verdicts[i];
-        top1 += v->top1 ? times[i] : 0;
-        top5 += v->top5 ? times[i] : 0;
-        acc += v->acc ? times[i] : 0;
-        loss += times[i] == 0 ? 0.0 : v->loss * (double)times[i];
+    double values[TUB__BOOTSTRAP_LIMIT];
+    draw_samples(b->key, draw, b->n, times);
+    b->draw(b->user, times, values);
+    for (size_t m = 0; m < b->count; m++) {
+        b->values[m * b->draws + draw] = values[m];
     }
-    b->values[TOP1 * b->draws + draw] = (double)top1 / (double)n;
-    b->values[TOP5 * b->draws + draw] = (double)top5 / (double)n;
-    b->values[ACC * b->draws + draw] = (double)acc / (double)n;
-    b->values[LOSS * b->draws + draw] = loss / (double)n;
-    b->values[AUC * b->draws + draw] = tub__ranking_medmnist_auc(b->ranking, b->labels, times);
 }
 
 static void draw_share(void *argument, int worker, int workers) {
@@ -52,7 +40,7 @@ static void draw_share(void *argument, int worker, int workers) {
     size_t begin, end;
     tub__share(b->draws, worker, workers, &begin, &end);
     for (size_t draw = begin; draw < end; draw++) {
-        one_draw(b, draw, b->times + (size_t)worker * b->ranking->n);
+        one_draw(b, draw, b->times + (size_t)worker * b->n);
     }
 }
 
@@ -106,27 +94,26 @@ static void limits(double *values, size_t draws, tub_interval *out) {
     out->high = quantile(values, defined, 0.975);
 }
 
-tub_status tub__bootstrap(tub_context *ctx, const tub__ranking *ranking,
-                          const tub__verdict *verdicts, const int32_t *labels, uint64_t seed,
-                          int draws, tub_metrics *out, tub_error *err) {
+tub_status tub__bootstrap(tub_context *ctx, size_t n, uint64_t seed, int draws, tub__draw_fn *draw,
+                          const void *user, size_t count, tub_interval *const *intervals,
+                          tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
-    tub_interval *const intervals[METRICS] = {&out->top1, &out->top5, &out->auc, &out->acc,
-                                              &out->loss};
-    bootstrap b = {.ranking = ranking,
-                   .verdicts = verdicts,
-                   .labels = labels,
+    bootstrap b = {.draw = draw,
+                   .user = user,
                    .key = tub__random_key(seed, TUB__RANDOM_BOOTSTRAP),
-                   .draws = draws > 0 ? (size_t)draws : 0};
+                   .n = n,
+                   .draws = draws > 0 ? (size_t)draws : 0,
+                   .count = count};
     size_t workers = (size_t)tub__pool_threads(ctx->pool);
-    tub_status status =
-        tub__alloc_array(a, workers * ranking->n, sizeof *b.times, (void **)&b.times, err);
+    assert(count <= TUB__BOOTSTRAP_LIMIT);
+    tub_status status = tub__alloc_array(a, workers * n, sizeof *b.times, (void **)&b.times, err);
     if (status == TUB_OK) {
-        status = tub__alloc_array(a, METRICS * b.draws, sizeof *b.values, (void **)&b.values, err);
+        status = tub__alloc_array(a, count * b.draws, sizeof *b.values, (void **)&b.values, err);
     }
     if (status == TUB_OK) {
         tub__pool_run(ctx->pool, draw_share, &b);
-        for (int m = 0; m < METRICS; m++) {
-            limits(b.values + (size_t)m * b.draws, b.draws, intervals[m]);
+        for (size_t m = 0; m < count; m++) {
+            limits(b.values + m * b.draws, b.draws, intervals[m]);
         }
     }
     tub__free(a, b.values);

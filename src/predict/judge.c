@@ -27,7 +27,7 @@ static bool among_top(size_t classes, const float *row, size_t label) {
     return higher < TOP_K && row[label] == row[label];
 }
 
-static double log_loss(float probability) {
+double tub__log_loss(float probability) {
     const double low = 0x1p-23, high = 1.0 - 0x1p-23;
     double p = (double)probability;
     return -tub__log(p < low ? low : p > high ? high : p);
@@ -49,7 +49,7 @@ tub__verdict tub__judge(size_t classes, const float *row, int32_t label) {
         .confidence = row[predicted],
         .top1 = predicted == truth,
         .top5 = among_top(classes, row, truth),
-        .loss = log_loss(row[truth]),
+        .loss = tub__log_loss(row[truth]),
         .brier = brier_score(classes, row, truth),
     };
     v.acc = classes == 2 ? (row[1] > 0.5f) == (truth == 1) : v.top1;
@@ -73,4 +73,11 @@ tub_status tub__judge_check(int64_t n, int64_t classes, const float *probabiliti
         }
     }
     return TUB_OK;
+}
+
+tub_status tub__judge_check_draws(int draws, tub_error *err) {
+    return draws >= 0 && draws <= 1000000
+               ? TUB_OK
+               : tub__fail(err, TUB_E_ARGUMENT, "%d bootstrap draws: allowed are 0 to 1000000",
+                           draws);
 }

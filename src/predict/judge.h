@@ -20,9 +20,36 @@ typedef struct tub__verdict {
 
 tub__verdict tub__judge(size_t classes, const float *row, int32_t label);
 
+/* What the rows of several heads say together. */
+typedef struct tub__joint_verdict {
+    bool top1; /* every label is predicted */
+    bool
+        top5; /* fewer than five combinations of classes, one of each head, have a higher product of
+                  scores than the labels have */
+    double loss; /* the mean of the heads' losses */
+} tub__joint_verdict;
+
+/* row: the heads side by side; labels [heads]. */
+tub__joint_verdict tub__judge_heads(size_t heads, const int64_t *head_classes, const float *row,
+                                    const int32_t *labels);
+
+/* How many of the labels are right: above the threshold is there. */
+size_t tub__judge_labels(size_t labels, const float *row, const int32_t *truth, float threshold);
+/* The mean over the labels of the log loss of their probabilities, clipped as tub__verdict's. */
+double tub__labels_loss(size_t labels, const float *row, const int32_t *truth);
+
+/* -log of a probability, clipped to [2^-23, 1 - 2^-23]. */
+double tub__log_loss(float probability);
+
 /* TUB_E_ARGUMENT for n or classes < 1 or too many, TUB_E_RANGE for a label outside 0 … classes - 1,
  * which is named. */
 TUB_MUST_USE tub_status tub__judge_check(int64_t n, int64_t classes, const float *probabilities,
                                          const int32_t *labels, tub_error *err);
+/* The same of [n, labels] that must be 0 or 1. */
+TUB_MUST_USE tub_status tub__judge_check_labels(int64_t n, int64_t labels,
+                                                const float *probabilities, const int32_t *truth,
+                                                tub_error *err);
+/* TUB_E_ARGUMENT for an impossible number of bootstrap draws. */
+TUB_MUST_USE tub_status tub__judge_check_draws(int draws, tub_error *err);
 
 #endif

@@ -91,7 +91,7 @@ static void per_class_values(const tub__ranking *ranking, const tub__verdict *ve
         scores->precision = ratio(hits, predicted);
         scores->recall = ratio(hits, scores->support);
         scores->f1 = ratio(2 * hits, scores->support + predicted);
-        scores->auc = tub__ranking_auc(ranking, k, labels, NULL);
+        scores->auc = tub__ranking_auc(ranking, k, &(tub__truth){labels, 1}, NULL);
         present += scores->support > 0;
         recalls += scores->recall;
         f1 += scores->f1;
@@ -123,6 +123,43 @@ static tub_status metrics_create(const tub_allocator *a, int64_t n, int64_t clas
     return TUB_OK;
 }
 
+/* What one draw of the bootstrap reads. */
+typedef struct drawn {
+    const tub__ranking *ranking;
+    const tub__verdict *verdicts;
+    tub__truth truth;
+} drawn;
+
+enum { TOP1, TOP5, AUC, ACC, LOSS, INTERVALS };
+
+static void draw(const void *user, const uint32_t *times, double *values) {
+    const drawn *d = user;
+    const double n = (double)d->ranking->n;
+    uint64_t top1 = 0, top5 = 0, acc = 0;
+    double loss = 0.0;
+    for (size_t i = 0; i < d->ranking->n; i++) {
+        const tub__verdict *v = &d->verdicts[i];
+        top1 += v->top1 ? times[i] : 0;
+        top5 += v->top5 ? times[i] : 0;
+        acc += v->acc ? times[i] : 0;
+        loss += times[i] == 0 ? 0.0 : v->loss * (double)times[i];
+    }
+    values[TOP1] = (double)top1 / n;
+    values[TOP5] = (double)top5 / n;
+    values[ACC] = (double)acc / n;
+    values[LOSS] = loss / n;
+    values[AUC] = tub__ranking_medmnist_auc(d->ranking, &d->truth, times);
+}
+
+static tub_status intervals(tub_context *ctx, const tub__ranking *ranking,
+                            const tub__verdict *verdicts, const int32_t *labels, uint64_t seed,
+                            int draws, tub_metrics *m, tub_error *err) {
+    const drawn d = {ranking, verdicts, {labels, 1}};
+    tub_interval *const list[INTERVALS] = {
+        [TOP1] = &m->top1, [TOP5] = &m->top5, [AUC] = &m->auc, [ACC] = &m->acc, [LOSS] = &m->loss};
+    return tub__bootstrap(ctx, ranking->n, seed, draws, draw, &d, INTERVALS, list, err);
+}
+
 static tub_status fill_metrics(tub_context *ctx, const float *probabilities, const int32_t *labels,
                                uint64_t seed, int draws, tub_metrics *m, tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
@@ -133,10 +170,10 @@ static tub_status fill_metrics(tub_context *ctx, const float *probabilities, con
     tub_status status = tub__ranking_create(a, n, classes, probabilities, &ranking, err);
     if (status == TUB_OK) {
         mean_values(n, verdicts, m);
-        m->auc.value = tub__ranking_medmnist_auc(&ranking, labels, NULL);
+        m->auc.value = tub__ranking_medmnist_auc(&ranking, &(tub__truth){labels, 1}, NULL);
         m->calibration_error = calibration_error(n, verdicts);
         per_class_values(&ranking, verdicts, labels, m);
-        status = tub__bootstrap(ctx, &ranking, verdicts, labels, seed, draws, m, err);
+        status = intervals(ctx, &ranking, verdicts, labels, seed, draws, m, err);
     }
     tub__ranking_destroy(&ranking);
     tub__free(a, verdicts);
@@ -148,10 +185,7 @@ tub_status tub_metrics_compute(tub_context *ctx, int64_t n, int64_t classes,
                                int draws, tub_metrics **out, tub_error *err) {
     tub_metrics *m;
     TUB__TRY(tub__judge_check(n, classes, probabilities, labels, err));
-    if (draws < 0 || draws > 1000000) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%d bootstrap draws: allowed are 0 to 1000000",
-                         draws);
-    }
+    TUB__TRY(tub__judge_check_draws(draws, err));
     TUB__TRY(metrics_create(&ctx->allocator, n, classes, &m, err));
     tub__fpenv saved = tub__fpenv_enter();
     tub_status status = fill_metrics(ctx, probabilities, labels, seed, draws, m, err);
@@ -187,10 +221,11 @@ tub_status tub_scores_compute(tub_context *ctx, int64_t n, int64_t classes,
         status = tub__ranking_create(a, (size_t)n, (size_t)classes, probabilities, &ranking, err);
         if (status == TUB_OK) {
             mean_values((size_t)n, verdicts, &means);
-            *out = (tub_scores){.loss = means.loss.value,
-                                .top1 = means.top1.value,
-                                .top5 = means.top5.value,
-                                .auc = tub__ranking_medmnist_auc(&ranking, labels, NULL)};
+            *out = (tub_scores){
+                .loss = means.loss.value,
+                .top1 = means.top1.value,
+                .top5 = means.top5.value,
+                .auc = tub__ranking_medmnist_auc(&ranking, &(tub__truth){labels, 1}, NULL)};
         }
         tub__free(a, verdicts);
     }

@@ -7,6 +7,34 @@
 #include "base/error.h"
 #include "model/model.h"
 
+/* The data's head `i` as the model's: labels that are there or not may be heads of two classes. */
+static int64_t head_of_data(const tub_dataset_info *d, int i) {
+    return i >= d->label_columns ? 0 : d->task == TUB_TASK_MULTI_LABEL ? 2 : d->head_classes[i];
+}
+
+/* Heads of the data may lack the model's last classes. */
+static tub_status check_labels(const tub_model_config *m, const tub_dataset_info *d,
+                               tub_error *err) {
+    const tub__outputs o = tub__model_outputs(m);
+    const bool heads = o.task == TUB_TASK_MULTI_HEAD && d->task != TUB_TASK_MULTI_CLASS;
+    if (o.task != d->task && !heads) {
+        return tub__fail(err, TUB_E_SHAPE, "%s has labels of task %s, the model's is %s", d->name,
+                         tub_task_name(d->task), tub_task_name(o.task));
+    }
+    if (!heads && m->classes != d->classes) {
+        return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes, the model has %lld", d->name,
+                         (long long)d->classes, (long long)m->classes);
+    }
+    for (int i = 0; heads && i < TUB_HEAD_LIMIT; i++) {
+        const int64_t data = head_of_data(d, i);
+        if (data > m->head_classes[i] || (data == 0) != (m->head_classes[i] == 0)) {
+            return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes in head %d, the model has %lld",
+                             d->name, (long long)data, i + 1, (long long)m->head_classes[i]);
+        }
+    }
+    return TUB_OK;
+}
+
 /* Names both sides, so that the reader sees which of the two is the wrong one. */
 static tub_status check_fit(const tub_model_config *m, const tub_dataset_info *d, tub_error *err) {
     if (m->frames != d->frames || m->height != d->height || m->width != d->width ||
@@ -19,10 +47,7 @@ static tub_status check_fit(const tub_model_config *m, const tub_dataset_info *d
                          (long long)d->channels, (long long)m->frames, (long long)m->height,
                          (long long)m->width, (long long)m->channels);
     }
-    if (m->classes != d->classes) {
-        return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes, the model has %lld", d->name,
-                         (long long)d->classes, (long long)m->classes);
-    }
+    TUB__TRY(check_labels(m, d, err));
     if (d->dtype != TUB_U8 && d->dtype != TUB_F32) {
         return tub__fail(err, TUB_E_SHAPE, "%s: samples must be uint8 or float32", d->name);
     }
@@ -41,7 +66,7 @@ typedef struct run {
 
 static tub_status run_batches(const run *r, tub_error *err) {
     const tub_scores unknown = {NAN, NAN, NAN, NAN};
-    int64_t classes = r->info->classes;
+    int64_t classes = r->model->config.classes;
     for (int64_t done = 0; done < r->count;) {
         int64_t batch = r->count - done < r->batch_size ? r->count - done : r->batch_size;
         float *logits = r->logits == NULL ? r->scratch : r->logits + done * classes;
@@ -83,7 +108,8 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
              .logits = logits,
              .probabilities = probabilities};
     if (logits == NULL) {
-        TUB__TRY(tub__alloc_array(a, (size_t)r.batch_size, (size_t)info->classes * sizeof(float),
+        TUB__TRY(tub__alloc_array(a, (size_t)r.batch_size,
+                                  (size_t)model->config.classes * sizeof(float),
                                   (void **)&r.scratch, err));
     }
     tub_status status = run_batches(&r, err);

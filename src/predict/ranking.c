@@ -99,7 +99,7 @@ void tub__ranking_destroy(tub__ranking *r) {
 
 /* Twice the number of (positive, negative) pairs in the right order, ties as one half each: whole
  * numbers, so that the result does not depend on the order of the sum. */
-double tub__ranking_auc(const tub__ranking *r, size_t column, const int32_t *labels,
+double tub__ranking_auc(const tub__ranking *r, size_t column, const tub__truth *truth,
                         const uint32_t *weight) {
     if (r->undefined[column]) {
         return NAN;
@@ -115,7 +115,7 @@ double tub__ranking_auc(const tub__ranking *r, size_t column, const int32_t *lab
             below += tied_negative;
             tied_positive = tied_negative = 0;
         }
-        bool positive = labels[sample] == (int32_t)column;
+        bool positive = tub__truth_of(truth, sample, column);
         tied_positive += positive ? times : 0;
         tied_negative += positive ? 0 : times;
     }
@@ -128,14 +128,47 @@ double tub__ranking_auc(const tub__ranking *r, size_t column, const int32_t *lab
     return (double)pairs / (2.0 * (double)positives * (double)below);
 }
 
-double tub__ranking_medmnist_auc(const tub__ranking *r, const int32_t *labels,
+double tub__ranking_medmnist_auc(const tub__ranking *r, const tub__truth *truth,
                                  const uint32_t *weight) {
-    if (r->classes == 2) {
-        return tub__ranking_auc(r, 1, labels, weight);
+    if (r->classes == 2 && truth->columns == 1) {
+        return tub__ranking_auc(r, 1, truth, weight);
     }
     double sum = 0.0;
     for (size_t column = 0; column < r->classes; column++) {
-        sum += tub__ranking_auc(r, column, labels, weight);
+        sum += tub__ranking_auc(r, column, truth, weight);
+    }
+    return sum / (double)r->classes;
+}
+
+double tub__ranking_precision(const tub__ranking *r, size_t column, const tub__truth *truth,
+                              const uint32_t *weight) {
+    if (r->undefined[column]) {
+        return NAN;
+    }
+    const uint32_t *order = r->order + column * r->n;
+    uint64_t positives = 0, above = 0, tied = 0;
+    double sum = 0.0;
+    for (size_t i = r->n; i-- > 0;) { /* from the highest score down */
+        uint32_t sample = order[i] & ~NEW_SCORE;
+        uint64_t times = weight == NULL ? 1 : weight[sample];
+        above += times;
+        tied += tub__truth_of(truth, sample, column) ? times : 0;
+        if (order[i] & NEW_SCORE) { /* the last one of its score */
+            positives += tied;
+            if (tied > 0) {
+                sum += (double)tied * ((double)positives / (double)above);
+            }
+            tied = 0;
+        }
+    }
+    return positives == 0 ? 0.0 : sum / (double)positives;
+}
+
+double tub__ranking_mean_precision(const tub__ranking *r, const tub__truth *truth,
+                                   const uint32_t *weight) {
+    double sum = 0.0;
+    for (size_t column = 0; column < r->classes; column++) {
+        sum += tub__ranking_precision(r, column, truth, weight);
     }
     return sum / (double)r->classes;
 }

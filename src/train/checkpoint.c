@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char format[] = "tubelet checkpoint 2"; /* 1: another data digest */
+static const char format[] = "tubelet checkpoint 3"; /* 1, 2: other data digests */
 
 enum { SLABS = 3, NAME_LENGTH = 128 };
 
@@ -65,14 +65,15 @@ void tub__data_digest(const tub_dataset *data, char hex[33]) {
     const tub_dataset_info *info = tub_dataset_describe(data);
     const int64_t shape[] = {info->frames,         info->height,  info->width,
                              info->channels,       info->classes, info->count[TUB_TRAIN],
-                             info->count[TUB_VAL], info->dtype};
+                             info->count[TUB_VAL], info->dtype,   info->label_columns};
     size_t bytes = tub__dataset_sample_bytes(info);
     tub__md5 md5;
     tub__md5_init(&md5);
     tub__md5_update(&md5, shape, sizeof shape);
     for (tub_split split = TUB_TRAIN; split <= TUB_VAL; split++) {
         size_t count = (size_t)info->count[split];
-        tub__md5_update(&md5, tub_dataset_labels(data, split), count * sizeof(int32_t));
+        tub__md5_update(&md5, tub_dataset_labels(data, split),
+                        count * (size_t)info->label_columns * sizeof(int32_t));
         tub__md5_update(&md5, tub_dataset_samples(data, split), count * bytes);
     }
     tub__md5_finish(&md5, hex);

@@ -3,8 +3,12 @@
 #include "base/error.h"
 #include "train/groups.h"
 #include "train/options.h"
+#include "train/schedule.h"
 #include <inttypes.h>
 #include <string.h>
+
+/* The product that scenic's ViViT configurations have. */
+static const char usual_factors[] = "constant * cosine_decay * linear_warmup";
 
 tub_train_config tub_train_config_default(void) {
     tub_train_config c;
@@ -21,6 +25,7 @@ tub_train_config tub_train_config_default(void) {
     c.epsilon = 1e-7;
     c.momentum = 0.9;
     c.final_lr_share = 0.0;
+    memcpy(c.lr_factors, usual_factors, sizeof usual_factors);
     /* The default preset is one of the library's own: it can't be missing. */
     (void)!tub_train_config_set(&c, "preset", "vivit-tiny", NULL);
     return c;
@@ -45,14 +50,35 @@ static tub_status check_parts(const tub_train_config *c, tub_error *err) {
     return TUB_OK;
 }
 
+static tub_status check_compound(const tub_train_config *c, tub_error *err) {
+    tub__factors factors;
+    TUB__TRY(tub__factors_parse(c->lr_factors, &factors, err));
+    if (c->steps_per_cycle > 0 && c->warmup_steps >= c->steps_per_cycle) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "warmup_steps %" PRId64 " leaves nothing of steps_per_cycle %" PRId64
+                         " for the cosine; shorten the warm-up",
+                         c->warmup_steps, c->steps_per_cycle);
+    }
+    return TUB_OK;
+}
+
 static tub_status check_schedule(const tub_train_config *c, tub_error *err) {
-    if (c->schedule == TUB_COSINE && c->warmup_epochs >= (double)c->epochs) {
+    if (c->warmup_steps > 0 && c->warmup_epochs > 0.0) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "warmup_steps %" PRId64 " and warmup_epochs %g both say how long the "
+                         "warm-up is; give one of them",
+                         c->warmup_steps, c->warmup_epochs);
+    }
+    if (c->schedule == TUB_COMPOUND) {
+        TUB__TRY(check_compound(c, err));
+    }
+    if (c->schedule != TUB_CONSTANT && c->warmup_epochs >= (double)c->epochs) {
         return tub__fail(err, TUB_E_RANGE,
                          "warmup_epochs %g leaves nothing of %" PRId64 " epochs for the cosine; "
                          "shorten the warm-up",
                          c->warmup_epochs, c->epochs);
     }
-    if (c->warmup_start > c->lr && c->warmup_epochs > 0.0) {
+    if (c->warmup_start > c->lr && (c->warmup_epochs > 0.0 || c->warmup_steps > 0)) {
         return tub__fail(err, TUB_E_RANGE, "warmup_start %g is above lr %g; a warm-up rises",
                          c->warmup_start, c->lr);
     }
@@ -63,14 +89,25 @@ static tub_status check_schedule(const tub_train_config *c, tub_error *err) {
  * they can be. */
 static tub_status check_model(const tub_model_config *given, tub_error *err) {
     tub_model_config m = *given;
+    int64_t heads = 0;
     int64_t *const sizes[3] = {&m.frames, &m.height, &m.width};
     for (int i = 0; i < 3; i++) {
         if (*sizes[i] == 0) {
             *sizes[i] = m.stride[i] > m.tubelet[i] ? m.stride[i] : m.tubelet[i];
         }
     }
+    m.frames = given->frames == 0 && m.sampled_frames > m.frames ? m.sampled_frames : m.frames;
     m.channels = m.channels == 0 ? 1 : m.channels;
-    m.classes = m.classes == 0 ? 2 : m.classes;
+    for (int i = 0; i < TUB_HEAD_LIMIT; i++) {
+        heads += m.head_classes[i];
+    }
+    m.classes = m.classes == 0 ? (heads > 0 ? heads : 2) : m.classes;
+    if (m.task == TUB_TASK_DATA && heads > 0) {
+        m.task = TUB_TASK_MULTI_HEAD;
+    }
+    if (m.task == TUB_TASK_MULTI_HEAD && heads == 0) { /* the data's, whatever they are */
+        m.head_classes[0] = m.classes;
+    }
     return tub_model_config_check(&m, err);
 }
 
@@ -93,6 +130,11 @@ tub_status tub_train_config_check(const tub_train_config *config, tub_error *err
         return tub__fail(err, TUB_E_ARGUMENT,
                          "weight_decay %g has no effect with optimizer adam; use adamw",
                          config->weight_decay);
+    }
+    if (config->class_weights != TUB_WEIGHTS_NONE && config->model.task > TUB_TASK_MULTI_CLASS) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "class_weights balanced is for one class a sample, not for task %s",
+                         tub_task_name(config->model.task));
     }
     TUB__TRY(check_parts(config, err));
     TUB__TRY(check_model(&config->model, err));

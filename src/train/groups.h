@@ -8,7 +8,7 @@
  *
  * The tree is that of the whole batch size, also for an epoch's shorter last batch: an absent
  * leaf adds nothing, so the order of the sums is the same as in the smaller tree
- * (docs/numerics.md section 2). */
+ * (docs/numerics.md section 3). */
 #ifndef TUB__TRAIN_GROUPS_H
 #define TUB__TRAIN_GROUPS_H
 

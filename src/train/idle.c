@@ -17,8 +17,25 @@ static bool by_constant(const tub_train_config *c) {
     return c->schedule == TUB_CONSTANT;
 }
 
+static bool not_compound(const tub_train_config *c) {
+    return c->schedule != TUB_COMPOUND;
+}
+
 static bool without_warmup(const tub_train_config *c) {
-    return c->warmup_epochs == 0.0;
+    return c->warmup_epochs == 0.0 && c->warmup_steps == 0;
+}
+
+static bool without_drop_layer(const tub_train_config *c) {
+    return c->model.drop_layer == 0.0;
+}
+
+static bool of_one_layer(const tub_train_config *c) {
+    return c->model.layers == 1;
+}
+
+/* scenic drops none of its blocks either. */
+static bool of_two_attentions(const tub_train_config *c) {
+    return c->model.variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION;
 }
 
 static bool without_decay(const tub_train_config *c) {
@@ -37,8 +54,13 @@ static const struct rule {
     {"momentum", by_adam, "with optimizer adam or adamw"},
     {"sgd_form", by_adam, "with optimizer adam or adamw"},
     {"final_lr_share", by_constant, "with schedule constant"},
-    {"warmup_start", without_warmup, "without warmup_epochs"},
+    {"lr_factors", not_compound, "without schedule compound"},
+    {"steps_per_cycle", not_compound, "without schedule compound"},
+    {"warmup_start", without_warmup, "without warmup_epochs or warmup_steps"},
     {"decay_scope", without_decay, "without weight_decay"},
+    {"model.drop_layer", of_one_layer, "with one layer, which is always kept"},
+    {"model.drop_layer", of_two_attentions, "with variant factorised_self_attention"},
+    {"model.drop_layer_rescale", without_drop_layer, "without model.drop_layer"},
 };
 
 void tub__tell_idle_settings(tub_context *ctx, const tub_train_config *config) {

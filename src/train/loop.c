@@ -45,8 +45,9 @@ static tub_status validate(tub__trainer *t, tub_scores *out, tub_error *err) {
     if (count == 0) {
         return TUB_OK;
     }
-    return tub_scores_compute(t->ctx, (int64_t)count, (int64_t)classes, t->val_probabilities,
-                              tub_dataset_labels(t->run->data, TUB_VAL), out, err);
+    return tub_task_scores_compute(t->ctx, &t->run->config->model, (int64_t)count,
+                                   t->val_probabilities, tub_dataset_labels(t->run->data, TUB_VAL),
+                                   out, err);
 }
 
 static tub_status checkpoint(tub__trainer *t, tub_error *err) {

@@ -54,13 +54,63 @@ static tub_status check_model(tub_context *ctx, const tub_model_config *model,
     return TUB_OK;
 }
 
+/* Classes of the data's head `i`; 0 behind the last. Labels that are there or not may be taken for
+ * heads of two classes. */
+static int64_t head_of_data(const tub_dataset_info *info, int i) {
+    if (i >= info->label_columns) {
+        return 0;
+    }
+    return info->task == TUB_TASK_MULTI_LABEL ? 2 : info->head_classes[i];
+}
+
+/* Heads that the settings leave open are the data's; named ones may have classes that train
+ * lacks. */
+static tub_status resolve_heads(tub_model_config *m, const tub_dataset_info *info, tub_error *err) {
+    const bool open = m->head_classes[0] == 0;
+    int64_t sum = 0;
+    if (info->label_columns > TUB_HEAD_LIMIT) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: %" PRId64 " labels a sample; at most %d heads are supported",
+                         info->name, info->label_columns, TUB_HEAD_LIMIT);
+    }
+    for (int i = 0; i < TUB_HEAD_LIMIT; i++) {
+        const int64_t data = head_of_data(info, i);
+        m->head_classes[i] = open ? data : m->head_classes[i];
+        if (m->head_classes[i] < data || (data == 0 && m->head_classes[i] > 0)) {
+            return tub__fail(err, TUB_E_SHAPE,
+                             "%s: head %d of its labels has %" PRId64
+                             " classes, model.head_classes says %" PRId64
+                             "; leave it out to take the data's",
+                             info->name, i + 1, data, m->head_classes[i]);
+        }
+        sum += m->head_classes[i];
+    }
+    return resolve_size("model.classes", &m->classes, sum, info->name, err);
+}
+
+static tub_status resolve_task(tub_model_config *m, const tub_dataset_info *info, tub_error *err) {
+    if (m->task == TUB_TASK_DATA) {
+        m->task = m->head_classes[0] != 0 ? TUB_TASK_MULTI_HEAD : info->task;
+    }
+    if (m->task == TUB_TASK_MULTI_HEAD && info->task != TUB_TASK_MULTI_CLASS) {
+        return resolve_heads(m, info, err);
+    }
+    if (m->task != info->task) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: its labels are %s, the recipe says model.task %s; leave it out to "
+                         "take the data's",
+                         info->name, tub_task_name(info->task), tub_task_name(m->task));
+    }
+    return resolve_size("model.classes", &m->classes, info->classes, info->name, err);
+}
+
 static tub_status resolve(tub_context *ctx, tub_train_config *c, const tub_dataset_info *info,
                           tub_error *err) {
     TUB__TRY(resolve_size("model.frames", &c->model.frames, info->frames, info->name, err));
     TUB__TRY(resolve_size("model.height", &c->model.height, info->height, info->name, err));
     TUB__TRY(resolve_size("model.width", &c->model.width, info->width, info->name, err));
     TUB__TRY(resolve_size("model.channels", &c->model.channels, info->channels, info->name, err));
-    TUB__TRY(resolve_size("model.classes", &c->model.classes, info->classes, info->name, err));
+    TUB__TRY(resolve_task(&c->model, info, err));
     if (info->count[TUB_TRAIN] == 0) {
         return tub__fail(err, TUB_E_NOT_FOUND, "%s: the train split is empty", info->name);
     }

@@ -18,6 +18,7 @@
 #define CHOICE TUB_OPTION_CHOICE
 #define FLAG   TUB_OPTION_FLAG
 #define INT3   TUB_OPTION_INT3
+#define HEADS  TUB_OPTION_HEADS
 #define BIG    1e15  /* more than anybody's steps, and exact in double and JSON */
 #define WIDE   65536 /* the largest size that a model may have */
 
@@ -62,7 +63,14 @@
       "share of the target spread evenly over all classes") \
     X(class_weights, "class_weights", CHOICE, "none|balanced", 0, 0, "KIND", \
       "weigh each class by the inverse of its count") \
-    X(schedule, "schedule", CHOICE, "constant|cosine", 0, 0, "NAME", "learning rate over time") \
+    X(schedule, "schedule", CHOICE, "constant|cosine|compound", 0, 0, "NAME", \
+      "learning rate over time; compound is scenic's product of factors") \
+    X(lr_factors, "lr_factors", TEXT, NULL, 0, 0, "FACTORS", \
+      "of compound: constant, linear_warmup, cosine_decay, with * between them") \
+    X(steps_per_cycle, "steps_per_cycle", INT, NULL, 0, BIG, "N", \
+      "compound's cosine starts again after so many steps, warm-up included (0: all steps)") \
+    X(warmup_steps, "warmup_steps", INT, NULL, 0, BIG, "N", \
+      "steps of linear warm-up, instead of warmup_epochs") \
     X(warmup_epochs, "warmup_epochs", REAL, NULL, 0, 1e6, "N", \
       "epochs of linear warm-up before the schedule") \
     X(warmup_start, "warmup_start", REAL, NULL, 0, 1e3, "RATE", \
@@ -84,6 +92,10 @@
       "channels of a clip (0: as the data)") \
     X(model.classes, "model.classes", INT, NULL, 0, TUB_LABEL_LIMIT, "N", \
       "classes (0: as the data)") \
+    X(model.task, "model.task", CHOICE, "data|multi_class|multi_label|multi_head", 0, 0, "TASK", \
+      "what labels are: one class, labels that are there or not, a class of each head") \
+    X(model.head_classes, "model.head_classes", HEADS, NULL, 0, TUB_LABEL_LIMIT, "N,N", \
+      "classes of each head of multi_head, as 97,300 (0: as the data)") \
     X(model.tubelet, "model.tubelet", INT3, NULL, 1, WIDE, "T,H,W", \
       "size of a tubelet; one number means a cube") \
     X(model.stride, "model.stride", INT3, NULL, 0, WIDE, "T,H,W", \
@@ -103,6 +115,14 @@
     X(model.norm_epsilon, "model.norm_epsilon", REAL, NULL, 0, 1, "X", "epsilon of layer norm") \
     X(model.attention_dropout, "model.attention_dropout", REAL, NULL, 0, 0.999, "X", \
       "dropout of attention probabilities in training") \
+    X(model.dropout, "model.dropout", REAL, NULL, 0, 0.999, "X", \
+      "dropout of tokens in training: after the positions, and of what attention gives") \
+    X(model.mlp_dropout, "model.mlp_dropout", REAL, NULL, 0, 0.999, "X", \
+      "dropout after each dense layer of the MLP in training") \
+    X(model.drop_layer, "model.drop_layer", REAL, NULL, 0, 0.999, "X", \
+      "stochastic depth: share of samples for which the last block is left out in training") \
+    X(model.drop_layer_rescale, "model.drop_layer_rescale", FLAG, NULL, 0, 1, NULL, \
+      "branches that drop_layer keeps are scaled up (scenic does not)") \
     X(model.attention_init, "model.attention_init", CHOICE, "keras2022|glorot", 0, 0, "KIND", \
       "initial limits of the attention kernels") \
     X(model.input_scale, "model.input_scale", CHOICE, "divide|multiply", 0, 0, "KIND", \
@@ -142,6 +162,7 @@ enum { COUNT = sizeof options / sizeof *options };
 /* Every kind of setting has one C type, so that an offset is all that set and get need. */
 #define BYTES(type)                                                                                \
     ((type) == INT3                       ? 3 * sizeof(int64_t)                                    \
+     : (type) == HEADS                    ? TUB_HEAD_LIMIT * sizeof(int64_t)                       \
      : (type) == CHOICE || (type) == FLAG ? sizeof(int)                                            \
                                           : sizeof(int64_t))
 #define WIDTH(field, key, type, choices, low, high, argument, help)                                \
@@ -299,18 +320,47 @@ static bool next_part(const char **rest, char *part, size_t size) {
     return **rest == '\0' || **rest == ',' || **rest == 'x';
 }
 
-static tub_status set_int3(const tub_option *o, void *at, const char *text, tub_error *err) {
-    int64_t value[3] = {0};
-    size_t n = 0;
-    bool more = true, right = true;
-    for (const char *rest = text; more && right; rest++) {
+/* Parts of "97,300" into value[count]; *n: how many there were. False when they are not such numbers. */
+static tub_status read_parts(const tub_option *o, const char *text, size_t count, int64_t *value,
+                             size_t *n, bool *right, tub_error *err) {
+    bool more = true;
+    *n = 0;
+    *right = true;
+    for (const char *rest = text; more && *right; rest++) {
         char part[24];
-        right = n < 3 && next_part(&rest, part, sizeof part);
-        if (right) {
-            TUB__TRY(set_int(o, &value[n++], part, err));
+        *right = *n < count && next_part(&rest, part, sizeof part);
+        if (*right) {
+            TUB__TRY(set_int(o, &value[(*n)++], part, err));
             more = *rest != '\0';
         }
     }
+    return TUB_OK;
+}
+
+/* No heads are one zero. */
+static tub_status set_heads(const tub_option *o, void *at, const char *text, tub_error *err) {
+    int64_t value[TUB_HEAD_LIMIT] = {0};
+    size_t n = 0;
+    bool right = true;
+    TUB__TRY(read_parts(o, text, TUB_HEAD_LIMIT, value, &n, &right, err));
+    for (size_t i = 0; right && i < n; i++) {
+        right = value[i] > 1 || (n == 1 && value[i] == 0);
+    }
+    if (!right) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s is '%.80s'; it takes one to %d whole numbers from 2 on, as 97,300, or "
+                         "0",
+                         o->key, text, TUB_HEAD_LIMIT);
+    }
+    memcpy(at, value, sizeof value);
+    return TUB_OK;
+}
+
+static tub_status set_int3(const tub_option *o, void *at, const char *text, tub_error *err) {
+    int64_t value[3] = {0};
+    size_t n = 0;
+    bool right = true;
+    TUB__TRY(read_parts(o, text, 3, value, &n, &right, err));
     if (!right || n == 2) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "%s is '%.80s'; it takes one whole number or three, as 8,8,8", o->key,
@@ -330,6 +380,8 @@ static tub_status set_preset(tub_train_config *config, const char *value, tub_er
         return tub__prefix(err, TUB_E_ARGUMENT, "preset"); /* a value as wrong as any other */
     }
     model.frames = model.height = model.width = model.channels = model.classes = 0;
+    model.task = TUB_TASK_DATA;
+    memset(model.head_classes, 0, sizeof model.head_classes);
     config->model = model;
     return TUB_OK;
 }
@@ -357,6 +409,8 @@ tub_status tub_train_config_set(tub_train_config *config, const char *key, const
         return set_flag(o, at, value, err);
     case TUB_OPTION_INT3:
         return set_int3(o, at, value, err);
+    case TUB_OPTION_HEADS:
+        return set_heads(o, at, value, err);
     case TUB_OPTION_TEXT:
         break;
     }
@@ -364,6 +418,13 @@ tub_status tub_train_config_set(tub_train_config *config, const char *key, const
         TUB__TRY(set_preset(config, value, err));
     }
     return set_text(o, at, places[i].size, value, err);
+}
+
+static void put_heads(const int64_t *heads, char *text, size_t size) {
+    int used = snprintf(text, size, "%" PRId64, heads[0]);
+    for (int i = 1; i < TUB_HEAD_LIMIT && heads[i] != 0; i++) {
+        used += snprintf(text + used, size - (size_t)used, ",%" PRId64, heads[i]);
+    }
 }
 
 tub_status tub_train_config_get(const tub_train_config *config, const char *key, char *out,
@@ -376,9 +437,9 @@ tub_status tub_train_config_get(const tub_train_config *config, const char *key,
         return unknown(key, err);
     }
     const char *at = (const char *)config + places[i].offset;
-    char number[3 * 24] = "";
+    char number[TUB_HEAD_LIMIT * 24] = "";
     const char *text = number;
-    int64_t whole[3] = {0};
+    int64_t whole[TUB_HEAD_LIMIT] = {0};
     double real = 0.0;
     int index = 0;
     size_t length = 0;
@@ -388,9 +449,13 @@ tub_status tub_train_config_get(const tub_train_config *config, const char *key,
         snprintf(number, sizeof number, "%" PRId64, whole[0]);
         break;
     case TUB_OPTION_INT3:
-        memcpy(whole, at, sizeof whole);
+        memcpy(whole, at, 3 * sizeof *whole);
         snprintf(number, sizeof number, "%" PRId64 ",%" PRId64 ",%" PRId64, whole[0], whole[1],
                  whole[2]);
+        break;
+    case TUB_OPTION_HEADS:
+        memcpy(whole, at, sizeof whole);
+        put_heads(whole, number, sizeof number);
         break;
     case TUB_OPTION_REAL:
         memcpy(&real, at, sizeof real);

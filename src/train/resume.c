@@ -6,6 +6,7 @@
 #include "base/fpenv.h"
 #include "train/log.h"
 #include "train/run_folder.h"
+#include "train/schedule.h"
 #include "train/session.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -71,7 +72,7 @@ static void forget_part(tub__progress *p, bool ended) {
 static void tell_limits(const tub__session *s, const tub_train_config *before) {
     const tub_train_config *c = &s->config;
     char anew[96] = "";
-    if (c->schedule == TUB_COSINE) { /* the one that knows where the end is */
+    if (tub__rates_know_the_end(c)) {
         snprintf(anew, sizeof anew,
                  ": the learning-rate schedule is computed anew from step %" PRIu64,
                  s->ranks.list[0].trainer.progress.step + 1);

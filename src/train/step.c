@@ -61,30 +61,54 @@ static void *tree_fold(tub__trainer *t, size_t count) {
     return sum;
 }
 
+/* Top-1 and top-5 of a sample, as tub_task_scores_compute counts them; row: probabilities, or logits
+ * of one softmax, whose order is the same. */
+static void judge(const tub_model_config *c, const float *row, const int32_t *labels,
+                  double hits[2]) {
+    const tub__outputs outputs = tub__model_outputs(c);
+    const size_t classes = (size_t)c->classes;
+    if (outputs.task == TUB_TASK_MULTI_LABEL) {
+        hits[0] = (double)tub__judge_labels(classes, row, labels, 0.5f) / (double)classes;
+        hits[1] = NAN;
+    } else if (outputs.task == TUB_TASK_MULTI_HEAD) {
+        const tub__joint_verdict v = tub__judge_heads(outputs.heads, c->head_classes, row, labels);
+        hits[0] = v.top1;
+        hits[1] = v.top5;
+    } else {
+        const tub__verdict v = tub__judge(classes, row, labels[0]);
+        hits[0] = v.top1;
+        hits[1] = v.top5;
+    }
+}
+
 /* Forward, loss and backward of samples [begin, end) of the share. */
 static void run_part(tub__trainer *t, const tub__batch *batch, size_t begin, size_t end,
                      double *results) {
     const tub_train_config *c = t->run->config;
-    size_t classes = (size_t)c->model.classes, samples = end - begin;
+    const tub__outputs outputs = tub__model_outputs(&c->model);
+    size_t classes = (size_t)c->model.classes, samples = end - begin,
+           columns = tub__outputs_columns(&outputs, classes);
     tub__dropout dropout = {.rate = c->model.attention_dropout,
                             .key = tub__random_key(c->seed, TUB__RANDOM_DROPOUT),
                             .epoch = batch->epoch,
                             .position = (uint32_t)(batch->position + begin)};
-    tub__targets targets = {.labels = batch->labels + begin,
+    tub__targets targets = {.labels = batch->labels + begin * columns,
                             .class_weight = t->class_weight,
                             .smoothing = c->label_smoothing,
                             .global_batch = batch->whole};
     tub__pass_forward(t->pass, samples, t->run->info->dtype,
                       (const char *)batch->samples + begin * t->sample_bytes, &dropout);
     tub__pass_loss(t->pass, &targets, t->losses);
-    tub__pass_logits(t->pass, TUB_F32, t->logits);
+    if (outputs.task == TUB_TASK_MULTI_CLASS) {
+        tub__pass_logits(t->pass, TUB_F32, t->answers);
+    } else {
+        tub__pass_probabilities(t->pass, TUB_F32, t->answers);
+    }
     tub__pass_backward(t->pass);
     for (size_t i = 0; i < samples; i++) {
         double *r = results + 3 * (begin + i);
-        tub__verdict hit = tub__judge(classes, t->logits + i * classes, batch->labels[begin + i]);
         r[0] = t->losses[i];
-        r[1] = hit.top1;
-        r[2] = hit.top5;
+        judge(&c->model, t->answers + i * classes, batch->labels + (begin + i) * columns, r + 1);
     }
 }
 

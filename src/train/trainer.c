@@ -55,7 +55,7 @@ static tub_status make_buffers(tub__trainer *t, size_t part, tub_error *err) {
     TUB__TRY(tub__alloc_array(a, 1 + 3 * batch, sizeof(double), &memory, err));
     t->results = memory;
     TUB__TRY(tub__alloc_array(a, part * classes, sizeof(float), &memory, err));
-    t->logits = memory;
+    t->answers = memory;
     TUB__TRY(tub__alloc_array(a, part, sizeof(double), &memory, err));
     t->losses = memory;
     if (t->dist.rank == 0 && val > 0) {
@@ -125,7 +125,7 @@ void tub__trainer_destroy(tub__trainer *t) {
     tub__free(a, t->val_logits);
     tub__free(a, t->val_probabilities);
     tub__free(a, t->losses);
-    tub__free(a, t->logits);
+    tub__free(a, t->answers);
     tub__free(a, t->results);
     tub__free(a, t->class_weight);
     for (size_t i = 0; i < t->levels; i++) {

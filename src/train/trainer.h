@@ -40,7 +40,7 @@ typedef struct tub__trainer {
     float *class_weight; /* [K], or NULL */
     /* [1 + 3 * batch]: ranks that failed; then loss, top-1 hit, top-5 hit of each sample. */
     double *results;
-    float *logits;  /* [pass batch, K] */
+    float *answers; /* [pass batch, K] logits, or probabilities where labels are several */
     double *losses; /* [pass batch] */
     /* [TUB__VAL_BATCH, K] and [count of val, K]: rank 0 only, NULL without a val split. */
     float *val_logits;

@@ -134,6 +134,24 @@ static void make_nan(array arrays[MEMBERS]) {
     }
 }
 
+/* More labels a sample: three that are there or not, or a class of each of two heads, of 3 and 2. */
+static void more_labels(array arrays[MEMBERS], int columns) {
+    for (int i = 1; i < MEMBERS; i += 2) {
+        const int count = (int)arrays[i].size;
+        char *old = arrays[i].bytes;
+        arrays[i].size = (size_t)(count * columns);
+        arrays[i].bytes = allocate(arrays[i].size);
+        snprintf(arrays[i].shape, sizeof arrays[i].shape, "%d, %d", count, columns);
+        for (int k = 0; k < count * columns; k++) {
+            const int class = old[k / columns], column = k % columns;
+            arrays[i].bytes[k] = (char)(columns == 3  ? class == column || class == 2
+                                        : column == 0 ? class
+                                                      : class == 1);
+        }
+        free(old);
+    }
+}
+
 static void change(const char *kind, array arrays[MEMBERS]) {
     if (strcmp(kind, "keys") == 0) {
         snprintf(arrays[0].name, NAME_SIZE, "X_train");
@@ -193,6 +211,13 @@ static void change(const char *kind, array arrays[MEMBERS]) {
                 arrays[i].bytes[k]++;
             }
         }
+    } else if (strcmp(kind, "labels") == 0) {
+        more_labels(arrays, 3);
+    } else if (strcmp(kind, "heads") == 0) {
+        more_labels(arrays, 2);
+    } else if (strcmp(kind, "wide") == 0) {
+        more_labels(arrays, 3);
+        snprintf(arrays[1].shape, sizeof arrays[1].shape, "12, 6"); /* of 24 samples */
     } else if (strcmp(kind, "other") == 0) {
         arrays[0].bytes[0] ^= 1; /* good, too, but not the same */
     } else if (strcmp(kind, "notrain") == 0) {
@@ -243,10 +268,10 @@ static void write_volumes(void) {
 
 int main(void) {
     static const char *const kinds[] = {
-        "small",       "keys",     "nolabels", "complex",   "object",    "struct",
-        "floatlabels", "negative", "huge",     "fewlabels", "empty",     "mixed",
-        "flat",        "short",    "bomb",     "overflow",  "traversal", "nan",
-        "notrain",     "onebased", "other",    "channels"};
+        "small",    "keys",     "nolabels",  "complex", "object",  "struct",   "floatlabels",
+        "negative", "huge",     "fewlabels", "empty",   "mixed",   "flat",     "short",
+        "bomb",     "overflow", "traversal", "nan",     "notrain", "onebased", "other",
+        "channels", "labels",   "heads",     "wide"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         array arrays[MEMBERS] = {0};
         char path[64];

@@ -453,6 +453,156 @@ static void test_medmnist_numbers(void **state) {
     assert_int_equal(tub__folder_remove(&tub__default_allocator, folder, NULL), TUB_OK);
 }
 
+/* ---- labels and heads (make_tasks.py) ---- */
+
+/* `labels` holds the members of an array of whole numbers. */
+static int32_t *whole_numbers(const tub__json *array) {
+    int32_t *out = malloc(tub__json_size(array) * sizeof *out + 1);
+    for (size_t i = 0; i < tub__json_size(array); i++) {
+        out[i] = (int32_t)number(tub__json_at(array, i));
+    }
+    return out;
+}
+
+static float *float_numbers(const tub__json *array) {
+    float *out = malloc(tub__json_size(array) * sizeof *out + 1);
+    for (size_t i = 0; i < tub__json_size(array); i++) {
+        out[i] = (float)number(tub__json_at(array, i));
+    }
+    return out;
+}
+
+static void expect_number(const char *name, const tub__json *object, const char *key, double value,
+                          double limit) {
+    const tub__json *x = tub__json_get(object, key);
+    if (x == NULL || !near(value, number(x), limit, limit == LOSS_LIMIT)) {
+        fail_msg("%s: %s is %.17g, expected %.17g", name, key, value, number(x));
+    }
+}
+
+static double listed(const tub__json *object, const char *key, size_t k) {
+    return number(tub__json_at(tub__json_get(object, key), k));
+}
+
+static void label_case(tub_context *ctx, const char *name) {
+    tub__json *root = load(name);
+    const tub__json *e = tub__json_get(root, "expected"), *per = tub__json_get(e, "per_label");
+    int64_t labels = 0;
+    tub_label_metrics *m = NULL;
+    tub_scores scores;
+    tub_error err = {0};
+    assert_int_equal(tub__json_get_integer(root, "labels", &labels, NULL), TUB_OK);
+    int32_t *truth = whole_numbers(tub__json_get(root, "truth"));
+    float *p = float_numbers(tub__json_get(root, "scores"));
+    const int64_t n = (int64_t)tub__json_size(tub__json_get(root, "truth")) / labels;
+    assert_ok(tub_label_metrics_compute(ctx, n, labels, p, truth, 1, 50, &m, &err), err);
+    expect_number(name, e, "auc", m->auc.value, RANK_LIMIT);
+    expect_number(name, e, "acc", m->acc.value, RANK_LIMIT);
+    expect_number(name, e, "precision", m->precision.value, RANK_LIMIT);
+    expect_number(name, e, "micro_f1", m->micro_f1.value, RANK_LIMIT);
+    expect_number(name, e, "macro_f1", m->macro_f1.value, RANK_LIMIT);
+    expect_number(name, e, "exact_match", m->exact_match, RANK_LIMIT);
+    expect_number(name, e, "loss", m->loss.value, LOSS_LIMIT);
+    for (size_t k = 0; k < (size_t)labels; k++) {
+        const tub_label_scores *s = &m->per_label[k];
+        assert_true(near(s->auc, listed(per, "auc", k), RANK_LIMIT, false));
+        assert_true(
+            near(s->average_precision, listed(per, "average_precision", k), RANK_LIMIT, false));
+        assert_true(near(s->precision, listed(per, "precision", k), RANK_LIMIT, false));
+        assert_true(near(s->recall, listed(per, "recall", k), RANK_LIMIT, false));
+        assert_true(near(s->f1, listed(per, "f1", k), RANK_LIMIT, false));
+        assert_true((double)s->support == listed(per, "support", k));
+    }
+    assert_true(m->acc.low < m->acc.value && m->acc.value < m->acc.high);
+    assert_true(m->precision.low < m->precision.high && m->micro_f1.low < m->micro_f1.high);
+    const tub_model_config c = {.task = TUB_TASK_MULTI_LABEL, .classes = labels};
+    assert_ok(tub_task_scores_compute(ctx, &c, n, p, truth, &scores, &err), err);
+    assert_true(scores.top1 == m->acc.value && scores.loss == m->loss.value &&
+                near(scores.auc, m->auc.value, 0.0, false) && scores.top5 != scores.top5);
+    truth[labels + 1] = 2;
+    tub_label_metrics *none = NULL;
+    assert_int_equal(tub_label_metrics_compute(ctx, n, labels, p, truth, 1, 0, &none, &err),
+                     TUB_E_RANGE);
+    assert_string_equal(err.message, "label 1 of sample 1 is 2, not 0 or 1");
+    tub_label_metrics_free(ctx, m);
+    free(truth), free(p);
+    tub__json_free(root);
+}
+
+static void test_labels(void **state) {
+    label_case(context_of(state), "ml14");
+    label_case(context_of(state), "ml14_ties");
+    label_case(context_of(state), "ml14_absent_label_9");
+}
+
+static void head_case(tub_context *ctx, const char *name) {
+    tub__json *root = load(name);
+    const tub__json *e = tub__json_get(root, "expected"), *sizes = tub__json_get(root, "heads");
+    const int64_t heads = (int64_t)tub__json_size(sizes);
+    tub_model_config c = {.task = TUB_TASK_MULTI_HEAD};
+    tub_head_metrics *m = NULL;
+    tub_scores scores;
+    tub_error err = {0};
+    for (size_t h = 0; h < (size_t)heads; h++) {
+        c.head_classes[h] = (int64_t)number(tub__json_at(sizes, h));
+        c.classes += c.head_classes[h];
+    }
+    int32_t *labels = whole_numbers(tub__json_get(root, "labels"));
+    float *p = float_numbers(tub__json_get(root, "scores"));
+    const int64_t n = (int64_t)tub__json_size(tub__json_get(root, "labels")) / heads;
+    assert_ok(tub_head_metrics_compute(ctx, n, heads, c.head_classes, p, labels, 1, 50, &m, &err),
+              err);
+    expect_number(name, e, "top1", m->top1.value, RANK_LIMIT);
+    expect_number(name, e, "top5", m->top5.value, RANK_LIMIT);
+    expect_number(name, e, "loss", m->loss.value, LOSS_LIMIT);
+    assert_true(m->top5.value > m->top1.value && m->top1.low < m->top1.high);
+    double auc = 0.0;
+    for (size_t h = 0; h < (size_t)heads; h++) {
+        const tub__json *head = tub__json_at(tub__json_get(e, "heads"), h);
+        expect_number(name, head, "top1", m->head[h]->top1.value, RANK_LIMIT);
+        expect_number(name, head, "auc", m->head[h]->auc.value, RANK_LIMIT);
+        auc += m->head[h]->auc.value / (double)heads;
+    }
+    assert_ok(tub_task_scores_compute(ctx, &c, n, p, labels, &scores, &err), err);
+    assert_true(scores.top1 == m->top1.value && scores.top5 == m->top5.value &&
+                scores.loss == m->loss.value && near(scores.auc, auc, 1e-15, false));
+    labels[3] = (int32_t)c.head_classes[3 % heads];
+    tub_head_metrics *none = NULL;
+    assert_int_equal(
+        tub_head_metrics_compute(ctx, n, heads, c.head_classes, p, labels, 1, 0, &none, &err),
+        TUB_E_RANGE);
+    assert_true(strncmp(err.message, "head ", 5) == 0);
+    tub_head_metrics_free(ctx, m);
+    free(labels), free(p);
+    tub__json_free(root);
+}
+
+static void test_heads(void **state) {
+    head_case(context_of(state), "heads_5_7");
+    head_case(context_of(state), "heads_3_4_6_ties");
+}
+
+/* One head is what the whole is without heads. */
+static void test_one_head(void **state) {
+    golden g;
+    tub_metrics *m = NULL;
+    tub_head_metrics *h = NULL;
+    open_golden("mc11_float32", &g);
+    assert_int_equal(
+        tub_metrics_compute(context_of(state), g.n, g.classes, g.scores, g.labels, 3, 20, &m, NULL),
+        TUB_OK);
+    assert_int_equal(tub_head_metrics_compute(context_of(state), g.n, 1, &g.classes, g.scores,
+                                              g.labels, 3, 20, &h, NULL),
+                     TUB_OK);
+    assert_memory_equal(&h->top1, &m->top1, sizeof m->top1);
+    assert_memory_equal(&h->top5, &m->top5, sizeof m->top5);
+    assert_memory_equal(&h->loss, &m->loss, sizeof m->loss);
+    assert_memory_equal(&h->head[0]->auc, &m->auc, sizeof m->auc);
+    tub_metrics_free(context_of(state), m);
+    tub_head_metrics_free(context_of(state), h);
+    close_golden(&g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
@@ -464,6 +614,9 @@ int main(void) {
         cmocka_unit_test(test_wrong_arguments),
         cmocka_unit_test(test_medmnist_files),
         cmocka_unit_test(test_medmnist_numbers),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_one_head),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

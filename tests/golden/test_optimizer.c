@@ -82,8 +82,8 @@ static tub_model *make_model(golden *g, const tub_model_config *config, tub__npz
         assert_int_equal(count, p->rows * p->cols);
         /* Keras' arrays, flattened, are the matrices that the layers use. */
         if (p->packed) {
-            be->ops->pack(be, tub__param_weight(be, p, model->weights, NULL), TUB_F32, values, p->cols,
-                          1);
+            be->ops->pack(be, tub__param_weight(be, p, model->weights, NULL), TUB_F32, values,
+                          p->cols, 1);
         } else {
             be->ops->mat_in(be, tub__param_mat(be, p, model->weights), TUB_F32, values, p->cols, 1);
         }
@@ -104,7 +104,8 @@ static tub_model *make_mini(golden *g) {
 static void parameter_out(tub_model *model, const tub__param *p, float *out) {
     tub__backend *be = model->backend;
     if (p->packed) {
-        be->ops->unpack(be, TUB_F32, out, p->cols, 1, tub__param_weight(be, p, model->weights, NULL));
+        be->ops->unpack(be, TUB_F32, out, p->cols, 1,
+                        tub__param_weight(be, p, model->weights, NULL));
     } else {
         be->ops->mat_out(be, TUB_F32, out, p->cols, 1, tub__param_mat(be, p, model->weights));
     }
@@ -173,7 +174,7 @@ static void train(golden *g, const tub_train_config *config, const tub__rates *r
 }
 
 static tub__rates constant(double lr) {
-    return (tub__rates){TUB_CONSTANT, lr, 0.0, 0.0, 0, 1};
+    return (tub__rates){TUB_CONSTANT, lr, 0.0, 0.0, 0, 1, {{0}, 0}};
 }
 
 static void expect(golden *g, const tub_train_config *config, const tub__rates *rates,
@@ -220,7 +221,7 @@ static void sgd_global_clipnorm(void **state) {
 
 static void adam_cosine_warmup(void **state) {
     tub_train_config c = tub_train_config_default();
-    tub__rates rates = {TUB_COSINE, 2e-3, 1e-4, 0.05, 5, 12};
+    tub__rates rates = {TUB_COSINE, 2e-3, 1e-4, 0.05, 5, 12, {{0}, 0}};
     expect(*state, &c, &rates, "adam_cosine_warmup", 20);
 }
 

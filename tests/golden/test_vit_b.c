@@ -15,7 +15,7 @@
 #include "model/model.h"
 
 enum { SKIPPED = 77 };
-static const double LIMIT = 1e-5; /* of the largest logit: docs/numerics.md section 3 */
+static const double LIMIT = 1e-5; /* of the largest logit: docs/numerics.md section 4 */
 static const tub_allocator *const heap = &tub__default_allocator;
 
 static void need(bool good, const char *what, const tub_error *err) {

@@ -259,7 +259,7 @@ static void test_shapes(void **state) {
         {1, 1, 16, 4, 17, false, 0},     {1, 1, 15, 1, 31, false, 0},
         {1, 1, 128, 1, 16, false, 0.9}, /* then: several blocks of queries */
         {1, 1, 530, 1, 16, false, 0.1},  {1, 1, 520, 1, 128, false, 0},
-        {1, 1, 270, 1, 144, false, 0.1},
+        {1, 1, 270, 1, 144, false, 0.1}, {1, 1, 270, 1, 256, false, 0},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         check(&shapes[i]);
@@ -280,6 +280,55 @@ static void test_short(void **state) {
                 check(&(shape){1, 2, length, 2, widths[w], turn % 2, 0});
                 check(&(shape){1, 2, length, 2, widths[w], turn % 3 % 2, 0.3});
             }
+        }
+    }
+}
+
+/* Some of the heads, and the others in an operation of their own, as where they have other patterns: the
+ * bits of all at once, padding of the output included. */
+static void check_parts(const struct tub__kernels *k, const shape *s) {
+    buffers b = new_buffers(s);
+    new_outputs(s, &b);
+    run(k, s, &b, 0);
+    const buffers whole = b;
+    new_outputs(s, &b);
+    for (size_t part = 0; part < 2; part++) {
+        float *scratch = new_floats(TUB__K_SCRATCH);
+        tub__attention_backward op = {
+            .forward = operation(s, &b), .d_o = b.d_o, .dq = b.dq, .dk = b.dk, .dv = b.dv};
+        const size_t heads = s->heads / 2, rows = s->samples * s->groups * s->length,
+                     units = s->samples * s->groups * heads;
+        op.forward.first_head = part * heads;
+        op.forward.heads = heads;
+        op.forward.probabilities = NULL;
+        op.forward.stats = b.stats + part * rows * heads * TUB__ATTENTION_STATS;
+        k->attention(&op.forward, 0, units, scratch);
+        k->attention_backward(&op, 0, units, scratch);
+        free(scratch);
+    }
+    assert_same_mat("o of two parts", k->name, &whole.o, &b.o);
+    assert_same_mat("dq of two parts", k->name, &whole.dq, &b.dq);
+    assert_same_mat("dk of two parts", k->name, &whole.dk, &b.dk);
+    assert_same_mat("dv of two parts", k->name, &whole.dv, &b.dv);
+    assert_zero_padding("output of two parts", &b.o);
+    free_outputs(&b);
+    b = whole;
+    free_outputs(&b);
+    free(b.q.data), free(b.k.data), free(b.v.data), free(b.d_o.data);
+}
+
+static void test_parts(void **state) {
+    static const shape shapes[] = {{2, 5, 7, 4, 12, true, 0},
+                                   {2, 5, 7, 4, 6, false, 0},
+                                   {1, 3, 70, 4, 16, true, 0},
+                                   {1, 1, 20, 2, 16, false, 0},
+                                   {1, 2, 100, 2, 9, false, 0}};
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        for (int j = 0; j < count; j++) {
+            check_parts(sets[j], &shapes[i]);
         }
     }
 }
@@ -386,7 +435,8 @@ static void test_rows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),   cmocka_unit_test(test_short), cmocka_unit_test(test_steep),
+        cmocka_unit_test(test_shapes),   cmocka_unit_test(test_short),
+        cmocka_unit_test(test_parts),    cmocka_unit_test(test_steep),
         cmocka_unit_test(test_extremes), cmocka_unit_test(test_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,10 @@ static const ending endings[] = {
     {.activation = TUB__GELU_ERF, .bias = true, .slope = true},
     {.activation = TUB__GELU_ERF, .residual = true},
     {.activation = TUB__GELU_ERF, .bias = true, .slope = true, .residual = true},
+    {.activation = TUB__TANH, .bias = true},
+    {.activation = TUB__TANH, .bias = true, .slope = true},
+    {.activation = TUB__TANH, .residual = true},
+    {.activation = TUB__TANH, .bias = true, .slope = true, .residual = true},
 };
 
 typedef struct operands {
@@ -106,6 +110,9 @@ static void check_element(const struct tub__kernels *k, const operands *o, const
     float v = chain(o, r, n, e->bias), d = 1;
     if (e->multiply) {
         v *= at(&o->factor, r, n);
+    } else if (e->activation == TUB__TANH) {
+        k->math(TUB__K_TANH, 1, &v, &v);
+        d = 1 - v * v;
     } else if (e->activation != TUB__LINEAR) {
         k->math(erf ? TUB__K_GELU_ERF_GRAD : TUB__K_GELU_TANH_GRAD, 1, &v, &d);
         k->math(erf ? TUB__K_GELU_ERF : TUB__K_GELU_TANH, 1, &v, &v);

@@ -173,7 +173,7 @@ static void check_softmax(size_t classes) {
                               .loss = loss};
         sets[s]->loss(&op, 0, ROWS);
         tub__mat q = new_mat(ROWS, classes, 0, 0);
-        sets[s]->softmax(x, q, 0, ROWS);
+        sets[s]->probabilities(&(tub__outputs){.task = TUB_TASK_MULTI_CLASS}, x, q, 0, ROWS);
         assert_same_mat("softmax alone", sets[s]->name, &p, &q);
         free(q.data);
         assert_zero_padding("softmax", &p);
@@ -310,6 +310,140 @@ static void test_sum_samples(void **state) {
     }
 }
 
+/* Whole samples may be several rows' worth: groups of any size give the sum, and the same bits on every
+ * set; those of whole batches are one chain. */
+static void test_groups_of_sums(void **state) {
+    (void)state;
+    static const size_t groups[] = {1, 4, 12, 100};
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    const tub__mat x = new_mat(37 * 2, 20, 0, 1);
+    for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
+        tub__mat first = {0};
+        for (int s = 0; s < count; s++) {
+            tub__mat sum = new_mat(2, 20, 0, 0);
+            sets[s]->sum_samples(37, groups[g], x, sum, 0, 2);
+            if (s > 0) {
+                assert_same_mat("sum over samples", sets[s]->name, &first, &sum);
+                free(sum.data);
+                continue;
+            }
+            first = sum;
+            float chain = 0;
+            double exact = 0;
+            for (size_t i = 0; i < 37; i++) {
+                chain += at(&x, i * 2 + 1, 9);
+                exact += at(&x, i * 2 + 1, 9);
+            }
+            assert_true(fabs(exact - at(&sum, 1, 9)) < 1e-5);
+            assert_true(groups[g] < 37 || at(&sum, 1, 9) == chain);
+        }
+        free(first.data);
+    }
+    free(x.data);
+}
+
+/* What pooling makes of column c of a sample's tokens, in double. */
+static double pooled(tub_pooling kind, const tub__mat *x, size_t first, size_t tokens, size_t c) {
+    double sum = 0, largest = -INFINITY;
+    for (size_t t = 0; t < tokens; t++) {
+        sum += at(x, first + t, c);
+        largest = fmax(largest, at(x, first + t, c));
+    }
+    return kind == TUB_POOL_MEAN          ? sum / (double)tokens
+           : kind == TUB_POOL_CLASS_TOKEN ? at(x, first, c)
+           : kind == TUB_POOL_MAX         ? largest
+                                          : sum;
+}
+
+/* Token t's share of the gradient; equal maxima have equal shares. */
+static double share(tub_pooling kind, const tub__mat *x, size_t first, size_t tokens, size_t t,
+                    size_t c) {
+    size_t equal = 0;
+    for (size_t i = 0; i < tokens; i++) {
+        equal += (double)at(x, first + i, c) == pooled(kind, x, first, tokens, c);
+    }
+    switch (kind) {
+    case TUB_POOL_MEAN:
+        return 1 / (double)tokens;
+    case TUB_POOL_CLASS_TOKEN:
+        return t == 0;
+    case TUB_POOL_MAX:
+        return (double)at(x, first + t, c) == pooled(kind, x, first, tokens, c) ? 1 / (double)equal
+                                                                                : 0;
+    default:
+        return 1;
+    }
+}
+
+static void check_pooling(const struct tub__kernels *k, tub_pooling kind, size_t tokens) {
+    enum { SAMPLES = 3, COLS = 21 };
+    const tub__mat x = new_mat(SAMPLES * tokens, COLS, 0, 1), y = new_mat(SAMPLES, COLS, 0, 0),
+                   dy = new_mat(SAMPLES, COLS, 0, 1), dx = new_mat(x.rows, COLS, 0, 1);
+    for (size_t i = 0; i < x.rows * x.ld; i++) { /* few values: many are equal */
+        ((float *)x.data)[i] = floorf(4 * ((float *)x.data)[i]) / 4;
+    }
+    k->pool(kind, SAMPLES, x, y, 2, SAMPLES);
+    k->pool(kind, SAMPLES, x, y, 0, 2);
+    const tub__pool_backward op = {
+        .kind = kind, .samples = SAMPLES, .x = x, .y = y, .dy = dy, .dx = dx};
+    k->pool_backward(&op, 1, SAMPLES);
+    k->pool_backward(&op, 0, 1);
+    for (size_t r = 0; r < x.rows; r++) {
+        const size_t sample = r / tokens, first = sample * tokens;
+        for (size_t c = 0; c < COLS; c++) {
+            assert_true(fabs(at(&y, sample, c) - pooled(kind, &x, first, tokens, c)) < 1e-5);
+            assert_true(fabs(at(&dx, r, c) - at(&dy, sample, c) * share(kind, &x, first, tokens,
+                                                                        r - first, c)) < 1e-6);
+        }
+    }
+    assert_zero_padding("pooling", &y);
+    assert_zero_padding("pooling gradient", &dx);
+    free(x.data), free(y.data), free(dy.data), free(dx.data);
+}
+
+static void test_pooling(void **state) {
+    (void)state;
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    for (int s = 0; s < count; s++) {
+        for (int kind = TUB_POOL_MEAN; kind <= TUB_POOL_SUM; kind++) {
+            check_pooling(sets[s], (tub_pooling)kind, 1);
+            check_pooling(sets[s], (tub_pooling)kind, 9);
+        }
+    }
+}
+
+/* Frames at equal distances: k T / (n + 1) to the nearest, ties to even; all where n is T. */
+static void test_sampled_frames(void **state) {
+    (void)state;
+    static const struct {
+        size_t frames, sampled, expected[8];
+    } cases[] = {{8, 4, {2, 3, 5, 6}}, {8, 3, {2, 4, 6}}, {8, 5, {1, 3, 4, 5, 7}},
+                 {9, 1, {4}},          {7, 1, {4}},       {5, 5, {0, 1, 2, 3, 4}},
+                 {5, 4, {1, 2, 3, 4}}, {1, 1, {0}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const tub__geometry g = {.frames = cases[i].frames,
+                                 .height = 1,
+                                 .width = 1,
+                                 .channels = 1,
+                                 .kernel = {1, 1, 1},
+                                 .stride = {1, 1, 1},
+                                 .grid = {cases[i].sampled, 1, 1},
+                                 .sampled = true};
+        const tub__mat rows = new_mat(cases[i].sampled, 1, 0, 0);
+        float clip[9];
+        for (int t = 0; t < 9; t++) {
+            clip[t] = (float)t;
+        }
+        tub__kernels_portable.cut(&g, TUB_F32, clip, false, rows, 0, rows.rows);
+        for (size_t t = 0; t < rows.rows; t++) {
+            assert_true(at(&rows, t, 0) == (float)cases[i].expected[t]);
+        }
+        free(rows.data);
+    }
+}
+
 /* cut and cut_backward are each other's transpose: <cut(x), r> equals <x, cut_backward(r)>; strides
  * below the kernel included. */
 static void test_cut(void **state) {
@@ -399,9 +533,11 @@ static void test_cut_bytes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_norm),   cmocka_unit_test(test_softmax),
-        cmocka_unit_test(test_update), cmocka_unit_test(test_sum_samples),
-        cmocka_unit_test(test_cut),    cmocka_unit_test(test_cut_bytes),
+        cmocka_unit_test(test_norm),           cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_update),         cmocka_unit_test(test_sum_samples),
+        cmocka_unit_test(test_groups_of_sums), cmocka_unit_test(test_pooling),
+        cmocka_unit_test(test_sampled_frames), cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_cut_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,7 +111,10 @@ static void losses(const struct tub__kernels *k, const inputs *in, outputs *out)
     for (int i = 0; i < ROWS; i++) {
         labels[i] = i % COLS;
     }
-    k->softmax(in->y, take_mat(out, ROWS, COLS), 0, ROWS);
+    k->probabilities(&(tub__outputs){.task = TUB_TASK_MULTI_CLASS}, in->y,
+                     take_mat(out, ROWS, COLS), 0, ROWS);
+    k->probabilities(&(tub__outputs){.task = TUB_TASK_MULTI_LABEL}, in->y,
+                     take_mat(out, ROWS, COLS), 0, ROWS);
     k->loss(&(tub__loss){.logits = in->y,
                          .labels = labels,
                          .smoothing = 0.1,

@@ -3,5 +3,5 @@
 #include "tiny_data.h"
 
 int main(int argc, char **argv) {
-    return argc == 2 && tiny_data_write(argv[1]) == 0 ? 0 : 1;
+    return argc == 2 && tiny_data_write(argv[1], TINY_CLASS) == 0 ? 0 : 1;
 }

@@ -12,8 +12,24 @@
 
 enum { BATCH = 40, SIDE = 12, VOXELS = SIDE * SIDE * SIDE };
 
+/* The wirings that are tried. */
+static const struct wiring {
+    tub_variant variant;
+    tub_pooling pooling;
+    int64_t temporal_layers;
+} wirings[] = {
+    {TUB_VARIANT_JOINT, TUB_POOL_MEAN, 0},
+    {TUB_VARIANT_JOINT, TUB_POOL_CLASS_TOKEN, 0},
+    {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_CLASS_TOKEN, 3},
+    {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_SUM, 2},
+    {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_MAX, 0},
+    {TUB_VARIANT_FACTORISED_SELF_ATTENTION, TUB_POOL_MAX, 0},
+    {TUB_VARIANT_FACTORISED_DOT_PRODUCT, TUB_POOL_MEAN, 0},
+};
+enum { WIRINGS = sizeof wirings / sizeof *wirings };
+
 /* Nothing is a multiple of what the kernels like. */
-static tub_model_config odd_model(tub_pooling pooling) {
+static tub_model_config odd_model(const struct wiring *wiring) {
     tub_model_config c;
     assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
     c.frames = c.height = c.width = SIDE;
@@ -21,7 +37,9 @@ static tub_model_config odd_model(tub_pooling pooling) {
         c.tubelet[i] = c.stride[i] = 4;
     }
     c.hidden = 40, c.heads = 4, c.mlp = 72, c.layers = 2, c.classes = 3;
-    c.pooling = pooling;
+    c.variant = wiring->variant, c.pooling = wiring->pooling;
+    c.temporal_layers = wiring->temporal_layers;
+    c.dropout = 0.1, c.mlp_dropout = 0.2, c.drop_layer = 0.3;
     return c;
 }
 
@@ -31,9 +49,9 @@ typedef struct trace {
     float *values;
 } trace;
 
-static trace run_pass(int threads, bool apart, tub_pooling pooling, size_t samples) {
+static trace run_pass(int threads, bool apart, const struct wiring *wiring, size_t samples) {
     const tub__dropout dropout = {.rate = 0.2, .key = {{3, 4}}, .epoch = 1, .position = 7};
-    const tub_model_config c = odd_model(pooling);
+    const tub_model_config c = odd_model(wiring);
     tub_context_config config = tub_context_config_default();
     tub_context *ctx;
     tub_model *model;
@@ -73,8 +91,8 @@ static trace run_pass(int threads, bool apart, tub_pooling pooling, size_t sampl
     return t;
 }
 
-static void compare(tub_pooling pooling, size_t samples) {
-    const trace one_by_one = run_pass(1, true, pooling, samples);
+static void compare(const struct wiring *wiring, size_t samples) {
+    const trace one_by_one = run_pass(1, true, wiring, samples);
     const size_t n = one_by_one.logits + one_by_one.gradients;
     float largest = 0;
     for (size_t i = one_by_one.logits; i < n; i++) {
@@ -84,10 +102,11 @@ static void compare(tub_pooling pooling, size_t samples) {
     static const int counts[] = {1, 2, 3, 4, 16}; /* of threads: 16 share out a few samples' rows */
     for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
         const int threads = counts[k];
-        const trace t = run_pass(threads, false, pooling, samples);
+        const trace t = run_pass(threads, false, wiring, samples);
         for (size_t i = 0; i < n; i++) {
             if (memcmp(&t.values[i], &one_by_one.values[i], sizeof(float)) != 0) {
-                fail_msg("%zu samples, %d threads: %s %zu differs", samples, threads,
+                fail_msg("variant %d, pooling %d, %zu samples, %d threads: %s %zu differs",
+                         (int)wiring->variant, (int)wiring->pooling, samples, threads,
                          i < t.logits ? "logit" : "gradient", i < t.logits ? i : i - t.logits);
             }
         }
@@ -100,15 +119,17 @@ static void test_same_bits(void **state) {
     (void)state;
     static const size_t samples[] = {1, 3, 4, 5, 8, 11, 16, 30, 32, 37, 40};
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-        compare(TUB_POOL_MEAN, samples[i]);
-        compare(TUB_POOL_CLASS_TOKEN, samples[i]);
+        for (int w = 0; w < (i % 4 == 1 ? WIRINGS : 2);
+             w++) { /* few of the others: it takes time */
+            compare(&wirings[w], samples[i]);
+        }
     }
 }
 
 /* Logits of one sample without training: short enough to be shared out by rows on two and three
  * threads, where all blocks are one region. */
-static void infer(int threads, bool apart, tub_pooling pooling, float logits[3]) {
-    tub_model_config c = odd_model(pooling);
+static void infer(int threads, bool apart, const struct wiring *wiring, float logits[3]) {
+    tub_model_config c = odd_model(wiring);
     tub_context_config config = tub_context_config_default();
     tub_context *ctx;
     tub_model *model;
@@ -141,27 +162,25 @@ static void infer(int threads, bool apart, tub_pooling pooling, float logits[3])
 
 static void test_one_sample(void **state) {
     (void)state;
-    static const tub_pooling poolings[] = {TUB_POOL_MEAN, TUB_POOL_CLASS_TOKEN};
-    for (int p = 0; p < 2; p++) {
+    for (int w = 0; w < WIRINGS; w++) {
         float one_by_one[3], together[3];
-        infer(1, true, poolings[p], one_by_one);
+        infer(1, true, &wirings[w], one_by_one);
         for (int threads = 1; threads <= 4; threads++) {
-            infer(threads, false, poolings[p], together);
+            infer(threads, false, &wirings[w], together);
             assert_memory_equal(together, one_by_one, sizeof together);
         }
     }
 }
 
-static void test_account(void **state) {
-    (void)state;
-    tub_model_config c = odd_model(TUB_POOL_MEAN);
+static void account_for(const struct wiring *wiring) {
+    tub_model_config c = odd_model(wiring);
     tub_context *ctx;
     tub_model *model;
     tub_model_cost cost;
     tub__backend *profile;
     tub__pass *pass;
     tub_error err;
-    size_t count, products = 0;
+    size_t count, products = 0, expected = 4 * (size_t)c.layers + 2; /* with embedding and head */
     double flop = 0, seconds = 0;
     unsigned char *x = calloc(2, VOXELS);
     c.hidden = 64; /* no padding between query, key and value, which the account would count */
@@ -179,7 +198,12 @@ static void test_account(void **state) {
         products += strstr(lines[i].operation, "product") ? lines[i].calls : 0;
         assert_true(lines[i].seconds >= 0 && lines[i].calls > 0);
     }
-    assert_int_equal(products, 4 * c.layers + 2); /* with embedding and head */
+    if (c.variant == TUB_VARIANT_FACTORISED_ENCODER) {
+        expected += 4 * (size_t)c.temporal_layers;
+    } else if (c.variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION) {
+        expected += 2 * (size_t)c.layers;
+    }
+    assert_int_equal(products, expected);
     assert_true(flop == 2 * 2 * cost.multiply_adds && seconds > 0);
     tub__profile_clear(profile);
     (void)tub__profile_lines(profile, &count);
@@ -189,6 +213,13 @@ static void test_account(void **state) {
     tub_model_close(model);
     tub__profile_destroy(profile);
     tub_context_destroy(ctx);
+}
+
+static void test_account(void **state) {
+    (void)state;
+    for (int w = 0; w < WIRINGS; w++) {
+        account_for(&wirings[w]);
+    }
 }
 
 int main(void) {

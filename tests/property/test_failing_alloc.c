@@ -52,6 +52,17 @@ static tub_model_config tiny(void) {
     return c;
 }
 
+/* With two transformers, a table that is computed, and a layer before the classifier. */
+static tub_model_config tiny_encoder(void) {
+    tub_model_config c = tiny();
+    c.variant = TUB_VARIANT_FACTORISED_ENCODER;
+    c.pooling = TUB_POOL_CLASS_TOKEN;
+    c.positions = TUB_POSITIONS_SINUSOIDAL_1D;
+    c.temporal_layers = 1;
+    c.representation = 6;
+    return c;
+}
+
 static void check_in(tub_precision precision, const scene *s, in_context *work, long at_least) {
     task t = {work, s, precision};
     failing_report report = failing_run(run_task, &t);
@@ -97,14 +108,12 @@ static tub_status get_and_set(tub_model *model, tub_error *err) {
     return status;
 }
 
-static tub_status forward(tub_context *ctx, const scene *s, tub_error *err) {
-    (void)s;
+static tub_status forward_of(tub_context *ctx, const tub_model_config *c, tub_error *err) {
     static const char *const labels[] = {"liver", "heart", "spleen"};
     unsigned char x[2 * SMALL_VOLUME] = {0};
     float logits[2 * SMALL_CLASSES], probabilities[2 * SMALL_CLASSES];
-    tub_model_config c = tiny();
     tub_model *model;
-    TUB__TRY(tub_model_create(ctx, &c, 1, &model, err));
+    TUB__TRY(tub_model_create(ctx, c, 1, &model, err));
     tub_status status = tub_model_set_labels(model, labels, SMALL_CLASSES, err);
     if (status == TUB_OK) {
         status = tub_model_forward(model, 1, TUB_U8, x, logits, probabilities, err);
@@ -119,15 +128,25 @@ static tub_status forward(tub_context *ctx, const scene *s, tub_error *err) {
     return status;
 }
 
-static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err) {
+static tub_status forward(tub_context *ctx, const scene *s, tub_error *err) {
+    const tub_model_config c = tiny();
     (void)s;
+    return forward_of(ctx, &c, err);
+}
+
+static tub_status forward_encoder(tub_context *ctx, const scene *s, tub_error *err) {
+    const tub_model_config c = tiny_encoder();
+    (void)s;
+    return forward_of(ctx, &c, err);
+}
+
+static tub_status one_step_of(tub_context *ctx, const tub_model_config *c, tub_error *err) {
     unsigned char x[4 * SMALL_VOLUME] = {0};
     const int32_t labels[4] = {0, 1, 2, 0};
     double losses[4];
-    tub_model_config c = tiny();
     tub_model *model;
     tub__pass *pass;
-    TUB__TRY(tub_model_create(ctx, &c, 1, &model, err));
+    TUB__TRY(tub_model_create(ctx, c, 1, &model, err));
     tub_status status = tub__pass_create(
         model, &(tub__pass_config){.batch = 4, .training = true, .input_gradient = true}, &pass,
         err);
@@ -139,6 +158,13 @@ static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err) {
     }
     tub_model_close(model);
     return status;
+}
+
+static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err) {
+    const tub_model_config joint = tiny(), encoder = tiny_encoder();
+    (void)s;
+    TUB__TRY(one_step_of(ctx, &joint, err));
+    return one_step_of(ctx, &encoder, err);
 }
 
 static tub_status save_model(tub_context *ctx, const scene *s, tub_error *err) {
@@ -321,6 +347,7 @@ static void test_read_volumes(void **state) {
 }
 static void test_forward(void **state) {
     check(*state, forward, 12);
+    check(*state, forward_encoder, 14);
 }
 static void test_one_step(void **state) {
     check(*state, one_step, 8);

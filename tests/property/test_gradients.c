@@ -44,7 +44,8 @@ typedef struct problem {
     tub__pass *pass;
     double *x;
     size_t voxels;
-    int32_t labels[SAMPLES];
+    int32_t labels[SAMPLES * 8];
+    const float *class_weight; /* of one softmax only */
     float weight[8];
     tub__dropout dropout;
     bool dropped;
@@ -52,8 +53,10 @@ typedef struct problem {
 
 static double loss(problem *p) {
     double losses[SAMPLES], sum = 0;
-    const tub__targets t = {
-        .labels = p->labels, .class_weight = p->weight, .smoothing = 0.1, .global_batch = SAMPLES};
+    const tub__targets t = {.labels = p->labels,
+                            .class_weight = p->class_weight,
+                            .smoothing = 0.1,
+                            .global_batch = SAMPLES};
     tub__pass_forward(p->pass, SAMPLES, TUB_F64, p->x, p->dropped ? &p->dropout : NULL);
     tub__pass_loss(p->pass, &t, losses);
     for (int i = 0; i < SAMPLES; i++) {
@@ -93,8 +96,8 @@ static problem make_problem(const bench *b, const tub_model_config *c, bool drop
     for (size_t i = 0; i < SAMPLES * p.voxels; i++) {
         p.x[i] = random_unit();
     }
-    for (int i = 0; i < SAMPLES; i++) {
-        p.labels[i] = i % (int)c->classes;
+    for (int i = 0; i < SAMPLES * 8; i++) { /* two classes are in every head, and in labels */
+        p.labels[i] = c->task == TUB_TASK_DATA ? i % (int)c->classes : i / 3 % 2;
     }
     for (int i = 0; i < 8; i++) {
         p.weight[i] = 0.5f + 0.25f * (float)i;
@@ -144,6 +147,7 @@ static void put_input(problem *p, const void *target, const double *v) {
 
 static void check(const bench *b, const tub_model_config *c, bool dropped) {
     problem p = make_problem(b, c, dropped);
+    p.class_weight = c->task == TUB_TASK_DATA ? p.weight : NULL;
     tub__backend *be = b->be;
     loss(&p);
     tub__pass_backward(p.pass);
@@ -211,12 +215,111 @@ static void test_long(void **state) {
     check(*state, &c, true);
 }
 
+/* Three frames of four places: every variant, pooling, kind of position, order and end. */
+static void test_variants(void **state) {
+    static const struct {
+        tub_variant variant;
+        tub_pooling pooling;
+        tub_positions positions;
+        tub_attention_order order;
+        int64_t temporal_layers, representation;
+    } cases[] = {
+        {TUB_VARIANT_JOINT, TUB_POOL_SUM, TUB_POSITIONS_SINUSOIDAL_3D, 0, 0, 5},
+        {TUB_VARIANT_JOINT, TUB_POOL_MAX, TUB_POSITIONS_NONE, 0, 0, 0},
+        {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_CLASS_TOKEN, TUB_POSITIONS_LEARNED, 0, 1, 0},
+        {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_CLASS_TOKEN, TUB_POSITIONS_SINUSOIDAL_1D, 0, 2,
+         4},
+        {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_MEAN, TUB_POSITIONS_LEARNED, 0, 2, 0},
+        {TUB_VARIANT_FACTORISED_ENCODER, TUB_POOL_MAX, TUB_POSITIONS_NONE, 0, 1, 0},
+        {TUB_VARIANT_FACTORISED_SELF_ATTENTION, TUB_POOL_MEAN, TUB_POSITIONS_LEARNED,
+         TUB_ORDER_TIME_SPACE, 0, 0},
+        {TUB_VARIANT_FACTORISED_SELF_ATTENTION, TUB_POOL_MAX, TUB_POSITIONS_SINUSOIDAL_1D,
+         TUB_ORDER_SPACE_TIME, 0, 0},
+        {TUB_VARIANT_FACTORISED_DOT_PRODUCT, TUB_POOL_SUM, TUB_POSITIONS_LEARNED, 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tub_model_config c = small();
+        c.layers = 1;
+        c.variant = cases[i].variant, c.pooling = cases[i].pooling;
+        c.positions = cases[i].positions, c.attention_order = cases[i].order;
+        c.temporal_layers = cases[i].temporal_layers, c.representation = cases[i].representation;
+        c.mlp_output_gelu = i % 2 == 0;
+        check(*state, &c, i % 2 == 0);
+    }
+}
+
+/* Frames that are taken, and mean over time instead of a temporal transformer. */
+static void test_sampled_frames(void **state) {
+    tub_model_config c = small();
+    c.tubelet[0] = 1, c.sampled_frames = 4, c.layers = 1;
+    check(*state, &c, false);
+    c.variant = TUB_VARIANT_FACTORISED_ENCODER;
+    c.pooling = TUB_POOL_CLASS_TOKEN, c.temporal_layers = 0;
+    check(*state, &c, true);
+}
+
+/* All that training drops at random besides: tokens, attention's output, inside and after the MLP,
+ * whole branches; with either end of the MLP, and alone. */
+static void test_drops(void **state) {
+    tub_model_config c = small();
+    c.layers = 3;
+    c.dropout = 0.2, c.mlp_dropout = 0.3, c.drop_layer = 0.5;
+    check(*state, &c, true);
+    c.drop_layer_rescale = 1;
+    c.mlp_output_gelu = 0;
+    c.pooling = TUB_POOL_CLASS_TOKEN;
+    check(*state, &c, true);
+    c.dropout = c.mlp_dropout = 0;
+    check(*state, &c, true);
+    c.drop_layer = 0, c.mlp_dropout = 0.3;
+    check(*state, &c, true);
+    c.mlp_dropout = 0, c.dropout = 0.2;
+    check(*state, &c, true);
+    check(*state, &c, false); /* an evaluation drops nothing */
+}
+
+/* The same in the factorised encoder, whose transformers both have positions, and with two attentions
+ * in a block, of which none is left out. */
+static void test_drops_of_variants(void **state) {
+    tub_model_config c = small();
+    c.dropout = 0.2, c.mlp_dropout = 0.3, c.drop_layer = 0.5;
+    c.variant = TUB_VARIANT_FACTORISED_ENCODER;
+    c.temporal_layers = 2;
+    check(*state, &c, true);
+    c.pooling = TUB_POOL_CLASS_TOKEN;
+    c.temporal_layers = 3;
+    c.drop_layer_rescale = 1;
+    check(*state, &c, true);
+    c.temporal_layers = 0;
+    c.pooling = TUB_POOL_MEAN;
+    check(*state, &c, true);
+    c.variant = TUB_VARIANT_FACTORISED_SELF_ATTENTION;
+    check(*state, &c, true);
+    c.variant = TUB_VARIANT_FACTORISED_DOT_PRODUCT;
+    check(*state, &c, true);
+}
+
+static void test_labels_and_heads(void **state) {
+    tub_model_config c = small();
+    c.task = TUB_TASK_MULTI_LABEL;
+    c.classes = 5;
+    check(*state, &c, true);
+    c.task = TUB_TASK_MULTI_HEAD;
+    c.head_classes[0] = 3, c.head_classes[1] = 4, c.classes = 7;
+    check(*state, &c, true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_class_token),
         cmocka_unit_test(test_overlapping_tubelets),
         cmocka_unit_test(test_long),
+        cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_sampled_frames),
+        cmocka_unit_test(test_drops),
+        cmocka_unit_test(test_drops_of_variants),
+        cmocka_unit_test(test_labels_and_heads),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -24,7 +24,7 @@ typedef struct shut {
         char *begin;
         size_t size;
     } slab[SLABS];
-    int calls;
+    int calls, drops;
 } shut;
 
 static shut *shut_of(tub__backend *be) {
@@ -200,7 +200,14 @@ static void attention_backward(tub__backend *be, const tub__attention_backward *
 static void multiply(tub__backend *be, tub__mat x, tub__mat y, tub__mat z) {
     inside_mat(be, x), inside_mat(be, y), inside_mat(be, z);
 }
-static void softmax(tub__backend *be, tub__mat logits, tub__mat p) {
+static void drop(tub__backend *be, const tub__drop *op) {
+    inside_mat(be, op->x), inside_mat(be, op->add), inside_mat(be, op->z);
+    assert_int_equal(op->x.rows % op->samples, 0);
+    shut_of(be)->drops++;
+}
+static void probabilities(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
+                          tub__mat p) {
+    (void)outputs;
     inside_mat(be, logits), inside_mat(be, p);
 }
 static void loss(tub__backend *be, const tub__loss *op) {
@@ -233,7 +240,8 @@ static const struct tub__backend_ops shut_ops = {
     .attention = attention,
     .attention_backward = attention_backward,
     .multiply = multiply,
-    .softmax = softmax,
+    .drop = drop,
+    .probabilities = probabilities,
     .loss = loss,
 };
 
@@ -280,6 +288,7 @@ static void test_step(void **state) {
     c.pooling = TUB_POOL_CLASS_TOKEN;
     c.mlp_output_gelu = c.qkv_bias = 0;
     c.layers = 2, c.classes = 2, c.channels = 3;
+    c.dropout = c.mlp_dropout = c.drop_layer = 0.1;
     train_step(ctx, &s, &c);
     for (int v = TUB_VARIANT_JOINT; v <= TUB_VARIANT_FACTORISED_DOT_PRODUCT; v++) {
         for (int kind = TUB_POSITIONS_LEARNED; kind <= TUB_POSITIONS_NONE; kind++) {
@@ -292,6 +301,7 @@ static void test_step(void **state) {
         }
     }
     assert_true(s.calls > 800);
+    assert_true(s.drops > 12);
     for (int i = 0; i < SLABS; i++) {
         assert_null(s.slab[i].begin); /* all given back */
     }

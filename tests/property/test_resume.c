@@ -63,6 +63,27 @@ static void killed_in_bf16(void **state) {
     assert_same_run("bf16", "bf16-threads");
 }
 
+static void killed_with_everything_dropped(void **state) {
+    (void)state;
+    tub_train_config c = long_recipe();
+    turn_drops_on(&c);
+    must_run(&c, &plainly, "drops");
+    assert_other_weights("reference", "drops");
+    assert_true(kill_at_events(&c, "drops", 7) > 5);
+}
+
+static void killed_with_labels_and_heads(void **state) {
+    static const char *const data[] = {"tiny-labels.npz", "tiny-heads.npz"}, *const names[] = {
+                                                                                 "labels", "heads"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        tub_train_config c = long_recipe();
+        use_labels_of(&c, data[i]);
+        must_run(&c, &plainly, names[i]);
+        assert_true(kill_at_events(&c, names[i], 11) > 3);
+    }
+}
+
 /* One run, killed again and again a few events after each resume: it goes on as long as it gets
  * beyond a checkpoint. */
 static void killed_again_and_again(void **state) {
@@ -401,6 +422,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_every_event),
         cmocka_unit_test(killed_in_bf16),
+        cmocka_unit_test(killed_with_everything_dropped),
+        cmocka_unit_test(killed_with_labels_and_heads),
         cmocka_unit_test(killed_again_and_again),
         cmocka_unit_test(killed_at_random_times),
         cmocka_unit_test(stopped_and_resumed),

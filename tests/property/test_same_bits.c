@@ -75,6 +75,60 @@ static void ranks_and_micro_batches(void **state) {
     }
 }
 
+/* Dropout everywhere and stochastic depth: drawn for what an element is, not for who computes it. */
+static void with_everything_dropped(void **state) {
+    (void)state;
+    tub_train_config c = small_recipe();
+    c.epochs = 3;
+    must_run(&c, &plainly, "undropped");
+    turn_drops_on(&c);
+    must_run(&c, &plainly, "drops");
+    assert_other_weights("undropped", "drops");
+    for (tub_cpu cpu = TUB_CPU_PORTABLE; cpu <= TUB_CPU_AVX512; cpu++) {
+        for (int i = 1; runs_on(cpu) && i < THREADS; i += 2) {
+            compare(&c, "drops", &(how){threads[i], cpu, 1, 1});
+        }
+    }
+    for (int ranks = 1; ranks <= 8; ranks *= 2) {
+        for (int parts = 1; parts * ranks <= 8; parts *= 2) {
+            compare(&c, "drops", &(how){2, TUB_CPU_AUTO, ranks, parts});
+        }
+    }
+    /* Each of them changes something. */
+    double *const rates[] = {&c.model.dropout, &c.model.mlp_dropout, &c.model.drop_layer};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        const double rate = *rates[i];
+        *rates[i] = 0;
+        must_run(&c, &plainly, "without");
+        assert_other_weights("drops", "without");
+        assert_int_equal(tub__folder_remove(&tub__default_allocator, "without", NULL), TUB_OK);
+        *rates[i] = rate;
+    }
+}
+
+static void labels_and_heads(void **state) {
+    static const char *const data[] = {"tiny-labels.npz", "tiny-heads.npz"};
+    static const how ways[] = {{3, TUB_CPU_PORTABLE, 1, 1}, {2, TUB_CPU_AVX2, 1, 1},
+                               {8, TUB_CPU_AVX512, 1, 1},   {2, TUB_CPU_AUTO, 4, 1},
+                               {2, TUB_CPU_AUTO, 1, 8},     {1, TUB_CPU_AUTO, 2, 2}};
+    (void)state;
+    for (size_t d = 0; d < sizeof data / sizeof *data; d++) {
+        tub_train_config c = small_recipe();
+        use_labels_of(&c, data[d]);
+        turn_drops_on(&c);
+        c.epochs = 3;
+        char *reference = strdup(data[d]);
+        reference[strlen(reference) - 4] = '\0';
+        must_run(&c, &plainly, reference);
+        for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+            if (runs_on(ways[w].cpu)) {
+                compare(&c, reference, &ways[w]);
+            }
+        }
+        free(reference);
+    }
+}
+
 /* Negative control: what should change the result does. */
 static void other_seeds_differ(void **state) {
     (void)state;
@@ -102,6 +156,15 @@ static void it_learns(void **state) {
     assert_true(result.val.top1 > 0.8 && result.best_val.auc > 0.9);
     assert_int_equal(result.steps, 60);
     assert_int_equal(result.stopped, 0);
+
+    use_labels_of(&c, "tiny-labels.npz");
+    assert_int_equal(run(&c, &plainly, "learns-labels", false, NULL, NULL, &result, &err), TUB_OK);
+    print_message("labels: train loss %.3f, val ACC %.2f\n", result.train.loss, result.val.top1);
+    assert_true(result.val.top1 > 0.8 && result.best_val.auc > 0.9);
+    use_labels_of(&c, "tiny-heads.npz");
+    assert_int_equal(run(&c, &plainly, "learns-heads", false, NULL, NULL, &result, &err), TUB_OK);
+    print_message("heads: train loss %.3f, val top-1 %.2f\n", result.train.loss, result.val.top1);
+    assert_true(result.val.top1 > 0.7 && result.best_val.auc > 0.9);
 }
 
 int main(void) {
@@ -109,6 +172,8 @@ int main(void) {
         cmocka_unit_test(threads_and_instruction_sets),
         cmocka_unit_test(bf16_threads_and_instruction_sets),
         cmocka_unit_test(ranks_and_micro_batches),
+        cmocka_unit_test(with_everything_dropped),
+        cmocka_unit_test(labels_and_heads),
         cmocka_unit_test(other_seeds_differ),
         cmocka_unit_test(it_learns),
     };

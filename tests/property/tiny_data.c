@@ -52,17 +52,27 @@ static member make_images(const char *split, int index, int count) {
     return m;
 }
 
-static member make_labels(const char *split, int count) {
-    member m = {.size = HEADER + (uint32_t)count};
+static int label_of(tiny_kind kind, int class, int column) {
+    return kind == TINY_LABELS                 ? (class + 1) >> column & 1
+           : kind == TINY_HEADS && column == 0 ? class % 2
+                                               : class;
+}
+
+static member make_labels(const char *split, int count, tiny_kind kind) {
+    const int columns = kind == TINY_LABELS ? 3 : kind == TINY_HEADS ? 2 : 1;
+    member m = {.size = HEADER + (uint32_t)(count * columns)};
     snprintf(m.name, sizeof m.name, "%s_labels.npy", split);
     m.bytes = calloc(m.size, 1);
     memcpy(m.bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
-    int n = snprintf((char *)m.bytes + 10, HEADER - 10,
-                     "{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 1), }", count);
+    int n =
+        snprintf((char *)m.bytes + 10, HEADER - 10,
+                 "{'descr': '|u1', 'fortran_order': False, 'shape': (%d, %d), }", count, columns);
     memset(m.bytes + 10 + n, ' ', (size_t)(HEADER - 11 - n));
     m.bytes[HEADER - 1] = '\n';
-    for (int s = 0; s < count; s++) {
-        m.bytes[HEADER + s] = (unsigned char)((s * 7 + s / 5) % TINY_CLASSES);
+    for (int i = 0; i < count * columns; i++) {
+        const int s = i / columns;
+        m.bytes[HEADER + i] =
+            (unsigned char)label_of(kind, (s * 7 + s / 5) % TINY_CLASSES, i % columns);
     }
     return m;
 }
@@ -81,10 +91,11 @@ static void put_common(FILE *f, const member *m) {
         put(f, 0, 2);
 }
 
-int tiny_data_write(const char *path) {
-    member list[MEMBERS] = {make_images("train", 0, TINY_TRAIN), make_labels("train", TINY_TRAIN),
-                            make_images("val", 1, TINY_VAL),     make_labels("val", TINY_VAL),
-                            make_images("test", 2, TINY_TEST),   make_labels("test", TINY_TEST)};
+int tiny_data_write(const char *path, tiny_kind kind) {
+    member list[MEMBERS] = {
+        make_images("train", 0, TINY_TRAIN), make_labels("train", TINY_TRAIN, kind),
+        make_images("val", 1, TINY_VAL),     make_labels("val", TINY_VAL, kind),
+        make_images("test", 2, TINY_TEST),   make_labels("test", TINY_TEST, kind)};
     FILE *f = fopen(path, "wb");
     if (f == NULL) {
         return -1;

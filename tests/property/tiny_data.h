@@ -6,7 +6,11 @@
 
 enum { TINY_TRAIN = 46, TINY_VAL = 20, TINY_TEST = 8, TINY_CLASSES = 5 };
 
+/* What the labels of a sample are: its class; or three that are there or not; or a class of each of two
+ * heads of 2 and 5. */
+typedef enum tiny_kind { TINY_CLASS, TINY_LABELS, TINY_HEADS } tiny_kind;
+
 /* Writes the file; 0 when it worked. The same bytes every time. */
-int tiny_data_write(const char *path);
+int tiny_data_write(const char *path, tiny_kind kind);
 
 #endif

@@ -34,7 +34,10 @@ static bool enter(void) {
     /* In memory where possible: the tests wait for the disk thousands of times otherwise. */
     bool memory = access("/dev/shm", W_OK) == 0;
     strcpy(scratch, memory ? "/dev/shm/tubelet-train-XXXXXX" : "/tmp/tubelet-train-XXXXXX");
-    return mkdtemp(scratch) != NULL && chdir(scratch) == 0 && tiny_data_write("tiny.npz") == 0;
+    return mkdtemp(scratch) != NULL && chdir(scratch) == 0 &&
+           tiny_data_write("tiny.npz", TINY_CLASS) == 0 &&
+           tiny_data_write("tiny-labels.npz", TINY_LABELS) == 0 &&
+           tiny_data_write("tiny-heads.npz", TINY_HEADS) == 0;
 }
 
 int scratch_enter(void **state) {
@@ -82,6 +85,18 @@ tub_train_config small_recipe(void) {
     }
     strcpy(c.data, "tiny.npz");
     return c;
+}
+
+void use_labels_of(tub_train_config *c, const char *data) {
+    strcpy(c->data, data);
+    c->class_weights = TUB_WEIGHTS_NONE;
+}
+
+void turn_drops_on(tub_train_config *c) {
+    c->model.dropout = 0.1;
+    c->model.mlp_dropout = 0.2;
+    c->model.drop_layer = 0.4;
+    c->model.drop_layer_rescale = 1;
 }
 
 tub_train_config long_recipe(void) {

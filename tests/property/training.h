@@ -21,7 +21,7 @@ bool runs_on(tub_cpu cpu);
 extern const how plainly; /* one thread, best instruction set */
 
 /* Set-up of a group of tests: makes a fresh folder with the data set tiny.npz and goes there, so that
- * names are relative to it. */
+ * names are relative to it; and tiny-labels.npz and tiny-heads.npz. */
 int scratch_enter(void **state);
 /* The same, and the run "reference" of long_recipe(). */
 int scratch_enter_with_reference(void **state);
@@ -30,6 +30,11 @@ int scratch_leave(void **state); /* removes it */
 /* A small odd model with dropout, batch 26 (7 groups of 4, the last of 2) over 46 samples: two
  * steps an epoch, the second short. */
 tub_train_config small_recipe(void);
+
+/* Other data: tiny-labels.npz or tiny-heads.npz. */
+void use_labels_of(tub_train_config *c, const char *data);
+/* Everything that drops at random, turned on. */
+void turn_drops_on(tub_train_config *c);
 
 /* The same for six epochs of six steps, with a checkpoint every four. */
 tub_train_config long_recipe(void);

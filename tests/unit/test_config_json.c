@@ -54,6 +54,12 @@ static void assert_same_config(const tub_model_config *a, const tub_model_config
     assert_int_equal(a->pooling, b->pooling);
     assert_true(a->norm_epsilon == b->norm_epsilon);
     assert_true(a->attention_dropout == b->attention_dropout);
+    assert_true(a->dropout == b->dropout && a->mlp_dropout == b->mlp_dropout);
+    assert_true(a->drop_layer == b->drop_layer);
+    assert_int_equal(a->drop_layer_rescale, b->drop_layer_rescale);
+    assert_int_equal(a->task <= TUB_TASK_MULTI_CLASS ? 0 : a->task,
+                     b->task <= TUB_TASK_MULTI_CLASS ? 0 : b->task);
+    assert_memory_equal(a->head_classes, b->head_classes, sizeof a->head_classes);
     assert_int_equal(a->attention_init, b->attention_init);
     assert_int_equal(a->input_scale, b->input_scale);
     assert_int_equal(a->variant, b->variant);
@@ -117,6 +123,31 @@ static void test_every_choice_survives(void **state) {
         bool vivit = (bits & (2 | 8 | 64)) == 0;
         there_and_back(&c, bits & 1 ? labels : NULL, vivit);
     }
+}
+
+/* What training drops does not change what is computed: transformers reads the file all the same. */
+static void test_drops_survive(void **state) {
+    static const double rates[][3] = {{0, 0, 0}, {0.1, 0.1, 0}, {0.1, 0, 0.2}, {0, 0.25, 0.3}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        tub_model_config c = small_config();
+        c.dropout = rates[i][0], c.mlp_dropout = rates[i][1], c.drop_layer = rates[i][2];
+        c.drop_layer_rescale = i == 3;
+        there_and_back(&c, NULL, true);
+    }
+}
+
+/* transformers reads one softmax only. */
+static void test_tasks_survive(void **state) {
+    tub_model_config c = small_config();
+    (void)state;
+    c.task = TUB_TASK_MULTI_CLASS;
+    there_and_back(&c, NULL, true);
+    c.task = TUB_TASK_MULTI_LABEL;
+    there_and_back(&c, NULL, false);
+    c.task = TUB_TASK_MULTI_HEAD;
+    c.head_classes[0] = 97, c.head_classes[1] = 300, c.classes = 397;
+    there_and_back(&c, NULL, false);
 }
 
 /* All variants, poolings, positions and ends; only what transformers computes is a vivit. */
@@ -258,6 +289,18 @@ static void test_wrong_values(void **state) {
         {"{" OWN "\"tubelet\": {\"format\": 1, \"pooling\": \"median\"}}",
          "tubelet: pooling: 'median' is not known; known are mean, class_token, max, sum",
          TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"task\": \"regression\"}}",
+         "tubelet: task: 'regression' is not known; known are multi_class, multi_label, multi_head",
+         TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"task\": \"multi_head\", \"head_classes\": []}}",
+         "tubelet: head_classes: 0 numbers; allowed are 1 to 4", TUB_E_RANGE},
+        {"{" OWN
+         "\"tubelet\": {\"format\": 1, \"task\": \"multi_head\", \"head_classes\": [2, 3]}}",
+         "head_classes add up to 5", TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"task\": \"multi_head\"}}",
+         "task multi_head needs head_classes", TUB_E_ARGUMENT},
+        {"{" OWN "\"tubelet\": {\"format\": 1, \"pooling\": \"mean\", \"drop_layer\": 1.5}}",
+         "drop_layer is 1.5", TUB_E_RANGE},
         {"{" OWN "\"tubelet\": {\"format\": 1, \"variant\": \"factorised\"}}",
          "tubelet: variant: 'factorised' is not known; known are joint, factorised_encoder, "
          "factorised_self_attention, factorised_dot_product",
@@ -422,6 +465,8 @@ static void test_failing_allocations(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_choice_survives),
+        cmocka_unit_test(test_drops_survive),
+        cmocka_unit_test(test_tasks_survive),
         cmocka_unit_test(test_every_variant_survives),
         cmocka_unit_test(test_stride_of_the_kernel),
         cmocka_unit_test(test_defaults_are_transformers),

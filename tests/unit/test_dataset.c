@@ -419,7 +419,70 @@ static void refuses_wrong_shapes(void **state) {
     a = good();
     a.array[VAL_LABELS].shape[0] = 1;
     a.array[VAL_LABELS].shape[1] = 3;
-    assert_refused(f, &a, TUB_E_SHAPE, "val_labels: shape [1,3], expected one label a sample");
+    assert_refused(f, &a, TUB_E_SHAPE, "val_labels: shape [1,3], but train_labels has 1 column(s)");
+    a = good();
+    a.array[TRAIN_LABELS].rank = 3;
+    a.array[TRAIN_LABELS].shape[2] = 1;
+    assert_refused(f, &a, TUB_E_SHAPE,
+                   "train_labels: shape [3,1,1], expected [N] or [N,1], or [N,K]");
+}
+
+/* Labels of several columns, the same in every split. */
+static six with_columns(const void *values, uint64_t columns) {
+    six a = good();
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        a.array[2 * s + 1].shape[1] = columns;
+        a.array[2 * s + 1].data = values;
+    }
+    return a;
+}
+
+static void reads_labels(void **state) {
+    fixture *f = *state;
+    static const unsigned char values[N * 5] = {0, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0};
+    six a = with_columns(values, 5);
+    assert_ok(open_six(f, &a), f->error);
+    const tub_dataset_info *info = tub_dataset_describe(f->data);
+    assert_int_equal(info->task, TUB_TASK_MULTI_LABEL);
+    assert_int_equal(info->classes, 5);
+    assert_int_equal(info->label_columns, 5);
+    assert_int_equal(info->head_classes[0], 0);
+    for (int i = 0; i < N * 5; i++) {
+        assert_int_equal(tub_dataset_labels(f->data, TUB_VAL)[i], values[i]);
+    }
+}
+
+static void reads_heads(void **state) {
+    fixture *f = *state;
+    static const unsigned char values[N * 2] = {0, 4, 1, 0, 0, 6};
+    static const int64_t sizes[2] = {3, 9}, wrong[2] = {3, 6}, one[2] = {1, 9};
+    six a = with_columns(values, 2);
+    assert_ok(open_six(f, &a), f->error);
+    const tub_dataset_info *info = tub_dataset_describe(f->data);
+    assert_int_equal(info->task, TUB_TASK_MULTI_HEAD);
+    assert_int_equal(info->label_columns, 2);
+    assert_int_equal(info->head_classes[0], 2);
+    assert_int_equal(info->head_classes[1], 7);
+    assert_int_equal(info->head_classes[2], 0);
+    assert_int_equal(info->classes, 9);
+    a.array[6] = (test_array){"head_classes", "<i8", 1, {2}, sizes, 0};
+    assert_ok(open_six(f, &a), f->error);
+    info = tub_dataset_describe(f->data);
+    assert_int_equal(info->head_classes[0], 3);
+    assert_int_equal(info->classes, 12);
+    a.array[6].data = wrong;
+    assert_refused(f, &a, TUB_E_RANGE,
+                   "train_labels: label 6 of sample 2 is out of range: its head has 0 … 5");
+    a.array[6].data = one;
+    assert_refused(f, &a, TUB_E_RANGE, "head_classes");
+    a.array[6].data = sizes;
+    a.array[6].shape[0] = 1;
+    assert_refused(f, &a, TUB_E_SHAPE, "head_classes: 1 numbers for the 2 columns");
+    static const unsigned char many[N * 5] = {[7] = 3};
+    a = with_columns(many, 5);
+    assert_refused(f, &a, TUB_E_SHAPE,
+                   "the labels have 5 columns and values up to 3; labels that are there or not are "
+                   "0 and 1, and heads with classes of their own are at most 4");
 }
 
 static void refuses_wrong_types(void **state) {
@@ -570,6 +633,8 @@ int main(void) {
         CASE(warns_of_labels_from_one),
         CASE(refuses_wrong_keys),
         CASE(refuses_wrong_shapes),
+        CASE(reads_labels),
+        CASE(reads_heads),
         CASE(refuses_wrong_types),
         CASE(refuses_labels_out_of_range),
         CASE(refuses_what_is_no_npz),

@@ -41,6 +41,8 @@ static int set_up(void **state) {
                                       .width = 3,
                                       .channels = 1,
                                       .classes = 11,
+                                      .task = TUB_TASK_MULTI_CLASS,
+                                      .label_columns = 1,
                                       .count = {COUNT, 0, 0}};
     f->data.samples[0] = f->samples;
     f->data.labels[0] = f->labels;

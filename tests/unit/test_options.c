@@ -82,6 +82,9 @@ static void every_key_goes_both_ways(void **state) {
         case TUB_OPTION_INT3:
             strcpy(value, "2,3,4");
             break;
+        case TUB_OPTION_HEADS:
+            strcpy(value, "97,300");
+            break;
         case TUB_OPTION_TEXT:
             strcpy(value, strcmp(o->key, "preset") == 0 ? "vivit-b" : "some text");
             break;

@@ -55,6 +55,8 @@ static void fill(fixture *f) {
                                      .channels = 2,
                                      .dtype = TUB_U8,
                                      .classes = CLASSES,
+                                     .task = TUB_TASK_MULTI_CLASS,
+                                     .label_columns = 1,
                                      .count = {[TUB_TEST] = SAMPLES}},
                             .samples = {[TUB_TEST] = f->samples}};
 }
@@ -140,6 +142,29 @@ static void test_misfits(void **state) {
     expect_refused(f, TUB_TEST, 4, TUB_E_SHAPE, "toy.npz has 11 classes, the model has 3");
 }
 
+/* The same numbers as if they were of labels, and of two heads. */
+static tub_status evaluate_tasks(tub_context *ctx, const float *probabilities, tub_error *err) {
+    static const int32_t truth[SAMPLES * CLASSES] = {1, 0, 1, 0, 0, 1, 1, 1};
+    static const int64_t sizes[2] = {1, CLASSES - 1};
+    const tub_model_config labels = {.task = TUB_TASK_MULTI_LABEL, .classes = CLASSES},
+                           heads = {.task = TUB_TASK_MULTI_HEAD,
+                                    .classes = CLASSES,
+                                    .head_classes = {1, CLASSES - 1}};
+    int32_t pairs[SAMPLES * 2] = {0};
+    tub_label_metrics *of_labels = NULL;
+    tub_head_metrics *of_heads = NULL;
+    tub_scores scores;
+    TUB__TRY(tub_task_scores_compute(ctx, &labels, SAMPLES, probabilities, truth, &scores, err));
+    TUB__TRY(tub_task_scores_compute(ctx, &heads, SAMPLES, probabilities, pairs, &scores, err));
+    TUB__TRY(tub_label_metrics_compute(ctx, SAMPLES, CLASSES, probabilities, truth, 1, 20,
+                                       &of_labels, err));
+    tub_label_metrics_free(ctx, of_labels);
+    TUB__TRY(tub_head_metrics_compute(ctx, SAMPLES, 2, sizes, probabilities, pairs, 1, 20,
+                                      &of_heads, err));
+    tub_head_metrics_free(ctx, of_heads);
+    return TUB_OK;
+}
+
 /* Everything of an evaluation through our allocator: context, model, batches, metrics. */
 static tub_status evaluate(const tub_allocator *a, void *user, tub_error *err) {
     static const int32_t labels[SAMPLES] = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1};
@@ -164,6 +189,9 @@ static tub_status evaluate(const tub_allocator *a, void *user, tub_error *err) {
         status =
             tub_metrics_compute(ctx, SAMPLES, CLASSES, probabilities, labels, 1, 20, &metrics, err);
         tub_metrics_free(ctx, metrics);
+    }
+    if (status == TUB_OK) {
+        status = evaluate_tasks(ctx, probabilities, err);
     }
     tub_model_close(model);
     tub_context_destroy(ctx);

@@ -88,6 +88,16 @@ static void those_of_motion_read(void **state) {
     }
 }
 
+static void the_scenic_one_reads(void **state) {
+    tub_train_config c = tub_train_config_default();
+    assert_int_equal(tub_recipe_read(*state, SOURCE "/recipes/vivit-scenic.yaml", &c, NULL),
+                     TUB_OK);
+    assert_int_equal(tub_train_config_check(&c, NULL), TUB_OK);
+    assert_int_equal(c.optimizer, TUB_SGD);
+    assert_int_equal(c.schedule, TUB_COMPOUND);
+    assert_string_equal(c.lr_factors, "constant * cosine_decay * linear_warmup");
+}
+
 static void refuse(void **state, const char *text, tub_status status, const char *part) {
     tub_train_config c = tub_train_config_default(), before = c;
     tub_error err = {0};
@@ -183,11 +193,12 @@ static void own_recipes_have_names(void **state) {
         }
     }
     closedir(recipes);
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 3);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_scenic_one_reads),
         cmocka_unit_test(own_recipes_have_names),
         cmocka_unit_test(the_example_is_the_default),
         cmocka_unit_test(the_other_one_reads),

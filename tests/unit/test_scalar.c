@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-static const double limit = 2.0; /* ulp: docs/numerics.md section 3 */
+static const double limit = 2.0; /* ulp: docs/numerics.md section 4 */
 
 static uint64_t bits(double x) {
     uint64_t b;

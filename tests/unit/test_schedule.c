@@ -30,7 +30,7 @@ static const double keras[20] = {0.0001,
 
 static void cosine_is_keras(void **state) {
     (void)state;
-    tub__rates r = {TUB_COSINE, 2e-3, 1e-4, 0.05, 5, 12};
+    tub__rates r = {TUB_COSINE, 2e-3, 1e-4, 0.05, 5, 12, {{0}, 0}};
     for (uint64_t s = 0; s < 20; s++) {
         if (fabs(tub__rate(&r, s) - keras[s]) > 1e-16) {
             fail_msg("step %d: %.17g, Keras %.17g", (int)s, tub__rate(&r, s), keras[s]);
@@ -42,12 +42,12 @@ static void cosine_is_keras(void **state) {
 
 static void edges(void **state) {
     (void)state;
-    tub__rates r = {TUB_CONSTANT, 1e-3, 0.0, 0.0, 4, 1};
+    tub__rates r = {TUB_CONSTANT, 1e-3, 0.0, 0.0, 4, 1, {{0}, 0}};
     assert_true(tub__rate(&r, 0) == 0.0);
     assert_true(tub__rate(&r, 2) == 5e-4);
     assert_true(tub__rate(&r, 4) == 1e-3);
     assert_true(tub__rate(&r, 1000000) == 1e-3);
-    r = (tub__rates){TUB_COSINE, 1e-3, 0.0, 0.25, 0, 10};
+    r = (tub__rates){TUB_COSINE, 1e-3, 0.0, 0.25, 0, 10, {{0}, 0}};
     assert_true(tub__rate(&r, 0) == 1e-3);
     assert_true(tub__rate(&r, 10) == 0.25e-3);
     assert_true(tub__rate(&r, 11) == 0.25e-3);

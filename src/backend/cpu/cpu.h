@@ -44,6 +44,7 @@ typedef struct tub__taken_op {
     tub__after_fn *after;
     size_t count, samples_per_item;
     bool gathers; /* reads rows that other workers made */
+    bool apart;   /* and makes rows that are theirs */
     union {
         tub__product_op product;
         tub__multiply_op multiply;
@@ -52,6 +53,7 @@ typedef struct tub__taken_op {
         tub__norm_backward norm_backward;
         tub__attention attention;
         tub__attention_backward attention_backward;
+        tub__drop drop;
         tub__k_dw dw;
         tub__weight weight;
     } op;

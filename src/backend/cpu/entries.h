@@ -50,8 +50,10 @@ void KERNEL(sum_samples)(size_t samples, size_t group, tub__mat x, tub__mat sum,
 void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0,
                   size_t sample1);
 void KERNEL(pool_backward)(const tub__pool_backward *op, size_t sample0, size_t sample1);
+void KERNEL(drop)(const tub__drop *op, size_t row0, size_t row1);
 void KERNEL(multiply)(tub__mat x, tub__mat y, tub__mat z, size_t row0, size_t row1);
-void KERNEL(softmax)(tub__mat logits, tub__mat probabilities, size_t row0, size_t row1);
+void KERNEL(probabilities)(const tub__outputs *outputs, tub__mat logits, tub__mat probabilities,
+                           size_t row0, size_t row1);
 void KERNEL(loss)(const tub__loss *op, size_t row0, size_t row1);
 void KERNEL(add)(void *to, const void *from, size_t begin, size_t end);
 double KERNEL(square_sum)(const void *w, size_t rows, size_t cols);

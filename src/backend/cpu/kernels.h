@@ -104,8 +104,10 @@ struct tub__kernels {
                  size_t sample1);
     void (*pool_backward)(const tub__pool_backward *op, size_t sample0, size_t sample1);
 
+    void (*drop)(const tub__drop *op, size_t row0, size_t row1);
     void (*multiply)(tub__mat x, tub__mat y, tub__mat z, size_t row0, size_t row1);
-    void (*softmax)(tub__mat logits, tub__mat probabilities, size_t row0, size_t row1);
+    void (*probabilities)(const tub__outputs *outputs, tub__mat logits, tub__mat probabilities,
+                          size_t row0, size_t row1);
     void (*loss)(const tub__loss *op, size_t row0, size_t row1);
     void (*add)(void *to, const void *from, size_t begin, size_t end);
     double (*square_sum)(const void *w, size_t rows, size_t cols);

@@ -247,8 +247,9 @@ PART(attention_part, tub__attention, k->attention(op, begin, end, scratch))
 PART(attention_rows_part, tub__attention, k->attention_rows(op, begin, end, scratch))
 
 static bool whole_sample(const tub__attention *op) {
-    return op->samples == 1 && op->groups == 1 && op->length <= TUB__K_SMALL && !op->stats &&
-           !op->probabilities && op->dropout.rate == 0;
+    return op->samples == 1 && op->groups == 1 && op->length <= TUB__K_SMALL &&
+           op->heads * op->head_width == op->o.cols && !op->stats && !op->probabilities &&
+           op->dropout.rate == 0;
 }
 
 static size_t units(const tub__attention *op) {
@@ -256,9 +257,12 @@ static size_t units(const tub__attention *op) {
 }
 
 static void attention(tub__backend *be, const tub__attention *op) {
-    assert(tub__cpu_of(be)->taken.order != TUB__BY_ROWS || whole_sample(op));
-    if (!tub__cpu_take_gathering(be, attention_rows_part, op, sizeof *op, op->length) &&
-        !tub__cpu_take(be, attention_part, op, sizeof *op, units(op), 1, NULL)) {
+    if (whole_sample(op)
+            ? tub__cpu_take_gathering(be, attention_rows_part, op, sizeof *op, op->length)
+            : tub__cpu_take_apart(be, attention_part, op, sizeof *op, units(op))) {
+        return;
+    }
+    if (!tub__cpu_take(be, attention_part, op, sizeof *op, units(op), 1, NULL)) {
         tub__cpu_run(be, attention_part, op, units(op));
     }
 }
@@ -270,6 +274,14 @@ static void attention_backward(tub__backend *be, const tub__attention_backward *
     const size_t count = units(&op->forward);
     if (!tub__cpu_take(be, attention_backward_part, op, sizeof *op, count, 1, NULL)) {
         tub__cpu_run(be, attention_backward_part, op, count);
+    }
+}
+
+PART(drop_part, tub__drop, k->drop(op, begin, end))
+
+static void drop(tub__backend *be, const tub__drop *op) {
+    if (!tub__cpu_take(be, drop_part, op, sizeof *op, op->x.rows, 1, NULL)) {
+        tub__cpu_run_light(be, drop_part, op, op->x.rows, op->x.rows * op->x.ld);
     }
 }
 
@@ -343,8 +355,9 @@ static void pool_backward(tub__backend *be, const tub__pool_backward *op) {
 
 /* ---- loss: a few rows, not worth a region ---- */
 
-static void softmax(tub__backend *be, tub__mat logits, tub__mat probabilities) {
-    tub__cpu_of(be)->kernels->softmax(logits, probabilities, 0, logits.rows);
+static void probabilities(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
+                          tub__mat p) {
+    tub__cpu_of(be)->kernels->probabilities(outputs, logits, p, 0, logits.rows);
 }
 
 static void loss(tub__backend *be, const tub__loss *op) {
@@ -430,8 +443,9 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops) {
     ops->norm_backward = norm_backward;
     ops->attention = attention;
     ops->attention_backward = attention_backward;
+    ops->drop = drop;
     ops->multiply = multiply;
-    ops->softmax = softmax;
+    ops->probabilities = probabilities;
     ops->loss = loss;
     ops->add = add;
     ops->square_sums = square_sums;
@@ -455,19 +469,25 @@ double tub__cpu_peak_run(tub__backend *be, long iterations) {
            (double)iterations * (double)cpu->workers * cpu->kernels->peak(1);
 }
 
-/* Two tiles of rows and one panel of such a depth: 27 KiB with AVX-512. */
-enum { TILE_DEPTH = 96 };
+/* A tile of rows and as many panels of such a depth as a thread's second cache holds well beside
+ * what else is there: 11 KiB and 160 KiB with AVX-512. */
+enum { TILE_DEPTH = 128, TILE_PANELS = 10 };
 
 static void tile_products(const struct tub__kernels *k, long products, void *scratch) {
-    const size_t rows = 2 * k->tile_rows;
-    void *w = offset(k, scratch, rows, TILE_DEPTH), *c = offset(k, w, TILE_DEPTH, TUB__PANEL);
-    const tub__k_product p = {
-        .a = scratch, .lda = TILE_DEPTH, .k = TILE_DEPTH, .w = w, .c = c, .ldc = TUB__PANEL};
+    const size_t rows = k->tile_rows;
+    void *w = offset(k, scratch, rows, TILE_DEPTH),
+         *c = offset(k, w, TILE_DEPTH, TILE_PANELS * TUB__PANEL);
+    const tub__k_product p = {.a = scratch,
+                              .lda = TILE_DEPTH,
+                              .k = TILE_DEPTH,
+                              .w = w,
+                              .c = c,
+                              .ldc = TILE_PANELS * TUB__PANEL};
     /* Any numbers but those that arithmetic is slow with: all bytes 0x3c make a small one
      * that is not subnormal, 0.01 in float32. */
     memset(scratch, 0x3c, (size_t)((char *)c - (char *)scratch));
     for (long i = 0; i < products; i++) {
-        k->product(&p, 0, rows, 0, 1, NULL);
+        k->product(&p, 0, rows, 0, TILE_PANELS, NULL);
     }
 }
 
@@ -477,6 +497,6 @@ double tub__cpu_tile_run(tub__backend *be, long products) {
     const rounds_op op = {products};
     const tub__cpu *cpu = tub__cpu_of(be);
     tub__cpu_run(be, tile_part, &op, (size_t)cpu->workers);
-    return 2.0 * 2.0 * (double)cpu->kernels->tile_rows * TILE_DEPTH * TUB__PANEL *
+    return 2.0 * (double)cpu->kernels->tile_rows * TILE_DEPTH * TILE_PANELS * TUB__PANEL *
            (double)products * (double)cpu->workers;
 }

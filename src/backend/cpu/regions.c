@@ -194,7 +194,14 @@ static void rows_part(void *argument, int worker, int workers) {
         if (t->gathers) {
             tub__pool_barrier(cpu->base.pool);
         }
-        t->part(cpu->kernels, &t->op, begin, end, cpu->scratch[worker]);
+        if (t->apart) {
+            size_t first, stop;
+            tub__share(t->count, worker, workers, &first, &stop);
+            t->part(cpu->kernels, &t->op, first, stop, cpu->scratch[worker]);
+            tub__pool_barrier(cpu->base.pool);
+        } else {
+            t->part(cpu->kernels, &t->op, begin, end, cpu->scratch[worker]);
+        }
     }
 }
 
@@ -217,34 +224,51 @@ static void run_taken(tub__backend *be) {
     cpu->taken.count = 0;
 }
 
-bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t size, size_t count,
-                   size_t samples_per_item, tub__after_fn *after) {
+/* The next place in the list, after those that are full have run. */
+static tub__taken_op *take(tub__backend *be, tub__part_fn *part, const void *op, size_t size,
+                           size_t count) {
     tub__cpu *cpu = tub__cpu_of(be);
-    if (cpu->taken.order == TUB__AT_ONCE) {
-        return false;
-    }
     assert(size <= sizeof cpu->taken.op[0].op);
-    assert(cpu->taken.order != TUB__BY_ROWS || (count == cpu->taken.rows && !after));
-    assert(cpu->taken.order != TUB__BY_BLOCKS || samples_per_item > 1 ||
-           count % cpu->taken.samples == 0);
     if (cpu->taken.count == TUB__CPU_TAKEN) {
         run_taken(be);
     }
     tub__taken_op *t = &cpu->taken.op[cpu->taken.count++];
-    t->part = part, t->after = after, t->count = count, t->samples_per_item = samples_per_item;
-    t->gathers = false;
+    t->part = part, t->after = NULL, t->count = count, t->samples_per_item = 1;
+    t->gathers = t->apart = false;
     memcpy(&t->op, op, size);
+    return t;
+}
+
+bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t size, size_t count,
+                   size_t samples_per_item, tub__after_fn *after) {
+    const tub__cpu *cpu = tub__cpu_of(be);
+    if (cpu->taken.order == TUB__AT_ONCE) {
+        return false;
+    }
+    assert(cpu->taken.order != TUB__BY_ROWS || (count == cpu->taken.rows && !after));
+    assert(cpu->taken.order != TUB__BY_BLOCKS || samples_per_item > 1 ||
+           count % cpu->taken.samples == 0);
+    tub__taken_op *t = take(be, part, op, size, count);
+    t->after = after, t->samples_per_item = samples_per_item;
     return true;
 }
 
 bool tub__cpu_take_gathering(tub__backend *be, tub__part_fn *part, const void *op, size_t size,
                              size_t rows) {
-    tub__cpu *cpu = tub__cpu_of(be);
-    if (cpu->taken.order != TUB__BY_ROWS) {
+    if (tub__cpu_of(be)->taken.order != TUB__BY_ROWS) {
         return false;
     }
-    (void)tub__cpu_take(be, part, op, size, rows, 1, NULL); /* does: it is not TUB__AT_ONCE */
-    cpu->taken.op[cpu->taken.count - 1].gathers = true;
+    take(be, part, op, size, rows)->gathers = true;
+    return true;
+}
+
+bool tub__cpu_take_apart(tub__backend *be, tub__part_fn *part, const void *op, size_t size,
+                         size_t count) {
+    if (tub__cpu_of(be)->taken.order != TUB__BY_ROWS) {
+        return false;
+    }
+    tub__taken_op *t = take(be, part, op, size, count);
+    t->gathers = t->apart = true;
     return true;
 }
 

@@ -29,5 +29,9 @@ bool tub__cpu_take(tub__backend *be, tub__part_fn *part, const void *op, size_t 
  * workers, who wait for each other before it. Until the next such operation, nothing may write them. */
 bool tub__cpu_take_gathering(tub__backend *be, tub__part_fn *part, const void *op, size_t size,
                              size_t rows);
+/* Likewise an operation that also writes rows of all workers: its items are shared out anew, and they
+ * wait for each other after it, too. */
+bool tub__cpu_take_apart(tub__backend *be, tub__part_fn *part, const void *op, size_t size,
+                         size_t count);
 
 #endif

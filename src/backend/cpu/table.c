@@ -134,8 +134,9 @@ static double peak(long iterations) {
         .sum_samples = KERNEL(sum_samples),                                                        \
         .pool = KERNEL(pool),                                                                      \
         .pool_backward = KERNEL(pool_backward),                                                    \
+        .drop = KERNEL(drop),                                                                      \
         .multiply = KERNEL(multiply),                                                              \
-        .softmax = KERNEL(softmax),                                                                \
+        .probabilities = KERNEL(probabilities),                                                    \
         .loss = KERNEL(loss),                                                                      \
         .add = KERNEL(add),                                                                        \
         .square_sum = KERNEL(square_sum),                                                          \
