@@ -67,6 +67,15 @@ static error_t check_resume(const train_options *o, struct argp_state *state) {
     return 0;
 }
 
+/* Both set every value of the model. */
+static error_t check_start(const train_options *o, struct argp_state *state) {
+    const bool both = settings_find(&o->settings, "preset") != NULL &&
+                      settings_find(&o->settings, "init_from") != NULL;
+    return both ? cli_misuse(state, "--preset and --init-from contradict each other; the model's "
+                                    "sizes are those of what it starts from")
+                : 0;
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state) {
     train_options *o = state->input;
     error_t taken = settings_parse(&o->settings, key, argument, state);
@@ -87,29 +96,52 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         o->dry_run = true;
         return 0;
     case ARGP_KEY_END:
-        return o->resume != NULL ? check_resume(o, state) : 0;
+        return o->resume != NULL ? check_resume(o, state) : check_start(o, state);
     default:
         return cli_parse_common(key, argument, state);
     }
 }
 
-/* Defaults, then the recipe, then the command line; a preset first, because it sets every value of
- * the model. */
-static tub_status resolve(tub_context *ctx, const train_options *o, tub_train_config *config,
-                          tub_error *err) {
+/* The model's values as they are in the model to start from, of which only init_clip may say more.
+ * What is wrong with that model's files is no misuse. */
+static int start(const cli_command *self, tub_context *ctx, const train_options *o,
+                 tub_train_config *config) {
+    const char *from = settings_find(&o->settings, "init_from");
+    const char *clip = settings_find(&o->settings, "init_clip");
+    tub_error err;
+    if (clip != NULL && tub_train_config_set(config, "init_clip", clip, &err) != TUB_OK) {
+        return cli_fail_setting(self, &err);
+    }
+    return from == NULL || tub_train_config_start(ctx, from, config, &err) == TUB_OK
+               ? CLI_GO
+               : cli_fail(self, &err);
+}
+
+/* Defaults, then the recipe, then the command line; a preset or a model to start from first, because
+ * it sets every value of the model. */
+static int resolve(const cli_command *self, tub_context *ctx, const train_options *o,
+                   tub_train_config *config) {
+    tub_error err;
     *config = tub_train_config_default();
     tub_status status = TUB_OK;
     if (o->recipe != NULL) {
-        status = tub_recipe_read(ctx, o->recipe, config, err);
+        status = tub_recipe_read(ctx, o->recipe, config, &err);
     }
     const char *preset = settings_find(&o->settings, "preset");
     if (status == TUB_OK && preset != NULL) {
-        status = tub_train_config_set(config, "preset", preset, err);
+        status = tub_train_config_set(config, "preset", preset, &err);
+    }
+    const int code = status == TUB_OK ? start(self, ctx, o, config) : CLI_GO;
+    if (code != CLI_GO) {
+        return code;
     }
     if (status == TUB_OK) {
-        status = settings_apply(&o->settings, "preset", config, err);
+        status = settings_apply(&o->settings, "preset", config, &err);
     }
-    return status == TUB_OK ? tub_train_config_check(config, err) : status;
+    if (status == TUB_OK) {
+        status = tub_train_config_check(config, &err);
+    }
+    return status == TUB_OK ? CLI_GO : cli_fail_setting(self, &err);
 }
 
 static void print_result(const train_options *o, const char *run, const tub_train_result *result) {
@@ -293,13 +325,13 @@ static int begin(const cli_command *self, tub_context *ctx, const train_options 
 
 static int work_on(const cli_command *self, cli_work *work, void *parsed) {
     const train_options *o = parsed;
-    tub_error err;
     tub_train_config config;
     if (o->resume != NULL) {
         return resume(self, work->context, o);
     }
-    if (resolve(work->context, o, &config, &err) != TUB_OK) {
-        return cli_fail_setting(self, &err);
+    const int code = resolve(self, work->context, o, &config);
+    if (code != CLI_GO) {
+        return code;
     }
     if (o->dry_run) {
         return dry_run(self, work->context, o, &config);
@@ -332,6 +364,7 @@ const cli_command cli_train = {
         "and says how to go on.",
     .examples = "  tubelet train --data phantom3d --recipe keras-vivit\n"
                 "  tubelet train --data organmnist3d --epochs 20 --lr 2e-4 --out runs/first\n"
+                "  tubelet train --data organmnist3d --init-from vit-base-patch16 --lr 1e-5\n"
                 "  tubelet train --resume runs/first\n"
                 "  tubelet train --resume runs/first --epochs 90\n"
                 "  tubelet train --resume runs/first --data new/place/of/data.npz",

@@ -7,6 +7,7 @@
 #include <tubelet/data.h>
 #include <tubelet/model.h>
 #include <tubelet/predict.h>
+#include <tubelet/start.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,6 +36,12 @@ typedef struct tub_train_config {
     char data[TUB_PATH_LENGTH];     /* data set, as for tub_dataset_open */
     char data_url[TUB_PATH_LENGTH]; /* * mirror for downloads; "" none */
     char preset[64];                /* model preset that the model values start from */
+    char init_from
+        [TUB_PATH_LENGTH]; /* a trained model to start from, as for tub_model_start; "" none */
+    tub_start_kernel init_kernel;
+    tub_start_positions init_positions;
+    tub_start_temporal init_temporal;
+    int64_t init_clip[3];   /* T, H, W of a checkpoint that does not say them; 0: not known */
     tub_model_config model; /* frames, height, width, channels and classes 0: taken from the data */
     uint64_t seed;          /* at most 9.2e18 */
     int64_t epochs;
@@ -98,13 +105,19 @@ TUB_API const tub_option *tub_train_options(size_t *count);
  * TUB_E_RANGE. */
 TUB_API TUB_MUST_USE tub_status tub_train_config_set(tub_train_config *config, const char *key,
                                                      const char *value, tub_error *err);
+/* Sets init_from, and every model value again, as that model has them (tub_start_config); clip and
+ * classes stay with the data. Other init_ settings go before, other model values after it. Errors as
+ * tub_start_config; then nothing has changed. */
+TUB_API TUB_MUST_USE tub_status tub_train_config_start(tub_context *ctx, const char *path,
+                                                       tub_train_config *config, tub_error *err);
 /* The value of one key as text, as tub_train_config_set takes it. */
 TUB_API TUB_MUST_USE tub_status tub_train_config_get(const tub_train_config *config,
                                                      const char *key, char *out, size_t size,
                                                      tub_error *err);
 /* Applies a YAML recipe over *config: a file, or the name of one that comes with tubelet
- * ("keras-vivit", "vivit-adamw", "vivit-scenic", "motion-variant1" to "motion-variant4"). Unknown
- * keys are errors that suggest a near known
+ * ("keras-vivit", "vivit-adamw", "vivit-scenic", "motion-variant1" to "motion-variant4"). A recipe
+ * with init_from sets every model value as that model has it, after a preset and before the recipe's
+ * own. Unknown keys are errors that suggest a near known
  * one. Errors also: TUB_E_MODULE (mod-yaml), TUB_E_FORMAT with line and column. */
 TUB_API TUB_MUST_USE tub_status tub_recipe_read(tub_context *ctx, const char *path,
                                                 tub_train_config *config, tub_error *err);
@@ -148,7 +161,8 @@ typedef struct tub_train_result {
  * sizes), TUB_E_ARGUMENT, TUB_E_RANGE (settings), TUB_E_IO (a full disk: the last checkpoint stays
  * whole), TUB_E_NUMERIC (loss or gradient not finite), TUB_E_MEMORY. The run folder has
  * config.json, recipe.yaml (every value; data is the set's name or its file's absolute path),
- * preprocessor_config.json, model.safetensors, best/, checkpoint/, log.csv, metrics.json. */
+ * preprocessor_config.json, model.safetensors, best/, checkpoint/, log.csv, metrics.json; with
+ * init_from (errors also as tub_model_start) init.json: what became of each array. */
 TUB_API TUB_MUST_USE tub_status tub_train(tub_context *ctx, const tub_train_config *config,
                                           tub_dataset *data, const char *run, int force,
                                           tub_train_result *result, tub_error *err);

@@ -13,6 +13,7 @@
 typedef struct wish {
     bool int8;    /* its kernels are whole numbers */
     bool encoder; /* all but the classifier */
+    bool image;   /* names of a ViT, whose kernel is one of pictures: [D, C, h, w] */
 } wish;
 
 /* What the files have of a parameter (values NULL: not wanted); scales: of whole numbers only. */
@@ -20,9 +21,12 @@ typedef struct match {
     const tub__weights_entry *values, *scales;
 } match;
 
-static tub_status check_array(const tub__param *p, bool int8, const tub__st_array *array,
-                              tub_error *err) {
-    TUB__TRY(tub__check_shape(array->name, p->rank, p->shape, array->rank, array->shape, err));
+static tub_status check_array(const tub__param *p, wish wanted, bool int8,
+                              const tub__st_array *array, tub_error *err) {
+    const bool picture = wanted.image && p->role == TUB__EMBED_KERNEL;
+    const size_t flat[4] = {p->shape[0], p->shape[1], p->shape[3], p->shape[4]};
+    TUB__TRY(tub__check_shape(array->name, picture ? 4 : p->rank, picture ? flat : p->shape,
+                              array->rank, array->shape, err));
     if (int8) {
         return array->dtype == TUB__ST_I8
                    ? TUB_OK
@@ -39,10 +43,11 @@ static tub_status check_array(const tub__param *p, bool int8, const tub__st_arra
 }
 
 /* The array of a parameter, in any spelling; two at once are an error. */
-static tub_status find_array(const tub__weights *w, const tub__param *p, bool int8,
+static tub_status find_array(const tub__weights *w, const tub__param *p, wish wanted, bool int8,
                              const tub__weights_entry **out, tub_error *err) {
     char names[TUB__HF_SPELLINGS][TUB__HF_NAME_LIMIT];
-    const int count = tub__hf_spellings(p->name, names);
+    const int count =
+        wanted.image ? tub__vit_spellings(p->name, names) : tub__hf_spellings(p->name, names);
     *out = NULL;
     for (int i = 0; i < count; i++) {
         const tub__weights_entry *found = tub__weights_find(w, names[i]);
@@ -54,9 +59,9 @@ static tub_status find_array(const tub__weights *w, const tub__param *p, bool in
         *out = found != NULL ? found : *out;
     }
     if (*out == NULL) {
-        return tub__fail(err, TUB_E_NOT_FOUND, "%s: missing; the configuration needs it", p->name);
+        return tub__fail(err, TUB_E_NOT_FOUND, "%s: missing; the configuration needs it", names[0]);
     }
-    return check_array(p, int8, (*out)->array, err);
+    return check_array(p, wanted, int8, (*out)->array, err);
 }
 
 /* The scales of an array of whole numbers. */
@@ -79,9 +84,16 @@ static bool is_classifier(const tub__param *p) {
     return p->role == TUB__HEAD_KERNEL || p->role == TUB__HEAD_BIAS;
 }
 
-/* Arrays around an encoder that are not its own: a classifier, and the pooler of VivitModel. */
+/* Arrays around an encoder that are not its own: a classifier, the pooler of VivitModel and ViTModel,
+ * and what ViTForMaskedImageModeling has besides. */
 static bool is_head_name(const char *name) {
-    static const char *const heads[] = {"classifier.", "pooler.", "vivit.pooler."};
+    static const char *const heads[] = {"classifier.",
+                                        "pooler.",
+                                        "vivit.pooler.",
+                                        "vit.pooler.",
+                                        "decoder.",
+                                        "embeddings.mask_token",
+                                        "vit.embeddings.mask_token"};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
         if (strncmp(name, heads[i], strlen(heads[i])) == 0) {
             return true;
@@ -100,7 +112,7 @@ static tub_status match_all(const tub_model *model, const tub__weights *w, wish 
             continue;
         }
         const bool whole = wanted.int8 && tub__model_is_int8(model, p);
-        TUB__TRY(find_array(w, p, whole, &found[i].values, err));
+        TUB__TRY(find_array(w, p, wanted, whole, &found[i].values, err));
         used[found[i].values - w->entries] = true;
         if (whole) {
             TUB__TRY(find_scales(w, p, found[i].values->array->name, &found[i].scales, err));
@@ -108,7 +120,8 @@ static tub_status match_all(const tub_model *model, const tub__weights *w, wish 
         }
     }
     for (size_t i = 0; i < w->count; i++) {
-        if (!used[i] && !(wanted.encoder && is_head_name(w->entries[i].array->name))) {
+        if (!used[i] &&
+            !((wanted.encoder || wanted.image) && is_head_name(w->entries[i].array->name))) {
             return tub__fail(err, TUB_E_FORMAT,
                              "%.200s: unexpected; the configuration has no such array",
                              w->entries[i].array->name);
@@ -209,9 +222,15 @@ static tub_status read_weights(tub_model *model, const tub__weights *w, wish wan
                                                       : tub__prefix(err, status, "%s", w->path);
 }
 
-static tub_status read_folder(tub_model *model, const char *folder, wish wanted, tub_error *err) {
+/* classifier: NULL, or whether there may be one, and then whether there is. */
+static tub_status read_folder(tub_model *model, const char *folder, wish wanted, bool *classifier,
+                              tub_error *err) {
     tub__weights w;
     TUB__TRY(tub__weights_open(&model->context->allocator, folder, &w, err));
+    if (classifier != NULL) {
+        *classifier = *classifier && tub__weights_find(&w, "classifier.weight") != NULL;
+        wanted.encoder = !*classifier;
+    }
     tub__fpenv saved = tub__fpenv_enter();
     tub_status status = read_weights(model, &w, wanted, err);
     tub__fpenv_leave(saved);
@@ -221,9 +240,14 @@ static tub_status read_folder(tub_model *model, const char *folder, wish wanted,
 
 tub_status tub__folder_read_arrays(tub_model *model, const char *folder, bool int8,
                                    tub_error *err) {
-    return read_folder(model, folder, (wish){.int8 = int8}, err);
+    return read_folder(model, folder, (wish){.int8 = int8}, NULL, err);
 }
 
 tub_status tub__folder_read_encoder(tub_model *model, const char *folder, tub_error *err) {
-    return read_folder(model, folder, (wish){.encoder = true}, err);
+    return read_folder(model, folder, (wish){.encoder = true}, NULL, err);
+}
+
+tub_status tub__folder_read_source(tub_model *model, const char *folder, tub__folder_source *source,
+                                   tub_error *err) {
+    return read_folder(model, folder, (wish){.image = source->image}, &source->classifier, err);
 }

@@ -125,6 +125,9 @@ static void print_data(tub__text *t, const tub__card *card) {
     if (card->recipe != NULL) {
         tub__text_add(t, "Made with `%s`.\n\n", card->recipe);
     }
+    if (card->start != NULL) {
+        tub__text_add(t, "Started from the weights of `%s`.\n\n", card->start);
+    }
 }
 
 static void print_scores(tub__text *t, const char *split, const tub_scores *s) {

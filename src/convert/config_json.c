@@ -508,15 +508,11 @@ static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_conf
     return TUB_OK;
 }
 
-static tub_status read_values(const tub__json *root, tub_model_config *c, bool *int8,
-                              tub_error *err) {
-    bool vivit, qkv_bias = c->qkv_bias != 0;
+tub_status tub__config_read_shared(const tub__json *root, tub_model_config *c, tub_error *err) {
+    bool qkv_bias = c->qkv_bias != 0;
     int gelu = (int)c->gelu;
-    TUB__TRY(read_model_type(root, &vivit, err));
     TUB__TRY(read_image_size(root, c, err));
-    TUB__TRY(tub__json_opt_integer(root, "num_frames", &c->frames, err));
     TUB__TRY(tub__json_opt_integer(root, "num_channels", &c->channels, err));
-    TUB__TRY(opt_integers(root, "tubelet_size", 3, c->tubelet, err));
     TUB__TRY(tub__json_opt_integer(root, "hidden_size", &c->hidden, err));
     TUB__TRY(tub__json_opt_integer(root, "num_attention_heads", &c->heads, err));
     TUB__TRY(tub__json_opt_integer(root, "num_hidden_layers", &c->layers, err));
@@ -529,6 +525,16 @@ static tub_status read_values(const tub__json *root, tub_model_config *c, bool *
     TUB__TRY(opt_choice(root, "hidden_act", activations, &gelu, err));
     c->qkv_bias = qkv_bias;
     c->gelu = (tub_gelu)gelu;
+    return TUB_OK;
+}
+
+static tub_status read_values(const tub__json *root, tub_model_config *c, bool *int8,
+                              tub_error *err) {
+    bool vivit;
+    TUB__TRY(read_model_type(root, &vivit, err));
+    TUB__TRY(tub__json_opt_integer(root, "num_frames", &c->frames, err));
+    TUB__TRY(opt_integers(root, "tubelet_size", 3, c->tubelet, err));
+    TUB__TRY(tub__config_read_shared(root, c, err));
     return read_tubelet(root, vivit, c, int8, err);
 }
 

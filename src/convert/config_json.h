@@ -28,6 +28,11 @@ TUB_MUST_USE tub_status tub__config_from_json(const tub_allocator *a, const tub_
  * that tubelet has no place for. */
 bool tub__config_is_encoder(const tub__json *root);
 
+/* The keys that transformers' ViT has, too: sizes of the picture and of the layers, hidden_act,
+ * layer_norm_eps. What the file leaves out stays as it is in *c; nothing is checked yet. */
+TUB_MUST_USE tub_status tub__config_read_shared(const tub__json *root, tub_model_config *c,
+                                                tub_error *err);
+
 /* id2label and label2id. Without id2label num_labels counts, without both there are two classes, as
  * in transformers. */
 TUB_MUST_USE tub_status tub__labels_to_json(const tub_allocator *a, tub__json_writer *w,

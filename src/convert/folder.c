@@ -8,6 +8,7 @@
 #include "convert/config_json.h"
 #include "convert/preprocessor_json.h"
 #include "convert/text.h"
+#include "convert/vit_json.h"
 
 /* 100,000 long class names fit. */
 static const size_t JSON_LIMIT = (size_t)32 << 20;
@@ -56,18 +57,28 @@ tub_status tub__folder_write_config(const tub_model *model, const char *folder,
     return status != TUB_OK ? status : write_card(model, folder, card, err);
 }
 
-/* encoder: one without a classifier will do. */
-static tub_status read_config_file(const tub_allocator *a, const char *path, bool encoder,
-                                   tub_model_config *config, bool *int8, char ***labels,
-                                   tub_error *err) {
+/* What a caller takes. */
+typedef enum wanted { MODEL, ENCODER, SOURCE } wanted;
+
+static tub_status parse_config(const tub_allocator *a, const tub__json *root, wanted kind,
+                               tub__folder_source *out, bool *int8, tub_error *err) {
+    if (kind == SOURCE && tub__vit_is(root)) {
+        out->image = true;
+        return tub__vit_from_json(a, root, &out->config, &out->classifier, &out->labels, err);
+    }
+    out->classifier = !tub__config_is_encoder(root);
+    return kind != MODEL || out->classifier
+               ? tub__config_from_json(a, root, &out->config, int8, &out->labels, err)
+               : tub__fail(err, TUB_E_UNSUPPORTED,
+                           "architectures: expected 'VivitForVideoClassification', found "
+                           "'VivitModel', an encoder without a classifier");
+}
+
+static tub_status read_config_file(const tub_allocator *a, const char *path, wanted kind,
+                                   tub__folder_source *out, bool *int8, tub_error *err) {
     tub__json *root;
     TUB__TRY(tub__json_load(a, path, JSON_LIMIT, &root, err));
-    tub_status status =
-        encoder || !tub__config_is_encoder(root)
-            ? tub__config_from_json(a, root, config, int8, labels, err)
-            : tub__fail(err, TUB_E_UNSUPPORTED,
-                        "architectures: expected 'VivitForVideoClassification', found "
-                        "'VivitModel', an encoder without a classifier");
+    tub_status status = parse_config(a, root, kind, out, int8, err);
     if (status != TUB_OK && status != TUB_E_MEMORY) {
         tub__prefix(err, status, "%s", path);
     }
@@ -99,26 +110,24 @@ static tub_status read_preprocessor_file(tub_context *ctx, const char *path,
     return TUB_OK;
 }
 
-static tub_status read_config(tub_context *ctx, const char *folder, bool encoder,
-                              tub_model_config *config, bool *int8, char ***labels,
-                              tub_error *err) {
+static tub_status read_config(tub_context *ctx, const char *folder, wanted kind,
+                              tub__folder_source *out, bool *int8, tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
-    tub_model_config c;
-    char *config_path, *preprocessor_path, **names = NULL;
+    char *config_path, *preprocessor_path;
+    *out = (tub__folder_source){0};
+    *int8 = false;
     TUB__TRY(tub__path_join(a, folder, CONFIG_FILE, &config_path, err));
     tub_status status = tub__path_join(a, folder, PREPROCESSOR_FILE, &preprocessor_path, err);
     if (status != TUB_OK) {
         goto free_config_path;
     }
-    status = read_config_file(a, config_path, encoder, &c, int8, &names, err);
+    status = read_config_file(a, config_path, kind, out, int8, err);
     if (status == TUB_OK) {
-        status = read_preprocessor_file(ctx, preprocessor_path, &c, err);
+        status = read_preprocessor_file(ctx, preprocessor_path, &out->config, err);
     }
-    if (status == TUB_OK) {
-        *config = c;
-        *labels = names;
-    } else if (names != NULL) {
-        tub__labels_free(a, names, c.classes);
+    if (status != TUB_OK) {
+        tub__labels_free(a, out->labels, out->config.classes);
+        out->labels = NULL;
     }
     tub__free(a, preprocessor_path);
 free_config_path:
@@ -128,18 +137,39 @@ free_config_path:
 
 tub_status tub__folder_read_config(tub_context *ctx, const char *folder, tub_model_config *config,
                                    bool *int8, char ***labels, tub_error *err) {
-    return read_config(ctx, folder, false, config, int8, labels, err);
+    tub__folder_source read;
+    TUB__TRY(read_config(ctx, folder, MODEL, &read, int8, err));
+    *config = read.config;
+    *labels = read.labels;
+    return TUB_OK;
+}
+
+/* The same for what is trained on: never whole numbers. */
+static tub_status read_trainable(tub_context *ctx, const char *folder, wanted kind,
+                                 tub__folder_source *out, tub_error *err) {
+    bool int8;
+    TUB__TRY(read_config(ctx, folder, kind, out, &int8, err));
+    if (!int8) {
+        return TUB_OK;
+    }
+    tub__labels_free(&ctx->allocator, out->labels, out->config.classes);
+    out->labels = NULL;
+    return tub__fail(err, TUB_E_UNSUPPORTED,
+                     "%s holds int8 weights, which can't be trained on; take the model that "
+                     "it was converted from",
+                     folder);
 }
 
 tub_status tub__folder_read_encoder_config(tub_context *ctx, const char *folder,
                                            tub_model_config *config, tub_error *err) {
-    char **labels = NULL;
-    bool int8 = false;
-    TUB__TRY(read_config(ctx, folder, true, config, &int8, &labels, err));
-    tub__labels_free(&ctx->allocator, labels, config->classes);
-    return int8 ? tub__fail(err, TUB_E_UNSUPPORTED,
-                            "%s holds int8 weights, which can't be trained on; take the model that "
-                            "it was converted from",
-                            folder)
-                : TUB_OK;
+    tub__folder_source read;
+    TUB__TRY(read_trainable(ctx, folder, ENCODER, &read, err));
+    tub__labels_free(&ctx->allocator, read.labels, read.config.classes);
+    *config = read.config;
+    return TUB_OK;
+}
+
+tub_status tub__folder_read_source_config(tub_context *ctx, const char *folder,
+                                          tub__folder_source *out, tub_error *err) {
+    return read_trainable(ctx, folder, SOURCE, out, err);
 }

@@ -10,6 +10,7 @@ typedef struct tub__card {
     const char *data;       /* data set name, or NULL */
     const char *licence;    /* of the data, or NULL */
     const char *recipe;     /* command or recipe that made it, or NULL */
+    const char *start;      /* name of the model that it started from, or NULL */
     const tub_scores *val;  /* or NULL */
     const tub_scores *test; /* or NULL */
     const char *note;       /* a sentence about the weights and the scores, or NULL */
@@ -31,6 +32,20 @@ TUB_MUST_USE tub_status tub__folder_read_config(tub_context *ctx, const char *fo
  * labels are not read. */
 TUB_MUST_USE tub_status tub__folder_read_encoder_config(tub_context *ctx, const char *folder,
                                                         tub_model_config *config, tub_error *err);
+/* What a folder is whose model another one starts from: one of this program's or of transformers'
+ * ViViT, or of transformers' ViT (a clip of one frame). */
+typedef struct tub__folder_source {
+    tub_model_config config;
+    char **labels;   /* or NULL; tub__labels_free */
+    bool image;      /* a ViT */
+    bool classifier; /* there may be one; tub__folder_read_source finds out */
+} tub__folder_source;
+TUB_MUST_USE tub_status tub__folder_read_source_config(tub_context *ctx, const char *folder,
+                                                       tub__folder_source *out, tub_error *err);
+/* Fills a float32 model of that configuration; source->classifier becomes whether the folder has
+ * one. A pooler, and what a ViT was trained with beside its encoder, is not looked at. */
+TUB_MUST_USE tub_status tub__folder_read_source(tub_model *model, const char *folder,
+                                                tub__folder_source *source, tub_error *err);
 /* Fills a model's parameters from model.safetensors; missing, unexpected and misshapen arrays are
  * errors that name them. int8: the folder's kernels are whole numbers, and so are the model's. */
 TUB_MUST_USE tub_status tub__folder_read_arrays(tub_model *model, const char *folder, bool int8,

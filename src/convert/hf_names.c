@@ -52,6 +52,17 @@ int tub__hf_spellings(const char *name, char out[TUB__HF_SPELLINGS][TUB__HF_NAME
     return count;
 }
 
+int tub__vit_spellings(const char *name, char out[TUB__HF_SPELLINGS][TUB__HF_NAME_LIMIT]) {
+    static const size_t cut = sizeof "vi" - 1;
+    const int count = tub__hf_spellings(name, out);
+    for (int i = 0; i < count; i++) {
+        if (strncmp(out[i], PREFIX, sizeof PREFIX - 1) == 0) {
+            memmove(out[i], out[i] + cut, TUB__HF_NAME_LIMIT - cut);
+        }
+    }
+    return count;
+}
+
 void tub__scale_name(const char *name, char out[TUB__HF_NAME_LIMIT]) {
     snprintf(out, TUB__HF_NAME_LIMIT, "%s.scale", name);
 }

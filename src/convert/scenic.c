@@ -23,6 +23,7 @@ typedef struct scenic {
     const char *root;
     const tub__scenic_variant *variant;
     tub__scenic_extent extent;
+    bool picture;        /* the kernel has no time axis */
     uint64_t sizes[128]; /* by the letter of shapes; 0: not known */
     tub__scenic_array *arrays;
     const tub__flax_leaf **leaves; /* [count], of the arrays */
@@ -122,7 +123,8 @@ static tub_status match_shape(scenic *s, const tub__scenic_array *array, const t
     const char *shape = array->shape;
     size_t expected[TUB__FLAX_RANK];
     if (shape[0] == 't' && leaf->rank == 4) {
-        s->sizes['t'] = 1; /* frames are sampled, and each is cut alone */
+        s->sizes['t'] = 1; /* frames are sampled, and each is cut alone; or there is but one */
+        s->picture = true;
         shape++;
     }
     const int rank = (int)strlen(shape);
@@ -258,6 +260,9 @@ static tub_status infer_clip(const scenic *s, const tub__scenic_hints *given, tu
     tub__scenic_hints hints = *given;
     int64_t positions = 0;
     TUB__TRY(count_positions(s, &hints, &positions, err));
+    if (s->picture && hints.frames == 0 && hints.height == 0 && square_root(positions) > 0) {
+        hints.frames = 1;
+    }
     int64_t grid[3] = {hints.frames / c->tubelet[0], hints.height / c->tubelet[1],
                        hints.width / c->tubelet[2]};
     if (hints.frames == 0 && hints.height == 0) {

@@ -10,14 +10,15 @@ typedef struct tub__scenic_hints {
     int64_t frames; /* T; with sampled frames (a kernel without time axis) the sampled ones */
     int64_t height, width; /* H, W: both or neither */
     int variant;           /* 1 to 4: where names fit two variants (1 and 4), this one; 0: 1 */
-    tub_pooling pooling; /* of a model without class token: mean, max or sum */
+    tub_pooling pooling;   /* of a model without class token: mean, max or sum */
     tub_attention_order attention_order; /* of variant 3 */
 } tub__scenic_hints;
 
 /* Reads a checkpoint into a model for the context's precision, everything checked as in a model
  * folder. Sizes are those of the arrays; the clip's from the number of positions and the hints:
  * frames give a square picture, a picture gives the frames; the factorised encoder's positions over
- * time give the frames, too. Checkpoints don't tell mean, maximum and sum of the tokens apart, nor the
+ * time give the frames, too. A kernel without time axis, where nothing is told and the positions make
+ * up a square, is that of a ViT: one picture. Checkpoints don't tell mean, maximum and sum of the tokens apart, nor the
  * order of variant 3's attentions (both: the hints), nor how pixels were scaled, which a warning
  * says. */
 TUB_MUST_USE tub_status tub__scenic_open(tub_context *ctx, const char *path,

@@ -42,6 +42,14 @@ static bool without_decay(const tub_train_config *c) {
     return c->weight_decay == 0.0;
 }
 
+static bool without_start(const tub_train_config *c) {
+    return c->init_from[0] == '\0';
+}
+
+static bool without_time_attention(const tub_train_config *c) {
+    return without_start(c) || c->model.variant != TUB_VARIANT_FACTORISED_SELF_ATTENTION;
+}
+
 static const struct rule {
     const char *key;
     bool (*idle)(const tub_train_config *c);
@@ -57,6 +65,11 @@ static const struct rule {
     {"lr_factors", not_compound, "without schedule compound"},
     {"steps_per_cycle", not_compound, "without schedule compound"},
     {"warmup_start", without_warmup, "without warmup_epochs or warmup_steps"},
+    {"init_kernel", without_start, "without init_from"},
+    {"init_positions", without_start, "without init_from"},
+    {"init_clip", without_start, "without init_from"},
+    {"init_temporal", without_time_attention,
+     "but with init_from and model.variant factorised_self_attention"},
     {"decay_scope", without_decay, "without weight_decay"},
     {"model.drop_layer", of_one_layer, "with one layer, which is always kept"},
     {"model.drop_layer", of_two_attentions, "with variant factorised_self_attention"},

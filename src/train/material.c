@@ -9,6 +9,7 @@
 #include "train/idle.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
+#include "train/start.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -233,6 +234,12 @@ tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config, t
     tub_status status = tub_train_config_check(&out->config, err);
     if (status == TUB_OK) {
         status = tub__material_open(ctx, &out->config, data, true, &m, err);
+    }
+    if (status == TUB_OK) {
+        status = tub__start_locate(ctx, &out->config, err);
+    }
+    if (status == TUB_OK) {
+        status = tub__start_try(ctx, &out->config, m.info, err);
     }
     if (status == TUB_OK) {
         tub__tell_idle_settings(ctx, config);

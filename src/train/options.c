@@ -31,7 +31,20 @@
     X(data_url, "data_url", TEXT, NULL, 0, 0, "URL", \
       "folder of a mirror that has the data set's file") \
     X(preset, "preset", TEXT, NULL, 0, 0, "NAME", \
-      "model to start from: vivit-tiny, vivit-b, vivit-l or vivit-h; sets all model settings") \
+      "settings of a known model: vivit-tiny, vivit-b, vivit-l or vivit-h; sets all model settings") \
+    X(init_from, "init_from", TEXT, NULL, 0, 0, "PATH", \
+      "start from a trained ViT of pictures or ViViT: a folder, a run or a checkpoint of scenic; " \
+      "sets all model settings as they are there") \
+    X(init_kernel, "init_kernel", CHOICE, "central|average|arp", 0, 0, "KIND", \
+      "a kernel over pictures for tubelets: to the middle frame, to each its share, or weighted by " \
+      "approximate rank pooling") \
+    X(init_positions, "init_positions", CHOICE, "resize|tile|bicubic", 0, 0, "KIND", \
+      "positions on another grid: each axis resized, time repeated instead, or as transformers " \
+      "resizes pictures") \
+    X(init_temporal, "init_temporal", CHOICE, "zero|copy", 0, 0, "KIND", \
+      "factorised_self_attention over time: with an output of zero, or a copy of that over space") \
+    X(init_clip, "init_clip", INT3, NULL, 0, WIDE, "T,H,W", \
+      "frames, height and width that a checkpoint of scenic was trained with (0: not known)") \
     X(seed, "seed", INT, NULL, 0, 9.2e18, "N", "seed of all random numbers (at most 9.2e18)") \
     X(epochs, "epochs", INT, NULL, 1, 1e6, "N", "passes over the training samples") \
     X(max_steps, "max_steps", INT, NULL, 0, BIG, "N", \
@@ -373,15 +386,19 @@ static tub_status set_int3(const tub_option *o, void *at, const char *text, tub_
     return TUB_OK;
 }
 
+void tub__model_sizes_from_data(tub_model_config *model) {
+    model->frames = model->height = model->width = model->channels = model->classes = 0;
+    model->task = TUB_TASK_DATA;
+    memset(model->head_classes, 0, sizeof model->head_classes);
+}
+
 /* Model values start again from the preset; the clip's size and the classes stay with the data. */
 static tub_status set_preset(tub_train_config *config, const char *value, tub_error *err) {
     tub_model_config model;
     if (tub_model_preset(value, &model, err) != TUB_OK) {
         return tub__prefix(err, TUB_E_ARGUMENT, "preset"); /* a value as wrong as any other */
     }
-    model.frames = model.height = model.width = model.channels = model.classes = 0;
-    model.task = TUB_TASK_DATA;
-    memset(model.head_classes, 0, sizeof model.head_classes);
+    tub__model_sizes_from_data(&model);
     config->model = model;
     return TUB_OK;
 }

@@ -7,5 +7,7 @@
 
 /* The known key that an unknown one was probably meant to be, or NULL. */
 const char *tub__option_nearest(const char *key);
+/* Leaves the clip's size and the classes to the data. */
+void tub__model_sizes_from_data(tub_model_config *model);
 
 #endif

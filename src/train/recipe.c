@@ -9,6 +9,7 @@
 #include "formats/yaml.h"
 #include "train/options.h"
 #include "train/run_folder.h"
+#include "train/start.h"
 #include "train/text.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -77,12 +78,16 @@ static tub_status apply_section(const tub__json *mapping, tub_train_config *conf
     return TUB_OK;
 }
 
-tub_status tub__recipe_apply(const tub__json *recipe, tub_train_config *config, tub_error *err) {
+tub_status tub__recipe_apply(const tub__json *recipe, const tub_model_config *start,
+                             tub_train_config *config, tub_error *err) {
     const tub__json *object = NULL;
     TUB__TRY(tub__json_to_object(recipe, "a recipe", &object, err));
     const tub__json *preset = tub__json_get(object, "preset");
     if (preset != NULL) {
         TUB__TRY(set_value(config, "preset", preset, err));
+    }
+    if (start != NULL) {
+        config->model = *start;
     }
     for (void *it = tub__json_first(object); it != NULL; it = tub__json_next(object, it)) {
         const char *key = tub__json_key(it);
@@ -263,6 +268,19 @@ static tub_status find_recipe(const tub_context *ctx, const char *name, char *pa
                            name);
 }
 
+/* A recipe that names a model to start from is read twice: for that, and over it. */
+static tub_status apply_with_start(tub_context *ctx, const tub__json *recipe,
+                                   tub_train_config *config, tub_error *err) {
+    tub_train_config first = *config;
+    TUB__TRY(tub__recipe_apply(recipe, NULL, &first, err));
+    if (tub__json_get(recipe, "init_from") == NULL || !tub__starts_from(&first)) {
+        *config = first;
+        return TUB_OK;
+    }
+    TUB__TRY(tub_train_config_start(ctx, first.init_from, &first, err));
+    return tub__recipe_apply(recipe, &first.model, config, err);
+}
+
 tub_status tub_recipe_read(tub_context *ctx, const char *path, tub_train_config *config,
                            tub_error *err) {
     tub__json *recipe = NULL;
@@ -270,7 +288,7 @@ tub_status tub_recipe_read(tub_context *ctx, const char *path, tub_train_config 
     char file[TUB_PATH_LENGTH];
     TUB__TRY(find_recipe(ctx, path, file, sizeof file, err));
     TUB__TRY(tub__yaml_load(ctx, file, &recipe, err));
-    tub_status status = tub__recipe_apply(recipe, &read, err);
+    tub_status status = apply_with_start(ctx, recipe, &read, err);
     tub__json_free(recipe);
     if (status != TUB_OK) {
         return tub__prefix(err, status, "%s", file);
@@ -295,7 +313,7 @@ tub_status tub_run_config(tub_context *ctx, const char *run, tub_train_config *o
     }
     status = tub__json_load(a, path, RECIPE_LIMIT, &recipe, err);
     if (status == TUB_OK) {
-        status = tub__recipe_apply(recipe, &config, err);
+        status = tub__recipe_apply(recipe, NULL, &config, err);
         if (status == TUB_OK) {
             status = tub_train_config_check(&config, err);
         }

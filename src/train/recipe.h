@@ -8,10 +8,11 @@
 #include <tubelet/train.h>
 
 /* Applies a parsed recipe over *config: settings by key, those of the model in the mapping
- * "model". The preset comes first, wherever it stands. Errors: TUB_E_ARGUMENT, TUB_E_RANGE,
+ * "model". The preset comes first, wherever it stands, then `start` (NULL: none): the model's values
+ * from elsewhere. Errors: TUB_E_ARGUMENT, TUB_E_RANGE,
  * TUB_E_FORMAT (a value of a wrong kind); they do not name the file. */
-TUB_MUST_USE tub_status tub__recipe_apply(const tub__json *recipe, tub_train_config *config,
-                                          tub_error *err);
+TUB_MUST_USE tub_status tub__recipe_apply(const tub__json *recipe, const tub_model_config *start,
+                                          tub_train_config *config, tub_error *err);
 
 /* Writes every setting to a file, atomically. The text is YAML that is JSON too: people and YAML
  * programs read it as a recipe, and a run can be resumed where mod-yaml is not installed. */

@@ -13,17 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Loads the checkpoint into every rank. */
-static tub_status load(tub__session *s, tub_error *err) {
-    for (int i = 0; i < s->ranks.size; i++) {
-        tub__trainer *t = &s->ranks.list[i].trainer;
-        bool found = false;
-        TUB__TRY(tub__checkpoint_read(s->run.folder, &t->optimizer, &t->progress, &s->run.identity,
-                                      &found, err));
-    }
-    return TUB_OK;
-}
-
 /* New limits against what is done. */
 static tub_status check_limits(const tub__session *s, const tub_train_config *before,
                                tub_error *err) {
@@ -203,10 +192,17 @@ static tub_status check_data_there(const char *run, const tub_train_config *c, t
 
 /* Without a checkpoint a run begins again, which is right before its first one. metrics.json is
  * written behind that: where it is there, a trained model would be lost. */
-static tub_status check_checkpoint(const tub_allocator *a, const char *run, tub_error *err) {
+static tub_status check_checkpoint(const tub_allocator *a, const char *run,
+                                   const tub_train_config *config, tub_error *err) {
     bool checkpoint = false, ended = false, finished = false;
     TUB__TRY(tub__run_has(a, run, TUB__RUN_STATE, &checkpoint, err));
     TUB__TRY(tub__run_has(a, run, TUB__RUN_METRICS, &ended, err));
+    if (!checkpoint && !ended && tub__starts_from(config)) {
+        return tub__fail(err, TUB_E_NOT_FOUND,
+                         "%s has no checkpoint any more, and with it the weights that it started "
+                         "from; train a new run, or replace this one by force",
+                         run);
+    }
     if (checkpoint || !ended) {
         return TUB_OK;
     }
@@ -222,7 +218,7 @@ static tub_status reopen(tub__session *s, tub_context *ctx, const char *run, tub
                          int64_t epochs, int64_t max_steps, tub_train_config *before,
                          tub_error *err) {
     TUB__TRY(tub_run_config(ctx, run, before, err));
-    TUB__TRY(check_checkpoint(&ctx->allocator, run, err));
+    TUB__TRY(check_checkpoint(&ctx->allocator, run, before, err));
     s->config = *before;
     s->config.epochs = epochs != 0 ? epochs : before->epochs;
     s->config.max_steps = max_steps >= 0 ? max_steps : before->max_steps;
@@ -235,7 +231,7 @@ static tub_status reopen(tub__session *s, tub_context *ctx, const char *run, tub
 /* The run as the checkpoint has it, in memory and on the disk. */
 static tub_status take_up(tub__session *s, const tub_train_config *before, tub_error *err) {
     TUB__TRY(tub__run_clean(&s->ctx->allocator, s->run.folder, err));
-    TUB__TRY(load(s, err));
+    TUB__TRY(tub__session_load(s, err));
     TUB__TRY(check_limits(s, before, err));
     TUB__TRY(settle(s, before, err));
     return write_last(s, err);

@@ -37,26 +37,30 @@ static tub_status make_checkpoint_folder(const tub_allocator *a, const char *fol
 }
 
 static tub_status fill(const tub_model *model, const tub_train_config *config,
-                       const tub_dataset_info *info, const char *folder, tub_error *err) {
+                       const tub_dataset_info *info, const tub__origin *origin, const char *folder,
+                       tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     tub__card card = tub__run_card(config, info, NULL);
     TUB__TRY(tub__folder_write_config(model, folder, &card, err));
     TUB__TRY(tub__folder_write_arrays(model, folder, err));
     TUB__TRY(tub__run_write_recipe(a, folder, config, err));
     TUB__TRY(make_checkpoint_folder(a, folder, err));
+    if (origin != NULL) {
+        TUB__TRY(tub__start_write(origin, config, folder, err));
+    }
     return tub__log_start(a, folder, err);
 }
 
 tub_status tub__run_create(const tub_model *model, const tub_train_config *config,
-                           const tub_dataset_info *info, const char *run, bool force, int *lock,
-                           tub_error *err) {
+                           const tub_dataset_info *info, const tub__origin *origin, const char *run,
+                           bool force, int *lock, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     TUB__TRY(tub__run_may_create(a, run, force, err));
     char *temporary = NULL;
     int fd = -1;
     tub__leftovers_remove(run);
     TUB__TRY(tub__folder_temporary(a, run, &temporary, &fd, err));
-    tub_status status = fill(model, config, info, temporary, err);
+    tub_status status = fill(model, config, info, origin, temporary, err);
     if (status == TUB_OK) {
         status = tub__folder_commit(a, temporary, run, force, err);
     }

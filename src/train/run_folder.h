@@ -7,6 +7,7 @@
  *   RUN/best.next/            the same of a better one, until a checkpoint counts it
  *   RUN/checkpoint/state.safetensors   all that is needed to go on; one file, never torn
  *   RUN/log.csv, metrics.json
+ *   RUN/init.json             of a run that started from another model: what became of each array
  *
  * The order of writing at the end of an epoch is log.csv, best.next/, model.safetensors,
  * checkpoint, best/: whatever a kill leaves beyond the checkpoint's step is written again by the
@@ -16,6 +17,7 @@
 
 #include "model/model.h"
 #include "train/progress.h"
+#include "train/start.h"
 #include <tubelet/train.h>
 
 #define TUB__RUN_RECIPE       "recipe.yaml"
@@ -26,6 +28,7 @@
 #define TUB__RUN_BEST_WEIGHTS "best/model.safetensors"
 #define TUB__RUN_LOG          "log.csv"
 #define TUB__RUN_METRICS      "metrics.json"
+#define TUB__RUN_START        "init.json"
 
 /* TUB_E_EXISTS when `run` is there already: without force anything, with force anything that is
  * not a run folder, or has something in it that neither training nor evaluation made. So it is when
@@ -33,11 +36,11 @@
 TUB_MUST_USE tub_status tub__run_may_create(const tub_allocator *a, const char *run, bool force,
                                             tub_error *err);
 /* Makes the whole folder beside `run` and renames it there: configuration, recipe, empty log and
- * initial weights. TUB_E_EXISTS unless force. *lock gets the lock of the new folder, taken before
+ * initial weights, and what it keeps of its origin (NULL: none). TUB_E_EXISTS unless force. *lock gets the lock of the new folder, taken before
  * anybody else can see it. */
 TUB_MUST_USE tub_status tub__run_create(const tub_model *model, const tub_train_config *config,
-                                        const tub_dataset_info *info, const char *run, bool force,
-                                        int *lock, tub_error *err);
+                                        const tub_dataset_info *info, const tub__origin *origin,
+                                        const char *run, bool force, int *lock, tub_error *err);
 /* Removes the temporary files that a kill left in and beside a run folder. */
 TUB_MUST_USE tub_status tub__run_clean(const tub_allocator *a, const char *run, tub_error *err);
 /* Writes recipe.yaml. */

@@ -3,14 +3,21 @@
 #ifndef TUB__TRAIN_RUN_PARTS_H
 #define TUB__TRAIN_RUN_PARTS_H
 
+#include "base/file.h"
 #include "convert/folder.h"
 #include "formats/json.h"
+#include "train/start.h"
 #include <tubelet/train.h>
 
 /* What the model card says of a run; val may be NULL. */
 static inline tub__card tub__run_card(const tub_train_config *config, const tub_dataset_info *info,
                                       const tub_scores *val) {
-    return (tub__card){info->name, info->licence, config->preset, val, NULL, NULL};
+    const bool started = tub__starts_from(config);
+    return (tub__card){.data = info->name,
+                       .licence = info->licence,
+                       .recipe = started ? NULL : config->preset,
+                       .start = started ? tub__path_name(config->init_from) : NULL,
+                       .val = val};
 }
 
 static inline void tub__run_put_scores(tub__json_writer *w, const char *key, const tub_scores *s) {

@@ -20,13 +20,13 @@ enum { ENTRY_LENGTH = 300 }; /* "best.next/" and the longest name */
 /* A folder of the run, and what training puts into it. */
 typedef struct part {
     const char *name; /* below the run; "" itself */
-    const char *files[8];
+    const char *files[9];
     const char *folders[4];
 } part;
 
 static const part parts[] = {
     {"",
-     {MODEL_FILES, TUB__RUN_RECIPE, TUB__RUN_LOG, TUB__RUN_METRICS, NULL},
+     {MODEL_FILES, TUB__RUN_RECIPE, TUB__RUN_LOG, TUB__RUN_METRICS, TUB__RUN_START, NULL},
      {TUB__RUN_BEST, TUB__RUN_NEXT, TUB__RUN_CHECKPOINT, NULL}},
     {TUB__RUN_BEST, {MODEL_FILES, TUB__RUN_METRICS, NULL}, {NULL}},
     {TUB__RUN_NEXT, {MODEL_FILES, TUB__RUN_METRICS, NULL}, {NULL}},

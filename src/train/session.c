@@ -7,11 +7,23 @@
 #include "base/file.h"
 #include "train/recipe.h"
 #include "train/run_folder.h"
+#include "train/start.h"
 #include <string.h>
 #include <unistd.h>
 
 tub_status tub__session_lock(tub__session *s, const char *run, tub_error *err) {
     return tub__is_folder(run) ? tub__folder_lock(run, &s->lock, err) : TUB_OK;
+}
+
+/* What a model has before its first step: class names, and what it starts from. */
+static tub_status prepare(tub__session *s, tub_model *model, tub_error *err) {
+    const tub_dataset_info *info = s->run.info;
+    if (info->labels != NULL) {
+        TUB__TRY(tub_model_set_labels(model, info->labels, info->classes, err));
+    }
+    return s->fresh && tub__starts_from(&s->config)
+               ? tub__start_training(&s->config, model, &s->start, err)
+               : TUB_OK;
 }
 
 tub_status tub__session_open(tub__session *s, tub_context *ctx, tub_dataset *data, const char *run,
@@ -20,6 +32,9 @@ tub_status tub__session_open(tub__session *s, tub_context *ctx, tub_dataset *dat
     s->ctx = ctx;
     s->began = tub__seconds();
     TUB__TRY(tub_train_config_check(&s->config, err));
+    if (s->fresh) {
+        TUB__TRY(tub__start_locate(ctx, &s->config, err));
+    }
     TUB__TRY(tub__material_open(ctx, &s->config, data, false, &s->material, err));
     s->run.data = s->material.data;
     s->run.info = s->material.info;
@@ -28,18 +43,26 @@ tub_status tub__session_open(tub__session *s, tub_context *ctx, tub_dataset *dat
     TUB__TRY(tub__recipe_digest(&s->config, s->run.identity.recipe, err));
     tub__data_digest(s->run.data, s->run.identity.data);
     TUB__TRY(tub__model_for_training(ctx, &s->config, &model, err));
-    if (s->run.info->labels != NULL) {
-        tub_status status =
-            tub_model_set_labels(model, s->run.info->labels, s->run.info->classes, err);
-        if (status != TUB_OK) {
-            tub_model_close(model);
-            return status;
-        }
+    const tub_status status = prepare(s, model, err);
+    if (status != TUB_OK) {
+        tub_model_close(model);
+        return status;
     }
     return tub__ranks_create(ctx, &s->run, model, &s->ranks, err);
 }
 
+tub_status tub__session_load(tub__session *s, tub_error *err) {
+    for (int i = 0; i < s->ranks.size; i++) {
+        tub__trainer *t = &s->ranks.list[i].trainer;
+        bool found = false;
+        TUB__TRY(tub__checkpoint_read(s->run.folder, &t->optimizer, &t->progress, &s->run.identity,
+                                      &found, err));
+    }
+    return TUB_OK;
+}
+
 void tub__session_close(tub__session *s) {
+    tub_start_report_free(s->ctx, s->start);
     tub__ranks_destroy(&s->ranks);
     tub__material_close(&s->material);
     if (s->lock >= 0) {

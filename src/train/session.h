@@ -9,6 +9,8 @@
 typedef struct tub__session {
     tub_context *ctx;
     tub_train_config config;
+    bool fresh;              /* a new run: it may start from another model */
+    tub_start_report *start; /* of that; or NULL */
     tub__material material;
     tub__run run;
     tub__ranks ranks;
@@ -21,6 +23,8 @@ TUB_MUST_USE tub_status tub__session_lock(tub__session *s, const char *run, tub_
 /* Data, settings and the ranks' memory; nothing is written yet. s->config is filled. */
 TUB_MUST_USE tub_status tub__session_open(tub__session *s, tub_context *ctx, tub_dataset *data,
                                           const char *run, tub_error *err);
+/* Loads the checkpoint into every rank; where there is none, nothing changes. */
+TUB_MUST_USE tub_status tub__session_load(tub__session *s, tub_error *err);
 /* Trains on, then the files that only make sense at the end. */
 TUB_MUST_USE tub_status tub__session_run(tub__session *s, tub_train_result *result, tub_error *err);
 /* After a failure of the disk, a full one say, the sentence tells that the run is not lost, where

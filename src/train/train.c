@@ -11,8 +11,11 @@
  * is somebody else's. */
 static tub_status session_create(tub__session *s, bool force, tub_error *err) {
     int old = s->lock;
-    tub_status status = tub__run_create(s->ranks.list[0].trainer.model, &s->config, s->run.info,
-                                        s->run.folder, force && old >= 0, &s->lock, err);
+    const tub__trainer *first = &s->ranks.list[0].trainer;
+    const tub__origin origin = {s->start, &first->optimizer, &first->progress, &s->run.identity};
+    tub_status status =
+        tub__run_create(first->model, &s->config, s->run.info, s->start != NULL ? &origin : NULL,
+                        s->run.folder, force && old >= 0, &s->lock, err);
     if (status == TUB_OK && old >= 0) {
         close(old);
     }
@@ -23,7 +26,7 @@ tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_datas
                      const char *run, int force, tub_train_result *result, tub_error *err) {
     TUB__TRY(tub__run_may_create(&ctx->allocator, run, force != 0, err)); /* before any work */
     tub__fpenv saved = tub__fpenv_enter();
-    tub__session s = {.config = *config, .lock = -1};
+    tub__session s = {.config = *config, .fresh = true, .lock = -1};
     tub_status status = tub__session_lock(&s, run, err); /* of a run that is to be replaced */
     if (status == TUB_OK) {
         status = tub__session_open(&s, ctx, data, run, err);
@@ -31,6 +34,9 @@ tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_datas
     if (status == TUB_OK) {
         tub__tell_idle_settings(ctx, config); /* a resumed run has heard it */
         status = session_create(&s, force != 0, err);
+    }
+    if (status == TUB_OK && s.start != NULL) {
+        status = tub__session_load(&s, err); /* the other ranks' models are fresh until now */
     }
     if (status == TUB_OK) {
         status = tub__session_run(&s, result, err);

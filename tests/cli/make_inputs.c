@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <zip.h>
 
+#include "make_vit.h"
+
 enum { SIDE = 8, VOLUME = SIDE * SIDE * SIDE, MEMBERS = 6, NAME_SIZE = 64 };
 
 /* One .npy to be: a header and its bytes. */
@@ -294,5 +296,8 @@ int main(void) {
     write_text("bad-syntax.yaml", "epochs: [2\nlr: 0.1\n");
     write_text("bad-value.yaml", "epochs: many\n");
     write_volumes();
+    if (make_vit("vit") != 0) {
+        stop("vit");
+    }
     return 0;
 }

@@ -294,6 +294,17 @@ static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *er
     return tub_train(ctx, &c, NULL, run, 1, NULL, err);
 }
 
+/* From the model of the scene, with a second rank that learns of it by the checkpoint. */
+static tub_status train_from_model(tub_context *ctx, const scene *s, tub_error *err) {
+    tub_train_config c = two_steps(s);
+    char run[700];
+    c.ranks = 2;
+    c.max_steps = 1;
+    snprintf(run, sizeof run, "%s/run-start", s->folder.path);
+    TUB__TRY(tub_train_config_start(ctx, s->model, &c, err));
+    return tub_train(ctx, &c, NULL, run, 1, NULL, err);
+}
+
 static tub_status change_model(tub_context *ctx, const scene *s, tub_error *err) {
     tub_model *model;
     TUB__TRY(tub_model_open(ctx, s->model, &model, err));
@@ -330,6 +341,7 @@ static void test_train(void **state) {
     check(*state, train, 40);
     check(*state, resume, 40);
     check(*state, train_in_parts, 40);
+    check(*state, train_from_model, 60);
 }
 
 static void test_bf16(void **state) {

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A training's start: the settings of it, the model, and what the run folder keeps. */
+#include "train/start.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "convert/start_report.h"
+#include "train/options.h"
+#include "train/ranks.h"
+#include "train/run_folder.h"
+#include <string.h>
+
+static tub_start_options start_options(const tub_train_config *c) {
+    tub_start_options o = tub_start_options_default();
+    o.kernel = c->init_kernel;
+    o.positions = c->init_positions;
+    o.temporal = c->init_temporal;
+    memcpy(o.clip, c->init_clip, sizeof o.clip);
+    return o;
+}
+
+tub_status tub_train_config_start(tub_context *ctx, const char *path, tub_train_config *config,
+                                  tub_error *err) {
+    tub_train_config changed = *config;
+    const tub_start_options o = start_options(config);
+    TUB__TRY(tub_train_config_set(&changed, "init_from", path, err));
+    TUB__TRY(tub_start_config(ctx, path, &o, &changed.model, err));
+    tub__model_sizes_from_data(&changed.model);
+    *config = changed;
+    return TUB_OK;
+}
+
+tub_status tub__start_locate(tub_context *ctx, tub_train_config *config, tub_error *err) {
+    char *path;
+    if (!tub__starts_from(config)) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__path_absolute(&ctx->allocator, config->init_from, &path, err));
+    const tub_status status = tub_train_config_set(config, "init_from", path, err);
+    tub__free(&ctx->allocator, path);
+    return status;
+}
+
+tub_status tub__start_training(const tub_train_config *config, tub_model *model,
+                               tub_start_report **report, tub_error *err) {
+    const tub_start_options o = start_options(config);
+    TUB__TRY(tub_model_start(model, config->init_from, &o, report, err));
+    tub__start_report_tell(model->context, *report, config->init_from);
+    return TUB_OK;
+}
+
+static tub_status try_with(const tub_train_config *config, const tub_dataset_info *info,
+                           tub_model *model, tub_error *err) {
+    tub_start_report *report = NULL;
+    if (info->labels != NULL) {
+        TUB__TRY(tub_model_set_labels(model, info->labels, info->classes, err));
+    }
+    TUB__TRY(tub__start_training(config, model, &report, err));
+    tub_start_report_free(model->context, report);
+    return TUB_OK;
+}
+
+tub_status tub__start_try(tub_context *ctx, const tub_train_config *config,
+                          const tub_dataset_info *info, tub_error *err) {
+    tub_model *model;
+    if (!tub__starts_from(config)) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__model_for_training(ctx, config, &model, err));
+    const tub_status status = try_with(config, info, model, err);
+    tub_model_close(model);
+    return status;
+}
+
+static tub_status write_report(const tub_allocator *a, const tub_start_report *report,
+                               const tub_train_config *config, const char *folder, tub_error *err) {
+    char *text, *path;
+    size_t size;
+    TUB__TRY(tub__path_join(a, folder, TUB__RUN_START, &path, err));
+    tub_status status = tub__start_report_json(a, report, config->init_from, &text, &size, err);
+    if (status == TUB_OK) {
+        status = tub__file_write(a, path, text, size, err);
+        tub__free(a, text);
+    }
+    tub__free(a, path);
+    return status;
+}
+
+tub_status tub__start_write(const tub__origin *origin, const tub_train_config *config,
+                            const char *folder, tub_error *err) {
+    TUB__TRY(write_report(&origin->optimizer->model->context->allocator, origin->report, config,
+                          folder, err));
+    return tub__checkpoint_write(folder, origin->optimizer, origin->progress, origin->identity,
+                                 err);
+}
