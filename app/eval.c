@@ -14,13 +14,25 @@
 #include "subject.h"
 
 enum { FLAG_ROOM = 128 };
-enum { KEY_SPLIT = CLI_KEY_OWN, KEY_WEIGHTS, KEY_BATCH, KEY_DRAWS, KEY_NO_FILES, KEY_DATA_URL };
+enum {
+    KEY_SPLIT = CLI_KEY_OWN,
+    KEY_WEIGHTS,
+    KEY_BATCH,
+    KEY_DRAWS,
+    KEY_NO_FILES,
+    KEY_DATA_URL,
+    KEY_FRAMES,
+    KEY_FRAMES_SEED
+};
 
 static const struct argp_option options[] = {
     {"data", 'd', "NAME", 0, "Data set (default: the one that the run was trained on)", 1},
     {"split", KEY_SPLIT, "SPLIT", 0, "train, val or test (default test)", 1},
     {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 1},
     {"out", 'o', "FOLDER", 0, "Where the result files go (default: the model folder)", 1},
+    {"frames", KEY_FRAMES, "ORDER", 0,
+     "Order of each sample's frames: original, shuffled or reversed (default original)", 1},
+    {"frames-seed", KEY_FRAMES_SEED, "N", 0, "Seed of --frames shuffled (default 1)", 1},
     {"no-files", KEY_NO_FILES, NULL, 0, "Write no result files", 1},
     {"batch-size", KEY_BATCH, "N", 0, "Samples at a time (default 32); changes no digit", 1},
     {"draws", KEY_DRAWS, "N", 0, "Bootstrap draws for the intervals (default 1000, 0 none)", 1},
@@ -37,6 +49,8 @@ typedef struct eval_options {
     tub_dataset_options data_options;
     tub_split split;
     long batch, draws;
+    tub_frame_order frames;
+    long frames_seed; /* 0: not given */
     bool no_files;
 } eval_options;
 
@@ -62,6 +76,14 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return cli_parse_int(state, "--batch-size", argument, 1, 65536, &o->batch) ? 0 : ECANCELED;
     case KEY_DRAWS:
         return cli_parse_int(state, "--draws", argument, 0, 1000000, &o->draws) ? 0 : ECANCELED;
+    case KEY_FRAMES:
+        return tub_frame_order_parse(argument, &o->frames, &err) == TUB_OK
+                   ? 0
+                   : cli_misuse(state, "--frames: %s", err.message);
+    case KEY_FRAMES_SEED:
+        return cli_parse_int(state, "--frames-seed", argument, 1, LONG_MAX, &o->frames_seed)
+                   ? 0
+                   : ECANCELED;
     case KEY_DATA_URL:
         o->data_options.data_url = argument;
         return 0;
@@ -70,6 +92,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case ARGP_KEY_END:
         if (o->model == NULL) {
             return cli_misuse(state, "needs a model folder or run folder");
+        }
+        if (o->frames_seed != 0 && o->frames != TUB_FRAMES_SHUFFLED) {
+            return cli_misuse(state, "--frames-seed has no meaning without --frames shuffled");
         }
         return o->no_files && o->out != NULL
                    ? cli_misuse(state, "--out and --no-files contradict each other")
@@ -147,6 +172,21 @@ static void data_flag(char out[FLAG_ROOM], const char *data) {
     }
 }
 
+/* Appends a part of a name, if there is one. */
+static void add_part(char name[PATH_MAX], const char *separator, const char *part) {
+    size_t used = strlen(name);
+    snprintf(name + used, PATH_MAX - used, "%s%s", part[0] != '\0' ? separator : "", part);
+}
+
+/* What tells an evaluation from the plain one of float32: the order of the frames, the precision. */
+static void add_ways(char name[PATH_MAX], const char *separator, const eval_options *o) {
+    static const char *const precisions[] = {
+        [TUB_PRECISION_F32] = "", [TUB_PRECISION_BF16] = "bf16", [TUB_PRECISION_INT8] = "int8"};
+    add_part(name, separator,
+             o->frames == TUB_FRAMES_ORIGINAL ? "" : tub_frame_order_name(o->frames));
+    add_part(name, separator, precisions[o->common.precision]);
+}
+
 /* The benchmark knows one class and labels, but no heads. */
 static tub_status medmnist_file(tub_context *ctx, const char *folder, const char *flag,
                                 const char *which, const eval_subject *s,
@@ -162,27 +202,30 @@ static tub_status medmnist_file(tub_context *ctx, const char *folder, const char
 }
 
 /* eval-SPLIT.json of the data that the run was trained on, eval-DATA-SPLIT.json of any other, with
- * -best behind it for the best weights and -bf16 or -int8 for those precisions; and MedMNIST's result file, which names the data anyway. */
+ * -best behind it for the best weights, then -shuffled or -reversed for frames in such an order and
+ * -bf16 or -int8 for those precisions; and MedMNIST's result file, which names the data anyway. */
 static int write_files(const cli_command *self, tub_context *ctx, const eval_options *o,
                        const eval_job *job, const float *probabilities) {
     const eval_subject *s = &job->subject;
     const char *folder = o->out != NULL ? o->out : o->model;
-    static const char *const precisions[] = {
-        [TUB_PRECISION_F32] = "", [TUB_PRECISION_BF16] = "bf16", [TUB_PRECISION_INT8] = "int8"};
-    const char *precision = precisions[o->common.precision];
-    char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX] = "", flag[FLAG_ROOM], which[FLAG_ROOM];
+    char path[PATH_MAX], why[PATH_MAX + 128], csv[PATH_MAX] = "", flag[FLAG_ROOM];
+    char which[PATH_MAX];
     tub_error err;
     data_flag(flag, s->data);
-    snprintf(which, sizeof which, "%s%s%s", s->weights != NULL ? s->weights : "model",
-             precision[0] != '\0' ? "_" : "", precision);
+    snprintf(which, sizeof which, "%s", s->weights != NULL ? s->weights : "model");
+    add_ways(which, "_", o);
     if (s->head_metrics == NULL &&
         medmnist_file(ctx, folder, flag, which, s, probabilities, csv, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
     bool best = s->weights != NULL && strcmp(s->weights, "best") == 0;
-    if (snprintf(path, sizeof path, "%s/eval-%s%s%s%s%s%s.json", folder, job->own_data ? "" : flag,
-                 job->own_data ? "" : "-", s->split, best ? "-best" : "",
-                 precision[0] != '\0' ? "-" : "", precision) >= (int)sizeof path) {
+    snprintf(path, sizeof path, "%s/eval", folder);
+    add_part(path, "-", job->own_data ? "" : flag);
+    add_part(path, "-", s->split);
+    add_part(path, "-", best ? "best" : "");
+    add_ways(path, "-", o);
+    add_part(path, "", ".json");
+    if (strlen(path) + 1 == sizeof path) {
         return cli_fail_with(self, "the path of the result is too long");
     }
     if (!output_file(eval_json(s), path, why, sizeof why)) {
@@ -229,7 +272,7 @@ static void free_result(tub_context *ctx, eval_result *r) {
 
 /* Runs the model over the split and reports. */
 static int evaluate(const cli_command *self, cli_work *work, const eval_options *o, eval_job *job,
-                    tub_model *model, const tub_dataset *data) {
+                    tub_model *model, tub_dataset *data) {
     tub_context *ctx = work->context;
     const tub_dataset_info *info = tub_dataset_describe(data);
     eval_subject *s = &job->subject;
@@ -242,7 +285,8 @@ static int evaluate(const cli_command *self, cli_work *work, const eval_options 
         return cli_fail_with(self, "out of memory");
     }
     eval_result result = {0};
-    if (tub_predict_split(model, data, o->split, o->batch, NULL, probabilities, &err) != TUB_OK ||
+    if (tub_dataset_order_frames(data, o->split, s->frames, s->frames_seed, &err) != TUB_OK ||
+        tub_predict_split(model, data, o->split, o->batch, NULL, probabilities, &err) != TUB_OK ||
         compute(ctx, c, n, probabilities, tub_dataset_labels(data, o->split), (int)o->draws,
                 &result, &err) != TUB_OK) {
         progress_clear(&work->progress);
@@ -286,6 +330,8 @@ static int open_and_evaluate(const cli_command *self, cli_work *work, void *pars
     }
     job.subject.model = job.model.folder;
     job.subject.split = tub_split_name(o->split);
+    job.subject.frames = o->frames;
+    job.subject.frames_seed = o->frames_seed == 0 ? 1 : (uint64_t)o->frames_seed;
     if (tub_model_open(work->context, job.model.folder, &model, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
@@ -319,7 +365,9 @@ const cli_command cli_eval = {
         "(of best weights: eval-SPLIT-best.json; of data "
         "that "
         "the run was not trained on: eval-DATA-SPLIT.json) and the result file of the MedMNIST "
-        "benchmark.",
+        "benchmark. --frames shuffled and reversed show what a model makes of time: a model "
+        "that looks at single frames only scores on shuffled ones as on the original; their result "
+        "files have the order in their names.",
     .examples = "  tubelet eval runs/first\n"
                 "  tubelet eval runs/first --weights best --split val\n"
                 "  tubelet eval runs/first --data other.npz --out results --json",

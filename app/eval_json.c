@@ -6,9 +6,12 @@
 
 /* What was evaluated: the beginning of every object. */
 static json_t *subject_json(const eval_subject *s, int64_t samples) {
-    return json_pack("{s:o,s:s?,s:o,s:s,s:s,s:I}", "model", output_text(s->model), "weights",
-                     s->weights, "data", output_text(s->data), "split", s->split, "task",
-                     tub_task_name(s->task), "samples", (json_int_t)samples);
+    json_t *seed =
+        s->frames == TUB_FRAMES_SHUFFLED ? json_integer((json_int_t)s->frames_seed) : json_null();
+    return json_pack("{s:o,s:s?,s:o,s:s,s:s,s:s,s:o,s:I}", "model", output_text(s->model),
+                     "weights", s->weights, "data", output_text(s->data), "split", s->split, "task",
+                     tub_task_name(s->task), "frames", tub_frame_order_name(s->frames),
+                     "frames_seed", seed, "samples", (json_int_t)samples);
 }
 
 static json_t *class_json(int64_t k, const char *const *labels, const tub_class_scores *c) {

@@ -70,10 +70,17 @@ static void print_confusion(const tub_metrics *m, const char *const *labels) {
 
 static void print_head_line(const eval_subject *s, int64_t samples, int64_t classes,
                             const char *what) {
-    printf("%s%s%s%s on %s, %s split: %lld samples, %lld %s\n\n", s->model,
+    printf("%s%s%s%s on %s, %s split: %lld samples, %lld %s\n", s->model,
            s->weights != NULL ? " (" : "", s->weights != NULL ? s->weights : "",
            s->weights != NULL ? " weights)" : "", s->data, s->split, (long long)samples,
            (long long)classes, what);
+    if (s->frames == TUB_FRAMES_SHUFFLED) {
+        printf("The frames of each sample are shuffled (seed %llu).\n",
+               (unsigned long long)s->frames_seed);
+    } else if (s->frames == TUB_FRAMES_REVERSED) {
+        printf("The frames of each sample are in reverse order.\n");
+    }
+    putchar('\n');
 }
 
 static void print_titles(void) {

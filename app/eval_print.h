@@ -9,6 +9,8 @@
 typedef struct eval_subject {
     const char *model, *data, *split;
     const char *weights; /* "last" or "best" of a run; NULL for a plain model folder */
+    tub_frame_order frames;
+    uint64_t frames_seed; /* of shuffled ones */
     tub_task task;
     /* The one of the task. */
     const tub_metrics *metrics;

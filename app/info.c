@@ -179,13 +179,24 @@ static int show_machine(const cli_command *self, tub_context *ctx, bool json) {
 
 /* What can be named: presets and data sets. */
 static const char *name_word(const void *words, size_t index) {
-    static const char *const others[] = {"vivit-tiny", "vivit-b", "vivit-l", "vivit-h",
-                                         "phantom3d"};
-    enum { OTHERS = sizeof others / sizeof *others };
+    static const char *const presets[] = {"vivit-tiny", "vivit-b", "vivit-l", "vivit-h"};
+    enum { PRESETS = sizeof presets / sizeof *presets };
     size_t n = 0;
     const tub_known_dataset *k = tub_known_datasets(&n);
     (void)words;
-    return index < n ? k[index].name : index < n + OTHERS ? others[index - n] : "";
+    if (index < n + PRESETS) {
+        return index < n ? k[index].name : presets[index - n];
+    }
+    const char *built_in = tub_built_in_dataset(index - n - PRESETS);
+    return built_in != NULL ? built_in : "";
+}
+
+static bool is_built_in(const char *name) {
+    const char *built_in = "";
+    for (size_t i = 0; built_in != NULL && strcmp(name, built_in) != 0; i++) {
+        built_in = tub_built_in_dataset(i);
+    }
+    return built_in != NULL;
 }
 
 static int fail_unknown(const cli_command *self, const char *what) {
@@ -257,7 +268,7 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
         const int folder = subject_check_folder(self, o->what);
         return folder == CLI_GO ? show_model(self, ctx, o, NULL) : folder;
     }
-    if (known(o->what) == NULL && strcmp(o->what, "phantom3d") != 0) {
+    if (known(o->what) == NULL && !is_built_in(o->what)) {
         return fail_unknown(self, o->what);
     }
     return show_data(self, ctx, o);

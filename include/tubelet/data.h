@@ -52,7 +52,7 @@ typedef struct tub_dataset_options {
 } tub_dataset_options;
 TUB_API tub_dataset_options tub_dataset_options_default(void);
 
-/* Opens a data set: "phantom3d" (generated), a MedMNIST3D name ("organmnist3d", "organmnist3d@64";
+/* Opens a data set: "phantom3d" or "motion" (generated), a MedMNIST3D name ("organmnist3d", "organmnist3d@64";
  * downloaded once and checked by MD5), or the path of a .npz file with MedMNIST's keys. options may
  * be NULL. *out is the caller's and must be closed before the context. Errors: TUB_E_NOT_FOUND,
  * TUB_E_IO, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (labels), TUB_E_CHECKSUM, TUB_E_NETWORK,
@@ -69,6 +69,26 @@ TUB_API const tub_dataset_info *tub_dataset_describe(const tub_dataset *data);
 TUB_API const void *tub_dataset_samples(const tub_dataset *data, tub_split split);
 /* Labels of one split, [count, label_columns]: class indices, or 0 and 1 of multi_label. */
 TUB_API const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split split);
+
+/* In which order a model sees the frames of a clip: what a model makes of time shows in what changes
+ * with it. */
+typedef enum tub_frame_order {
+    TUB_FRAMES_ORIGINAL = 0,
+    TUB_FRAMES_SHUFFLED, /* each clip in an order of its own, all orders with the same chance */
+    TUB_FRAMES_REVERSED
+} tub_frame_order;
+/* Puts the frames of every sample of one split into another order, in place: what
+ * tub_dataset_samples gave before shows the new order. Of frames shuffled, each sample's order
+ * follows from (seed, split, index) alone. Errors: TUB_E_ARGUMENT, TUB_E_MEMORY (nothing has
+ * changed then). */
+TUB_API TUB_MUST_USE tub_status tub_dataset_order_frames(tub_dataset *data, tub_split split,
+                                                         tub_frame_order order, uint64_t seed,
+                                                         tub_error *err);
+/* "original", "shuffled" or "reversed". */
+TUB_API const char *tub_frame_order_name(tub_frame_order order);
+TUB_API TUB_MUST_USE tub_status tub_frame_order_parse(const char *text, tub_frame_order *out,
+                                                      tub_error *err);
+
 /* "train", "val" or "test". */
 TUB_API const char *tub_split_name(tub_split split);
 TUB_API TUB_MUST_USE tub_status tub_split_parse(const char *text, tub_split *out, tub_error *err);
@@ -105,6 +125,8 @@ typedef struct tub_known_dataset {
 } tub_known_dataset;
 /* The table of data sets that tub_dataset_open knows by name; *n entries, static storage. */
 TUB_API const tub_known_dataset *tub_known_datasets(size_t *n);
+/* The name of a generated data set, which needs no download; NULL from index 2 on. Static storage. */
+TUB_API const char *tub_built_in_dataset(size_t index);
 /* Downloads a known data set into the cache unless it lies there whole; writes its path (caller's
  * buffer). Resumes a broken transfer; checks the MD5. Errors as tub_dataset_open. */
 TUB_API TUB_MUST_USE tub_status tub_fetch(tub_context *ctx, const char *name,

@@ -15,7 +15,9 @@ typedef enum tub__purpose {
     TUB__RANDOM_DROPOUT = 3,   /* attention dropout: counter (block, position, layer, epoch) */
     TUB__RANDOM_AUGMENT = 4,   /* per-sample transforms: counter (index, position, 0, epoch) */
     TUB__RANDOM_BOOTSTRAP = 5, /* confidence intervals: counter (index, draw, 0, 0) */
-    TUB__RANDOM_PHANTOM = 6    /* phantom3d: counter (index, sample, split, 0) */
+    TUB__RANDOM_PHANTOM = 6,   /* phantom3d: counter (index, sample, split, 0) */
+    TUB__RANDOM_MOTION = 7,    /* motion: counter (index, sample, split, 0 or 1 + angle) */
+    TUB__RANDOM_FRAMES = 8     /* shuffled frames: counter (index, sample, split, 0) */
 } tub__purpose;
 
 typedef struct tub__key {

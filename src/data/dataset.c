@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "data/built_in.h"
 #include "data/fetch.h"
 #include "data/medmnist.h"
-#include "data/phantom3d.h"
 #include "formats/npy.h"
 #include <errno.h>
 #include <string.h>
@@ -70,44 +70,6 @@ size_t tub__dataset_sample_bytes(const tub_dataset_info *info) {
     return tub__dataset_elements(info) * tub__dtype_bytes(info->dtype);
 }
 
-/* Memory and classes of one phantom3d split. */
-static tub_status prepare_phantom_split(tub_dataset *data, tub_split split, tub_error *err) {
-    const tub_allocator *a = &data->ctx->allocator;
-    size_t n = (size_t)tub__phantom_count(split);
-    void *labels;
-    TUB__TRY(tub__alloc_array(a, n, sizeof(int32_t), &labels, err));
-    data->labels[split] = labels;
-    TUB__TRY(tub__alloc(a, n * TUB__PHANTOM_VOXELS, &data->block[split], err));
-    data->samples[split] = data->block[split];
-    data->info.count[split] = (int64_t)n;
-    return tub__phantom_classes(a, split, data->labels[split], err);
-}
-
-tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err) {
-    tub_dataset_info *info = &data->info;
-    info->frames = info->height = info->width = TUB__PHANTOM_SIDE;
-    info->channels = 1;
-    info->dtype = TUB_U8;
-    info->classes = TUB__PHANTOM_CLASSES;
-    info->task = TUB_TASK_MULTI_CLASS;
-    info->label_columns = 1;
-    info->labels = tub__phantom_labels;
-    info->licence = "Apache-2.0";
-    for (int s = 0; s < TUB_SPLITS; s++) { /* all memory first: drawing can't fail */
-        TUB__TRY(prepare_phantom_split(data, (tub_split)s, err));
-    }
-    tub__phantom *painter;
-    TUB__TRY(tub__phantom_create(&data->ctx->allocator, &painter, err));
-    for (int s = 0; s < TUB_SPLITS; s++) {
-        for (int64_t i = 0; i < info->count[s]; i++) {
-            tub__phantom_draw(painter, (tub_split)s, (uint32_t)i, data->labels[s][i],
-                              (unsigned char *)data->samples[s] + i * TUB__PHANTOM_VOXELS);
-        }
-    }
-    tub__phantom_destroy(&data->ctx->allocator, painter);
-    return TUB_OK;
-}
-
 /* Whether a file has the sizes of the published set of its name. */
 static bool has_published_sizes(const tub_dataset_info *info, const tub_dataset_info *published) {
     bool same = info->frames == published->frames && info->height == published->height &&
@@ -139,7 +101,7 @@ static tub_status fill_known(tub_dataset *data, const char *name,
     tub_dataset_info published;
     TUB__TRY(tub__alloc_string(&data->ctx->allocator, name, &data->source, err));
     if (!tub__known_info(name, &published)) {
-        return tub__dataset_fill_phantom(data, err);
+        return tub__dataset_fill_built_in(data, tub__built_in_by_name(name), err);
     }
     TUB__TRY(tub_fetch(data->ctx, name, options, path, sizeof path, err));
     data->info.licence = published.licence; /* tub_fetch has compared the checksum */
@@ -163,7 +125,7 @@ static tub_status check_kind(const char *path, tub_error *err) {
 /* Fills `data` from what `name` means. */
 static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_options *options,
                        tub_error *err) {
-    if (strcmp(name, "phantom3d") == 0 || tub__known_by_name(name) >= 0) {
+    if (tub__built_in_by_name(name) != NULL || tub__known_by_name(name) >= 0) {
         return fill_known(data, name, options, err);
     }
     if (tub__is_folder(name)) {

@@ -4,6 +4,7 @@
 #define TUB__DATA_DATASET_H
 
 #include "base/context.h"
+#include "data/built_in.h"
 #include "formats/npy.h"
 #include <tubelet/data.h>
 
@@ -39,7 +40,8 @@ TUB_MUST_USE tub_status tub__dataset_options_read(const tub_dataset_options *giv
                                                   tub_dataset_options *out, tub_error *err);
 
 /* Fill an empty data set; what was filled before a failure is freed by tub_dataset_close. */
-TUB_MUST_USE tub_status tub__dataset_fill_phantom(tub_dataset *data, tub_error *err);
+TUB_MUST_USE tub_status tub__dataset_fill_built_in(tub_dataset *data, const tub__built_in *set,
+                                                   tub_error *err);
 TUB_MUST_USE tub_status tub__dataset_fill_npz(tub_dataset *data, const char *path, tub_error *err);
 
 /* Takes the file's own class names, if it has any that can be used. Only memory can fail. */

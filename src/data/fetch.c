@@ -297,7 +297,7 @@ tub_status tub_fetch(tub_context *ctx, const char *name, const tub_dataset_optio
                      char *path, size_t path_size, tub_error *err) {
     int index = tub__known_by_name(name);
     if (index < 0) {
-        return strcmp(name, "phantom3d") == 0
+        return tub__built_in_by_name(name) != NULL
                    ? tub__fail(err, TUB_E_NOT_FOUND, "%s is built in: there is nothing to download",
                                name)
                    : tub__known_fail(name, "no data set that can be downloaded", false, err);

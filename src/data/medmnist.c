@@ -130,14 +130,18 @@ bool tub__known_info(const char *name, tub_dataset_info *out) {
     return true;
 }
 
-/* The table's, then the built-in one's. */
+/* The table's, then the built-in ones. */
 static const char *name_word(const void *words, size_t index) {
     (void)words;
-    return index < KNOWN ? known[index].name : "phantom3d";
+    return index < KNOWN ? known[index].name : tub_built_in_dataset(index - KNOWN);
 }
 
 tub_status tub__known_fail(const char *name, const char *fact, bool built_in, tub_error *err) {
-    size_t n = KNOWN + (built_in ? 1 : 0), near = tub_nearest(name, NULL, n, name_word);
+    size_t n = KNOWN;
+    while (built_in && tub_built_in_dataset(n - KNOWN) != NULL) {
+        n++;
+    }
+    size_t near = tub_nearest(name, NULL, n, name_word);
     if (near < n) {
         return tub__fail(err, TUB_E_NOT_FOUND, "%s: %s; did you mean '%s'?", name, fact,
                          name_word(NULL, near));
@@ -145,7 +149,8 @@ tub_status tub__known_fail(const char *name, const char *fact, bool built_in, tu
     return tub__fail(err, TUB_E_NOT_FOUND,
                      "%s: %s (%sorganmnist3d, nodulemnist3d, adrenalmnist3d, fracturemnist3d, "
                      "vesselmnist3d, synapsemnist3d; all%s also with @64)",
-                     name, fact, built_in ? "phantom3d, " : "", built_in ? " but phantom3d" : "");
+                     name, fact, built_in ? "phantom3d, motion, " : "",
+                     built_in ? " but the first two" : "");
 }
 
 const tub__known_details *tub__known_details_of(int index) {

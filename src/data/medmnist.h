@@ -26,7 +26,7 @@ const tub__known_details *tub__known_details_of(int index);
 bool tub__known_info(const char *name, tub_dataset_info *out);
 
 /* Fails with TUB_E_NOT_FOUND: "NAME: FACT" and the name that was probably meant, else all of them;
- * built_in: phantom3d is one. */
+ * built_in: the built-in sets count. */
 TUB_MUST_USE tub_status tub__known_fail(const char *name, const char *fact, bool built_in,
                                         tub_error *err);
 

@@ -6,7 +6,6 @@
  * differ between machines, compilers or optimisation levels. */
 #include "data/phantom3d.h"
 
-#include "base/error.h"
 #include "base/philox.h"
 #include <math.h>
 
@@ -21,7 +20,7 @@ static const uint64_t PHANTOM_SEED = 0x7068616e746f6d33u; /* "phantom3" */
 enum { SIDE = TUB__PHANTOM_SIDE, VOXELS = TUB__PHANTOM_VOXELS, NEIGHBOURS = 6 };
 static const double CENTRE = (SIDE - 1) / 2.0;
 
-const char *const tub__phantom_labels[TUB__PHANTOM_CLASSES] = {
+static const char *const labels[TUB__PHANTOM_CLASSES] = {
     "liver", "kidney-right", "kidney-left", "femur-right", "femur-left", "bladder",
     "heart", "lung-right",   "lung-left",   "spleen",      "pancreas"};
 
@@ -107,10 +106,10 @@ static const struct {
                                    {HEART, false},  {LUNG, false},    {LUNG, true},
                                    {SPLEEN, false}, {PANCREAS, false}};
 
-struct tub__phantom {
+typedef struct phantom_scratch {
     double value[VOXELS]; /* intensities */
     double mask[VOXELS];  /* how much of a voxel is organ, 0 … 1 */
-};
+} phantom_scratch;
 
 /* A part in the volume: q(p) below 1 is inside. An ellipsoid keeps rows of a matrix that maps it to
  * the unit ball. */
@@ -254,7 +253,7 @@ static double outside(const solid *s, double x, double y, double z) {
 typedef enum brush { BRUSH_ADD, BRUSH_CUT, BRUSH_INSIDE, BRUSH_OVER } brush;
 
 /* Goes over the solid's box; an edge is `soft` voxels wide, which is the blur of the scanner. */
-static void paint(tub__phantom *p, const solid *s, brush how, double soft, double value) {
+static void paint(phantom_scratch *p, const solid *s, brush how, double soft, double value) {
     int low[3], high[3];
     for (int d = 0; d < 3; d++) {
         low[d] = (int)clamp(s->middle[d] - s->reach[d] - soft, 0, SIDE);
@@ -292,7 +291,7 @@ static void paint(tub__phantom *p, const solid *s, brush how, double soft, doubl
 
 /* Tissue with a slow slope of brightness, and neighbours (bone, gas, vessels, other organs) towards
  * the rim. None of it knows the class. */
-static void draw_surroundings(tub__phantom *p, tub__random *r, double tissue, double soft) {
+static void draw_surroundings(phantom_scratch *p, tub__random *r, double tissue, double soft) {
     double slope[3];
     for (int d = 0; d < 3; d++) {
         slope[d] = 0.9 * NOISE * wobble(r);
@@ -326,7 +325,7 @@ static void draw_surroundings(tub__phantom *p, tub__random *r, double tissue, do
     }
 }
 
-static void draw_organ(tub__phantom *p, const organ *o, tub__random *r, double tissue,
+static void draw_organ(phantom_scratch *p, const organ *o, tub__random *r, double tissue,
                        double soft) {
     for (int i = 0; i < VOXELS; i++) {
         p->mask[i] = 0;
@@ -357,8 +356,8 @@ static double byte_noise(uint32_t word) {
     return ((double)sum - 510.0) / 147.8;
 }
 
-void tub__phantom_draw(tub__phantom *p, tub_split split, uint32_t sample, int label,
-                       unsigned char out[TUB__PHANTOM_VOXELS]) {
+static void draw(void *scratch, tub_split split, uint32_t sample, int label, unsigned char *out) {
+    phantom_scratch *p = scratch;
     tub__key key = tub__random_key(PHANTOM_SEED, TUB__RANDOM_PHANTOM);
     tub__random r = tub__random_start(key, sample, (uint32_t)split, 0);
     double soft = between(&r, 1.0, 2.5);
@@ -375,31 +374,13 @@ void tub__phantom_draw(tub__phantom *p, tub_split split, uint32_t sample, int la
     }
 }
 
-int64_t tub__phantom_count(tub_split split) {
-    static const int64_t counts[TUB_SPLITS] = {971, 161, 610};
-    return counts[split];
-}
-
-tub_status tub__phantom_classes(const tub_allocator *a, tub_split split, int32_t *out,
-                                tub_error *err) {
-    size_t n = (size_t)tub__phantom_count(split);
-    void *order;
-    TUB__TRY(tub__alloc_array(a, n, sizeof(uint32_t), &order, err));
-    tub__permutation(PHANTOM_SEED, (uint32_t)split, n, order);
-    for (size_t i = 0; i < n; i++) {
-        out[i] = (int32_t)(((const uint32_t *)order)[i] % TUB__PHANTOM_CLASSES);
-    }
-    tub__free(a, order);
-    return TUB_OK;
-}
-
-tub_status tub__phantom_create(const tub_allocator *a, tub__phantom **out, tub_error *err) {
-    void *block;
-    TUB__TRY(tub__alloc(a, sizeof(tub__phantom), &block, err));
-    *out = block;
-    return TUB_OK;
-}
-
-void tub__phantom_destroy(const tub_allocator *a, tub__phantom *p) {
-    tub__free(a, p);
-}
+const tub__built_in tub__phantom3d = {.name = "phantom3d",
+                                      .seed = PHANTOM_SEED,
+                                      .frames = SIDE,
+                                      .height = SIDE,
+                                      .width = SIDE,
+                                      .classes = TUB__PHANTOM_CLASSES,
+                                      .labels = labels,
+                                      .count = {971, 161, 610},
+                                      .scratch = sizeof(phantom_scratch),
+                                      .draw = draw};

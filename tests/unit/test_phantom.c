@@ -17,7 +17,6 @@ enum {
     BINS = 32
 };
 
-static const tub_allocator *const allocator = &tub__default_allocator;
 static tub_context *ctx;
 static tub_dataset *data;
 
@@ -101,14 +100,14 @@ static void has_the_same_bits_everywhere(void **state) {
 static void draws_each_volume_alone(void **state) {
     (void)state;
     static unsigned char out[VOXELS];
-    tub__phantom *p;
-    tub_error err;
-    assert_ok(tub__phantom_create(allocator, &p, &err), err);
+    void *scratch = malloc(tub__phantom3d.scratch);
+    assert_non_null(scratch);
     for (int64_t i = 609; i >= 0; i -= 29) {
-        tub__phantom_draw(p, TUB_TEST, (uint32_t)i, tub_dataset_labels(data, TUB_TEST)[i], out);
+        tub__phantom3d.draw(scratch, TUB_TEST, (uint32_t)i, tub_dataset_labels(data, TUB_TEST)[i],
+                            out);
         assert_memory_equal(out, volume(TUB_TEST, i), VOXELS);
     }
-    tub__phantom_destroy(allocator, p);
+    free(scratch);
 }
 
 static void mirror(const unsigned char *in, unsigned char *out) {
@@ -125,19 +124,18 @@ static void paired_organs_are_mirror_images(void **state) {
     static const int pairs[][3] = {{1, 2, 1}, {3, 4, 1}, {7, 8, 1},  {0, 9, 0},
                                    {5, 6, 0}, {1, 4, 0}, {10, 10, 0}};
     static unsigned char one[VOXELS], other[VOXELS], mirrored[VOXELS];
-    tub__phantom *p;
-    tub_error err;
-    assert_ok(tub__phantom_create(allocator, &p, &err), err);
+    void *scratch = malloc(tub__phantom3d.scratch);
+    assert_non_null(scratch);
     for (size_t k = 0; k < sizeof pairs / sizeof pairs[0]; k++) {
         for (uint32_t i = 0; i < 20; i++) {
-            tub__phantom_draw(p, TUB_VAL, i, pairs[k][0], one);
-            tub__phantom_draw(p, TUB_VAL, i, pairs[k][1], other);
+            tub__phantom3d.draw(scratch, TUB_VAL, i, pairs[k][0], one);
+            tub__phantom3d.draw(scratch, TUB_VAL, i, pairs[k][1], other);
             mirror(one, mirrored);
             assert_int_equal(memcmp(mirrored, other, VOXELS) == 0, pairs[k][2]);
             assert_memory_not_equal(one, mirrored, VOXELS); /* no volume is symmetric */
         }
     }
-    tub__phantom_destroy(allocator, p);
+    free(scratch);
 }
 
 /* Softmax regression on standardised features: full batches, momentum. Returns the share of right

@@ -74,6 +74,20 @@ static void the_other_one_reads(void **state) {
     assert_true(c.warmup_start == 1e-6);
 }
 
+/* One for each variant of the model, all for the same data. */
+static void those_of_motion_read(void **state) {
+    for (int v = 0; v < 4; v++) {
+        char path[512];
+        tub_error err = {0};
+        tub_train_config c = tub_train_config_default();
+        snprintf(path, sizeof path, SOURCE "/recipes/motion-variant%d.yaml", v + 1);
+        assert_ok(tub_recipe_read(*state, path, &c, &err), err);
+        assert_ok(tub_train_config_check(&c, &err), err);
+        assert_string_equal(c.data, "motion");
+        assert_int_equal(c.model.variant, v);
+    }
+}
+
 static void the_scenic_one_reads(void **state) {
     tub_train_config c = tub_train_config_default();
     assert_int_equal(tub_recipe_read(*state, SOURCE "/recipes/vivit-scenic.yaml", &c, NULL),
@@ -188,6 +202,7 @@ int main(void) {
         cmocka_unit_test(own_recipes_have_names),
         cmocka_unit_test(the_example_is_the_default),
         cmocka_unit_test(the_other_one_reads),
+        cmocka_unit_test(those_of_motion_read),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(a_preset_comes_first_wherever_it_stands),
         cmocka_unit_test(the_resolved_recipe_goes_both_ways),
