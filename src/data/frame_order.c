@@ -6,7 +6,7 @@
 #include "data/dataset.h"
 #include <string.h>
 
-enum { ORDERS = TUB_FRAMES_REVERSED + 1 };
+#define ORDERS ((int)TUB_FRAMES_REVERSED + 1)
 static const char *const names[ORDERS] = {"original", "shuffled", "reversed"};
 
 const char *tub_frame_order_name(tub_frame_order order) {
@@ -51,7 +51,7 @@ static void shuffle(unsigned char *sample, size_t frames, tub__random *r, unsign
 tub_status tub_dataset_order_frames(tub_dataset *data, tub_split split, tub_frame_order order,
                                     uint64_t seed, tub_error *err) {
     const tub_dataset_info *info = &data->info;
-    if ((int)split < 0 || split >= TUB_SPLITS || (int)order < 0 || order >= ORDERS) {
+    if ((int)split < 0 || split >= TUB_SPLITS || (int)order < 0 || (int)order >= ORDERS) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "split %d, order %d: a split and an order of frames are needed",
                          (int)split, (int)order);
