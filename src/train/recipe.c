@@ -264,7 +264,8 @@ static tub_status find_recipe(const tub_context *ctx, const char *name, char *pa
                            name, own_recipes[near])
                : tub__fail(err, TUB_E_NOT_FOUND,
                            "%s: no such file, and no recipe of tubelet's own (keras-vivit, "
-                           "vivit-adamw, vivit-scenic, motion-variant1 to motion-variant4)",
+                           "vivit-adamw, vivit-scenic, motion-variant1, motion-variant2, "
+                           "motion-variant3, motion-variant4)",
                            name);
 }
 

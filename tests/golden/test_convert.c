@@ -501,8 +501,8 @@ static void test_refused(void **state) {
                    "a model becomes a folder, or a .keras or .weights.h5 file");
     expect_refused(f, &small, "a", (tub_convert_options){.shard_size = -1}, TUB_E_RANGE,
                    "shard_size is -1");
-    expect_refused(f, &small, "a", (tub_convert_options){.like = "nothing"}, TUB_E_NOT_FOUND,
-                   "nothing");
+    expect_refused(f, &small, "a", (tub_convert_options){.like = "nothing"}, TUB_E_ARGUMENT,
+                   "says all sizes itself");
 }
 
 /* All variants into another form of the same folder; transformers' names only where it has them. */

@@ -346,6 +346,7 @@ static void check_recorded(tub_context *ctx, const char *name, const tub_volumes
                                  .width = shape[2],
                                  .channels = shape[3],
                                  .dtype = TUB_U8,
+                                 .task = TUB_TASK_MULTI_CLASS,
                                  .classes = CLIP_CLASSES,
                                  .count = {[TUB_TEST] = 1}},
                         .samples = {[TUB_TEST] = v->data},

@@ -4,49 +4,64 @@
 #ifndef TEST_SAME_CONFIG_H
 #define TEST_SAME_CONFIG_H
 
-#include "cmocka_all.h"
-
+#include <string.h>
 #include <tubelet/model.h>
 
-static inline void assert_same_config(const tub_model_config *a, const tub_model_config *b) {
-    assert_int_equal(a->frames, b->frames);
-    assert_int_equal(a->height, b->height);
-    assert_int_equal(a->width, b->width);
-    assert_int_equal(a->channels, b->channels);
+/* Returns the name of the first value that differs, or "". */
+static inline const char *config_difference(const tub_model_config *a, const tub_model_config *b) {
+#define SAME(field)                                                                                \
+    if (a->field != b->field) {                                                                    \
+        return #field;                                                                             \
+    }
+    SAME(frames)
+    SAME(height)
+    SAME(width)
+    SAME(channels)
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(a->tubelet[i], b->tubelet[i]);
-        assert_int_equal(a->stride[i] == 0 ? a->tubelet[i] : a->stride[i],
-                         b->stride[i] == 0 ? b->tubelet[i] : b->stride[i]);
+        SAME(tubelet[i])
+        if ((a->stride[i] == 0 ? a->tubelet[i] : a->stride[i]) !=
+            (b->stride[i] == 0 ? b->tubelet[i] : b->stride[i])) {
+            return "stride";
+        }
     }
-    assert_int_equal(a->hidden, b->hidden);
-    assert_int_equal(a->heads, b->heads);
-    assert_int_equal(a->layers, b->layers);
-    assert_int_equal(a->mlp, b->mlp);
-    assert_int_equal(a->classes, b->classes);
-    assert_int_equal(a->gelu, b->gelu);
-    assert_int_equal(a->mlp_output_gelu, b->mlp_output_gelu);
-    assert_int_equal(a->qkv_bias, b->qkv_bias);
-    assert_int_equal(a->pooling, b->pooling);
-    assert_true(a->norm_epsilon == b->norm_epsilon);
-    assert_true(a->attention_dropout == b->attention_dropout);
-    assert_true(a->dropout == b->dropout && a->mlp_dropout == b->mlp_dropout);
-    assert_true(a->drop_layer == b->drop_layer);
-    assert_int_equal(a->drop_layer_rescale, b->drop_layer_rescale);
-    assert_int_equal(a->task <= TUB_TASK_MULTI_CLASS ? 0 : a->task,
-                     b->task <= TUB_TASK_MULTI_CLASS ? 0 : b->task);
-    assert_memory_equal(a->head_classes, b->head_classes, sizeof a->head_classes);
-    assert_int_equal(a->attention_init, b->attention_init);
-    assert_int_equal(a->input_scale, b->input_scale);
-    assert_int_equal(a->variant, b->variant);
+    SAME(hidden)
+    SAME(heads)
+    SAME(layers)
+    SAME(mlp)
+    SAME(classes)
+    SAME(gelu)
+    SAME(mlp_output_gelu)
+    SAME(qkv_bias)
+    SAME(pooling)
+    SAME(norm_epsilon)
+    SAME(attention_dropout)
+    SAME(dropout)
+    SAME(mlp_dropout)
+    SAME(drop_layer)
+    SAME(drop_layer_rescale)
+    if ((a->task <= TUB_TASK_MULTI_CLASS ? 0 : a->task) !=
+        (b->task <= TUB_TASK_MULTI_CLASS ? 0 : b->task)) {
+        return "task";
+    }
+    if (memcmp(a->head_classes, b->head_classes, sizeof a->head_classes) != 0) {
+        return "head_classes";
+    }
+    SAME(attention_init)
+    SAME(input_scale)
+    SAME(variant)
     if (a->variant == TUB_VARIANT_FACTORISED_ENCODER) {
-        assert_int_equal(a->temporal_layers, b->temporal_layers);
+        SAME(temporal_layers)
     } else if (a->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION) {
-        assert_int_equal(a->attention_order, b->attention_order);
+        SAME(attention_order)
     }
-    assert_int_equal(a->sampled_frames, b->sampled_frames);
-    assert_int_equal(a->positions, b->positions);
-    assert_int_equal(a->head_init, b->head_init);
-    assert_int_equal(a->representation, b->representation);
+    SAME(sampled_frames)
+    SAME(positions)
+    SAME(head_init)
+    SAME(representation)
+#undef SAME
+    return "";
 }
+
+#define assert_same_config(a, b) assert_string_equal(config_difference(a, b), "")
 
 #endif

@@ -78,7 +78,9 @@ static void is_described(void **state) {
 
 static void has_the_same_bits_everywhere(void **state) {
     const fixture *f = *state;
-    static const char *const sums[TUB_SPLITS] = {"", "", ""};
+    static const char *const sums[TUB_SPLITS] = {"7540bb508a11c3ff2cc9b18f228a863e",
+                                                 "7da823dd95b5812a048bb66421a95030",
+                                                 "fdbd5d42d991e25b3328f71bdb11e4e2"};
     char hex[33];
     tub__md5 m;
     for (int s = 0; s < TUB_SPLITS; s++) {

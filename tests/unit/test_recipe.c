@@ -193,7 +193,7 @@ static void own_recipes_have_names(void **state) {
         }
     }
     closedir(recipes);
-    assert_int_equal(count, 3);
+    assert_int_equal(count, 7);
 }
 
 int main(void) {
