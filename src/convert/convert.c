@@ -44,9 +44,13 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 static tub_status check_out(const char *out, tub_error *err) {
-    if (ends_with(out, ".safetensors") || ends_with(out, ".msgpack") || ends_with(out, ".npz")) {
-        return tub__fail(err, TUB_E_ARGUMENT,
-                         "%s: a model becomes a folder, or a .keras or .weights.h5 file", out);
+    static const char *const others[] = {".safetensors", ".msgpack", ".npz",  ".onnx",  ".pt",
+                                         ".pth",         ".bin",     ".ckpt", ".tflite"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (ends_with(out, others[i])) {
+            return tub__fail(err, TUB_E_ARGUMENT,
+                             "%s: a model becomes a folder, or a .keras or .weights.h5 file", out);
+        }
     }
     if (tub_convert_knows(out)) {
         TUB__TRY(tub__keras_may_save(out, err));
