@@ -93,6 +93,20 @@ tub_status tub__prefix(tub_error *err, tub_status status, const char *format, ..
     return status;
 }
 
+tub_status tub__suffix(tub_error *err, tub_status status, const char *format, ...) {
+    if (err != NULL) {
+        char text[TUB_ERROR_LENGTH + 1];
+        const size_t n = strlen(err->message);
+        va_list args;
+        va_start(args, format);
+        memcpy(text, err->message, n);
+        vsnprintf(text + n, sizeof text - n, format, args);
+        va_end(args);
+        store(err, status, text);
+    }
+    return status;
+}
+
 const char *tub_status_name(tub_status status) {
     switch (status) {
     case TUB_OK:

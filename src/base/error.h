@@ -21,6 +21,10 @@ tub_status tub__fail_errno(tub_error *err, int errno_value, const char *format, 
 tub_status tub__prefix(tub_error *err, tub_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Puts more behind an existing sentence (what to do, known only further up); returns its status. */
+tub_status tub__suffix(tub_error *err, tub_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* TUB_E_RANGE with a sentence that names the value, unless low <= value <= high. */
 TUB_MUST_USE tub_status tub__in_range(const char *name, int64_t value, int64_t low, int64_t high,
                                       tub_error *err);

@@ -30,8 +30,14 @@ static tub_status convert(const tub_allocator *a, const void *bytes, const tub__
     size_t width = out->dtype == TUB_U8 ? 1 : sizeof(float);
     TUB__TRY(tub__alloc_array(a, npy->elements, width, &out->block, err));
     out->elements = out->block;
-    return out->dtype == TUB_U8 ? tub__npy_to_u8(npy, bytes, out->elements, err)
-                                : tub__npy_to_f32(npy, bytes, out->elements, err);
+    if (out->dtype == TUB_F32) {
+        return tub__npy_to_f32(npy, bytes, out->elements, err);
+    }
+    const tub_status status = tub__npy_to_u8(npy, bytes, out->elements, err);
+    return status == TUB_OK ? TUB_OK
+                            : tub__suffix(err, status,
+                                          " (CT in Hounsfield units: clip to a window and scale "
+                                          "it, as uint8 of 0 to 255 or float32 of 0 to 1)");
 }
 
 /* NaN, infinity, or a float64 that float32 can't hold: what the file itself has there tells. */

@@ -113,13 +113,20 @@ static tub_status fill_known(tub_dataset *data, const char *name,
 static tub_status check_kind(const char *path, tub_error *err) {
     tub__map map;
     TUB__TRY(tub__map_open(path, &map, err));
-    bool array = tub__is_npy(map.data, map.size);
+    const bool array = tub__is_npy(map.data, map.size);
+    const bool foreign = map.size >= 2 && memcmp(map.data, "PK", 2) != 0;
     tub__map_close(&map);
-    return array ? tub__fail(err, TUB_E_FORMAT,
-                             "%s: holds one array; a data set is a .npz file with train_images, "
-                             "train_labels, val_images, val_labels, test_images and test_labels",
-                             path)
-                 : TUB_OK;
+    if (array) {
+        return tub__fail(err, TUB_E_FORMAT,
+                         "%s: holds one array; a data set is a .npz file with train_images, "
+                         "train_labels, val_images, val_labels, test_images and test_labels",
+                         path);
+    }
+    return foreign ? tub__fail(err, TUB_E_FORMAT,
+                               "%s: not a .npz file; DICOM, NIfTI and videos must become arrays "
+                               "first (docs/data.md)",
+                               path)
+                   : TUB_OK;
 }
 
 /* Fills `data` from what `name` means. */

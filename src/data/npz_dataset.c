@@ -32,6 +32,11 @@ static tub_status check_keys(const tub__npz *z, tub_error *err) {
     if (used == 0) {
         return TUB_OK;
     }
+    if (tub__npz_has(z, "model.weights.h5")) {
+        return tub__fail(err, TUB_E_FORMAT,
+                         "a model of Keras, no data set; make a model folder of it first (tubelet "
+                         "convert)");
+    }
     return tub__fail(err, TUB_E_NOT_FOUND,
                      "no array %s (a data set needs train_images, train_labels, val_images, "
                      "val_labels, test_images and test_labels)",

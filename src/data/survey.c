@@ -90,6 +90,32 @@ static void look_at_labels(const tub_dataset *data) {
                   data->name, (long long)data->info.classes - 1);
 }
 
+/* Exactly one of the labels is there, in every sample. */
+static bool is_one_hot(const tub_dataset *data) {
+    const int64_t columns = data->info.label_columns;
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        for (int64_t i = 0; i < data->info.count[s]; i++) {
+            int64_t there = 0;
+            for (int64_t c = 0; c < columns; c++) {
+                there += data->labels[s][i * columns + c];
+            }
+            if (there != 1) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void look_at_columns(const tub_dataset *data) {
+    if (is_one_hot(data)) {
+        tub__log_line(data->ctx, TUB_LOG_WARNING,
+                      "%s: every sample has exactly one of %lld labels: one-hot? For one class a "
+                      "sample store its number; they are taken as labels that are there or not",
+                      data->name, (long long)data->info.label_columns);
+    }
+}
+
 void tub__dataset_survey(tub_dataset *data) {
     count_constant(data);
     if (data->info.count[TUB_TRAIN] == 0) {
@@ -102,5 +128,7 @@ void tub__dataset_survey(tub_dataset *data) {
     }
     if (data->info.task == TUB_TASK_MULTI_CLASS) {
         look_at_labels(data);
+    } else if (data->info.task == TUB_TASK_MULTI_LABEL) {
+        look_at_columns(data);
     }
 }

@@ -159,17 +159,14 @@ static bool whole_number(number n, int64_t *out) {
     return (double)*out == n.f;
 }
 
-static tub_status not_whole(number n, uint64_t element, const char *range, tub_error *err) {
-    return tub__fail(err, TUB_E_RANGE, "element %llu is %.17g, not a whole number %s",
-                     (unsigned long long)element, as_double(n), range);
-}
-
 tub_status tub__npy_to_i64(const tub__npy *npy, const void *bytes, int64_t *out, tub_error *err) {
     walk w = start(npy, bytes);
     for (uint64_t e = 0; e < npy->elements; e++, advance(&w)) {
         number n = read_number(&w);
         if (!whole_number(n, &out[e])) {
-            return not_whole(n, e, "of 64 bits", err);
+            return tub__fail(err, TUB_E_RANGE,
+                             "element %llu is %.17g, not a whole number of 64 bits",
+                             (unsigned long long)e, as_double(n));
         }
     }
     return TUB_OK;
@@ -186,7 +183,9 @@ tub_status tub__npy_to_u8(const tub__npy *npy, const void *bytes, unsigned char 
         number n = read_number(&w);
         int64_t value;
         if (!whole_number(n, &value) || value < 0 || value > 255) {
-            return not_whole(n, e, "from 0 to 255", err);
+            return tub__fail(err, TUB_E_RANGE,
+                             "element %llu is %.17g: integers must lie from 0 to 255",
+                             (unsigned long long)e, as_double(n));
         }
         out[e] = (unsigned char)value;
     }

@@ -163,6 +163,10 @@ static void change(const char *kind, array arrays[MEMBERS]) {
         snprintf(arrays[3].name, NAME_SIZE, "val_targets");
     } else if (strcmp(kind, "complex") == 0) {
         retype(&arrays[0], "'<c8'", 8);
+    } else if (strcmp(kind, "hounsfield") == 0) {
+        const int16_t value = 1807;
+        retype(&arrays[0], "'<i2'", sizeof value);
+        memcpy(arrays[0].bytes, &value, sizeof value);
     } else if (strcmp(kind, "object") == 0) {
         retype(&arrays[0], "'|O'", 8);
     } else if (strcmp(kind, "struct") == 0) {
@@ -216,6 +220,13 @@ static void change(const char *kind, array arrays[MEMBERS]) {
         }
     } else if (strcmp(kind, "labels") == 0) {
         more_labels(arrays, 3);
+    } else if (strcmp(kind, "onehot") == 0) {
+        more_labels(arrays, 3);
+        for (int i = 1; i < MEMBERS; i += 2) {
+            for (size_t k = 0; k < arrays[i].size; k++) {
+                arrays[i].bytes[k] = k % 3 == k / 3 % 3;
+            }
+        }
     } else if (strcmp(kind, "heads") == 0) {
         more_labels(arrays, 2);
     } else if (strcmp(kind, "wide") == 0) {
@@ -271,10 +282,10 @@ static void write_volumes(void) {
 
 int main(void) {
     static const char *const kinds[] = {
-        "small",    "keys",     "nolabels",  "complex", "object",  "struct",   "floatlabels",
-        "negative", "huge",     "fewlabels", "empty",   "mixed",   "flat",     "short",
-        "bomb",     "overflow", "traversal", "nan",     "notrain", "onebased", "other",
-        "channels", "labels",   "heads",     "wide"};
+        "small",    "keys",     "nolabels",  "complex", "object",     "struct",   "floatlabels",
+        "negative", "huge",     "fewlabels", "empty",   "mixed",      "flat",     "short",
+        "bomb",     "overflow", "traversal", "nan",     "notrain",    "onebased", "other",
+        "channels", "labels",   "heads",     "wide",    "hounsfield", "onehot"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         array arrays[MEMBERS] = {0};
         char path[64];

@@ -63,6 +63,9 @@ static void test_prefix(void **state) {
     assert_int_equal(tub__prefix(&err, status, "%s", "x.npz"), TUB_E_FORMAT);
     assert_string_equal(err.message, "x.npz: bad magic");
     assert_int_equal(tub__prefix(NULL, TUB_E_IO, "x"), TUB_E_IO);
+    assert_int_equal(tub__suffix(&err, status, " (%s)", "a tail"), TUB_E_FORMAT);
+    assert_string_equal(err.message, "x.npz: bad magic (a tail)");
+    assert_int_equal(tub__suffix(NULL, TUB_E_IO, "x"), TUB_E_IO);
 }
 
 static void test_names(void **state) {

@@ -291,7 +291,7 @@ static void test_conversions(void **state) {
     size = make_npy(file, "<f4", 4, floats, 16);
     assert_int_equal(tub__npy_parse(file, size, false, &npy, &err), TUB_OK);
     assert_int_equal(tub__npy_to_u8(&npy, file, u8, &err), TUB_E_RANGE);
-    assert_string_equal(err.message, "element 3 is 0.5, not a whole number from 0 to 255");
+    assert_string_equal(err.message, "element 3 is 0.5: integers must lie from 0 to 255");
     static const double bad[] = {-1, 256, NAN, INFINITY, -0x1p64, 0x1p63};
     for (size_t i = 0; i < 6; i++) {
         size = make_npy(file, "<f8", 1, &bad[i], 8);
