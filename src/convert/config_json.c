@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "convert/vit_json.h"
 
 enum { FORMAT_VERSION = 1, QUANTIZED_BITS = 8 };
 
@@ -362,8 +363,15 @@ static tub_status read_model_type(const tub__json *root, bool *vivit, tub_error 
     TUB__TRY(tub__json_get_text(root, "model_type", &type, err));
     *vivit = strcmp(type, VIVIT) == 0;
     if (!*vivit && strcmp(type, TUBELET_VIVIT) != 0) {
-        return tub__fail(err, TUB_E_UNSUPPORTED, "model_type: expected '%s' or '%s', found '%s'",
-                         VIVIT, TUBELET_VIVIT, type);
+        return tub__vit_is(root)
+                   ? tub__fail(err, TUB_E_UNSUPPORTED,
+                               "model_type: expected '%s' or '%s', found 'vit': a ViT of pictures, "
+                               "from which a training can start",
+                               VIVIT, TUBELET_VIVIT)
+                   : tub__fail(err, TUB_E_UNSUPPORTED,
+                               "model_type: expected '%s' or '%s' (or 'vit', to start a training "
+                               "from), found '%s'",
+                               VIVIT, TUBELET_VIVIT, type);
     }
     const tub__json *first = tub__json_at(tub__json_get(root, "architectures"), 0);
     if (*vivit && first != NULL) {

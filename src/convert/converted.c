@@ -110,6 +110,14 @@ static tub_status open_keras(tub_context *ctx, const char *path, const tub_conve
     return status;
 }
 
+/* Where only the clip is unknown, the sentence says how to tell it. */
+static tub_status say_clip(const tub__scenic_hints *h, tub_status status, tub_error *err) {
+    const bool told = h->frames > 0 || h->height > 0;
+    return status != TUB_E_ARGUMENT || told
+               ? status
+               : tub__suffix(err, status, " (--frames, --size of tubelet convert)");
+}
+
 static tub_status open_kind(tub_context *ctx, const char *path, const tub_convert_options *o,
                             const tub_model_config *like, tub__converted *m, tub_error *err) {
     switch (m->kind) {
@@ -118,7 +126,9 @@ static tub_status open_kind(tub_context *ctx, const char *path, const tub_conver
         return open_keras(ctx, path, o, like, m, err);
     case TUB_CONVERT_SCENIC: {
         const tub__scenic_hints hints = scenic_hints(o, like);
-        return tub__scenic_open_listed(ctx, path, &hints, &m->model, &m->arrays, err);
+        const tub_status status =
+            tub__scenic_open_listed(ctx, path, &hints, &m->model, &m->arrays, err);
+        return say_clip(&hints, status, err);
     }
     default:
         return open_folder(ctx, path, m, err);

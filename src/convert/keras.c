@@ -239,7 +239,7 @@ static tub_status read_weights(tub_context *ctx, const char *path,
     if (options->like == NULL) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "a file of weights does not say the size of the clips; name a model or a "
-                         "preset that does");
+                         "preset that does (--like vivit-tiny)");
     }
     TUB__TRY(tub__keras_sizes(f, options->like, &config, err));
     config.gelu = options->gelu != NULL ? *options->gelu : options->like->gelu;

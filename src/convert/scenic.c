@@ -223,9 +223,11 @@ static tub_status clip_misfit(const tub__scenic_hints *hints, int64_t positions,
         snprintf(picture, sizeof picture, "frames of %lldx%lld", (long long)hints->height,
                  (long long)hints->width);
     }
-    return tub__fail(err, TUB_E_SHAPE, "its %lld positions don't fit %s%s cut into %lldx%lldx%lld",
+    return tub__fail(err, TUB_E_SHAPE,
+                     "its %lld positions don't fit %s%s cut into %lldx%lldx%lld%s",
                      (long long)positions, frames, hints->height > 0 ? picture : "square frames",
-                     (long long)c->tubelet[0], (long long)c->tubelet[1], (long long)c->tubelet[2]);
+                     (long long)c->tubelet[0], (long long)c->tubelet[1], (long long)c->tubelet[2],
+                     hints->height > 0 ? "" : "; give height and width");
 }
 
 /* Positions over all of the clip. The factorised encoder has tables of one time index and of time; a

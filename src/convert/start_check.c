@@ -47,9 +47,10 @@ static tub_status check_tubelet(const tub__source *source, const tub_model_confi
     }
     if (s->channels != c->channels && c->channels != 1) {
         return tub__fail(err, TUB_E_SHAPE,
-                         "its pictures have %lld channels, these clips %lld; only one channel can "
-                         "take the place of several",
-                         (long long)s->channels, (long long)c->channels);
+                         "it was trained on %lld channel%s and these clips have %lld: make them "
+                         "grey (grey clips can start from RGB, not the reverse)",
+                         (long long)s->channels, s->channels == 1 ? "" : "s",
+                         (long long)c->channels);
     }
     return TUB_OK;
 }

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <tubelet/convert.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -43,16 +44,27 @@ static tub_status open_folder(tub_context *ctx, const char *path, tub__source *s
 /* Where only the clip is unknown, the sentence says how to tell it. */
 static tub_status say_clip(const tub_start_options *o, tub_status status, tub_error *err) {
     const bool told = o->clip[0] > 0 || o->clip[1] > 0 || o->clip[2] > 0;
-    if (status != TUB_E_ARGUMENT || told || err == NULL) {
+    if (status != TUB_E_ARGUMENT || told) {
         return status;
     }
-    char sentence[TUB_ERROR_LENGTH];
-    snprintf(sentence, sizeof sentence, "%s", err->message);
-    return tub__fail(err, status, "%.400s, with the setting init_clip", sentence);
+    return tub__suffix(err, status, ", with the setting init_clip");
+}
+
+/* Other files, each in its own words. */
+static tub_status check_file(tub_context *ctx, const char *path, tub_error *err) {
+    tub_convert_kind kind;
+    TUB__TRY(tub_convert_detect(ctx, path, &kind, err));
+    return kind == TUB_CONVERT_SCENIC
+               ? TUB_OK
+               : tub__fail(
+                     err, TUB_E_FORMAT,
+                     "%s: a model of Keras; make a model folder of it first (tubelet convert)",
+                     path);
 }
 
 static tub_status open_checkpoint(tub_context *ctx, const char *path, const tub_start_options *o,
                                   tub__source *s, tub_error *err) {
+    TUB__TRY(check_file(ctx, path, err));
     const tub__scenic_hints hints = {
         .frames = o->clip[0], .height = o->clip[1], .width = o->clip[2]};
     TUB__TRY(say_clip(o, tub__scenic_open(ctx, path, &hints, &s->model, err), err));

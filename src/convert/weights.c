@@ -177,6 +177,21 @@ static tub_status open_single(const char *folder, tub__weights *w, tub_error *er
     return list_entries(w, err);
 }
 
+/* Of what is not read the sentence says how it becomes what is. */
+static tub_status check_pickle(const char *folder, const tub__weights *w, tub_error *err) {
+    char *pickle;
+    TUB__TRY(tub__path_join(w->allocator, folder, "pytorch_model.bin", &pickle, err));
+    const bool there = !tub__file_exists(w->path) && tub__file_exists(pickle);
+    const tub_status status =
+        there ? tub__fail(err, TUB_E_UNSUPPORTED,
+                          "%s: a pickle, which can hold any program and is not read; write the "
+                          "model with save_pretrained(FOLDER, safe_serialization=True)",
+                          pickle)
+              : TUB_OK;
+    tub__free(w->allocator, pickle);
+    return status;
+}
+
 /* model.safetensors where it is there, as in transformers; else the index where that is. */
 static tub_status open_any(const char *folder, tub__weights *w, tub_error *err) {
     char *single;
@@ -188,6 +203,7 @@ static tub_status open_any(const char *folder, tub__weights *w, tub_error *err) 
     }
     tub__free(w->allocator, w->path);
     w->path = single;
+    TUB__TRY(check_pickle(folder, w, err));
     return open_single(folder, w, err);
 }
 

@@ -199,6 +199,13 @@ static void change(const char *kind, array arrays[MEMBERS]) {
             snprintf(arrays[i + 1].shape, sizeof arrays[i + 1].shape, "%ld, 1", count);
             arrays[i + 1].size = (size_t)count;
         }
+    } else if (strcmp(kind, "rgb") == 0) {
+        for (int i = 0; i < MEMBERS; i += 2) {
+            const int count = (int)arrays[i + 1].size / 3; /* three samples' voxels */
+            snprintf(arrays[i].shape, sizeof arrays[i].shape, "%d, 8, 8, 8, 3", count);
+            snprintf(arrays[i + 1].shape, sizeof arrays[i + 1].shape, "%d, 1", count);
+            arrays[i + 1].size = (size_t)count;
+        }
     } else if (strcmp(kind, "flat") == 0) {
         snprintf(arrays[0].shape, sizeof arrays[0].shape, "24, 512");
     } else if (strcmp(kind, "short") == 0) {
@@ -285,7 +292,7 @@ int main(void) {
         "small",    "keys",     "nolabels",  "complex", "object",     "struct",   "floatlabels",
         "negative", "huge",     "fewlabels", "empty",   "mixed",      "flat",     "short",
         "bomb",     "overflow", "traversal", "nan",     "notrain",    "onebased", "other",
-        "channels", "labels",   "heads",     "wide",    "hounsfield", "onehot"};
+        "channels", "labels",   "heads",     "wide",    "hounsfield", "onehot",   "rgb"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         array arrays[MEMBERS] = {0};
         char path[64];

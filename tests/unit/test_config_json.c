@@ -189,7 +189,8 @@ static void test_wrong_values(void **state) {
     } cases[] = {
         {"{}", "model_type: ", TUB_E_NOT_FOUND},
         {"{\"model_type\": \"vit\"}",
-         "model_type: expected 'vivit' or 'tubelet_vivit', found 'vit'", TUB_E_UNSUPPORTED},
+         "model_type: expected 'vivit' or 'tubelet_vivit', found 'vit': a ViT of pictures",
+         TUB_E_UNSUPPORTED},
         {"{\"model_type\": 3}", "model_type: expected text, found", TUB_E_FORMAT},
         {"{" VIVIT "\"architectures\": [\"VivitForMaskedVideo\"]}",
          "architectures: expected 'VivitForVideoClassification', found 'VivitForMaskedVideo'",

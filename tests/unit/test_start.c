@@ -549,7 +549,8 @@ static void test_sizes_refused(void **state) {
         {"its model.mlp is 12, this model's 13", offsetof(tub_model_config, mlp), 13},
         {"its patches are of 3x4 pixels, this model's tubelets of 2x4",
          offsetof(tub_model_config, tubelet[1]), 2},
-        {"its pictures have 3 channels, these clips 2", offsetof(tub_model_config, channels), 2},
+        {"it was trained on 3 channels and these clips have 2",
+         offsetof(tub_model_config, channels), 2},
     };
     fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -639,7 +640,8 @@ static void test_others_refused(void **state) {
     expect_refused(f, &config, folder, NULL, TUB_E_NOT_FOUND, "empty/config.json: No such file");
     write_text(temp_path(&f->folder, "empty/config.json"), "{\"model_type\": \"deit\"}");
     expect_refused(f, &config, folder, NULL, TUB_E_UNSUPPORTED,
-                   "model_type: expected 'vivit' or 'tubelet_vivit', found 'deit'");
+                   "model_type: expected 'vivit' or 'tubelet_vivit' (or 'vit', to start a training "
+                   "from), found 'deit'");
     write_text(temp_path(&f->folder, "text"), "no checkpoint");
     expect_refused(f, &config, temp_path(&f->folder, "text"), NULL, TUB_E_FORMAT, "text: ");
     tub_start_options o = tub_start_options_default();
