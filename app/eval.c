@@ -119,6 +119,13 @@ static bool same_data(const char *a, const char *b) {
                                  one.st_dev == other.st_dev && one.st_ino == other.st_ino);
 }
 
+/* Somebody gave the folder best/ of a run. */
+static bool is_below_run(const char *model) {
+    char path[PATH_MAX];
+    return snprintf(path, sizeof path, "%s/../recipe.yaml", model) < (int)sizeof path &&
+           access(path, F_OK) == 0;
+}
+
 /* The data set and the weights that the run's own recipe means, where the options leave them open.
  */
 static int resolve(const cli_command *self, tub_context *ctx, const eval_options *o,
@@ -128,8 +135,11 @@ static int resolve(const cli_command *self, tub_context *ctx, const eval_options
         return code;
     }
     if (!job->model.is_run && access(o->model, F_OK) == 0 && o->data == NULL) {
-        fprintf(stderr, "tubelet eval: %s does not say its data set; name one with --data\n",
-                o->model);
+        fprintf(stderr, "tubelet eval: %s does not say its data set; name one with --data%s\n",
+                o->model,
+                is_below_run(o->model) ? ", or evaluate the run with its best weights (--weights "
+                                         "best)"
+                                       : "");
         return CLI_MISUSE;
     }
     job->subject.weights = job->model.weights;

@@ -38,6 +38,14 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
+static void print_built_in(void) {
+    fputs("built in: ", stdout);
+    for (size_t i = 0; tub_built_in_dataset(i) != NULL; i++) {
+        printf("%s%s", i > 0 ? ", " : "", tub_built_in_dataset(i));
+    }
+    putchar('\n');
+}
+
 static int list(const cli_command *self, bool json) {
     size_t n = 0;
     int code = CLI_DONE;
@@ -58,6 +66,9 @@ static int list(const cli_command *self, bool json) {
                    (long long)k->count[TUB_TRAIN], (long long)k->count[TUB_VAL],
                    (long long)k->count[TUB_TEST], k->title);
         }
+    }
+    if (!json) {
+        print_built_in();
     }
     return code;
 }

@@ -140,6 +140,17 @@ static const tub_known_dataset *known(const char *name) {
     return NULL;
 }
 
+/* Training says it, too; and here is where one looks at a new file. */
+static void warn_layout(const tub_dataset_info *info) {
+    if (info->channels_first) {
+        fprintf(stderr,
+                "tubelet info: warning: %s: samples of [%lld,%lld,%lld,%lld] look like channels "
+                "first; tubelet takes channels last, [T,H,W,C]\n",
+                info->name, (long long)info->frames, (long long)info->height,
+                (long long)info->width, (long long)info->channels);
+    }
+}
+
 static int show_data(const cli_command *self, tub_context *ctx, const info_options *o) {
     tub_dataset_options offline = tub_dataset_options_default();
     tub_dataset *data = NULL;
@@ -148,6 +159,7 @@ static int show_data(const cli_command *self, tub_context *ctx, const info_optio
     int code = CLI_DONE;
     if (tub_dataset_open(ctx, o->what, &offline, &data, &err) == TUB_OK) {
         const tub_dataset_info *info = tub_dataset_describe(data);
+        warn_layout(info);
         if (o->common.json) {
             code = cli_print_json(self, info_data_json(info));
         } else {

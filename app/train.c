@@ -149,6 +149,10 @@ static int resolve(const cli_command *self, tub_context *ctx, const train_option
     return status == TUB_OK ? CLI_GO : cli_fail_setting(self, &err);
 }
 
+static const char *plural(int64_t n) {
+    return n == 1 ? "" : "s";
+}
+
 static void print_result(const train_options *o, const char *run, const tub_train_result *result) {
     char a[OUTPUT_FIGURE], b[OUTPUT_FIGURE], c[OUTPUT_FIGURE];
     char program[SHELL_ROOM], path[SHELL_ROOM];
@@ -159,8 +163,9 @@ static void print_result(const train_options *o, const char *run, const tub_trai
         return;
     }
     if (!o->common.json) {
-        printf("%s: %lld epochs%s, loss %s, val top-1 %s, val AUC %s\n", run,
-               (long long)result->epochs, result->partial_epoch ? " (the last one in part)" : "",
+        printf("%s: %lld epoch%s%s, loss %s, val top-1 %s, val AUC %s\n", run,
+               (long long)result->epochs, plural(result->epochs),
+               result->partial_epoch ? " (the last one in part)" : "",
                output_figure(a, result->train.loss), output_figure(b, result->val.top1),
                output_figure(c, result->val.auc));
         if (result->best_epoch > 0) {
@@ -277,10 +282,10 @@ static void print_plan(const tub_train_plan *plan, const char *data, const char 
             : m->task == TUB_TASK_MULTI_HEAD ? "classes in several heads"
                                              : "classes",
             plan->present ? "" : " (as published; training downloads it first)");
-    fprintf(stderr,
-            "%s: %lld parameters, %lld tokens; %lld epochs of %lld steps, %lld steps in all\n", run,
-            (long long)plan->parameters, (long long)plan->tokens, (long long)plan->config.epochs,
-            (long long)plan->epoch_steps, (long long)plan->steps);
+    fprintf(
+        stderr, "%s: %lld parameters, %lld tokens; %lld epoch%s of %lld steps, %lld steps in all\n",
+        run, (long long)plan->parameters, (long long)plan->tokens, (long long)plan->config.epochs,
+        plural(plan->config.epochs), (long long)plan->epoch_steps, (long long)plan->steps);
 }
 
 static json_t *plan_json(const tub_train_plan *plan, const tub_train_pace *pace) {

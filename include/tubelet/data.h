@@ -42,6 +42,7 @@ typedef struct tub_dataset_info {
     const char *const *labels;            /* class names, [classes]; NULL when not known */
     int64_t count[TUB_SPLITS];            /* samples in each split; 0: no such split */
     int64_t constant[TUB_SPLITS];         /* samples whose voxels are all equal */
+    int channels_first; /* non-zero: samples look like [C,T,H,W], which is read as [T,H,W,C] */
 } tub_dataset_info;
 
 typedef struct tub_dataset_options {

@@ -56,7 +56,8 @@ TUB_API const char *tub_version(void);
 typedef const char *tub_word_fn(const void *words, size_t index);
 /* Which of n words was probably meant by an unknown one, for "did you mean": the index of the first
  * that is the fewest insertions, deletions, replacements and swaps of neighbouring letters away, at
- * most a third of the letters (rounded up); n where none is that near. Thread-safe where get is. */
+ * most a third of the letters (rounded up), or that other programs call so ("learning_rate": "lr");
+ * n where none is that near. Thread-safe where get is. */
 TUB_API size_t tub_nearest(const char *word, const void *words, size_t n, tub_word_fn *get);
 
 #ifdef __cplusplus

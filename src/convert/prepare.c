@@ -3,6 +3,7 @@
 #include "convert/prepare.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -105,12 +106,21 @@ tub__preprocessing tub__model_preprocessing(const tub_model *model) {
                                       .channels = 1};
 }
 
-static tub_status misfit(const tub_model_config *c, const int64_t shape[4], tub_error *err) {
+/* channels: nothing but their number is wrong. */
+static tub_status misfit(const tub_model_config *c, const int64_t shape[4], bool channels,
+                         tub_error *err) {
+    char remedy[48] = "resample it first";
+    if (channels && c->channels == 1) {
+        snprintf(remedy, sizeof remedy, "make it grey");
+    } else if (channels) {
+        snprintf(remedy, sizeof remedy, "give it %lld channels", (long long)c->channels);
+    }
     return tub__fail(err, TUB_E_SHAPE,
-                     "a volume is [%lld,%lld,%lld,%lld], the model takes [%lld,%lld,%lld,%lld]",
+                     "a volume is [%lld,%lld,%lld,%lld], the model takes [%lld,%lld,%lld,%lld] "
+                     "(T,H,W,C); %s",
                      (long long)shape[0], (long long)shape[1], (long long)shape[2],
                      (long long)shape[3], (long long)c->frames, (long long)c->height,
-                     (long long)c->width, (long long)c->channels);
+                     (long long)c->width, (long long)c->channels, remedy);
 }
 
 /* Frames of any size, prepared. */
@@ -125,7 +135,7 @@ static tub_status check_prepared(const tub_model *model, const int64_t shape[4],
                          (long long)shape[0], (long long)c->frames);
     }
     if (shape[3] != c->channels) {
-        return misfit(c, shape, err);
+        return misfit(c, shape, true, err);
     }
     TUB__TRY(tub__preprocessed_size(model->preprocessing, from, made, err));
     return made[0] == (size_t)c->height && made[1] == (size_t)c->width
@@ -146,10 +156,8 @@ tub_status tub_model_accepts(const tub_model *model, tub_dtype dtype, const int6
     if (dtype == TUB_U8 && model->preprocessing != NULL) {
         return check_prepared(model, shape, err);
     }
-    return shape[0] == c->frames && shape[1] == c->height && shape[2] == c->width &&
-                   shape[3] == c->channels
-               ? TUB_OK
-               : misfit(c, shape, err);
+    const bool size = shape[0] == c->frames && shape[1] == c->height && shape[2] == c->width;
+    return size && shape[3] == c->channels ? TUB_OK : misfit(c, shape, size, err);
 }
 
 tub_status tub_model_prepare(const tub_model *model, int64_t count, const int64_t shape[4],

@@ -268,7 +268,11 @@ static tub_status get(fetch *f, bool offline, char *path, size_t path_size, tub_
         return tub__fail(err, TUB_E_NOT_FOUND, "%s is not in %s, and downloads are switched off",
                          f->set->file, f->folder);
     } else {
-        TUB__TRY(download(f, err));
+        const tub_status status = download(f, err);
+        if (status == TUB_E_NETWORK || status == TUB_E_MODULE) {
+            return tub__suffix(err, status, "; or put the file there yourself: %s", f->path);
+        }
+        TUB__TRY(status);
     }
     memcpy(path, f->path, strlen(f->path) + 1);
     return TUB_OK;

@@ -116,8 +116,14 @@ static void look_at_columns(const tub_dataset *data) {
     }
 }
 
+/* [C,T,H,W], as PyTorch has it: a clip of few frames with more channels than any picture has. */
+static bool looks_channels_first(const tub_dataset_info *info) {
+    return info->frames <= 4 && info->channels > 4 && info->height > 4 && info->width > 4;
+}
+
 void tub__dataset_survey(tub_dataset *data) {
     count_constant(data);
+    data->info.channels_first = looks_channels_first(&data->info);
     if (data->info.count[TUB_TRAIN] == 0) {
         return;
     }

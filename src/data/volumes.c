@@ -151,14 +151,19 @@ static tub_status settle_slice(const target *t, int64_t count, int64_t *begin, i
                                tub_error *err) {
     *begin = t->sliced ? t->begin : 0;
     *end = t->sliced && t->end >= 0 ? t->end : count;
-    if (t->single && *begin >= count) {
+    if ((t->single || t->end < 0) && *begin >= count) {
         return tub__fail(err, TUB_E_RANGE, "no volume %lld: there are %lld, counted from 0",
                          (long long)*begin, (long long)count);
     }
-    if (*begin >= *end || *end > count) {
+    if (*begin >= *end) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "[%lld:%lld] takes no volume: the second number is the first one left out",
+                         (long long)*begin, (long long)*end);
+    }
+    if (*end > count) {
         return tub__fail(err, TUB_E_RANGE,
                          "no volumes %lld to %lld: there are %lld, counted from 0",
-                         (long long)*begin, (long long)*end, (long long)count);
+                         (long long)*begin, (long long)*end - 1, (long long)count);
     }
     return TUB_OK;
 }

@@ -183,9 +183,7 @@ static tub_status check_identity(const tub__st_file *f, const tub__identity *ide
             "change");
     }
     if (strcmp(data, identity->data) != 0) {
-        return tub__fail(
-            err, TUB_E_ARGUMENT,
-            "was made with other data; a run goes on only with the data set that it began with");
+        return tub__fail(err, TUB_E_ARGUMENT, "these are not the data that the run was trained on");
     }
     return TUB_OK;
 }

@@ -12,6 +12,7 @@
 #include "train/start.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A size that the recipe leaves open comes from the data; one that it names must agree. */
@@ -29,11 +30,6 @@ static tub_status resolve_size(const char *key, int64_t *size, int64_t data, con
     return TUB_OK;
 }
 
-/* [C,T,H,W], as PyTorch has it: a clip of few frames with more channels than any picture has. */
-static bool looks_channels_first(const tub_dataset_info *info) {
-    return info->frames <= 4 && info->channels > 4 && info->height > 4 && info->width > 4;
-}
-
 /* The model's values against the data's sizes. */
 static tub_status check_model(tub_context *ctx, const tub_model_config *model,
                               const tub_dataset_info *info, tub_error *err) {
@@ -42,14 +38,14 @@ static tub_status check_model(tub_context *ctx, const tub_model_config *model,
              "samples of [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "] look like channels "
              "first; tubelet takes channels last, [T,H,W,C]",
              info->frames, info->height, info->width, info->channels);
-    bool first = looks_channels_first(info);
     tub_error why = {0};
     tub_status status = tub_model_config_check(model, &why);
     if (status != TUB_OK) {
-        return first ? tub__fail(err, status, "%s: %s (%s)", info->name, why.message, layout)
-                     : tub__fail(err, status, "%s", why.message);
+        return info->channels_first
+                   ? tub__fail(err, status, "%s: %s (%s)", info->name, why.message, layout)
+                   : tub__fail(err, status, "%s", why.message);
     }
-    if (first) {
+    if (info->channels_first) {
         tub__log_line(ctx, TUB_LOG_WARNING, "%s: %s", info->name, layout);
     }
     return TUB_OK;
@@ -147,11 +143,36 @@ static int64_t unread(size_t size, size_t kernel, size_t stride, size_t grid) {
     return (int64_t)(stride < kernel ? size - (grid - 1) * stride - kernel : size - grid * kernel);
 }
 
-static void tell_unread(tub_context *ctx, const tub_model_config *c, const char *name) {
+/* The divisor of a size that is nearest to the kernel, at most a quarter away; 0: none. */
+static size_t near_divisor(size_t size, size_t kernel) {
+    for (size_t d = 0; d <= kernel / 4; d++) {
+        if (size % (kernel - d) == 0) {
+            return kernel - d;
+        }
+        if (size % (kernel + d) == 0) {
+            return kernel + d;
+        }
+    }
+    return 0;
+}
+
+/* Tubelets that leave nothing out, where such are near. Those of a start can't change. */
+static void suggest_tubelet(const tub_train_config *config, const tub__geometry *g, char *out,
+                            size_t size) {
+    const size_t t = near_divisor(g->frames, g->kernel[0]),
+                 h = near_divisor(g->height, g->kernel[1]),
+                 w = near_divisor(g->width, g->kernel[2]);
+    if (t > 0 && h > 0 && w > 0 && memcmp(g->kernel, g->stride, sizeof g->kernel) == 0 &&
+        !tub__starts_from(config)) {
+        snprintf(out, size, "; model.tubelet %zu,%zu,%zu would cover all", t, h, w);
+    }
+}
+
+static void tell_unread(tub_context *ctx, const tub_train_config *config, const char *name) {
     static const char *const axis[3] = {"frames", "rows", "columns"};
-    const tub__geometry g = tub__model_geometry(c);
+    const tub__geometry g = tub__model_geometry(&config->model);
     const size_t size[3] = {g.frames, g.height, g.width};
-    char parts[160] = "";
+    char parts[160] = "", remedy[96] = "";
     size_t used = 0;
     for (int i = 0; i < 3; i++) {
         int64_t lost = unread(size[i], g.kernel[i], g.stride[i], g.grid[i]);
@@ -161,11 +182,12 @@ static void tell_unread(tub_context *ctx, const tub_model_config *c, const char 
         }
     }
     if (used > 0) {
+        suggest_tubelet(config, &g, remedy, sizeof remedy);
         tub__log_line(ctx, TUB_LOG_INFO,
                       "%s: %s lie in no tubelet (model.tubelet %zu,%zu,%zu, every "
-                      "%zu,%zu,%zu voxels): the model does not see them",
+                      "%zu,%zu,%zu voxels): the model does not see them%s",
                       name, parts, g.kernel[0], g.kernel[1], g.kernel[2], g.stride[0], g.stride[1],
-                      g.stride[2]);
+                      g.stride[2], remedy);
     }
 }
 
@@ -186,7 +208,7 @@ tub_status tub__material_open(tub_context *ctx, tub_train_config *config, tub_da
                       out->info->name);
     }
     TUB__TRY(resolve(ctx, config, out->info, err));
-    tell_unread(ctx, &config->model, out->info->name);
+    tell_unread(ctx, config, out->info->name);
     return TUB_OK;
 }
 

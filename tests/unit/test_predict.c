@@ -135,7 +135,8 @@ static void test_misfits(void **state) {
     expect_refused(f, TUB_TEST, 0, TUB_E_ARGUMENT, "batch size 0: at least 1 is needed");
     f->data.info.width = 7;
     expect_refused(f, TUB_TEST, 4, TUB_E_SHAPE,
-                   "toy.npz: a volume is [4,6,7,2], the model takes [4,6,6,2]");
+                   "toy.npz: a volume is [4,6,7,2], the model takes [4,6,6,2] "
+                   "(T,H,W,C); resample it first");
     f->data.info.width = 6;
     f->data.info.classes = 11;
     expect_refused(f, TUB_TEST, 4, TUB_E_SHAPE, "toy.npz has 11 classes, the model has 3");

@@ -189,8 +189,8 @@ static void refuses_what_is_wrong(void **state) {
                    "no array images; it has test_images, test_labels");
     assert_refused(f, "set.npz:test_images[4]", TUB_E_RANGE,
                    "test_images: no volume 4: there are 4, counted from 0");
-    assert_refused(f, "set.npz:test_images[2:5]", TUB_E_RANGE, "no volumes 2 to 5: there are 4");
-    assert_refused(f, "set.npz:test_images[2:2]", TUB_E_RANGE, "no volumes 2 to 2");
+    assert_refused(f, "set.npz:test_images[2:5]", TUB_E_RANGE, "no volumes 2 to 4: there are 4");
+    assert_refused(f, "set.npz:test_images[2:2]", TUB_E_RANGE, "[2:2] takes no volume");
     assert_refused(f, "set.npz:test_images[-1]", TUB_E_ARGUMENT,
                    "give the volumes as [5] or [5:9]");
     assert_refused(f, "set.npz:test_images[99999999999999999999]", TUB_E_ARGUMENT,
