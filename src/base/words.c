@@ -3,6 +3,7 @@
 #include "base/words.h"
 
 #include "base/alloc.h"
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -32,7 +33,42 @@ size_t tub__edit_distance(const char *a, const char *b) {
     return row[n % 3][m];
 }
 
+/* What other programs call it, and no letters tell. */
+static const char *const other_names[][2] = {
+    {"learning_rate", "lr"},      {"batch", "batch_size"},   {"dim", "hidden"},
+    {"embed_dim", "hidden"},      {"hidden_size", "hidden"}, {"depth", "layers"},
+    {"num_layers", "layers"},     {"num_heads", "heads"},    {"mlp_dim", "mlp"},
+    {"intermediate_size", "mlp"}, {"patch_size", "tubelet"},
+};
+
+/* Options have - where keys have _. */
+static bool same_word(const char *a, const char *b) {
+    for (; *a != '\0' && (*a == *b || (*a == '-' && *b == '_') || (*a == '_' && *b == '-')); a++) {
+        b++;
+    }
+    return *a == *b;
+}
+
+/* The index of the word that is another name's; n: none. */
+static size_t find_renamed(const char *word, const void *words, size_t n, tub_word_fn *get) {
+    for (size_t k = 0; k < sizeof other_names / sizeof *other_names; k++) {
+        if (!same_word(word, other_names[k][0])) {
+            continue;
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (same_word(get(words, i), other_names[k][1])) {
+                return i;
+            }
+        }
+    }
+    return n;
+}
+
 size_t tub_nearest(const char *word, const void *words, size_t n, tub_word_fn *get) {
+    const size_t renamed = find_renamed(word, words, n, get);
+    if (renamed < n) {
+        return renamed;
+    }
     size_t length = strlen(word), best = n;
     size_t limit = tub__min((length + 2) / 3, length > 0 ? length - 1 : 0);
     for (size_t i = 0; i < n; i++) {

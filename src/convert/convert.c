@@ -308,9 +308,10 @@ void tub_convert_report_free(tub_context *ctx, tub_convert_report *report) {
 
 /* ---- All of it ---- */
 
-static tub_status run(conversion *c, tub_convert_report **report, tub_error *err) {
+static tub_status run(conversion *c, const char *in, tub_convert_report **report, tub_error *err) {
     tub_convert_report *made = NULL;
     TUB__TRY(make_plan(c, err));
+    TUB__TRY(tub__converted_read_moments(&c->from, in, err));
     TUB__TRY(make_report(c, &made, err));
     tub_status status = c->options.dry_run ? TUB_OK : write_out(c, err);
     made->checked = c->checked;
@@ -335,7 +336,7 @@ tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
     TUB__TRY(tub__converted_open(ctx, in, c.from.kind, &c.options, &c.from, err));
     tub_status status = check_gelu(&c, in, err);
     if (status == TUB_OK) {
-        status = run(&c, report, err);
+        status = run(&c, in, report, err);
     }
     ctx->stop = 0;
     tub__free(&ctx->allocator, c.planned);

@@ -80,8 +80,7 @@ static tub_status open_folder(tub_context *ctx, const char *path, tub__converted
         return tub__fail(err, TUB_E_UNSUPPORTED, "%s holds int8 weights, which have no other form",
                          path);
     }
-    return m->encoder ? warn_pooler(ctx, path, err)
-                      : tub__moments_read(m->model, path, &m->moments, err);
+    return m->encoder ? warn_pooler(ctx, path, err) : TUB_OK;
 }
 
 static tub_status list_keras(const tub__keras_model *k, tub__file_array **out, tub_error *err) {
@@ -160,13 +159,30 @@ tub_status tub__converted_open(tub_context *ctx, const char *path, tub_convert_k
     return open_with(ctx, path, options, options->like != NULL ? &like : NULL, out, err);
 }
 
+tub_status tub__converted_read_moments(tub__converted *m, const char *path, tub_error *err) {
+    return m->kind == TUB_CONVERT_FOLDER ? tub__moments_read(m->model, path, &m->moments, err)
+                                         : TUB_OK;
+}
+
 tub_status tub__converted_reopen(const tub__converted *m, const char *path, tub_convert_kind kind,
                                  tub__converted *out, tub_error *err) {
     tub_convert_options options = tub_convert_options_default();
     options.gelu =
         m->model->config.gelu == TUB_GELU_ERF ? TUB_CONVERT_GELU_ERF : TUB_CONVERT_GELU_TANH;
     *out = (tub__converted){.kind = kind};
-    return open_with(m->model->context, path, &options, &m->model->config, out, err);
+    /* What there is to say was said of the original, under its own name. */
+    tub_context *ctx = m->model->context;
+    tub_event_fn *receiver = ctx->on_event;
+    ctx->on_event = NULL;
+    tub_status status = open_with(ctx, path, &options, &m->model->config, out, err);
+    if (status == TUB_OK) {
+        status = tub__converted_read_moments(out, path, err);
+        if (status != TUB_OK) {
+            tub__converted_close(out);
+        }
+    }
+    ctx->on_event = receiver;
+    return status;
 }
 
 void tub__converted_close(tub__converted *m) {

@@ -21,7 +21,11 @@ TUB_MUST_USE tub_status tub__converted_open(tub_context *ctx, const char *path,
                                             tub_convert_kind kind,
                                             const tub_convert_options *options, tub__converted *out,
                                             tub_error *err);
-/* The same of what was just written of m, which says all that the file does not. */
+/* The state of Adam in a model folder, apart from its arrays: it warns of what does not go along, which
+ * is of no interest before the conversion is known to be possible. Files of Keras have it read. */
+TUB_MUST_USE tub_status tub__converted_read_moments(tub__converted *m, const char *path,
+                                                    tub_error *err);
+/* The same, all of it, of what was just written of m, which says all that the file does not. */
 TUB_MUST_USE tub_status tub__converted_reopen(const tub__converted *m, const char *path,
                                               tub_convert_kind kind, tub__converted *out,
                                               tub_error *err);

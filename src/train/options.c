@@ -275,6 +275,8 @@ static tub_status set_text(const tub_option *o, char *at, size_t size, const cha
     return TUB_OK;
 }
 
+enum { CHOICE_LIMIT = 16, CHOICE_ROOM = 40 };
+
 /* Number of `text` in "a|b|c", or -1; with text NULL: the start and length of number `index`. */
 static int choice(const char *choices, const char *text, int index, const char **start,
                   size_t *length) {
@@ -291,6 +293,25 @@ static int choice(const char *choices, const char *text, int index, const char *
     return -1;
 }
 
+static const char *choice_word(const void *words, size_t index) {
+    return ((const char(*)[CHOICE_ROOM])words)[index];
+}
+
+/* A choice that was refused: all of them, and the one that was probably meant. */
+static tub_status no_choice(const tub_option *o, const char *text, tub_error *err) {
+    char words[CHOICE_LIMIT][CHOICE_ROOM] = {{0}};
+    const char *start;
+    size_t length;
+    for (int i = 0; i < CHOICE_LIMIT && choice(o->choices, NULL, i, &start, &length) >= 0; i++) {
+        snprintf(words[i], CHOICE_ROOM, "%.*s", (int)length, start);
+    }
+    const size_t near = tub_nearest(text, words, CHOICE_LIMIT, choice_word);
+    const tub_status status = tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes one of %s",
+                                        o->key, text, o->choices);
+    return near < CHOICE_LIMIT ? tub__suffix(err, status, "; did you mean '%s'?", words[near])
+                               : status;
+}
+
 static tub_status set_choice(const tub_option *o, void *at, const char *text, tub_error *err) {
     const char *start = NULL;
     size_t length = 0;
@@ -301,8 +322,7 @@ static tub_status set_choice(const tub_option *o, void *at, const char *text, tu
                          "bf16, and convert the model then");
     }
     if (value < 0) {
-        return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes one of %s", o->key, text,
-                         o->choices);
+        return no_choice(o, text, err);
     }
     memcpy(at, &value, sizeof value);
     return TUB_OK;

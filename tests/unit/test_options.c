@@ -191,6 +191,11 @@ static void nearest_words(void **state) {
     assert_int_equal(tub_nearest("", words, 5, word), 5);
     assert_int_equal(tub_nearest("frobnicate", words, 5, word), 5);
     assert_int_equal(tub_nearest("train", words, 0, word), 0);
+    assert_int_equal(tub_nearest("learning_rate", words, 5, word), 5); /* no lr among them */
+    refuse("learning_rate", "1", TUB_E_ARGUMENT, "did you mean 'lr'?");
+    refuse("depth", "1", TUB_E_ARGUMENT, "did you mean 'model.layers'?");
+    refuse("model.variant", "factorized_encoder", TUB_E_ARGUMENT,
+           "factorised_dot_product; did you mean 'factorised_encoder'?");
 }
 
 static void preset_resets_the_model(void **state) {
