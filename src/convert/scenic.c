@@ -300,7 +300,9 @@ static tub_status configure(const scenic *s, const tub__scenic_hints *hints, tub
                             .temporal_layers = s->extent.layers[1],
                             .attention_order = hints->attention_order,
                             .head_init = TUB_HEAD_ZEROS,
-                            .representation = size_of(s, 'R')};
+                            .representation = size_of(s, 'R'),
+                            .task = hints->task};
+    memcpy(c->head_classes, hints->head_classes, sizeof c->head_classes);
     if (c->heads * size_of(s, 'k') != c->hidden) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
                          "its %lld heads of width %lld don't make up the width %lld of the tokens",

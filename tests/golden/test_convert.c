@@ -190,6 +190,9 @@ static void check_scenic(fixture *f, const char *name, const char *root,
     drop(checkpoint);
 }
 
+static const tub_pooling maximum = TUB_POOL_MAX, sum = TUB_POOL_SUM;
+static const tub_attention_order space_first = TUB_ORDER_SPACE_TIME;
+
 static void test_scenic(void **state) {
     static const struct {
         const char *name, *root;
@@ -197,15 +200,13 @@ static void test_scenic(void **state) {
     } cases[] = {
         {"v1_cls", "optimizer/target/", {.frames = 8, .height = 24, .width = 16}},
         {"v1_gap", "params/", {.height = 24, .width = 16}},
-        {"v1_gmp", "", {.height = 24, .width = 16, .pooling = TUB_POOL_MAX}},
-        {"v1_gsp_rep", "", {.height = 24, .width = 16, .pooling = TUB_POOL_SUM}},
+        {"v1_gmp", "", {.height = 24, .width = 16, .pooling = &maximum}},
+        {"v1_gsp_rep", "", {.height = 24, .width = 16, .pooling = &sum}},
         {"v2_cls", "params/", {.height = 24, .width = 16}},
         {"v2_gap", "params/", {.height = 24, .width = 16, .variant = 2}},
         {"v2_spatial_only", "params/", {.frames = 8, .height = 24, .width = 16}},
         {"v3_time_space", "params/", {.height = 24, .width = 16}},
-        {"v3_space_time",
-         "params/",
-         {.height = 24, .width = 16, .attention_order = TUB_ORDER_SPACE_TIME}},
+        {"v3_space_time", "params/", {.height = 24, .width = 16, .attention_order = &space_first}},
         {"v4", "params/", {.height = 24, .width = 16, .variant = 4}},
     };
     fixture *f = *state;
@@ -386,7 +387,7 @@ static void save_small(fixture *f, const char *folder, const tub_model_config *c
     tub_model_close(model);
 }
 
-/* Negative control: one bit of one element, a name, the size of a clip. */
+/* Negative control: one bit of one element, a setting of training, labels, preprocessing, a name. */
 static void test_check(void **state) {
     fixture *f = *state;
     const char *folder = place(f, "small");
@@ -412,6 +413,19 @@ static void test_check(void **state) {
         assert_ok(tub_model_set(other.model, i, values, &err), err);
         free(values);
     }
+    assert_ok(tub__converted_check(&one, &other, one.arrays, &err), err);
+    other.model->config.attention_dropout = 0.5; /* changes no logit */
+    assert_int_equal(tub__converted_check(&one, &other, one.arrays, &err), TUB_E_NUMERIC);
+    assert_non_null(strstr(err.message, "config.json is read as another model"));
+    other.model->config.attention_dropout = 0;
+    static const char *const labels[] = {"a", "b", "c"};
+    assert_ok(tub_model_set_labels(other.model, labels, 3, &err), err);
+    assert_int_equal(tub__converted_check(&one, &other, one.arrays, &err), TUB_E_NUMERIC);
+    assert_ok(tub_model_set_labels(one.model, labels, 3, &err), err);
+    other.model->preprocessor_text[1] = ' ';
+    assert_int_equal(tub__converted_check(&one, &other, one.arrays, &err), TUB_E_NUMERIC);
+    assert_non_null(strstr(err.message, "preprocessor_config.json"));
+    strcpy(other.model->preprocessor_text, one.model->preprocessor_text);
     assert_ok(tub__converted_check(&one, &other, one.arrays, &err), err);
     strcpy(other.arrays[3].name, "another");
     assert_int_equal(tub__converted_check(&one, &other, one.arrays, &err), TUB_E_NUMERIC);
@@ -488,9 +502,19 @@ static void test_refused(void **state) {
     expect_refused(f, &factorised, "a.keras", (tub_convert_options){0}, TUB_E_UNSUPPORTED,
                    "joint attention only");
     expect_refused(f, &mean, "a", (tub_convert_options){.encoder_only = 1}, TUB_E_UNSUPPORTED,
-                   "this model differs: an encoder alone can't be written of it");
+                   "ViViT classifies by a class token, so an encoder alone can't be written");
     expect_refused(f, &factorised, "a", (tub_convert_options){.newer_names = 1}, TUB_E_UNSUPPORTED,
-                   "the names of newer transformers can't be written of it");
+                   "ViViT has joint attention only, so the names of newer transformers can't");
+    expect_refused(f, &mean, "a.keras", (tub_convert_options){.pixels = TUB_CONVERT_PIXELS_SIGNED},
+                   TUB_E_ARGUMENT, "has no place for how pixels are scaled");
+    static const tub_pooling usual = TUB_POOL_MEAN;
+    static const tub_attention_order first = TUB_ORDER_TIME_SPACE;
+    expect_refused(f, &small, "a", (tub_convert_options){.pooling = &usual}, TUB_E_ARGUMENT,
+                   "are hints for checkpoints of scenic");
+    expect_refused(f, &small, "a", (tub_convert_options){.attention_order = &first}, TUB_E_ARGUMENT,
+                   "are hints for checkpoints of scenic");
+    expect_refused(f, &small, "a", (tub_convert_options){.task = TUB_TASK_MULTI_LABEL},
+                   TUB_E_ARGUMENT, "are hints for checkpoints of scenic");
     expect_refused(f, &mean, "a.keras", (tub_convert_options){.shard_size = 5}, TUB_E_ARGUMENT,
                    "several files are for folders");
     expect_refused(f, &small, "a", (tub_convert_options){.frames = 4}, TUB_E_ARGUMENT,
