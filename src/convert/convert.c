@@ -182,9 +182,13 @@ static tub_status make_plan(conversion *c, tub_error *err) {
 
 /* ---- Writing ---- */
 
+/* Whoever notices it first, the conversion or the process that it waits for. */
+static tub_status stopped(tub_error *err) {
+    return tub__fail(err, TUB_E_CANCELLED, "stopped; nothing was written");
+}
+
 static tub_status check_stop(const conversion *c, tub_error *err) {
-    return c->ctx->stop == 0 ? TUB_OK
-                             : tub__fail(err, TUB_E_CANCELLED, "stopped; nothing was written");
+    return c->ctx->stop == 0 ? TUB_OK : stopped(err);
 }
 
 static tub_status write_folder(const conversion *c, const char *folder, tub_error *err) {
@@ -343,8 +347,10 @@ tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
     if (tub_convert_knows(out)) {
         c.options.pixels = TUB_CONVERT_PIXELS_UNIT; /* no guess is made that a warning could tell */
     }
-    TUB__TRY(tub__converted_open(ctx, in, c.from.kind, &c.options, &c.from, err));
-    tub_status status = check_gelu(&c, in, err);
+    tub_status status = tub__converted_open(ctx, in, c.from.kind, &c.options, &c.from, err);
+    if (status == TUB_OK) {
+        status = check_gelu(&c, in, err);
+    }
     if (status == TUB_OK) {
         status = check_hints(&c, in, err);
     }
@@ -354,5 +360,5 @@ tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
     ctx->stop = 0;
     tub__free(&ctx->allocator, c.planned);
     tub__converted_close(&c.from);
-    return status;
+    return status == TUB_E_CANCELLED ? stopped(err) : status;
 }

@@ -126,7 +126,7 @@ static tub_status read_preprocessor_file(tub_context *ctx, const char *path, boo
     tub_status status = tub__preprocessor_from_json(root, config, &foreign, err);
     tub__json_free(root);
     if (status != TUB_OK) {
-        return tub__prefix(err, status, "%s", path);
+        return tub__prefix(err, status == TUB_E_ARGUMENT ? TUB_E_FORMAT : status, "%s", path);
     }
     if (foreign && encoder) {
         tub__log_line(
