@@ -133,8 +133,8 @@ const char *tub__config_vivit_lacks(const tub_model_config *c) {
            : c->mlp_output_gelu                    ? "has no GELU behind its MLPs"
            : !stride_is_kernel                     ? "cuts tubelets side by side"
            : c->positions != TUB_POSITIONS_LEARNED ? "learns its positions"
-           : c->sampled_frames > 0                 ? "reads every frame"
-           : c->representation > 0                 ? "has no layer between encoder and classifier"
+           : c->sampled_frames != 0                ? "reads every frame"
+           : c->representation != 0                ? "has no layer between encoder and classifier"
                                                    : NULL;
 }
 
