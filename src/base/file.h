@@ -78,8 +78,8 @@ TUB_MUST_USE tub_status tub__folder_commit(const tub_allocator *a, const char *t
 /* Fills a folder; user is what was handed over with it. */
 typedef tub_status tub__folder_fill(void *user, const char *folder, tub_error *err);
 /* Makes a folder in one step: `fill` fills a temporary one beside it, which then gets its name. On
- * failure there is nothing. The folders that it is to lie in are made. TUB_E_EXISTS where a folder
- * with something in it came to be meanwhile. */
+ * failure there is nothing. The folders that it is to lie in are made. TUB_E_EXISTS where something of
+ * that name came to be meanwhile, which stays. */
 TUB_MUST_USE tub_status tub__folder_make(const tub_allocator *a, const char *path,
                                          tub__folder_fill *fill, void *user, tub_error *err);
 /* Makes the folders that a file or folder is to lie in. */

@@ -174,6 +174,19 @@ tub_status tub__parent_create(const tub_allocator *a, const char *path, tub_erro
     return status;
 }
 
+/* A folder that came to be meanwhile stays, an empty one too. */
+static tub_status commit_new(const tub_allocator *a, const char *temporary, const char *path,
+                             tub_error *err) {
+    TUB__TRY(tub__sync_folder(temporary, err));
+    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0) {
+        return tub__sync_parent(path, err);
+    }
+    if (errno == EEXIST) {
+        return tub__fail(err, TUB_E_EXISTS, "%s is there already", path);
+    }
+    return tub__folder_commit(a, temporary, path, false, err); /* a file system without it */
+}
+
 tub_status tub__folder_make(const tub_allocator *a, const char *path, tub__folder_fill *fill,
                             void *user, tub_error *err) {
     char *temporary;
@@ -183,7 +196,7 @@ tub_status tub__folder_make(const tub_allocator *a, const char *path, tub__folde
     TUB__TRY(tub__folder_temporary(a, path, &temporary, &lock, err));
     tub_status status = fill(user, temporary, err);
     if (status == TUB_OK) {
-        status = tub__folder_commit(a, temporary, path, false, err);
+        status = commit_new(a, temporary, path, err);
     }
     if (status != TUB_OK) {
         (void)!tub__folder_remove(a, temporary, NULL); /* the first failure is the one to tell */
