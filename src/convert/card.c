@@ -200,13 +200,22 @@ static void print_results(tub__text *t, const tub__card *card, tub_task task) {
     tub__text_add(t, "\n");
 }
 
+/* On one line, whatever is in it. */
+static void print_line(tub__text *t, const char *text) {
+    for (const char *c = text; *c != '\0'; c++) {
+        tub__text_add(t, "%c", (unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c);
+    }
+    tub__text_add(t, "\n");
+}
+
 static void print_labels(tub__text *t, const tub_model *model) {
     if (model->labels == NULL || model->config.classes > 1000) {
         return;
     }
     tub__text_add(t, "## Classes\n\n");
     for (int64_t k = 0; k < model->config.classes; k++) {
-        tub__text_add(t, "%lld. %s\n", (long long)k, model->labels[k]);
+        tub__text_add(t, "%lld. ", (long long)k);
+        print_line(t, model->labels[k]);
     }
     tub__text_add(t, "\n");
 }
