@@ -222,19 +222,20 @@ static void print_labels(tub__text *t, const tub_model *model) {
 
 static void print_commands(tub__text *t, const tub__card *card, bool encoder) {
     if (encoder) {
-        tub__text_add(t, "## How to use\n\nWith tubelet (video vision transformers in C), to train "
-                         "a classifier on it:\n\n```sh\n"
-                         "tubelet train --data DATA --init-from MODEL_FOLDER\n```\n\n"
-                         "With transformers: `VivitModel.from_pretrained(MODEL_FOLDER, "
-                         "add_pooling_layer=False)`.\n\n");
+        tub__text_add(
+            t, "## How to use\n\nWith tubelet (video vision transformers in C), to train "
+               "a classifier on it; MODEL_FOLDER is the folder that holds this file:\n\n```sh\n"
+               "tubelet train --data DATA --init-from MODEL_FOLDER\n```\n\n"
+               "With transformers: `VivitModel.from_pretrained(MODEL_FOLDER, "
+               "add_pooling_layer=False)`.\n\n");
         return;
     }
-    tub__text_add(
-        t,
-        "## How to use\n\nWith tubelet (video vision transformers in C), in the folder above this "
-        "one:\n\n```sh\ntubelet info MODEL_FOLDER\ntubelet predict MODEL_FOLDER volume.npy\n"
-        "tubelet eval MODEL_FOLDER --data %s --split test\n```\n\n",
-        card->data == NULL ? "DATA" : card->data);
+    tub__text_add(t,
+                  "## How to use\n\nWith tubelet (video vision transformers in C); MODEL_FOLDER is "
+                  "the folder that holds this file:\n\n```sh\ntubelet info MODEL_FOLDER\n"
+                  "tubelet predict MODEL_FOLDER volume.npy\n"
+                  "tubelet eval MODEL_FOLDER --data %s --split test\n```\n\n",
+                  card->data == NULL ? "DATA" : card->data);
 }
 
 static void print_use(tub__text *t, const tub_model *model, const tub__card *card, bool encoder) {
