@@ -424,11 +424,11 @@ static void test_clip_of_checkpoint(void **state) {
     assert_ok(tub_model_start(model, path, &o, &report, &err), err);
     assert_string_equal(report->kind, "ViViT of scenic");
     const tub_start_array *positions = &report->arrays[index_of(model, POSITIONS)];
-    assert_string_equal(positions->there, "Transformer/posembed_input/pos_embedding");
+    assert_string_equal(positions->there, "params/Transformer/posembed_input/pos_embedding");
     assert_string_equal(positions->what, "resized 4x3x4 to 2x3x4");
     assert_string_equal(
         report->arrays[index_of(model, "vivit.encoder.layer.0.layernorm_after.bias")].there,
-        "Transformer/encoderblock_0/LayerNorm_1/bias");
+        "params/Transformer/encoderblock_0/LayerNorm_1/bias");
     tub_start_report_free(f->ctx, report);
     tub_model_close(model);
 }
