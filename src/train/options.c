@@ -127,8 +127,7 @@
     X(model.qkv_bias, "model.qkv_bias", FLAG, NULL, 0, 1, NULL, \
       "biases of query, key and value") \
     X(model.pooling, "model.pooling", CHOICE, "mean|class_token|max|sum", 0, 0, "KIND", \
-      "what the head reads: of all tokens, or a token of its own; " \
-      "in the last two variants a preset's becomes the mean") \
+      "what the head reads: all tokens, or one of its own (none in the last two variants)") \
     X(model.norm_epsilon, "model.norm_epsilon", REAL, NULL, 0, 1, "X", "epsilon of layer norm") \
     X(model.attention_dropout, "model.attention_dropout", REAL, NULL, 0, 0.999, "X", \
       "dropout of attention probabilities in training") \
