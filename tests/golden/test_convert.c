@@ -12,10 +12,10 @@
 #include "support/cmocka_all.h"
 #include "support/failing_alloc.h"
 #include "support/golden_npz.h"
+#include "support/scenic_roots.h"
 #include "support/temp_folder.h"
 
-#define HF     SHARED "/golden/hf/"
-#define SCENIC SHARED "/golden/scenic/cases/"
+#define HF SHARED "/golden/hf/"
 
 static const tub_allocator *const heap = &tub__default_allocator;
 
@@ -161,27 +161,26 @@ static void expect_listed(const tub_convert_report *r, tub__npz *z, const char *
     }
 }
 
-static void check_scenic(fixture *f, const char *name, const char *root,
+static void check_scenic(fixture *f, scenic_root root, const char *name, const char *below,
                          const tub_convert_options *o) {
-    char golden[256];
+    char golden[512];
     const char *checkpoint = place(f, "checkpoint_1"), *folder = place(f, "model");
-    snprintf(golden, sizeof golden, SCENIC "%s/params.npz", name);
-    tub__npz *z = golden_npz(golden);
-    golden_checkpoint(z, "", root, checkpoint);
+    snprintf(golden, sizeof golden, "%s/cases/%s", scenic_roots[root], name);
+    tub__npz *z = golden_npz(scenic_case(root, name, "params.npz"));
+    golden_checkpoint(z, "", below, checkpoint);
     tub_convert_options dry = *o;
     dry.dry_run = 1;
     tub_convert_report *r = converted(f, checkpoint, folder, &dry);
     assert_false(tub__file_exists(folder));
     assert_int_equal(r->from, TUB_CONVERT_SCENIC);
     assert_int_equal(r->to, TUB_CONVERT_FOLDER);
-    expect_listed(r, z, root);
+    expect_listed(r, z, below);
     const tub_convert_array *head = array_of(r, "classifier.weight");
     assert_string_equal(head->order, "transposed");
     assert_int_equal(head->there_shape[0], head->here_shape[1]);
     assert_int_equal(head->there_shape[1], head->here_shape[0]);
     tub_convert_report_free(f->ctx, r);
     convert(f, checkpoint, folder, o);
-    snprintf(golden, sizeof golden, SCENIC "%s", name);
     const double d = distance(f, folder, golden, "input");
     printf("%s: %.2g of the largest logit\n", name, d);
     assert_true(d <= 2e-6);
@@ -193,9 +192,9 @@ static void check_scenic(fixture *f, const char *name, const char *root,
 static const tub_pooling maximum = TUB_POOL_MAX, sum = TUB_POOL_SUM;
 static const tub_attention_order space_first = TUB_ORDER_SPACE_TIME;
 
-static void test_scenic(void **state) {
+static void check_scenic_cases(fixture *f, scenic_root root) {
     static const struct {
-        const char *name, *root;
+        const char *name, *below;
         tub_convert_options hints;
     } cases[] = {
         {"v1_cls", "optimizer/target/", {.frames = 8, .height = 24, .width = 16}},
@@ -209,23 +208,29 @@ static void test_scenic(void **state) {
         {"v3_space_time", "params/", {.height = 24, .width = 16, .attention_order = &space_first}},
         {"v4", "params/", {.height = 24, .width = 16, .variant = 4}},
     };
-    fixture *f = *state;
-    if (!have(SCENIC)) {
-        skip();
-    }
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tub_convert_options o = cases[i].hints;
         o.size = sizeof o;
-        check_scenic(f, cases[i].name, cases[i].root, &o);
+        if (scenic_has(root, cases[i].name)) {
+            check_scenic(f, root, cases[i].name, cases[i].below, &o);
+        }
     }
+}
+
+static void test_scenic_part(void **state) {
+    check_scenic_cases(*state, SCENIC_PART);
+}
+
+static void test_scenic_whole(void **state) {
+    if (!scenic_whole_is_here()) {
+        skip();
+    }
+    check_scenic_cases(*state, SCENIC_WHOLE);
 }
 
 /* A model folder says what a checkpoint does not, and how pixels were scaled is kept. */
 static void test_hints(void **state) {
     fixture *f = *state;
-    if (!have(SCENIC)) {
-        skip();
-    }
     const char *checkpoint = place(f, "checkpoint_2"), *first = place(f, "first"),
                *second = place(f, "second");
     static const int64_t shape[4] = {8, 24, 16, 3};
@@ -233,7 +238,7 @@ static void test_hints(void **state) {
     float *input = malloc(sizeof levels * sizeof *input);
     tub_model *model = NULL;
     tub_error err = {0};
-    tub__npz *z = golden_npz(SCENIC "v4/params.npz");
+    tub__npz *z = golden_npz(scenic_case(SCENIC_PART, "v4", "params.npz"));
     golden_checkpoint(z, "", "params/", checkpoint);
     tub__npz_close(z);
     tub_convert_options o = tub_convert_options_default();
@@ -611,7 +616,8 @@ static void test_failing_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_scenic, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_scenic_part, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_scenic_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hints, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_transformers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_encoder, set_up, tear_down),
