@@ -272,15 +272,18 @@ static int write_model(const cli_command *self, tub_context *ctx, const convert_
                        const job *j) {
     tub_model *model = NULL;
     tub_error err;
-    const int code = check_free(self, j->out); /* the evaluation took its time */
-    if (code != CLI_GO) {
-        return code;
-    }
+    int code = CLI_GO;
     tub_status status = tub_model_open(ctx, j->from.folder, &model, &err);
     if (status == TUB_OK) {
+        code = check_free(self, j->out); /* the evaluation took its time */
+    }
+    if (status == TUB_OK && code == CLI_GO) {
         status = tub_model_save(model, j->out, &err);
     }
     tub_model_close(model);
+    if (code != CLI_GO) {
+        return code;
+    }
     if (status != TUB_OK) {
         return cli_fail(self, &err);
     }
@@ -370,7 +373,7 @@ const cli_command cli_convert = {
     .examples = "  tubelet convert checkpoint_30 model --frames 32 --pixels signed\n"
                 "  tubelet convert vivit.keras model\n"
                 "  tubelet convert runs/first first.keras --weights best\n"
-                "  tubelet convert runs/first encoder --encoder-only --shard-size 200MB\n"
+                "  tubelet convert google-vivit encoder --encoder-only --shard-size 200MB\n"
                 "  tubelet convert vivit.weights.h5 model --like vivit-tiny --dry-run\n"
                 "  tubelet convert runs/first --precision int8\n"
                 "  tubelet convert model --precision int8 --calibrate volumes.npz --out small",

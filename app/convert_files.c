@@ -74,6 +74,33 @@ static error_t parse_bytes(tub_convert_options *o, const char *argument, struct 
     return cli_misuse(state, "--shard-size '%s': give bytes, as 5GB, 200MB or 64KB", argument);
 }
 
+/* A value that stays, for a hint that may be missing. */
+static const tub_pooling poolings[] = {TUB_POOL_MEAN, TUB_POOL_CLASS_TOKEN, TUB_POOL_MAX,
+                                       TUB_POOL_SUM};
+static const tub_attention_order orders[] = {TUB_ORDER_TIME_SPACE, TUB_ORDER_SPACE_TIME};
+
+static error_t parse_task(tub_convert_options *o, const char *argument, struct argp_state *state) {
+    if (strcmp(argument, tub_task_name(TUB_TASK_MULTI_LABEL)) != 0 &&
+        strcmp(argument, tub_task_name(TUB_TASK_MULTI_CLASS)) != 0) {
+        return cli_misuse(state,
+                          "--task '%s' is neither multi_class nor multi_label; several heads are "
+                          "told by --head-classes",
+                          argument);
+    }
+    o->task = strcmp(argument, tub_task_name(TUB_TASK_MULTI_LABEL)) == 0 ? TUB_TASK_MULTI_LABEL
+                                                                         : TUB_TASK_MULTI_CLASS;
+    return 0;
+}
+
+static error_t parse_heads(tub_convert_options *o, const char *argument, struct argp_state *state) {
+    tub_model_config model = {0};
+    const error_t code =
+        parse_setting("--head-classes", "model.head_classes", argument, state, &model);
+    o->task = TUB_TASK_MULTI_HEAD;
+    memcpy(o->head_classes, model.head_classes, sizeof o->head_classes);
+    return code;
+}
+
 /* Hints for checkpoints of scenic. */
 static error_t parse_hint(tub_convert_options *o, int key, const char *argument,
                           struct argp_state *state) {
@@ -95,12 +122,16 @@ static error_t parse_hint(tub_convert_options *o, int key, const char *argument,
         return code;
     case CONVERT_KEY_POOLING:
         code = parse_setting("--pooling", "model.pooling", argument, state, &model);
-        o->pooling = model.pooling;
+        o->pooling = &poolings[model.pooling];
         return code;
     case CONVERT_KEY_ORDER:
         code = parse_setting("--attention-order", "model.attention_order", argument, state, &model);
-        o->attention_order = model.attention_order;
+        o->attention_order = &orders[model.attention_order];
         return code;
+    case CONVERT_KEY_TASK:
+        return parse_task(o, argument, state);
+    case CONVERT_KEY_HEADS:
+        return parse_heads(o, argument, state);
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -226,13 +257,20 @@ static void talk(const convert_files_options *o, const tub_convert_report *r) {
 
 /* ---- Both ---- */
 
-/* A folder may be a run, whose weights are chosen; any other path stays as it is. */
+/* A folder may be a run, whose weights are chosen; any other path stays as it is, and so does a folder
+ * that is no model, of which the library says what would be one. */
 static int resolve(const cli_command *self, cli_work *work, const convert_files_options *o,
                    subject *from, const char **in) {
     struct stat status;
     *in = o->in;
-    if (stat(o->in, &status) != 0 || !S_ISDIR(status.st_mode)) {
+    if (stat(o->in, &status) != 0 || (S_ISDIR(status.st_mode) && !subject_is_model(o->in))) {
         return CLI_GO;
+    }
+    if (!S_ISDIR(status.st_mode)) {
+        return o->weights == NULL
+                   ? CLI_GO
+                   : cli_fail_with(self, "--weights %s: %s is a file, and only a run has two kinds",
+                                   o->weights, o->in);
     }
     const int code = subject_resolve(self, work->context, o->in, o->weights, from);
     *in = from->folder;

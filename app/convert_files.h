@@ -14,6 +14,8 @@ enum {
     CONVERT_KEY_VARIANT,
     CONVERT_KEY_POOLING,
     CONVERT_KEY_ORDER,
+    CONVERT_KEY_TASK,
+    CONVERT_KEY_HEADS,
     CONVERT_KEY_PIXELS,
     CONVERT_KEY_ENCODER,
     CONVERT_KEY_NAMES,
@@ -31,7 +33,7 @@ enum {
          1},                                                                                       \
         {"pixels", CONVERT_KEY_PIXELS, "RANGE", 0,                                                 \
          "unit (0 to 1) or signed (-1 to 1): how pixels were scaled, where the file does not say " \
-         "it",                                                                                     \
+         "it and a folder is written",                                                                                     \
          1},                                                                                       \
         {"dry-run", CONVERT_KEY_DRY_RUN, NULL, 0,                                                  \
          "Read and check everything, print what becomes of each array, write nothing", 1},         \
@@ -44,6 +46,10 @@ enum {
          "mean, max or sum, of a model without class token (default mean)", 2},                    \
         {"attention-order", CONVERT_KEY_ORDER, "ORDER", 0,                                         \
          "time_space or space_time, of factorised self-attention (default time_space)", 2},        \
+        {"task", CONVERT_KEY_TASK, "TASK", 0,                                                      \
+         "How the outputs are read: multi_class (default), or multi_label, each by itself", 2},    \
+        {"head-classes", CONVERT_KEY_HEADS, "N,N...", 0,                                           \
+         "Outputs of several heads, each with a softmax of its own, such as 300,97", 2},           \
         {NULL, 0, NULL, 0, "How a model folder is written:", 3},                                   \
         {"encoder-only", CONVERT_KEY_ENCODER, NULL, 0,                                             \
          "Without the classifier, for transformers' VivitModel", 3},                               \

@@ -46,9 +46,12 @@ typedef struct tub_convert_options {
     int64_t frames;        /* T; 0: found out */
     int64_t height, width; /* H, W: both or neither */
     int variant; /* 1 to 4; 0: by its arrays, and where they fit two, as `like` says, else 1 */
-    tub_pooling pooling;                 /* of a model without class token, where not the mean */
-    tub_attention_order attention_order; /* of variant 3 */
-    tub_convert_pixels pixels;           /* not of folders, which say it themselves */
+    const tub_pooling *pooling; /* of a model without class token; NULL: as `like`, else the mean */
+    const tub_attention_order *attention_order; /* of variant 3; NULL: as `like`, else time_space */
+    tub_task task; /* how the outputs are read; TUB_TASK_DATA: as `like`, else one softmax */
+    int64_t head_classes[TUB_HEAD_LIMIT]; /* of multi_head: they add up to the outputs; 0 behind */
+    /* Of what becomes a folder; not of folders, which say it themselves. */
+    tub_convert_pixels pixels;
     /* How a folder is written. */
     int encoder_only; /* 1: without the classifier, for transformers' VivitModel */
     int newer_names; /* 1: arrays named as by newer transformers modules, instead of as published */

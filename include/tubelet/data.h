@@ -85,7 +85,7 @@ typedef enum tub_frame_order {
 TUB_API TUB_MUST_USE tub_status tub_dataset_order_frames(tub_dataset *data, tub_split split,
                                                          tub_frame_order order, uint64_t seed,
                                                          tub_error *err);
-/* "original", "shuffled" or "reversed". */
+/* "original", "shuffled" or "reversed"; "unknown" of no order. */
 TUB_API const char *tub_frame_order_name(tub_frame_order order);
 TUB_API TUB_MUST_USE tub_status tub_frame_order_parse(const char *text, tub_frame_order *out,
                                                       tub_error *err);

@@ -118,8 +118,9 @@ TUB_API TUB_MUST_USE tub_status tub_model_create_for_inference(tub_context *ctx,
  * TUB_E_UNSUPPORTED. */
 TUB_API TUB_MUST_USE tub_status tub_model_open(tub_context *ctx, const char *folder,
                                                tub_model **out, tub_error *err);
-/* Writes a model folder; existing files are replaced one by one, each atomically. Of a model that was
- * opened in int8, a folder of int8 weights. */
+/* Writes a model folder. A new one appears whole or not at all; in a folder that is there, files are
+ * replaced one by one, each atomically. Of a model that was opened in int8, a folder of int8
+ * weights. */
 TUB_API TUB_MUST_USE tub_status tub_model_save(const tub_model *model, const char *folder,
                                                tub_error *err);
 TUB_API void tub_model_close(tub_model *model); /* accepts NULL */

@@ -59,8 +59,8 @@ typedef struct tub_start_report {
 /* The sizes and kinds of a model that starts from `path`, ready for changes: those of the model
  * there; after a ViT of pictures with tubelets of two frames and, should it become a factorised
  * encoder, four temporal layers, as the paper has them. path: a folder of transformers' ViT, a model
- * folder, a run folder, or a checkpoint of scenic's ViT or ViViT. Errors: as tub_model_start's about
- * the path. */
+ * folder, a run folder, or a checkpoint of Flax: scenic's ViT or ViViT, vision_transformer's ViT.
+ * Errors: as tub_model_start's about the path. */
 TUB_API TUB_MUST_USE tub_status tub_start_config(tub_context *ctx, const char *path,
                                                  const tub_start_options *options,
                                                  tub_model_config *config, tub_error *err);

@@ -27,6 +27,13 @@ typedef enum tub_decay_scope { TUB_DECAY_KERNELS = 0, TUB_DECAY_ALL } tub_decay_
 typedef enum tub_class_weights { TUB_WEIGHTS_NONE = 0, TUB_WEIGHTS_BALANCED } tub_class_weights;
 typedef enum tub_evaluate_which { TUB_EVALUATE_LAST = 0, TUB_EVALUATE_BEST } tub_evaluate_which;
 
+/* How model.pooling came about. */
+typedef enum tub_pooling_source {
+    TUB_POOLING_OF_PRESET = 0, /* or of the model to start from */
+    TUB_POOLING_OF_VARIANT,    /* the mean: their class token has no place in the variant */
+    TUB_POOLING_GIVEN          /* by its key */
+} tub_pooling_source;
+
 enum { TUB_PATH_LENGTH = 4096, TUB_FACTORS_LENGTH = 128 };
 
 /* Everything that decides a run's result, plus a few things that do not (marked *). Plain
@@ -72,8 +79,9 @@ typedef struct tub_train_config {
     double final_lr_share;   /* cosine ends at lr times this */
     int64_t
         patience; /* early stopping after so many epochs without a better validation AUC; 0: off */
-    int64_t checkpoint_every;    /* * steps; 0: at the end of each epoch only */
-    tub_evaluate_which evaluate; /* which weights `eval RUN` uses */
+    int64_t checkpoint_every;          /* * steps; 0: at the end of each epoch only */
+    tub_evaluate_which evaluate;       /* which weights `eval RUN` uses */
+    tub_pooling_source pooling_source; /* * kept by tub_train_config_set and _start */
 } tub_train_config;
 
 /* The recipe of the Keras example (recipes/keras-vivit.yaml says the same). */
@@ -101,7 +109,9 @@ typedef struct tub_option {
     const char *help;     /* one line */
 } tub_option;
 TUB_API const tub_option *tub_train_options(size_t *count);
-/* Sets one key from text. "preset" sets every model value again: set it before the others.
+/* Sets one key from text. "preset" sets every model value again: set it before the others. Where
+ * "model.variant" is one without class token and "model.pooling" was not set by its key, a preset's class
+ * token becomes the mean, and is back with another variant.
  * Errors: TUB_E_ARGUMENT (unknown key, with a near known one; unknown preset or choice; not a number; NULL),
  * TUB_E_RANGE. */
 TUB_API TUB_MUST_USE tub_status tub_train_config_set(tub_train_config *config, const char *key,

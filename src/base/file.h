@@ -75,6 +75,17 @@ void tub__leftovers_remove(const char *path);
 TUB_MUST_USE tub_status tub__folder_commit(const tub_allocator *a, const char *temporary,
                                            const char *path, bool replace, tub_error *err);
 
+/* Fills a folder; user is what was handed over with it. */
+typedef tub_status tub__folder_fill(void *user, const char *folder, tub_error *err);
+/* Makes a folder in one step: `fill` fills a temporary one beside it, which then gets its name. On
+ * failure there is nothing. The folders that it is to lie in are made. TUB_E_EXISTS where something of
+ * that name came to be meanwhile, which stays. */
+TUB_MUST_USE tub_status tub__folder_make(const tub_allocator *a, const char *path,
+                                         tub__folder_fill *fill, void *user, tub_error *err);
+/* Makes the folders that a file or folder is to lie in. */
+TUB_MUST_USE tub_status tub__parent_create(const tub_allocator *a, const char *path,
+                                           tub_error *err);
+
 /* Gives a finished file its name. TUB_E_EXISTS where something of that name is there. */
 TUB_MUST_USE tub_status tub__file_move_new(const char *from, const char *to, tub_error *err);
 

@@ -155,6 +155,57 @@ tub_status tub__folder_commit(const tub_allocator *a, const char *temporary, con
     return tub__folder_remove(a, temporary, err);
 }
 
+tub_status tub__parent_create(const tub_allocator *a, const char *path, tub_error *err) {
+    char *parent;
+    size_t length = strlen(path);
+    while (length > 0 && path[length - 1] == '/') {
+        length--;
+    }
+    while (length > 0 && path[length - 1] != '/') {
+        length--;
+    }
+    if (length == 0) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__alloc_string(a, path, &parent, err));
+    parent[length] = '\0';
+    tub_status status = tub__folder_create(parent, err);
+    tub__free(a, parent);
+    return status;
+}
+
+/* A folder that came to be meanwhile stays, an empty one too. */
+static tub_status commit_new(const tub_allocator *a, const char *temporary, const char *path,
+                             tub_error *err) {
+    TUB__TRY(tub__sync_folder(temporary, err));
+    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0) {
+        return tub__sync_parent(path, err);
+    }
+    if (errno == EEXIST) {
+        return tub__fail(err, TUB_E_EXISTS, "%s is there already", path);
+    }
+    return tub__folder_commit(a, temporary, path, false, err); /* a file system without it */
+}
+
+tub_status tub__folder_make(const tub_allocator *a, const char *path, tub__folder_fill *fill,
+                            void *user, tub_error *err) {
+    char *temporary;
+    int lock;
+    TUB__TRY(tub__parent_create(a, path, err));
+    tub__leftovers_remove(path);
+    TUB__TRY(tub__folder_temporary(a, path, &temporary, &lock, err));
+    tub_status status = fill(user, temporary, err);
+    if (status == TUB_OK) {
+        status = commit_new(a, temporary, path, err);
+    }
+    if (status != TUB_OK) {
+        (void)!tub__folder_remove(a, temporary, NULL); /* the first failure is the one to tell */
+    }
+    close(lock);
+    tub__free(a, temporary);
+    return status;
+}
+
 tub_status tub__file_move_new(const char *from, const char *to, tub_error *err) {
     int done = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
     if (done != 0 && (errno == EINVAL || errno == ENOSYS)) {

@@ -3,6 +3,7 @@
 #include "convert/array_values.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 
@@ -74,4 +75,20 @@ tub_status tub__check_finite(const char *name, const float *values, size_t n, tu
         i++;
     }
     return tub__fail(err, TUB_E_RANGE, "%s: element %zu is not finite", name, i);
+}
+
+void tub__to_table_layout(const tub__param *p, const float *matrix, float *out) {
+    const size_t channels = p->file == TUB__FILE_CONV3D ? p->shape[1] : 1;
+    const size_t taps = p->rows / channels;
+    if (p->file == TUB__FILE_PLAIN) {
+        memcpy(out, matrix, p->rows * p->cols * sizeof *out);
+        return;
+    }
+    for (size_t d = 0; d < p->cols; d++) {
+        for (size_t c = 0; c < channels; c++) {
+            for (size_t i = 0; i < taps; i++) {
+                out[(d * channels + c) * taps + i] = matrix[(i * channels + c) * p->cols + d];
+            }
+        }
+    }
 }

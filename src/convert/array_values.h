@@ -20,5 +20,8 @@ TUB_MUST_USE tub_status tub__check_shape(const char *name, int rank, const size_
 /* TUB_E_RANGE where a value is NaN or infinite. */
 TUB_MUST_USE tub_status tub__check_finite(const char *name, const float *values, size_t n,
                                           tub_error *err);
+/* From the matrix [rows, cols], Flax' [in, out], to the layout of the parameter table: dense kernels
+ * [out, in], the embedding [D, C, t, h, w]; see tub__file_layout. */
+void tub__to_table_layout(const tub__param *p, const float *matrix, float *out);
 
 #endif

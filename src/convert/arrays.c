@@ -264,10 +264,9 @@ tub_status tub__folder_read_encoder(tub_model *model, const char *folder, tub_er
     return read_folder(model, folder, (wish){.encoder = true}, NULL, err);
 }
 
-tub_status tub__folder_read_listed(tub_model *model, const char *folder, bool int8, bool encoder,
+tub_status tub__folder_read_listed(tub_model *model, const char *folder, bool encoder,
                                    tub__file_array *arrays, tub_error *err) {
-    return read_folder(model, folder, (wish){.int8 = int8, .encoder = encoder, .arrays = arrays},
-                       NULL, err);
+    return read_folder(model, folder, (wish){.encoder = encoder, .arrays = arrays}, NULL, err);
 }
 
 tub_status tub__folder_read_source(tub_model *model, const char *folder, tub__folder_source *source,

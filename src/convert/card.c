@@ -62,10 +62,13 @@ static void print_model_index(tub__text *t, const tub__card *card) {
     print_metric(t, "loss", "Log loss", card->test->loss);
 }
 
-static void print_front_matter(tub__text *t, const tub__card *card) {
-    const char *id = licence_id(card);
-    tub__text_add(t, "---\nlibrary_name: tubelet\npipeline_tag: video-classification\n"
-                     "tags:\n  - vivit\n  - video-classification\n  - tubelet\n");
+static void print_front_matter(tub__text *t, const tub__card *card, bool encoder) {
+    const char *id = licence_id(card),
+               *task = encoder ? "feature-extraction" : "video-classification";
+    tub__text_add(t,
+                  "---\nlibrary_name: tubelet\npipeline_tag: %s\n"
+                  "tags:\n  - vivit\n  - %s\n  - tubelet\n",
+                  task, task);
     if (id != NULL) {
         tub__text_add(t, "license: %s\n", id);
         if (strcmp(id, "other") == 0) {
@@ -95,22 +98,52 @@ static void print_answers(tub__text *t, const tub_model_config *c) {
     }
 }
 
-static void print_model(tub__text *t, const tub_model *model) {
+/* "4 layers", "12 layers over space and 4 over time". */
+static void print_layers(tub__text *t, const tub_model_config *c) {
+    static const char *const titles[] = {
+        [TUB_VARIANT_JOINT] = "Joint space-time attention",
+        [TUB_VARIANT_FACTORISED_ENCODER] = "Factorised encoder",
+        [TUB_VARIANT_FACTORISED_SELF_ATTENTION] = "Factorised self-attention",
+        [TUB_VARIANT_FACTORISED_DOT_PRODUCT] = "Factorised dot-product attention"};
+    tub__text_add(t, "%s: %lld layers", titles[c->variant], (long long)c->layers);
+    if (c->variant == TUB_VARIANT_FACTORISED_ENCODER) {
+        tub__text_add(t, " over space and %lld over time", (long long)c->temporal_layers);
+    }
+}
+
+/* Parameters and arrays that the folder has. */
+static void count_written(const tub_model *model, bool encoder, size_t *numbers, size_t *arrays) {
+    const tub__param *kernel = tub__params_find(&model->params, TUB__HEAD_KERNEL, -1),
+                     *bias = tub__params_find(&model->params, TUB__HEAD_BIAS, -1);
+    *numbers = model->params.numbers;
+    *arrays = model->params.count;
+    if (encoder) {
+        *numbers -= tub__param_elements(kernel) + tub__param_elements(bias);
+        *arrays -= 2;
+    }
+}
+
+static void print_model(tub__text *t, const tub_model *model, bool encoder) {
     const tub_model_config *c = &model->config;
-    tub__text_add(
-        t,
-        "# Video vision transformer (ViViT)\n\n"
-        "Classifies clips of %lld frames of %lld x %lld pixels with %lld channel(s) into ",
-        (long long)c->frames, (long long)c->height, (long long)c->width, (long long)c->channels);
-    print_answers(t, c);
-    tub__text_add(
-        t,
-        ". "
-        "Joint space-time attention: %lld layers of width %lld with %lld heads over tubelets of "
-        "%lld x %lld x %lld; %zu parameters in %zu arrays.\n\n",
-        (long long)c->layers, (long long)c->hidden, (long long)c->heads, (long long)c->tubelet[0],
-        (long long)c->tubelet[1], (long long)c->tubelet[2], model->params.numbers,
-        model->params.count);
+    size_t numbers, arrays;
+    count_written(model, encoder, &numbers, &arrays);
+    tub__text_add(t,
+                  "# Video vision transformer (ViViT)\n\n"
+                  "%s clips of %lld frames of %lld x %lld pixels with %lld channel(s)",
+                  encoder ? "An encoder without a classifier, for" : "Classifies",
+                  (long long)c->frames, (long long)c->height, (long long)c->width,
+                  (long long)c->channels);
+    if (!encoder) {
+        tub__text_add(t, " into ");
+        print_answers(t, c);
+    }
+    tub__text_add(t, ". ");
+    print_layers(t, c);
+    tub__text_add(t,
+                  " of width %lld with %lld heads over tubelets of "
+                  "%lld x %lld x %lld; %zu parameters in %zu arrays.\n\n",
+                  (long long)c->hidden, (long long)c->heads, (long long)c->tubelet[0],
+                  (long long)c->tubelet[1], (long long)c->tubelet[2], numbers, arrays);
 }
 
 static void print_data(tub__text *t, const tub__card *card) {
@@ -167,38 +200,64 @@ static void print_results(tub__text *t, const tub__card *card, tub_task task) {
     tub__text_add(t, "\n");
 }
 
+/* On one line, whatever is in it. */
+static void print_line(tub__text *t, const char *text) {
+    for (const char *c = text; *c != '\0'; c++) {
+        tub__text_add(t, "%c", (unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c);
+    }
+    tub__text_add(t, "\n");
+}
+
 static void print_labels(tub__text *t, const tub_model *model) {
     if (model->labels == NULL || model->config.classes > 1000) {
         return;
     }
     tub__text_add(t, "## Classes\n\n");
     for (int64_t k = 0; k < model->config.classes; k++) {
-        tub__text_add(t, "%lld. %s\n", (long long)k, model->labels[k]);
+        tub__text_add(t, "%lld. ", (long long)k);
+        print_line(t, model->labels[k]);
     }
     tub__text_add(t, "\n");
 }
 
-static void print_use(tub__text *t, const tub_model *model, const tub__card *card) {
-    tub__text_add(
-        t,
-        "## How to use\n\nWith tubelet (video vision transformers in C), in the folder above this "
-        "one:\n\n```sh\ntubelet info MODEL_FOLDER\ntubelet predict MODEL_FOLDER volume.npy\n"
-        "tubelet eval MODEL_FOLDER --data %s --split test\n```\n\n",
-        card->data == NULL ? "DATA" : card->data);
+static void print_commands(tub__text *t, const tub__card *card, bool encoder) {
+    if (encoder) {
+        tub__text_add(
+            t, "## How to use\n\nWith tubelet (video vision transformers in C), to train "
+               "a classifier on it; MODEL_FOLDER is the folder that holds this file:\n\n```sh\n"
+               "tubelet train --data DATA --init-from MODEL_FOLDER\n```\n\n"
+               "With transformers: `VivitModel.from_pretrained(MODEL_FOLDER, "
+               "add_pooling_layer=False)`.\n\n");
+        return;
+    }
     tub__text_add(t,
-                  "Input is uint8 (scaled to 0 to 1) or float32 of shape [%lld, %lld, %lld, %lld] "
+                  "## How to use\n\nWith tubelet (video vision transformers in C); MODEL_FOLDER is "
+                  "the folder that holds this file:\n\n```sh\ntubelet info MODEL_FOLDER\n"
+                  "tubelet predict MODEL_FOLDER volume.npy\n"
+                  "tubelet eval MODEL_FOLDER --data %s --split test\n```\n\n",
+                  card->data == NULL ? "DATA" : card->data);
+}
+
+static void print_use(tub__text *t, const tub_model *model, const tub__card *card, bool encoder) {
+    print_commands(t, card, encoder);
+    tub__text_add(t,
+                  "Input is uint8 (%s) or float32 of shape [%lld, %lld, %lld, %lld] "
                   "(frames, height, width, channels).\n",
+                  model->preprocessing != NULL ? "prepared as `preprocessor_config.json` says"
+                                               : "scaled to 0 to 1",
                   (long long)model->config.frames, (long long)model->config.height,
                   (long long)model->config.width, (long long)model->config.channels);
 }
 
-void tub__card_print(tub__text *t, const tub_model *model, const tub__card *card) {
+void tub__card_print(tub__text *t, const tub_model *model, const tub__card *card, bool encoder) {
     const tub__card empty = {0};
     card = card == NULL ? &empty : card;
-    print_front_matter(t, card);
-    print_model(t, model);
+    print_front_matter(t, card, encoder);
+    print_model(t, model, encoder);
     print_data(t, card);
     print_results(t, card, model->config.task);
-    print_labels(t, model);
-    print_use(t, model, card);
+    if (!encoder) {
+        print_labels(t, model);
+    }
+    print_use(t, model, card, encoder);
 }

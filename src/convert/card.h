@@ -6,7 +6,8 @@
 #include "convert/folder.h"
 #include "convert/text.h"
 
-/* Appends the card of a model to *t. card may be NULL. */
-void tub__card_print(tub__text *t, const tub_model *model, const tub__card *card);
+/* Appends the card of a model to *t; encoder: of its folder without the classifier. card may be
+ * NULL. */
+void tub__card_print(tub__text *t, const tub_model *model, const tub__card *card, bool encoder);
 
 #endif

@@ -123,14 +123,24 @@ static int64_t stride_of(const tub_model_config *c, int axis) {
     return c->stride[axis] == 0 ? c->tubelet[axis] : c->stride[axis];
 }
 
-bool tub__config_is_vivit(const tub_model_config *c) {
+const char *tub__config_vivit_lacks(const tub_model_config *c) {
     bool stride_is_kernel = true;
     for (int i = 0; i < 3; i++) {
         stride_is_kernel = stride_is_kernel && stride_of(c, i) == c->tubelet[i];
     }
-    return c->pooling == TUB_POOL_CLASS_TOKEN && !c->mlp_output_gelu && stride_is_kernel &&
-           c->variant == TUB_VARIANT_JOINT && c->positions == TUB_POSITIONS_LEARNED &&
-           c->sampled_frames == 0 && c->representation == 0 && c->task <= TUB_TASK_MULTI_CLASS;
+    return c->variant != TUB_VARIANT_JOINT         ? "has joint attention only"
+           : c->task > TUB_TASK_MULTI_CLASS        ? "has one softmax"
+           : c->pooling != TUB_POOL_CLASS_TOKEN    ? "classifies by a class token"
+           : c->mlp_output_gelu                    ? "has no GELU behind its MLPs"
+           : !stride_is_kernel                     ? "cuts tubelets side by side"
+           : c->positions != TUB_POSITIONS_LEARNED ? "learns its positions"
+           : c->sampled_frames != 0                ? "reads every frame"
+           : c->representation != 0                ? "has no layer between encoder and classifier"
+                                                   : NULL;
+}
+
+bool tub__config_is_vivit(const tub_model_config *c) {
+    return tub__config_vivit_lacks(c) == NULL;
 }
 
 /* ---- Writing ---- */

@@ -11,6 +11,9 @@
  * then is the file's model_type "vivit". Otherwise it is "tubelet_vivit", which transformers
  * refuses instead of computing something else. */
 bool tub__config_is_vivit(const tub_model_config *config);
+/* What transformers' ViViT has otherwise ("has one softmax"), to stand in a sentence behind its name;
+ * NULL for a configuration that it has a place for. */
+const char *tub__config_vivit_lacks(const tub_model_config *config);
 
 /* The file's text, zero-terminated, the caller's (tub__free). labels: [classes] or NULL (then
  * LABEL_0, LABEL_1, … are written). int8: of a folder whose kernels are whole numbers; transformers

@@ -43,7 +43,7 @@ static bool ends_with(const char *text, const char *end) {
     return length >= rest && strcmp(text + length - rest, end) == 0;
 }
 
-static tub_status check_out(const char *out, tub_error *err) {
+static tub_status check_out(const char *out, tub_convert_pixels pixels, tub_error *err) {
     static const char *const others[] = {".safetensors", ".msgpack", ".npz",  ".onnx",  ".pt",
                                          ".pth",         ".bin",     ".ckpt", ".tflite"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
@@ -54,6 +54,10 @@ static tub_status check_out(const char *out, tub_error *err) {
     }
     if (tub_convert_knows(out)) {
         TUB__TRY(tub__keras_may_save(out, err));
+        if (pixels != TUB_CONVERT_PIXELS_UNKNOWN) {
+            return tub__fail(err, TUB_E_ARGUMENT,
+                             "%s: a file of Keras has no place for how pixels are scaled", out);
+        }
     }
     return tub__name_taken(out) ? tub__fail(err, TUB_E_EXISTS, "%s is there already", out) : TUB_OK;
 }
@@ -78,11 +82,12 @@ static tub_status check_options(const tub_context *ctx, const tub_convert_option
 static tub_status check_source(const conversion *c, const char *in, tub_error *err) {
     const tub_convert_options *o = &c->options;
     const bool hints = o->frames > 0 || o->height > 0 || o->width > 0 || o->variant > 0 ||
-                       o->pooling != TUB_POOL_MEAN || o->attention_order != TUB_ORDER_TIME_SPACE;
+                       o->pooling != NULL || o->attention_order != NULL ||
+                       o->task != TUB_TASK_DATA || o->head_classes[0] != 0;
     if (hints && c->from.kind != TUB_CONVERT_SCENIC) {
         return tub__fail(err, TUB_E_ARGUMENT,
-                         "frames, size, variant, pooling and the order of attentions are hints for "
-                         "checkpoints of scenic, which can't say them");
+                         "frames, size, variant, pooling, the order of attentions, task and heads "
+                         "are hints for checkpoints of scenic, which can't say them");
     }
     if (o->like != NULL && (is_folder_kind(c->from.kind) || c->from.kind == TUB_CONVERT_KERAS)) {
         return tub__fail(err, TUB_E_ARGUMENT,
@@ -106,6 +111,22 @@ static tub_status check_gelu(const conversion *c, const char *in, tub_error *err
                            erf ? "erf" : "tanh", erf ? "tanh" : "erf");
 }
 
+/* Hints at what a checkpoint says itself, or lacks. */
+static tub_status check_hints(const conversion *c, const char *in, tub_error *err) {
+    const tub_model_config *config = &c->from.model->config;
+    if (c->options.pooling != NULL && config->pooling == TUB_POOL_CLASS_TOKEN) {
+        return tub__fail(err, TUB_E_ARGUMENT, "%s: it has a class token, and pools nothing else",
+                         in);
+    }
+    return c->options.attention_order == NULL ||
+                   config->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION
+               ? TUB_OK
+               : tub__fail(err, TUB_E_ARGUMENT,
+                           "%s: it is of another variant than factorised self-attention, so its "
+                           "attentions have no order",
+                           in);
+}
+
 /* ---- The plan ---- */
 
 static tub_status plan_keras(const conversion *c, tub_error *err) {
@@ -116,6 +137,11 @@ static tub_status plan_keras(const conversion *c, tub_error *err) {
                          "the Keras example's model has a classifier, which this encoder lacks");
     }
     TUB__TRY(tub__keras_can(&model->config, err));
+    if (tub_model_prepares(model)) {
+        tub__log_line(c->ctx, TUB_LOG_WARNING,
+                      "what preprocessor_config.json asks for is left out: a file of Keras has no "
+                      "place for it, so give Keras prepared input");
+    }
     TUB__TRY(tub__keras_layout_plain(&c->ctx->allocator, (int)model->config.layers, &layout, err));
     for (size_t i = 0; i < model->params.count; i++) {
         tub__keras_describe(&layout, &model->config, &model->params.list[i], &c->planned[i]);
@@ -126,12 +152,11 @@ static tub_status plan_keras(const conversion *c, tub_error *err) {
 
 static tub_status plan_folder(const conversion *c, tub_error *err) {
     const tub_model *model = c->from.model;
-    if ((c->form.encoder || c->form.newer_names) && !tub__config_is_vivit(&model->config)) {
-        return tub__fail(
-            err, TUB_E_UNSUPPORTED,
-            "transformers' ViViT has joint attention, learned positions, a class token "
-            "and one softmax, and this model differs: %s can't be written of it",
-            c->form.encoder ? "an encoder alone" : "the names of newer transformers");
+    const char *lacks = tub__config_vivit_lacks(&model->config);
+    if ((c->form.encoder || c->form.newer_names) && lacks != NULL) {
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "transformers' ViViT %s, so %s can't be written of this model", lacks,
+                         c->form.encoder ? "an encoder alone" : "the names of newer transformers");
     }
     for (size_t i = 0; i < model->params.count; i++) {
         (void)!tub__folder_array(&model->params.list[i], &c->form, &c->planned[i]);
@@ -161,9 +186,13 @@ static tub_status make_plan(conversion *c, tub_error *err) {
 
 /* ---- Writing ---- */
 
+/* Whoever notices it first, the conversion or the process that it waits for. */
+static tub_status stopped(tub_error *err) {
+    return tub__fail(err, TUB_E_CANCELLED, "stopped; nothing was written");
+}
+
 static tub_status check_stop(const conversion *c, tub_error *err) {
-    return c->ctx->stop == 0 ? TUB_OK
-                             : tub__fail(err, TUB_E_CANCELLED, "stopped; nothing was written");
+    return c->ctx->stop == 0 ? TUB_OK : stopped(err);
 }
 
 static tub_status write_folder(const conversion *c, const char *folder, tub_error *err) {
@@ -181,8 +210,9 @@ static tub_status write_folder(const conversion *c, const char *folder, tub_erro
     return tub__moments_write(m->model, &m->moments, folder, err);
 }
 
-/* Writes into a temporary folder, at path, and compares. */
-static tub_status write_checked(conversion *c, const char *path, tub_error *err) {
+/* Writes to a path in a temporary folder, or to that folder, and compares. */
+static tub_status write_checked(void *user, const char *path, tub_error *err) {
+    conversion *c = user;
     tub__converted again;
     TUB__TRY(check_stop(c, err));
     TUB__TRY(is_folder_kind(c->to) ? write_folder(c, path, err)
@@ -199,13 +229,9 @@ static tub_status write_checked(conversion *c, const char *path, tub_error *err)
 }
 
 /* A file is made in the temporary folder under its own name, which says its kind. */
-static tub_status write_in(conversion *c, const char *temporary, tub_error *err) {
+static tub_status write_named(conversion *c, const char *temporary, tub_error *err) {
     const tub_allocator *a = &c->ctx->allocator;
     char *file;
-    if (is_folder_kind(c->to)) {
-        TUB__TRY(write_checked(c, temporary, err));
-        return tub__folder_commit(a, temporary, c->out, false, err);
-    }
     TUB__TRY(tub__path_join(a, temporary, tub__path_name(c->out), &file, err));
     tub_status status = write_checked(c, file, err);
     if (status == TUB_OK) {
@@ -215,34 +241,24 @@ static tub_status write_in(conversion *c, const char *temporary, tub_error *err)
     return status;
 }
 
-/* The folders that the result is to lie in. */
-static tub_status create_parent(const tub_allocator *a, const char *path, tub_error *err) {
-    const size_t length = (size_t)(tub__path_name(path) - path);
-    char *parent;
-    if (length == 0) {
-        return TUB_OK;
-    }
-    TUB__TRY(tub__alloc_string(a, path, &parent, err));
-    parent[length] = '\0';
-    tub_status status = tub__folder_create(parent, err);
-    tub__free(a, parent);
+static tub_status write_file(conversion *c, tub_error *err) {
+    const tub_allocator *a = &c->ctx->allocator;
+    char *temporary;
+    int lock;
+    TUB__TRY(tub__parent_create(a, c->out, err));
+    tub__leftovers_remove(c->out);
+    TUB__TRY(tub__folder_temporary(a, c->out, &temporary, &lock, err));
+    tub_status status = write_named(c, temporary, err);
+    (void)!tub__folder_remove(a, temporary, NULL);
+    close(lock);
+    tub__free(a, temporary);
     return status;
 }
 
 static tub_status write_out(conversion *c, tub_error *err) {
-    const tub_allocator *a = &c->ctx->allocator;
-    char *temporary;
-    int lock;
-    TUB__TRY(create_parent(a, c->out, err));
-    tub__leftovers_remove(c->out);
-    TUB__TRY(tub__folder_temporary(a, c->out, &temporary, &lock, err));
-    tub_status status = write_in(c, temporary, err);
-    if (status != TUB_OK || !is_folder_kind(c->to)) {
-        (void)!tub__folder_remove(a, temporary, NULL);
-    }
-    close(lock);
-    tub__free(a, temporary);
-    return status;
+    return is_folder_kind(c->to)
+               ? tub__folder_make(&c->ctx->allocator, c->out, write_checked, c, err)
+               : write_file(c, err);
 }
 
 /* ---- The report ---- */
@@ -330,16 +346,24 @@ tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
                     .out = out,
                     .options = options != NULL ? *options : tub_convert_options_default()};
     TUB__TRY(check_options(ctx, &c.options, err));
-    TUB__TRY(check_out(out, err));
+    TUB__TRY(check_out(out, c.options.pixels, err));
     TUB__TRY(tub_convert_detect(ctx, in, &c.from.kind, err));
     TUB__TRY(check_source(&c, in, err));
-    TUB__TRY(tub__converted_open(ctx, in, c.from.kind, &c.options, &c.from, err));
-    tub_status status = check_gelu(&c, in, err);
+    if (tub_convert_knows(out)) {
+        c.options.pixels = TUB_CONVERT_PIXELS_UNIT; /* no guess is made that a warning could tell */
+    }
+    tub_status status = tub__converted_open(ctx, in, c.from.kind, &c.options, &c.from, err);
+    if (status == TUB_OK) {
+        status = check_gelu(&c, in, err);
+    }
+    if (status == TUB_OK) {
+        status = check_hints(&c, in, err);
+    }
     if (status == TUB_OK) {
         status = run(&c, in, report, err);
     }
     ctx->stop = 0;
     tub__free(&ctx->allocator, c.planned);
     tub__converted_close(&c.from);
-    return status;
+    return status == TUB_E_CANCELLED ? stopped(err) : status;
 }

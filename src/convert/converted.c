@@ -34,9 +34,12 @@ static tub__scenic_hints scenic_hints(const tub_convert_options *o, const tub_mo
                            .height = o->height,
                            .width = o->width,
                            .variant = o->variant,
-                           .pooling = o->pooling,
-                           .attention_order = o->attention_order,
+                           .pooling = o->pooling != NULL ? *o->pooling : TUB_POOL_MEAN,
+                           .attention_order = o->attention_order != NULL ? *o->attention_order
+                                                                         : TUB_ORDER_TIME_SPACE,
+                           .task = o->task,
                            .pixels_known = o->pixels != TUB_CONVERT_PIXELS_UNKNOWN};
+    memcpy(h.head_classes, o->head_classes, sizeof h.head_classes);
     if (like == NULL) {
         return h;
     }
@@ -46,11 +49,15 @@ static tub__scenic_hints scenic_hints(const tub_convert_options *o, const tub_mo
         h.frames = h.frames > 0 ? h.frames : like->frames;
     }
     h.variant = h.variant > 0 ? h.variant : 1 + (int)like->variant;
-    if (h.pooling == TUB_POOL_MEAN && like->pooling != TUB_POOL_CLASS_TOKEN) {
+    if (o->pooling == NULL && like->pooling != TUB_POOL_CLASS_TOKEN) {
         h.pooling = like->pooling;
     }
-    if (h.attention_order == TUB_ORDER_TIME_SPACE) {
+    if (o->attention_order == NULL) {
         h.attention_order = like->attention_order;
+    }
+    if (o->task == TUB_TASK_DATA) {
+        h.task = like->task;
+        memcpy(h.head_classes, like->head_classes, sizeof h.head_classes);
     }
     return h;
 }
@@ -76,10 +83,6 @@ static tub_status warn_pooler(tub_context *ctx, const char *path, tub_error *err
 static tub_status open_folder(tub_context *ctx, const char *path, tub__converted *m,
                               tub_error *err) {
     TUB__TRY(tub__folder_open_any(ctx, path, &m->model, &m->encoder, &m->arrays, err));
-    if (tub__model_has_int8(m->model)) {
-        return tub__fail(err, TUB_E_UNSUPPORTED, "%s holds int8 weights, which have no other form",
-                         path);
-    }
     return m->encoder ? warn_pooler(ctx, path, err) : TUB_OK;
 }
 

@@ -32,7 +32,8 @@ TUB_MUST_USE tub_status tub__converted_reopen(const tub__converted *m, const cha
 void tub__converted_close(tub__converted *m);
 
 /* Compares what was written (again, of kind m became) with m: the names and shapes that were planned,
- * [params.count], every array, the state of Adam, and the logits of a fixed clip, bit by bit.
+ * [params.count], every array, the state of Adam, the logits of a fixed clip, bit by bit, and of a folder
+ * configuration, labels and preprocessing.
  * TUB_E_NUMERIC names the first that differs. Gives `again` the classifier of m where m's was not
  * written. */
 TUB_MUST_USE tub_status tub__converted_check(const tub__converted *m, tub__converted *again,

@@ -6,6 +6,7 @@
 #include "base/fpenv.h"
 #include "base/philox.h"
 #include "convert/array_values.h"
+#include "convert/config_json.h"
 #include "convert/converted.h"
 
 /* Both models' values of an array, and room to reorder one. */
@@ -142,6 +143,46 @@ static tub_status check_logits(tub_model *m, tub_model *again, tub_error *err) {
     return status;
 }
 
+/* ---- What stands beside the arrays ---- */
+
+static bool is_folder(const tub__converted *m) {
+    return m->kind == TUB_CONVERT_FOLDER || m->kind == TUB_CONVERT_ENCODER;
+}
+
+static tub_status describe(const tub_model *m, char **text, size_t *size, tub_error *err) {
+    return tub__config_to_json(&m->context->allocator, &m->config, false,
+                               (const char *const *)m->labels, text, size, err);
+}
+
+/* Everything that a configuration has, labels too, as config.json says it. */
+static tub_status check_config(const tub_model *m, const tub_model *again, tub_error *err) {
+    const tub_allocator *a = &m->context->allocator;
+    char *ours, *theirs;
+    size_t size, their_size;
+    TUB__TRY(describe(m, &ours, &size, err));
+    tub_status status = describe(again, &theirs, &their_size, err);
+    if (status == TUB_OK) {
+        status = size == their_size && memcmp(ours, theirs, size) == 0
+                     ? TUB_OK
+                     : tub__fail(err, TUB_E_NUMERIC, "its config.json is read as another model");
+        tub__free(a, theirs);
+    }
+    tub__free(a, ours);
+    return status;
+}
+
+static tub_status check_folder(const tub__converted *m, const tub__converted *again,
+                               tub_error *err) {
+    const char *ours = m->model->preprocessor_text, *theirs = again->model->preprocessor_text;
+    if (!is_folder(again)) {
+        return TUB_OK;
+    }
+    TUB__TRY(check_config(m->model, again->model, err));
+    return ours == NULL || (theirs != NULL && strcmp(ours, theirs) == 0)
+               ? TUB_OK
+               : tub__fail(err, TUB_E_NUMERIC, "its preprocessor_config.json is another one");
+}
+
 /* ---- All ---- */
 
 static tub_status check_all(const tub__converted *m, tub__converted *again,
@@ -153,6 +194,7 @@ static tub_status check_all(const tub__converted *m, tub__converted *again,
     TUB__TRY(check_names(again, planned, err));
     TUB__TRY(check_arrays(m, again, err));
     TUB__TRY(check_moments(m, again, err));
+    TUB__TRY(check_folder(m, again, err));
     return check_logits(m->model, again->model, err);
 }
 

@@ -44,7 +44,9 @@ static tub_status detect_folder(const tub_allocator *a, const char *path, tub_co
     tub_status status = tub__file_exists(config)
                             ? detect_config(a, config, out, err)
                             : tub__fail(err, TUB_E_FORMAT,
-                                        "%s has no config.json, so it is no model; " KNOWN, path);
+                                        "%s has no config.json, so it is no model folder; of "
+                                        "scenic, give a checkpoint in it",
+                                        path);
     tub__free(a, config);
     return status;
 }

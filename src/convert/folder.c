@@ -28,11 +28,11 @@ static tub_status write_file(const tub_allocator *a, const char *folder, const c
 }
 
 static tub_status write_card(const tub_model *model, const char *folder, const tub__card *card,
-                             tub_error *err) {
+                             bool encoder, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     tub__text text;
     tub__text_start(&text, a);
-    tub__card_print(&text, model, card);
+    tub__card_print(&text, model, card, encoder);
     tub_status status = tub__text_check(&text, err);
     if (status == TUB_OK) {
         status = write_file(a, folder, CARD_FILE, text.data, text.size, err);
@@ -75,7 +75,7 @@ tub_status tub__folder_write_config_as(const tub_model *model, const char *folde
         return status;
     }
     TUB__TRY(write_preprocessor(model, folder, err));
-    return write_card(model, folder, card, err);
+    return write_card(model, folder, card, form->encoder, err);
 }
 
 tub_status tub__folder_write_config(const tub_model *model, const char *folder,
@@ -126,7 +126,7 @@ static tub_status read_preprocessor_file(tub_context *ctx, const char *path, boo
     tub_status status = tub__preprocessor_from_json(root, config, &foreign, err);
     tub__json_free(root);
     if (status != TUB_OK) {
-        return tub__prefix(err, status, "%s", path);
+        return tub__prefix(err, status == TUB_E_ARGUMENT ? TUB_E_FORMAT : status, "%s", path);
     }
     if (foreign && encoder) {
         tub__log_line(

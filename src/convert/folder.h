@@ -52,7 +52,7 @@ TUB_MUST_USE tub_status tub__folder_read_any_config(tub_context *ctx, const char
  * labels are not read. */
 TUB_MUST_USE tub_status tub__folder_read_encoder_config(tub_context *ctx, const char *folder,
                                                         tub_model_config *config, tub_error *err);
-/* Reads a folder, with or without a classifier, as tub_model_open does. *encoder: it has none, and the
+/* Reads a folder of floats, with or without a classifier, as tub_model_open does. *encoder: it has none, and the
  * model's is zero. *arrays: what the files have of each parameter, [params.count], the caller's
  * (tub__free); nothing of the classifier of an encoder. */
 TUB_MUST_USE tub_status tub__folder_open_any(tub_context *ctx, const char *folder, tub_model **out,
@@ -81,9 +81,8 @@ TUB_MUST_USE tub_status tub__folder_read_arrays(tub_model *model, const char *fo
 TUB_MUST_USE tub_status tub__folder_read_encoder(tub_model *model, const char *folder,
                                                  tub_error *err);
 /* Either, and (arrays not NULL) what the files have of each parameter: [params.count]. */
-TUB_MUST_USE tub_status tub__folder_read_listed(tub_model *model, const char *folder, bool int8,
-                                                bool encoder, tub__file_array *arrays,
-                                                tub_error *err);
+TUB_MUST_USE tub_status tub__folder_read_listed(tub_model *model, const char *folder, bool encoder,
+                                                tub__file_array *arrays, tub_error *err);
 /* A model for training on: the encoder of a model folder, and a fresh classifier of this many classes
  * drawn from seed. Folders of transformers' VivitModel are fine, those of int8 weights are
  * TUB_E_UNSUPPORTED. */

@@ -56,12 +56,12 @@ tub_status tub_model_open(tub_context *ctx, const char *folder, tub_model **out,
 }
 
 /* The arrays of tub__folder_open_any: names and shapes, then values. */
-static tub_status read_listed(tub_model *model, const char *folder, bool int8, bool encoder,
+static tub_status read_listed(tub_model *model, const char *folder, bool encoder,
                               tub__file_array **arrays, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     tub__file_array *list;
     TUB__TRY(tub__alloc_array(a, model->params.count, sizeof *list, (void **)&list, err));
-    tub_status status = tub__folder_read_listed(model, folder, int8, encoder, list, err);
+    tub_status status = tub__folder_read_listed(model, folder, encoder, list, err);
     if (status != TUB_OK) {
         tub__free(a, list);
         return status;
@@ -78,12 +78,16 @@ tub_status tub__folder_open_any(tub_context *ctx, const char *folder, tub_model 
     bool int8 = false;
     TUB__TRY(tub__folder_expect(folder, MODEL_FOLDER, err));
     TUB__TRY(tub__folder_read_any_config(ctx, folder, &config, &int8, encoder, &labels, err));
-    tub_status status = check_precision(ctx, folder, int8, err);
+    tub_status status = int8 ? tub__fail(err, TUB_E_UNSUPPORTED,
+                                         "%s holds int8 weights, which have no other form; take "
+                                         "the model that it was converted from",
+                                         folder)
+                             : TUB_OK;
     if (status == TUB_OK) {
         status = make_model(ctx, folder, &config, labels, &model, err);
     }
     if (status == TUB_OK) {
-        status = read_listed(model, folder, int8, *encoder, arrays, err);
+        status = read_listed(model, folder, *encoder, arrays, err);
     }
     tub__labels_free(&ctx->allocator, labels, config.classes);
     if (status != TUB_OK) {
@@ -113,8 +117,16 @@ tub_status tub__folder_open_encoder(tub_context *ctx, const char *folder, int64_
     return TUB_OK;
 }
 
-tub_status tub_model_save(const tub_model *model, const char *folder, tub_error *err) {
-    TUB__TRY(tub__folder_create(folder, err));
+static tub_status save(void *user, const char *folder, tub_error *err) {
+    const tub_model *model = user;
     TUB__TRY(tub__folder_write_config(model, folder, NULL, err));
     return tub__folder_write_arrays(model, folder, err);
+}
+
+tub_status tub_model_save(const tub_model *model, const char *folder, tub_error *err) {
+    if (!tub__name_taken(folder)) {
+        return tub__folder_make(&model->context->allocator, folder, save, (void *)model, err);
+    }
+    TUB__TRY(tub__folder_create(folder, err)); /* or it is a file */
+    return save((void *)model, folder, err);
 }

@@ -293,6 +293,13 @@ tub_status tub__keras_sizes(const tub__h5_file *f, const tub_model_config *base,
     c.layers = count_layers(f);
     c.qkv_bias = 1;
     c.pooling = TUB_POOL_MEAN;
+    const char *lacks = tub__keras_lacks(&c);
+    if (lacks != NULL) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "the Keras example's model %s, unlike the one named to say what these "
+                         "weights do not",
+                         lacks);
+    }
     TUB__TRY(tub_model_config_check(&c, err));
     TUB__TRY(check_tokens(&c, position, err));
     *out = c;

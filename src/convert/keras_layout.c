@@ -208,7 +208,7 @@ void tub__keras_to(const tub__param *p, const float *file, float *keras) {
 
 /* ---- What has a form in Keras ---- */
 
-tub_status tub__keras_can(const tub_model_config *c, tub_error *err) {
+const char *tub__keras_lacks(const tub_model_config *c) {
     const char *lacks = NULL;
     if (c->task > TUB_TASK_MULTI_CLASS) {
         lacks = "has one softmax";
@@ -232,6 +232,11 @@ tub_status tub__keras_can(const tub_model_config *c, tub_error *err) {
             lacks = "cuts tubelets that neither overlap nor leave gaps";
         }
     }
+    return lacks;
+}
+
+tub_status tub__keras_can(const tub_model_config *c, tub_error *err) {
+    const char *lacks = tub__keras_lacks(c);
     return lacks == NULL
                ? TUB_OK
                : tub__fail(err, TUB_E_UNSUPPORTED,

@@ -64,5 +64,8 @@ void tub__keras_to(const tub__param *p, const float *file, float *keras);
 /* Whether the example's model has a form for this configuration; the sentence says what it
  * lacks. */
 TUB_MUST_USE tub_status tub__keras_can(const tub_model_config *config, tub_error *err);
+/* What the example's model has otherwise ("has one softmax"), to stand in a sentence behind its name;
+ * NULL for a configuration that it has a place for. */
+const char *tub__keras_lacks(const tub_model_config *config);
 
 #endif

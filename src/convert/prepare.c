@@ -61,8 +61,11 @@ static tub_status read_file(tub_model *model, const char *path, tub_error *err) 
         status = read_text(model, path, root, err);
     }
     tub__json_free(root);
-    return status == TUB_OK || status == TUB_E_MEMORY ? status
-                                                      : tub__prefix(err, status, "%s", path);
+    if (status == TUB_OK || status == TUB_E_MEMORY) {
+        return status;
+    }
+    /* What is wrong in a file is no argument of the caller's. */
+    return tub__prefix(err, status == TUB_E_ARGUMENT ? TUB_E_FORMAT : status, "%s", path);
 }
 
 tub_status tub__model_read_preprocessing(tub_model *model, const char *folder, tub_error *err) {

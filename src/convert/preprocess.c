@@ -73,6 +73,19 @@ void tub__preprocessed_range(const tub__preprocessing *p, float *low, float *hig
     }
 }
 
+bool tub__preprocessed_finite(const tub__preprocessing *p) {
+    const int levels[] = {0, LEVELS - 1}; /* the others lie between */
+    for (int c = 0; c < p->channels; c++) {
+        for (int i = 0; i < 2; i++) {
+            const float x = value_of(p, levels[i], (size_t)c);
+            if (x - x != 0.0f) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 typedef struct levels {
     float value[TUB__PREPROCESS_CHANNELS][LEVELS];
 } levels;

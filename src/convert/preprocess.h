@@ -16,9 +16,10 @@ typedef struct tub__preprocessing {
     tub__filter filter;
     tub__pass_order order;
     double factor; /* rescale: x * factor */
-    bool multiply; /* rescale in float32: x * float32(factor), as tubelet's input_scale `multiply` */
-    bool offset;   /* then minus 1 */
-    int channels;  /* of mean and deviation; 1: the same for all channels */
+    bool
+        multiply; /* rescale in float32: x * float32(factor), as tubelet's input_scale `multiply` */
+    bool offset;  /* then minus 1 */
+    int channels; /* of mean and deviation; 1: the same for all channels */
     float mean[TUB__PREPROCESS_CHANNELS], deviation[TUB__PREPROCESS_CHANNELS];
 } tub__preprocessing;
 
@@ -28,6 +29,8 @@ TUB_MUST_USE tub_status tub__preprocessed_size(const tub__preprocessing *p, cons
                                                size_t out[2], tub_error *err);
 /* The least and the greatest value that a channel can get, of all channels. */
 void tub__preprocessed_range(const tub__preprocessing *p, float *low, float *high);
+/* Whether every level becomes a finite number. */
+bool tub__preprocessed_finite(const tub__preprocessing *p);
 /* frames [T, H, W, C] of uint8 to out [T, H', W', C] of float32, H' and W' as above. Errors:
  * TUB_E_SHAPE (channels that mean and deviation don't fit), TUB_E_RANGE, TUB_E_MEMORY. */
 TUB_MUST_USE tub_status tub__preprocess(const tub_allocator *a, const tub__preprocessing *p,

@@ -70,6 +70,7 @@ tub_status tub__preprocessor_from_json(const tub__json *root, tub_model_config *
                                        bool *foreign, tub_error *err) {
     const char *scale = NULL;
     tub__preprocessing p = defaults();
+    TUB__TRY(tub__json_to_object(root, "the file", &root, err));
     TUB__TRY(tub__json_opt_text(tub__json_get(root, "tubelet"), "input_scale", &scale, err));
     TUB__TRY(read_scaling(root, &p, err));
     if (scale != NULL) {
@@ -188,6 +189,7 @@ tub_status tub__preprocessing_from_json(const tub__json *root, tub__preprocessin
     int64_t filter = (int64_t)p.filter;
     const char *scale = NULL;
     tub_input_scale scaling = TUB_SCALE_DIVIDE;
+    TUB__TRY(tub__json_to_object(root, "the file", &root, err));
     TUB__TRY(tub__json_opt_bool(root, "do_resize", &p.resize, err));
     TUB__TRY(tub__json_opt_bool(root, "do_center_crop", &p.crop, err));
     TUB__TRY(tub__json_opt_integer(root, "resample", &filter, err));
@@ -203,8 +205,13 @@ tub_status tub__preprocessing_from_json(const tub__json *root, tub__preprocessin
     p.multiply = scaling == TUB_SCALE_MULTIPLY;
     p.filter = (tub__filter)filter;
     if (p.offset && !p.rescale) {
-        return tub__fail(err, TUB_E_ARGUMENT,
+        return tub__fail(err, TUB_E_FORMAT,
                          "offset: it needs do_rescale (left out, offset means true)");
+    }
+    if (!tub__preprocessed_finite(&p)) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "rescale_factor, image_mean and image_std make numbers of pixels that "
+                         "float32 does not have");
     }
     *out = p;
     return TUB_OK;

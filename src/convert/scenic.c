@@ -15,8 +15,9 @@
 enum { LAYER_LIMIT = 1000, PATH_LIMIT = TUB__SCENIC_NAME_LIMIT + 32 };
 
 /* Where parameters lie: scenic's states with flax.optim (as published, and older), with optax, and
- * parameters alone. */
-static const char *const roots[] = {"optimizer/target/params/", "optimizer/target/", "params/", ""};
+ * parameters alone; and tuples of vision_transformer, which begin with an optimiser or parameters. */
+static const char *const roots[] = {
+    "optimizer/target/params/", "optimizer/target/", "params/", "", "0/target/", "0/"};
 
 typedef struct scenic {
     tub__flax_file file;
@@ -41,13 +42,13 @@ static const tub__flax_leaf *find(const scenic *s, const char *name) {
 /* An array by one of its names; having both is an error. */
 static tub_status find_array(const scenic *s, const tub__scenic_array *array,
                              const tub__flax_leaf **out, tub_error *err) {
-    const tub__flax_leaf *older = array->older[0] == '\0' ? NULL : find(s, array->older);
+    const tub__flax_leaf *other = array->other[0] == '\0' ? NULL : find(s, array->other);
     *out = find(s, array->name);
-    if (*out != NULL && older != NULL) {
+    if (*out != NULL && other != NULL) {
         return tub__fail(err, TUB_E_FORMAT, "%s and %s are the same array; the file has it twice",
-                         (*out)->name, older->name);
+                         (*out)->name, other->name);
     }
-    *out = *out == NULL ? older : *out;
+    *out = *out == NULL ? other : *out;
     return TUB_OK;
 }
 
@@ -78,8 +79,14 @@ static tub_status find_root(scenic *s, tub_error *err) {
             return TUB_OK;
         }
     }
-    return tub__fail(err, TUB_E_FORMAT,
-                     "not a checkpoint of scenic's ViViT: it has no array params/embedding/kernel");
+    s->root = "";
+    return has_prefix(s, "vit/embeddings/") || has_prefix(s, "embeddings/patch_embeddings/")
+               ? tub__fail(err, TUB_E_FORMAT,
+                           "the arrays of transformers' FlaxViT, which need their config.json: "
+                           "give the folder that has both")
+               : tub__fail(err, TUB_E_FORMAT,
+                           "not a checkpoint of scenic's ViViT: it has no array "
+                           "params/embedding/kernel");
 }
 
 /* Variants 1 and 4 have the same names; the first is meant where nobody says otherwise. */
@@ -302,7 +309,9 @@ static tub_status configure(const scenic *s, const tub__scenic_hints *hints, tub
                             .temporal_layers = s->extent.layers[1],
                             .attention_order = hints->attention_order,
                             .head_init = TUB_HEAD_ZEROS,
-                            .representation = size_of(s, 'R')};
+                            .representation = size_of(s, 'R'),
+                            .task = hints->task};
+    memcpy(c->head_classes, hints->head_classes, sizeof c->head_classes);
     if (c->heads * size_of(s, 'k') != c->hidden) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
                          "its %lld heads of width %lld don't make up the width %lld of the tokens",
@@ -332,24 +341,6 @@ static tub_status check_hints(const tub__scenic_hints *hints, tub_error *err) {
 
 /* ---- Values ---- */
 
-/* From the matrix [rows, cols] to the layout of the parameter table: dense kernels [out, in], the
- * embedding [D, C, t, h, w]; see tub__file_layout. */
-static void to_table_layout(const tub__param *p, const float *matrix, float *out) {
-    const size_t channels = p->file == TUB__FILE_CONV3D ? p->shape[1] : 1;
-    const size_t taps = p->rows / channels;
-    if (p->file == TUB__FILE_PLAIN) {
-        memcpy(out, matrix, p->rows * p->cols * sizeof *out);
-        return;
-    }
-    for (size_t d = 0; d < p->cols; d++) {
-        for (size_t c = 0; c < channels; c++) {
-            for (size_t i = 0; i < taps; i++) {
-                out[(d * channels + c) * taps + i] = matrix[(i * channels + c) * p->cols + d];
-            }
-        }
-    }
-}
-
 static tub_status fill_one(const scenic *s, size_t i, tub_model *model,
                            const tub__array_buffers *buffers, tub_error *err) {
     const tub__scenic_array *array = &s->arrays[i];
@@ -358,7 +349,7 @@ static tub_status fill_one(const scenic *s, size_t i, tub_model *model,
     assert(p != NULL && p->rows * p->cols == leaf->elements);
     TUB__TRY(tub__flax_to_f32(&s->file, leaf, buffers->scratch, err));
     TUB__TRY(tub__check_finite(leaf->name, buffers->scratch, (size_t)leaf->elements, err));
-    to_table_layout(p, buffers->scratch, buffers->values);
+    tub__to_table_layout(p, buffers->scratch, buffers->values);
     return tub__model_write(model, p, TUB_F32, buffers->values, buffers->scratch, err);
 }
 

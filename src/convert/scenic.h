@@ -12,8 +12,10 @@ typedef struct tub__scenic_hints {
     int64_t height, width; /* H, W: both or neither */
     int variant;           /* 1 to 4: where names fit two variants (1 and 4), this one; 0: 1 */
     tub_pooling pooling;   /* of a model without class token: mean, max or sum */
-    tub_attention_order attention_order; /* of variant 3 */
-    bool pixels_known; /* no warning about the scaling of pixels */
+    tub_attention_order attention_order;  /* of variant 3 */
+    tub_task task;                        /* how the outputs are read */
+    int64_t head_classes[TUB_HEAD_LIMIT]; /* of multi_head */
+    bool pixels_known;                    /* no warning about the scaling of pixels */
 } tub__scenic_hints;
 
 /* Reads a checkpoint into a model for the context's precision, everything checked as in a model
@@ -21,8 +23,8 @@ typedef struct tub__scenic_hints {
  * frames give a square picture, a picture gives the frames; the factorised encoder's positions over
  * time give the frames, too. A kernel without time axis, where nothing is told and the positions make
  * up a square, is that of a ViT: one picture. Checkpoints don't tell mean, maximum and sum of the tokens apart, nor the
- * order of variant 3's attentions (both: the hints), nor how pixels were scaled, which a warning
- * says. */
+ * order of variant 3's attentions, nor whether the outputs are one softmax, sigmoids or several heads
+ * (all three: the hints), nor how pixels were scaled, which a warning says. */
 TUB_MUST_USE tub_status tub__scenic_open(tub_context *ctx, const char *path,
                                          const tub__scenic_hints *hints, tub_model **out,
                                          tub_error *err);

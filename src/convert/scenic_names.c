@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The mapping table of scenic's ViViT (google-research/scenic, projects/vivit/model.py). */
+/* The mapping table of scenic's ViViT (google-research/scenic, projects/vivit/model.py). The ViT of
+ * google-research/vision_transformer (vit_jax/models_vit.py) differs in its classifier's name. */
 #include "convert/scenic_names.h"
 
 #include <stdio.h>
@@ -33,7 +34,7 @@ static const row mlp[] = {{"Dense_0/kernel", "DM"},
 /* ---- Parts of a model ---- */
 
 struct tub__scenic_part {
-    const char *name, *older; /* older: NULL, the same */
+    const char *name, *other; /* other: NULL, the same */
     const row *rows;
     int role; /* of the first row; the others follow it */
 };
@@ -41,13 +42,13 @@ typedef struct tub__scenic_part part;
 
 static const part ends[] = {
     {"embedding/", NULL, convolution, TUB__EMBED_KERNEL},
-    {"output_projection/", NULL, classifier, TUB__HEAD_KERNEL},
+    {"output_projection/", "head/", classifier, TUB__HEAD_KERNEL},
     {NULL, NULL, NULL, 0},
 };
 static const part ends_with_representation[] = {
     {"embedding/", NULL, convolution, TUB__EMBED_KERNEL},
     {"pre_logits/", NULL, representation, TUB__REPRESENTATION_KERNEL},
-    {"output_projection/", NULL, narrow_classifier, TUB__HEAD_KERNEL},
+    {"output_projection/", "head/", narrow_classifier, TUB__HEAD_KERNEL},
     {NULL, NULL, NULL, 0},
 };
 
@@ -145,8 +146,8 @@ static void fill(tub__scenic_array *out, const char *before, const part *p, size
     *out = (tub__scenic_array){
         .shape = p->rows[index].shape, .role = (tub__role)(p->role + (int)index), .layer = layer};
     name_array(before, p->name, p->rows[index].name, out->name);
-    if (p->older != NULL) {
-        name_array(before, p->older, p->rows[index].name, out->older);
+    if (p->other != NULL) {
+        name_array(before, p->other, p->rows[index].name, out->other);
     }
 }
 

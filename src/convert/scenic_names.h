@@ -13,7 +13,8 @@ enum { TUB__SCENIC_NAME_LIMIT = 128, TUB__SCENIC_TOWERS = 2 };
  * [in, out] whatever their rank: in C order each is the matrix [rows, cols] of the parameter table. */
 typedef struct tub__scenic_array {
     char name[TUB__SCENIC_NAME_LIMIT];
-    char older[TUB__SCENIC_NAME_LIMIT]; /* before Flax numbered layers by kind; "": the same */
+    char other[TUB__SCENIC_NAME_LIMIT]; /* before Flax numbered layers by kind, or in
+                                           vision_transformer; "": the same */
     const char *shape;
     tub__role role;
     int layer; /* -1: none */

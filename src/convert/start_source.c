@@ -11,16 +11,29 @@
 #include "convert/config_json.h"
 #include "convert/folder.h"
 #include "convert/scenic.h"
+#include "convert/vit_flax.h"
 
 /* ---- Folders ---- */
 
+static tub_status fill_from_flax(const char *path, tub__folder_source *read, tub__source *s,
+                                 tub_error *err) {
+    TUB__TRY(tub__alloc_array(&s->model->context->allocator, s->model->params.count,
+                              sizeof *s->arrays, (void **)&s->arrays, err));
+    return tub__vit_flax_read(s->model, path, &read->classifier, s->arrays, err);
+}
+
 static tub_status fill_from_folder(const char *path, tub__folder_source *read, tub__source *s,
                                    tub_error *err) {
+    bool flax = false;
     if (read->labels != NULL) {
         TUB__TRY(tub_model_set_labels(s->model, (const char *const *)read->labels,
                                       read->config.classes, err));
     }
-    return tub__folder_read_source(s->model, path, read, err);
+    if (read->image) {
+        TUB__TRY(tub__vit_flax_is(&s->model->context->allocator, path, &flax, err));
+    }
+    return flax ? fill_from_flax(path, read, s, err)
+                : tub__folder_read_source(s->model, path, read, err);
 }
 
 static tub_status open_folder(tub_context *ctx, const char *path, tub__source *s, tub_error *err) {
@@ -62,21 +75,28 @@ static tub_status check_file(tub_context *ctx, const char *path, tub_error *err)
                      path);
 }
 
+/* google-research/vision_transformer, where the arrays came from: its classifier is the head. */
+static const char *kind_of_checkpoint(const tub__source *s) {
+    const tub__params *params = &s->model->params;
+    const tub__param *head = tub__params_find(params, TUB__HEAD_KERNEL, -1);
+    const char *name = s->arrays[head - params->list].name;
+    return !s->image                       ? "ViViT of scenic"
+           : strstr(name, "head/") != NULL ? "ViT of vision_transformer"
+                                           : "ViT of scenic";
+}
+
 static tub_status open_checkpoint(tub_context *ctx, const char *path, const tub_start_options *o,
                                   tub__source *s, tub_error *err) {
     TUB__TRY(check_file(ctx, path, err));
     const tub__scenic_hints hints = {
         .frames = o->clip[0], .height = o->clip[1], .width = o->clip[2]};
-    TUB__TRY(say_clip(o, tub__scenic_open(ctx, path, &hints, &s->model, err), err));
+    TUB__TRY(
+        say_clip(o, tub__scenic_open_listed(ctx, path, &hints, &s->model, &s->arrays, err), err));
     const tub_model_config *c = &s->model->config;
-    const tub__scenic_extent extent = {.layers = {(int)c->layers, (int)c->temporal_layers},
-                                       .token = c->pooling == TUB_POOL_CLASS_TOKEN,
-                                       .representation = c->representation > 0};
     s->image = c->frames == 1 && c->tubelet[0] == 1;
-    s->kind = s->image ? "ViT of scenic" : "ViViT of scenic";
+    s->kind = kind_of_checkpoint(s);
     s->classifier = true;
-    return tub__scenic_list(&ctx->allocator, tub__scenic_variant_of(1 + (int)c->variant), &extent,
-                            &s->list, &s->count, err);
+    return TUB_OK;
 }
 
 /* ---- Both ---- */
@@ -86,8 +106,8 @@ static tub_status check_there(const char *path, tub_error *err) {
                ? TUB_OK
                : tub__folder_expect(
                      path,
-                     "a start is a folder with config.json and model.safetensors, or "
-                     "a checkpoint of scenic",
+                     "a start is a folder with config.json and model.safetensors (of a ViT "
+                     "also flax_model.msgpack), or a checkpoint of Flax",
                      err);
 }
 
@@ -104,20 +124,18 @@ tub_status tub__source_open(tub_context *ctx, const char *path, const tub_start_
 }
 
 void tub__source_name(const tub__source *s, const tub__param *p, char *out, size_t size) {
-    for (size_t i = 0; i < s->count; i++) {
-        if (s->list[i].role == p->role && s->list[i].layer == p->layer) {
-            snprintf(out, size, "%s", s->list[i].name);
-            return;
-        }
+    if (s->arrays != NULL) {
+        snprintf(out, size, "%s", s->arrays[p - s->model->params.list].name);
+        return;
     }
-    const size_t cut = s->from != NULL ? strlen(s->from) : 0;
-    const bool begins = cut > 0 && strncmp(p->name, s->from, cut) == 0;
+    const size_t cut = strlen(s->from);
+    const bool begins = strncmp(p->name, s->from, cut) == 0;
     snprintf(out, size, "%s%s", begins ? s->to : "", p->name + (begins ? cut : 0));
 }
 
 void tub__source_close(tub__source *s) {
     if (s->model != NULL) {
-        tub__free(&s->model->context->allocator, s->list);
+        tub__free(&s->model->context->allocator, s->arrays);
     }
     tub_model_close(s->model);
     *s = (tub__source){0};

@@ -4,18 +4,17 @@
 #ifndef TUB__CONVERT_START_SOURCE_H
 #define TUB__CONVERT_START_SOURCE_H
 
-#include "convert/scenic_names.h"
+#include "convert/file_array.h"
 #include "model/model.h"
 #include <tubelet/start.h>
 
 typedef struct tub__source {
-    const char *kind;      /* "ViT of transformers", …; static storage */
-    tub_model *model;      /* float32 */
-    bool image;            /* a ViT of pictures */
-    bool classifier;       /* false: the model's is fresh */
-    const char *from, *to; /* of a folder's names: the beginning here, and there; NULL: the same */
-    tub__scenic_array *list; /* names in a checkpoint of scenic; NULL: a folder */
-    size_t count;
+    const char *kind;        /* "ViT of transformers", …; static storage */
+    tub_model *model;        /* float32 */
+    bool image;              /* a ViT of pictures */
+    bool classifier;         /* false: the model's is fresh */
+    tub__file_array *arrays; /* Flax' names, [params.count]; NULL: safetensors */
+    const char *from, *to;   /* of safetensors' names: the beginning here, and there */
 } tub__source;
 
 /* Reads the whole model; sentences begin with the path. */

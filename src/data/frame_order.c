@@ -10,7 +10,7 @@
 static const char *const names[ORDERS] = {"original", "shuffled", "reversed"};
 
 const char *tub_frame_order_name(tub_frame_order order) {
-    return names[order];
+    return (int)order >= 0 && (int)order < ORDERS ? names[order] : "unknown";
 }
 
 tub_status tub_frame_order_parse(const char *text, tub_frame_order *out, tub_error *err) {

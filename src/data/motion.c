@@ -137,8 +137,8 @@ static void draw(void *scratch, tub_split split, uint32_t sample, int label, uns
     double sigma = NOISE * between(&r, 4, 12);
     background b = random_background(&r);
     shape s = random_shape(&r, b.level);
-    /* Angle 0 lies within half a step of the x axis; since a clip may begin with any, no direction is
-     * special. The number is tan(pi / 64). */
+    /* Angle 0 lies within a quarter of a step of the x axis, the others with it; a clip may begin with
+     * any of them. The number is tan(pi / 64), of half that angle. */
     double more_cos, more_sin;
     direction(between(&r, -0.049126849769467253, 0.049126849769467253), &more_cos, &more_sin);
     for (int angle = 0; angle < FRAMES; angle++) {

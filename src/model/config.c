@@ -2,6 +2,7 @@
 /* Configurations: the checks of every value, and the geometry that they mean. */
 #include "base/error.h"
 #include "model/model.h"
+#include "model/variant.h"
 
 static tub_status check_axis(const char *name, int64_t size, int64_t kernel, int64_t stride,
                              tub_error *err) {
@@ -79,10 +80,13 @@ static tub_status check_task(const tub_model_config *c, tub_error *err) {
     return TUB_OK;
 }
 
+bool tub__variant_takes_token(tub_variant variant) {
+    return variant != TUB_VARIANT_FACTORISED_SELF_ATTENTION &&
+           variant != TUB_VARIANT_FACTORISED_DOT_PRODUCT;
+}
+
 static tub_status check_variant(const tub_model_config *c, tub_error *err) {
-    const bool factorised = c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION ||
-                            c->variant == TUB_VARIANT_FACTORISED_DOT_PRODUCT;
-    if (factorised && c->pooling == TUB_POOL_CLASS_TOKEN) {
+    if (!tub__variant_takes_token(c->variant) && c->pooling == TUB_POOL_CLASS_TOKEN) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "variant %s has no place for a class token, which lies at no time and "
                          "nowhere in space; take pooling mean, max or sum",

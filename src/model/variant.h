@@ -28,6 +28,8 @@ typedef struct tub__variant_shape {
     tub__tower_shape tower[TUB__TOWERS];
 } tub__variant_shape;
 
+/* Whether a class token has a place there: the others have no token that is at no time and nowhere. */
+bool tub__variant_takes_token(tub_variant variant);
 /* Of a checked configuration. */
 tub__variant_shape tub__variant_shape_of(const tub_model_config *config);
 

@@ -135,8 +135,9 @@ static bool says_bfloat16(hid_t dataset) {
 
 static tub_status plan_type(const walk *w, hid_t dataset, plan *p) {
     hid_t type = H5Dget_type(dataset);
-    const H5T_class_t class = H5Tget_class(type);
     p->file_width = H5Tget_size(type);
+    /* 0: of a damaged type, which is none. */
+    const H5T_class_t class = p->file_width > 0 ? H5Tget_class(type) : H5T_NO_CLASS;
     H5Tclose(type);
     p->bfloat16 = class == H5T_OPAQUE && p->file_width == 2 && says_bfloat16(dataset);
     if (class == H5T_INTEGER && p->file_width <= 8) {

@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "base/utf8.h"
 #include "formats/json.h"
+#include "model/variant.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -126,7 +127,7 @@
     X(model.qkv_bias, "model.qkv_bias", FLAG, NULL, 0, 1, NULL, \
       "biases of query, key and value") \
     X(model.pooling, "model.pooling", CHOICE, "mean|class_token|max|sum", 0, 0, "KIND", \
-      "what the head reads: of all tokens, or a token of its own") \
+      "what the head reads: all tokens, or one of its own (none in the last two variants)") \
     X(model.norm_epsilon, "model.norm_epsilon", REAL, NULL, 0, 1, "X", "epsilon of layer norm") \
     X(model.attention_dropout, "model.attention_dropout", REAL, NULL, 0, 0.999, "X", \
       "dropout of attention probabilities in training") \
@@ -152,7 +153,7 @@
     X(model.sampled_frames, "model.sampled_frames", INT, NULL, 0, WIDE, "N", \
       "cut so many evenly spaced frames each by itself; needs a tubelet of time 1 (0: tubelets)") \
     X(model.positions, "model.positions", CHOICE, "learned|sinusoidal_1d|sinusoidal_3d|none", 0, 0, \
-      "KIND", "what tells tokens where they are") \
+      "KIND", "what tells tokens their places") \
     X(model.head_init, "model.head_init", CHOICE, "glorot|zeros", 0, 0, "KIND", \
       "initial values of the classifier") \
     X(model.representation, "model.representation", INT, NULL, 0, WIDE, "N", \
@@ -414,6 +415,30 @@ void tub__model_sizes_from_data(tub_model_config *model) {
     memset(model->head_classes, 0, sizeof model->head_classes);
 }
 
+/* The class token of a preset, or of a model to start from, gives way to the mean in a variant that has no
+ * place for one, as in the paper; one that somebody asked for is left to be refused. */
+static void keep_pooling(tub_train_config *config, const void *changed) {
+    tub_model_config *model = &config->model;
+    if (changed == &model->pooling) {
+        config->pooling_source = TUB_POOLING_GIVEN;
+    }
+    if (changed != &model->variant || config->pooling_source == TUB_POOLING_GIVEN) {
+        return;
+    }
+    const bool token =
+        config->pooling_source == TUB_POOLING_OF_VARIANT || model->pooling == TUB_POOL_CLASS_TOKEN;
+    const bool kept = tub__variant_takes_token(model->variant);
+    if (token) {
+        model->pooling = kept ? TUB_POOL_CLASS_TOKEN : TUB_POOL_MEAN;
+        config->pooling_source = kept ? TUB_POOLING_OF_PRESET : TUB_POOLING_OF_VARIANT;
+    }
+}
+
+void tub__train_model_from(tub_train_config *config, const tub_model_config *model) {
+    config->model = *model;
+    config->pooling_source = TUB_POOLING_OF_PRESET;
+}
+
 /* Model values start again from the preset; the clip's size and the classes stay with the data. */
 static tub_status set_preset(tub_train_config *config, const char *value, tub_error *err) {
     tub_model_config model;
@@ -421,7 +446,7 @@ static tub_status set_preset(tub_train_config *config, const char *value, tub_er
         return tub__prefix(err, TUB_E_ARGUMENT, "preset"); /* a value as wrong as any other */
     }
     tub__model_sizes_from_data(&model);
-    config->model = model;
+    tub__train_model_from(config, &model);
     return TUB_OK;
 }
 
@@ -443,7 +468,9 @@ tub_status tub_train_config_set(tub_train_config *config, const char *key, const
     case TUB_OPTION_REAL:
         return set_real(o, at, value, err);
     case TUB_OPTION_CHOICE:
-        return set_choice(o, at, value, err);
+        TUB__TRY(set_choice(o, at, value, err));
+        keep_pooling(config, at);
+        return TUB_OK;
     case TUB_OPTION_FLAG:
         return set_flag(o, at, value, err);
     case TUB_OPTION_INT3:

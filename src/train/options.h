@@ -7,6 +7,8 @@
 
 /* The known key that an unknown one was probably meant to be, or NULL. */
 const char *tub__option_nearest(const char *key);
+/* Sets every value of the model, as a preset or a start does; settings by key come after it. */
+void tub__train_model_from(tub_train_config *config, const tub_model_config *model);
 /* Leaves the clip's size and the classes to the data. */
 void tub__model_sizes_from_data(tub_model_config *model);
 

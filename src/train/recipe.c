@@ -87,7 +87,7 @@ tub_status tub__recipe_apply(const tub__json *recipe, const tub_model_config *st
         TUB__TRY(set_value(config, "preset", preset, err));
     }
     if (start != NULL) {
-        config->model = *start;
+        tub__train_model_from(config, start);
     }
     for (void *it = tub__json_first(object); it != NULL; it = tub__json_next(object, it)) {
         const char *key = tub__json_key(it);

@@ -22,10 +22,12 @@ static tub_start_options start_options(const tub_train_config *c) {
 tub_status tub_train_config_start(tub_context *ctx, const char *path, tub_train_config *config,
                                   tub_error *err) {
     tub_train_config changed = *config;
+    tub_model_config model;
     const tub_start_options o = start_options(config);
     TUB__TRY(tub_train_config_set(&changed, "init_from", path, err));
-    TUB__TRY(tub_start_config(ctx, path, &o, &changed.model, err));
-    tub__model_sizes_from_data(&changed.model);
+    TUB__TRY(tub_start_config(ctx, path, &o, &model, err));
+    tub__model_sizes_from_data(&model);
+    tub__train_model_from(&changed, &model);
     *config = changed;
     return TUB_OK;
 }

@@ -318,6 +318,7 @@ int main(void) {
     if (make_vit("vit") != 0) {
         stop("vit");
     }
-    make_scenic("checkpoint_1");
+    make_scenic("checkpoint_1", 3);
+    make_scenic("checkpoint_5", 5);
     return 0;
 }

@@ -35,11 +35,10 @@ static const struct array {
     {BLOCK "MlpBlock_0/Dense_1/bias", 1, {8}},
     {TOWER "encoder_norm/scale", 1, {8}},
     {TOWER "encoder_norm/bias", 1, {8}},
-    {"output_projection/kernel", 2, {8, 3}},
-    {"output_projection/bias", 1, {3}},
 };
 
-void make_scenic(const char *path) {
+void make_scenic(const char *path, unsigned classes) {
+    const uint64_t kernel[] = {8, classes}, bias[] = {classes};
     float values[4 * 4 * 4 * 8];
     char name[128];
     flax_maker m;
@@ -51,5 +50,7 @@ void make_scenic(const char *path) {
         snprintf(name, sizeof name, "optimizer/target/%s", arrays[i].name);
         flax_array(&m, name, "float32", arrays[i].rank, arrays[i].shape, values);
     }
+    flax_array(&m, "optimizer/target/output_projection/kernel", "float32", 2, kernel, values);
+    flax_array(&m, "optimizer/target/output_projection/bias", "float32", 1, bias, values);
     flax_end(&m);
 }

@@ -4,7 +4,7 @@
 #define CLI_MAKE_SCENIC_H
 
 /* Writes variant 1 with a class token: clips of 8x8x8x1 in tubelets of 4x4x4, width 8, two heads, one
- * layer, three classes. */
-void make_scenic(const char *path);
+ * layer, up to 64 classes. */
+void make_scenic(const char *path, unsigned classes);
 
 #endif

@@ -47,16 +47,18 @@ static inline tub_allocator fuzz_allocator(int *left) {
     return (tub_allocator){fuzz_failing_alloc, fuzz_free, left};
 }
 
+/* A file in memory (fd -1: a new one) that holds these bytes and no others. */
+static inline void fuzz_fill(int *fd, const uint8_t *data, size_t size) {
+    *fd = *fd < 0 ? memfd_create("input", MFD_CLOEXEC) : *fd;
+    FUZZ_CHECK(*fd >= 0 && ftruncate(*fd, 0) == 0 && pwrite(*fd, data, size, 0) == (ssize_t)size);
+}
+
 /* The path of a file in memory that holds the input until the next call. */
 static inline const char *fuzz_file(const uint8_t *data, size_t size) {
     static int fd = -1;
     static char path[40];
-    if (fd < 0) {
-        fd = memfd_create("input", MFD_CLOEXEC);
-        FUZZ_CHECK(fd >= 0);
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    }
-    FUZZ_CHECK(ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
+    fuzz_fill(&fd, data, size);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     return path;
 }
 

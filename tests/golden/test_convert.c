@@ -12,10 +12,10 @@
 #include "support/cmocka_all.h"
 #include "support/failing_alloc.h"
 #include "support/golden_npz.h"
+#include "support/scenic_roots.h"
 #include "support/temp_folder.h"
 
-#define HF     SHARED "/golden/hf/"
-#define SCENIC SHARED "/golden/scenic/cases/"
+#define HF SHARED "/golden/hf/"
 
 static const tub_allocator *const heap = &tub__default_allocator;
 
@@ -161,27 +161,26 @@ static void expect_listed(const tub_convert_report *r, tub__npz *z, const char *
     }
 }
 
-static void check_scenic(fixture *f, const char *name, const char *root,
+static void check_scenic(fixture *f, scenic_root root, const char *name, const char *below,
                          const tub_convert_options *o) {
-    char golden[256];
+    char golden[512];
     const char *checkpoint = place(f, "checkpoint_1"), *folder = place(f, "model");
-    snprintf(golden, sizeof golden, SCENIC "%s/params.npz", name);
-    tub__npz *z = golden_npz(golden);
-    golden_checkpoint(z, "", root, checkpoint);
+    snprintf(golden, sizeof golden, "%s/cases/%s", scenic_roots[root], name);
+    tub__npz *z = golden_npz(scenic_case(root, name, "params.npz"));
+    golden_checkpoint(z, "", below, checkpoint);
     tub_convert_options dry = *o;
     dry.dry_run = 1;
     tub_convert_report *r = converted(f, checkpoint, folder, &dry);
     assert_false(tub__file_exists(folder));
     assert_int_equal(r->from, TUB_CONVERT_SCENIC);
     assert_int_equal(r->to, TUB_CONVERT_FOLDER);
-    expect_listed(r, z, root);
+    expect_listed(r, z, below);
     const tub_convert_array *head = array_of(r, "classifier.weight");
     assert_string_equal(head->order, "transposed");
     assert_int_equal(head->there_shape[0], head->here_shape[1]);
     assert_int_equal(head->there_shape[1], head->here_shape[0]);
     tub_convert_report_free(f->ctx, r);
     convert(f, checkpoint, folder, o);
-    snprintf(golden, sizeof golden, SCENIC "%s", name);
     const double d = distance(f, folder, golden, "input");
     printf("%s: %.2g of the largest logit\n", name, d);
     assert_true(d <= 2e-6);
@@ -190,41 +189,48 @@ static void check_scenic(fixture *f, const char *name, const char *root,
     drop(checkpoint);
 }
 
-static void test_scenic(void **state) {
+static const tub_pooling maximum = TUB_POOL_MAX, sum = TUB_POOL_SUM;
+static const tub_attention_order space_first = TUB_ORDER_SPACE_TIME;
+
+static void check_scenic_cases(fixture *f, scenic_root root) {
     static const struct {
-        const char *name, *root;
+        const char *name, *below;
         tub_convert_options hints;
     } cases[] = {
         {"v1_cls", "optimizer/target/", {.frames = 8, .height = 24, .width = 16}},
         {"v1_gap", "params/", {.height = 24, .width = 16}},
-        {"v1_gmp", "", {.height = 24, .width = 16, .pooling = TUB_POOL_MAX}},
-        {"v1_gsp_rep", "", {.height = 24, .width = 16, .pooling = TUB_POOL_SUM}},
+        {"v1_gmp", "", {.height = 24, .width = 16, .pooling = &maximum}},
+        {"v1_gsp_rep", "", {.height = 24, .width = 16, .pooling = &sum}},
         {"v2_cls", "params/", {.height = 24, .width = 16}},
         {"v2_gap", "params/", {.height = 24, .width = 16, .variant = 2}},
         {"v2_spatial_only", "params/", {.frames = 8, .height = 24, .width = 16}},
         {"v3_time_space", "params/", {.height = 24, .width = 16}},
-        {"v3_space_time",
-         "params/",
-         {.height = 24, .width = 16, .attention_order = TUB_ORDER_SPACE_TIME}},
+        {"v3_space_time", "params/", {.height = 24, .width = 16, .attention_order = &space_first}},
         {"v4", "params/", {.height = 24, .width = 16, .variant = 4}},
     };
-    fixture *f = *state;
-    if (!have(SCENIC)) {
-        skip();
-    }
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tub_convert_options o = cases[i].hints;
         o.size = sizeof o;
-        check_scenic(f, cases[i].name, cases[i].root, &o);
+        if (scenic_has(root, cases[i].name)) {
+            check_scenic(f, root, cases[i].name, cases[i].below, &o);
+        }
     }
+}
+
+static void test_scenic_part(void **state) {
+    check_scenic_cases(*state, SCENIC_PART);
+}
+
+static void test_scenic_whole(void **state) {
+    if (!scenic_whole_is_here()) {
+        skip();
+    }
+    check_scenic_cases(*state, SCENIC_WHOLE);
 }
 
 /* A model folder says what a checkpoint does not, and how pixels were scaled is kept. */
 static void test_hints(void **state) {
     fixture *f = *state;
-    if (!have(SCENIC)) {
-        skip();
-    }
     const char *checkpoint = place(f, "checkpoint_2"), *first = place(f, "first"),
                *second = place(f, "second");
     static const int64_t shape[4] = {8, 24, 16, 3};
@@ -232,7 +238,7 @@ static void test_hints(void **state) {
     float *input = malloc(sizeof levels * sizeof *input);
     tub_model *model = NULL;
     tub_error err = {0};
-    tub__npz *z = golden_npz(SCENIC "v4/params.npz");
+    tub__npz *z = golden_npz(scenic_case(SCENIC_PART, "v4", "params.npz"));
     golden_checkpoint(z, "", "params/", checkpoint);
     tub__npz_close(z);
     tub_convert_options o = tub_convert_options_default();
@@ -386,7 +392,7 @@ static void save_small(fixture *f, const char *folder, const tub_model_config *c
     tub_model_close(model);
 }
 
-/* Negative control: one bit of one element, a name, the size of a clip. */
+/* Negative control: one bit of one element, a setting of training, labels, preprocessing, a name. */
 static void test_check(void **state) {
     fixture *f = *state;
     const char *folder = place(f, "small");
@@ -412,6 +418,19 @@ static void test_check(void **state) {
         assert_ok(tub_model_set(other.model, i, values, &err), err);
         free(values);
     }
+    assert_ok(tub__converted_check(&one, &other, one.arrays, &err), err);
+    other.model->config.attention_dropout = 0.5; /* changes no logit */
+    assert_int_equal(tub__converted_check(&one, &other, one.arrays, &err), TUB_E_NUMERIC);
+    assert_non_null(strstr(err.message, "config.json is read as another model"));
+    other.model->config.attention_dropout = 0;
+    static const char *const labels[] = {"a", "b", "c"};
+    assert_ok(tub_model_set_labels(other.model, labels, 3, &err), err);
+    assert_int_equal(tub__converted_check(&one, &other, one.arrays, &err), TUB_E_NUMERIC);
+    assert_ok(tub_model_set_labels(one.model, labels, 3, &err), err);
+    other.model->preprocessor_text[1] = ' ';
+    assert_int_equal(tub__converted_check(&one, &other, one.arrays, &err), TUB_E_NUMERIC);
+    assert_non_null(strstr(err.message, "preprocessor_config.json"));
+    strcpy(other.model->preprocessor_text, one.model->preprocessor_text);
     assert_ok(tub__converted_check(&one, &other, one.arrays, &err), err);
     strcpy(other.arrays[3].name, "another");
     assert_int_equal(tub__converted_check(&one, &other, one.arrays, &err), TUB_E_NUMERIC);
@@ -488,9 +507,19 @@ static void test_refused(void **state) {
     expect_refused(f, &factorised, "a.keras", (tub_convert_options){0}, TUB_E_UNSUPPORTED,
                    "joint attention only");
     expect_refused(f, &mean, "a", (tub_convert_options){.encoder_only = 1}, TUB_E_UNSUPPORTED,
-                   "this model differs: an encoder alone can't be written of it");
+                   "ViViT classifies by a class token, so an encoder alone can't be written");
     expect_refused(f, &factorised, "a", (tub_convert_options){.newer_names = 1}, TUB_E_UNSUPPORTED,
-                   "the names of newer transformers can't be written of it");
+                   "ViViT has joint attention only, so the names of newer transformers can't");
+    expect_refused(f, &mean, "a.keras", (tub_convert_options){.pixels = TUB_CONVERT_PIXELS_SIGNED},
+                   TUB_E_ARGUMENT, "has no place for how pixels are scaled");
+    static const tub_pooling usual = TUB_POOL_MEAN;
+    static const tub_attention_order first = TUB_ORDER_TIME_SPACE;
+    expect_refused(f, &small, "a", (tub_convert_options){.pooling = &usual}, TUB_E_ARGUMENT,
+                   "are hints for checkpoints of scenic");
+    expect_refused(f, &small, "a", (tub_convert_options){.attention_order = &first}, TUB_E_ARGUMENT,
+                   "are hints for checkpoints of scenic");
+    expect_refused(f, &small, "a", (tub_convert_options){.task = TUB_TASK_MULTI_LABEL},
+                   TUB_E_ARGUMENT, "are hints for checkpoints of scenic");
     expect_refused(f, &mean, "a.keras", (tub_convert_options){.shard_size = 5}, TUB_E_ARGUMENT,
                    "several files are for folders");
     expect_refused(f, &small, "a", (tub_convert_options){.frames = 4}, TUB_E_ARGUMENT,
@@ -587,7 +616,8 @@ static void test_failing_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_scenic, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_scenic_part, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_scenic_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hints, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_transformers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_encoder, set_up, tear_down),

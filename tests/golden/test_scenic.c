@@ -11,9 +11,8 @@
 #include "convert/scenic_names.h"
 #include "support/golden_npz.h"
 #include "support/scenic_refused.h"
+#include "support/scenic_roots.h"
 #include "support/temp_folder.h"
-
-#define SCENIC SHARED "/golden/scenic/"
 
 static const tub_allocator *const heap = &tub__default_allocator;
 
@@ -37,27 +36,12 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static bool have_shared(void) {
-    if (!tub__is_folder(SCENIC "cases")) {
-        printf("skipped: %s is not here\n", SCENIC);
-        return false;
-    }
-    return true;
-}
-
-static tub__npz *open_npz(const char *name, const char *file) {
-    char path[1024];
-    snprintf(path, sizeof path, SCENIC "%s/%s", name, file);
-    return golden_npz(path);
-}
-
 /* The parameters of a case as a checkpoint; the path lives as long as the fixture's last ones. */
-static const char *write_checkpoint(fixture *f, const char *name, const char *root) {
-    char folder[64];
+static const char *write_checkpoint(fixture *f, scenic_root root, const char *name,
+                                    const char *below) {
     const char *path = temp_path(&f->folder, name);
-    snprintf(folder, sizeof folder, "cases/%s", name);
-    tub__npz *z = open_npz(folder, "params.npz");
-    golden_checkpoint(z, "", root, path);
+    tub__npz *z = golden_npz(scenic_case(root, name, "params.npz"));
+    golden_checkpoint(z, "", below, path);
     tub__npz_close(z);
     return path;
 }
@@ -80,13 +64,12 @@ static float *input_of(const double *all, const tub__npy *npy, size_t frames) {
     return out;
 }
 
-static void expect_logits(tub_model *model, const char *name) {
+static void expect_logits(tub_model *model, scenic_root root, const char *name) {
     const tub_model_config *c = tub_model_describe(model);
-    char folder[64];
     tub__npy input, truth;
     tub_error err = {0};
-    snprintf(folder, sizeof folder, "cases/%s", name);
-    tub__npz *io = open_npz(folder, "io.npz"), *io_f64 = open_npz(folder, "io_f64.npz");
+    tub__npz *io = golden_npz(scenic_case(root, name, "io.npz")),
+             *io_f64 = golden_npz(scenic_case(root, name, "io_f64.npz"));
     double *all = golden_doubles(io, "input", &input);
     double *expected = golden_doubles(io_f64, "logits", &truth);
     float *x = input_of(all, &input, (size_t)c->frames);
@@ -109,9 +92,9 @@ static void expect_logits(tub_model *model, const char *name) {
 }
 
 /* The three ways to say the clip, the roots of all kinds of states, and all variants. */
-static void test_logits(void **state) {
+static void check_logits(fixture *f, scenic_root root) {
     static const struct {
-        const char *name, *root;
+        const char *name, *below;
         tub__scenic_hints hints;
         tub_variant variant;
         tub_pooling pooling;
@@ -197,14 +180,13 @@ static void test_logits(void **state) {
          TUB_POOL_MEAN,
          8},
     };
-    fixture *f = *state;
-    if (!have_shared()) {
-        skip();
-    }
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tub_model *model = NULL;
         tub_error err = {0};
-        const char *path = write_checkpoint(f, cases[i].name, cases[i].root);
+        if (!scenic_has(root, cases[i].name)) {
+            continue;
+        }
+        const char *path = write_checkpoint(f, root, cases[i].name, cases[i].below);
         assert_ok(tub__scenic_open(f->ctx, path, &cases[i].hints, &model, &err), err);
         const tub_model_config *c = tub_model_describe(model);
         assert_int_equal(c->variant, cases[i].variant);
@@ -215,13 +197,13 @@ static void test_logits(void **state) {
         assert_int_equal(c->heads, 4);
         assert_int_equal(c->mlp, 48);
         assert_int_equal(c->classes, 6);
-        expect_logits(model, cases[i].name);
+        expect_logits(model, root, cases[i].name);
         tub_model_close(model);
     }
 }
 
 /* What is wrong is said before anything is made. */
-static void test_refused(void **state) {
+static void check_refused(fixture *f, scenic_root root) {
     static const struct {
         const char *name;
         tub__scenic_hints hints;
@@ -254,20 +236,18 @@ static void test_refused(void **state) {
          TUB_E_NOT_FOUND,
          "params/Transformer/posembed_input/pos_embedding: missing; ViViT's variant 1 has it"},
     };
-    fixture *f = *state;
-    if (!have_shared()) {
-        skip();
-    }
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        expect_refused(f->ctx, write_checkpoint(f, cases[i].name, "params/"), &cases[i].hints,
-                       cases[i].status, cases[i].words);
+        if (scenic_has(root, cases[i].name)) {
+            expect_refused(f->ctx, write_checkpoint(f, root, cases[i].name, "params/"),
+                           &cases[i].hints, cases[i].status, cases[i].words);
+        }
     }
 }
 
 /* Every array of a factorised encoder, [in, out] to the file layout, against scenic's own reading. */
-static void expect_arrays(tub_model *model, const char *file) {
+static void expect_arrays(tub_model *model, scenic_root root) {
     const tub__scenic_extent extent = {.layers = {2, 2}, .token = true};
-    tub__npz *z = open_npz("checkpoint", file);
+    tub__npz *z = golden_npz(scenic_path(root, "checkpoint/expected.npz"));
     tub__scenic_array *list = NULL;
     size_t count = 0;
     tub_error err = {0};
@@ -298,38 +278,33 @@ static void expect_arrays(tub_model *model, const char *file) {
     tub__npz_close(z);
 }
 
-/* Files that scenic's own code wrote: states of training around the parameters, chunks, older names. */
-static void test_written_by_scenic(void **state) {
-    static const char *const second[] = {"flax_optim", "chunked", "optax", "target_params"};
-    fixture *f = *state;
+/* Files that scenic's own code wrote: states of training around the parameters, chunks. */
+static void check_second_variant(fixture *f, scenic_root root, const char *checkpoint) {
+    const tub__scenic_hints picture = {.height = 24, .width = 16};
+    tub_model *model = NULL;
+    tub_error err = {0};
+    assert_ok(tub__scenic_open(f->ctx, scenic_path(root, checkpoint), &picture, &model, &err), err);
+    assert_int_equal(tub_model_describe(model)->variant, TUB_VARIANT_FACTORISED_ENCODER);
+    assert_int_equal(tub_model_describe(model)->temporal_layers, 2);
+    assert_int_equal(tub_model_describe(model)->frames, 8);
+    expect_arrays(model, root);
+    tub_model_close(model);
+}
+
+/* Older names. A ViT of pictures is a clip of one frame. */
+static void check_older_names(fixture *f) {
     const tub__scenic_hints hints = {.frames = 1, .height = 24, .width = 16};
     tub_model *model = NULL;
     tub_error err = {0};
-    if (!have_shared()) {
-        skip();
-    }
-    for (size_t i = 0; i < sizeof second / sizeof *second; i++) {
-        const tub__scenic_hints picture = {.height = 24, .width = 16};
-        char path[1024];
-        snprintf(path, sizeof path, SCENIC "checkpoint/%s/checkpoint_5", second[i]);
-        assert_ok(tub__scenic_open(f->ctx, path, &picture, &model, &err), err);
-        assert_int_equal(tub_model_describe(model)->variant, TUB_VARIANT_FACTORISED_ENCODER);
-        assert_int_equal(tub_model_describe(model)->temporal_layers, 2);
-        assert_int_equal(tub_model_describe(model)->frames, 8);
-        expect_arrays(model, "expected.npz");
-        tub_model_close(model);
-    }
-    expect_refused(f->ctx, SCENIC "checkpoint/types.msgpack", &hints, TUB_E_FORMAT,
-                   "not a checkpoint of scenic's ViViT");
-    /* A ViT of pictures is a clip of one frame. */
-    assert_ok(
-        tub__scenic_open(f->ctx, SCENIC "checkpoint/pre_linen/checkpoint_7", &hints, &model, &err),
-        err);
+    tub__npy npy;
+    assert_ok(tub__scenic_open(f->ctx,
+                               scenic_path(SCENIC_WHOLE, "checkpoint/pre_linen/checkpoint_7"),
+                               &hints, &model, &err),
+              err);
     assert_int_equal(tub_model_describe(model)->tubelet[0], 1);
     assert_int_equal(tub_model_describe(model)->classes, 9);
     assert_int_equal(tub_model_describe(model)->layers, 2);
-    tub__npy npy;
-    tub__npz *z = open_npz("checkpoint", "expected_pre_linen.npz");
+    tub__npz *z = golden_npz(scenic_path(SCENIC_WHOLE, "checkpoint/expected_pre_linen.npz"));
     double *expected = golden_doubles(z, "output_projection/kernel", &npy); /* [24, 9] */
     float found[9 * 24];
     const int64_t last = tub_model_parameters(model) - 2;
@@ -342,11 +317,33 @@ static void test_written_by_scenic(void **state) {
     tub_model_close(model);
 }
 
+static void test_part(void **state) {
+    const tub__scenic_hints hints = {.frames = 1, .height = 24, .width = 16};
+    fixture *f = *state;
+    check_logits(f, SCENIC_PART);
+    check_refused(f, SCENIC_PART);
+    check_second_variant(f, SCENIC_PART, "checkpoint/chunked/checkpoint_5");
+    expect_refused(f->ctx, scenic_path(SCENIC_PART, "checkpoint/types.msgpack"), &hints,
+                   TUB_E_FORMAT, "not a checkpoint of scenic's ViViT");
+}
+
+static void test_whole(void **state) {
+    static const char *const second[] = {
+        "checkpoint/flax_optim/checkpoint_5", "checkpoint/chunked/checkpoint_5",
+        "checkpoint/optax/checkpoint_5", "checkpoint/target_params/checkpoint_5"};
+    fixture *f = *state;
+    if (!scenic_whole_is_here()) {
+        skip();
+    }
+    check_logits(f, SCENIC_WHOLE);
+    check_refused(f, SCENIC_WHOLE);
+    for (size_t i = 0; i < sizeof second / sizeof *second; i++) {
+        check_second_variant(f, SCENIC_WHOLE, second[i]);
+    }
+    check_older_names(f);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_logits),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_written_by_scenic),
-    };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_part), cmocka_unit_test(test_whole)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

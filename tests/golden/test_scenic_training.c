@@ -8,22 +8,13 @@
 
 #include "backend/cpu.h"
 #include "base/context.h"
-#include "base/file.h"
 #include "convert/scenic_names.h"
 #include "formats/json.h"
 #include "golden_array.h"
+#include "support/golden_npz.h"
+#include "support/scenic_roots.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
-
-#define SCENIC SHARED "/golden/scenic/"
-
-static bool have_shared(void) {
-    if (!tub__is_folder(SCENIC "optim")) {
-        printf("skipped: %s is not here\n", SCENIC);
-        return false;
-    }
-    return true;
-}
 
 static double real_of(const tub__json *object, const char *key, double otherwise) {
     double value = otherwise;
@@ -73,12 +64,9 @@ static void rates(void **state) {
     (void)state;
     tub__json *tables = NULL;
     tub_error err = {0};
-    if (!have_shared()) {
-        return;
-    }
-    assert_ok(
-        tub__json_load(&tub__default_allocator, SCENIC "optim/lr.json", 1 << 20, &tables, &err),
-        err);
+    assert_ok(tub__json_load(&tub__default_allocator, scenic_path(SCENIC_PART, "optim/lr.json"),
+                             1 << 20, &tables, &err),
+              err);
     assert_int_equal(tub__json_size(tables), 5);
     for (void *it = tub__json_first(tables); it != NULL; it = tub__json_next(tables, it)) {
         const double most = rate_difference(tub__json_value(it), 0);
@@ -187,10 +175,7 @@ static void smoothed_loss(void **state) {
         double smoothing;
     } cases[] = {{"None", 0.0}, {"0.1", 0.1}, {"0.3", 0.3}};
     tub__backend *be = *state;
-    if (!have_shared()) {
-        return;
-    }
-    tub__npz *z = golden_open(SCENIC "optim", "loss.npz");
+    tub__npz *z = golden_npz(scenic_path(SCENIC_PART, "optim/loss.npz"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         double slope = 0.0;
         const double loss = loss_difference(be, z, cases[i].name, cases[i].smoothing, &slope);
@@ -254,13 +239,12 @@ static tub__scenic_array *case_arrays(const wiring *w, size_t *count) {
 }
 
 /* The case's own parameters on a backend, which scenic drew. */
-static tub_model *case_model(tub__backend *be, const wiring *w, const tub_model_config *c) {
-    char folder[128];
+static tub_model *case_model(tub__backend *be, scenic_root root, const wiring *w,
+                             const tub_model_config *c) {
     tub_model *m = NULL;
     tub_error err = {0};
     size_t count = 0, elements = 0;
-    snprintf(folder, sizeof folder, SCENIC "cases/%s", w->name);
-    tub__npz *z = golden_open(folder, "params.npz");
+    tub__npz *z = golden_npz(scenic_case(root, w->name, "params.npz"));
     tub__scenic_array *arrays = case_arrays(w, &count);
     assert_ok(tub__model_create_empty(context, be, c, &m, &err), err);
     assert_int_equal(count, tub__npz_count(z));
@@ -341,9 +325,9 @@ static void dropped_layers(tub__backend *be, const wiring *w, size_t masks) {
     char key[64];
     tub_model_config c = case_config(w);
     const tub__dropout dropout = {.branches = branches};
-    tub__npz *z = golden_open(SCENIC "optim", "droplayer.npz");
+    tub__npz *z = golden_npz(scenic_path(SCENIC_WHOLE, "optim/droplayer.npz"));
     c.drop_layer = 0.6;
-    tub_model *m = case_model(be, w, &c);
+    tub_model *m = case_model(be, SCENIC_WHOLE, w, &c);
     tub__pass *pass = training_pass(m, SAMPLES);
     assert_int_equal(read_branches(z, w, branches), masks);
     snprintf(key, sizeof key, "%s/logits_f64", w->name);
@@ -363,8 +347,8 @@ static void dropped_layers(tub__backend *be, const wiring *w, size_t masks) {
 }
 
 static void stochastic_depth(void **state) {
-    if (!have_shared()) {
-        return;
+    if (!scenic_whole_is_here()) {
+        skip();
     }
     dropped_layers(*state, &v1_gap, 4);
     dropped_layers(*state, &v2_cls, 4);
@@ -416,9 +400,9 @@ static tub_train_config step_settings(const char *run) {
     const bool smooth = strcmp(run, "clip1_smooth") == 0;
     tub__json *root = NULL;
     tub_error err = {0};
-    assert_ok(
-        tub__json_load(&tub__default_allocator, SCENIC "optim/sgd.json", 1 << 20, &root, &err),
-        err);
+    assert_ok(tub__json_load(&tub__default_allocator, scenic_path(SCENIC_PART, "optim/sgd.json"),
+                             1 << 20, &root, &err),
+              err);
     tub_train_config c = settings_of(tub__json_get(root, "lr_configs"));
     const tub__json *own = tub__json_get(tub__json_get(root, "runs"), run);
     c.optimizer = TUB_SGD;
@@ -431,7 +415,8 @@ static tub_train_config step_settings(const char *run) {
     return c;
 }
 
-static distances train_steps(tub__backend *be, const char *run, const tub_train_config *c) {
+static distances train_steps(tub__backend *be, scenic_root root, const char *run,
+                             const tub_train_config *c) {
     const tub_model_config config = case_config(&v2_cls);
     const tub__rates rates = tub__rates_make(c, STEPS, STEPS);
     char file[64];
@@ -439,10 +424,10 @@ static distances train_steps(tub__backend *be, const char *run, const tub_train_
     tub__optimizer optimizer;
     tub_error err = {0};
     size_t count = 0;
-    snprintf(file, sizeof file, "sgd_%s.npz", run);
-    tub__npz *z = golden_open(SCENIC "optim", file),
-             *inputs = golden_open(SCENIC "optim", "sgd_inputs.npz");
-    tub_model *m = case_model(be, &v2_cls, &config);
+    snprintf(file, sizeof file, "optim/sgd_%s.npz", run);
+    tub__npz *z = golden_npz(scenic_path(root, file)),
+             *inputs = golden_npz(scenic_path(root, "optim/sgd_inputs.npz"));
+    tub_model *m = case_model(be, root, &v2_cls, &config);
     tub__pass *pass = training_pass(m, BATCH);
     assert_ok(tub__optimizer_create(m, c, &optimizer, &err), err);
     double *x = golden_array(inputs, "input", &count),
@@ -475,7 +460,9 @@ static distances train_steps(tub__backend *be, const char *run, const tub_train_
         }
     }
     d.weights = slab_distance(m, &v2_cls, z, "params", m->weights);
-    d.momentum = slab_distance(m, &v2_cls, z, "momentum", optimizer.m);
+    if (root == SCENIC_WHOLE) {
+        d.momentum = slab_distance(m, &v2_cls, z, "momentum", optimizer.m);
+    }
     free(x), free(labels), free(lr), free(norms), free(logits), free(loss), free(single);
     tub__optimizer_destroy(&optimizer);
     tub__pass_destroy(pass);
@@ -487,10 +474,10 @@ static distances train_steps(tub__backend *be, const char *run, const tub_train_
 /* scenic's rates are float32 in every run, and its loss is divided by the samples + 1e-8: a double run
  * is off by some 1e-8. In float32 the limits are those of the golden folder: 1e-5 for logits, 1e-4 for
  * what is made of gradients; scenic's own float32 is up to 3e-6 from its double in the weights. */
-static void expect_steps(tub__backend *be, const char *bits, const char *run, double limit,
-                         double momentum) {
+static void expect_steps(tub__backend *be, scenic_root root, const char *bits, const char *run,
+                         double limit, double momentum) {
     const tub_train_config c = step_settings(run);
-    const distances d = train_steps(be, run, &c);
+    const distances d = train_steps(be, root, run, &c);
     print_message("%-12s %s: rate %.2g, norm %.2g, logits %.2g, loss %.2g, weights %.2g, momentum "
                   "%.2g\n",
                   run, bits, d.rate, d.norm, d.logits, d.loss, d.weights, d.momentum);
@@ -499,20 +486,26 @@ static void expect_steps(tub__backend *be, const char *bits, const char *run, do
     assert_true(d.momentum <= momentum);
     tub_train_config wrong = c;
     wrong.sgd_form = TUB_SGD_KERAS; /* the first step's rate is 0, but its gradient counts */
-    assert_true(train_steps(be, run, &wrong).weights > 10 * limit);
+    assert_true(train_steps(be, root, run, &wrong).weights > 10 * limit);
     wrong = c;
     wrong.clip_norm = c.clip_norm > 1.0 ? 1.0 : 100.0;
-    assert_true(train_steps(be, run, &wrong).weights > 10 * limit);
+    assert_true(train_steps(be, root, run, &wrong).weights > 10 * limit);
 }
 
-static void upstream_steps(void **state) {
+/* The part has no momentum; the weights after five steps are made of it. */
+static void steps_of_part(void **state) {
+    expect_steps(*state, SCENIC_PART, "float64", "clip1", 5e-7, 0);
+    expect_steps(context->backend, SCENIC_PART, "float32", "clip1", 1e-5, 0);
+}
+
+static void steps_of_whole(void **state) {
     static const char *const runs[] = {"clip1", "clip100", "clip1_smooth"};
-    if (!have_shared()) {
-        return;
+    if (!scenic_whole_is_here()) {
+        skip();
     }
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
-        expect_steps(*state, "float64", runs[i], 5e-7, 5e-7);
-        expect_steps(context->backend, "float32", runs[i], 1e-5, 1e-4);
+        expect_steps(*state, SCENIC_WHOLE, "float64", runs[i], 5e-7, 5e-7);
+        expect_steps(context->backend, SCENIC_WHOLE, "float32", runs[i], 1e-5, 1e-4);
     }
 }
 
@@ -539,7 +532,8 @@ int main(void) {
         cmocka_unit_test(refused),
         cmocka_unit_test(smoothed_loss),
         cmocka_unit_test(stochastic_depth),
-        cmocka_unit_test(upstream_steps),
+        cmocka_unit_test(steps_of_part),
+        cmocka_unit_test(steps_of_whole),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

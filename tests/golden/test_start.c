@@ -12,12 +12,12 @@
 #include "convert/position_grid.h"
 #include "convert/scenic.h"
 #include "support/golden_npz.h"
+#include "support/scenic_roots.h"
 #include "support/temp_folder.h"
 
-#define INIT        SHARED "/golden/scenic/init/"
 #define INTERPOLATE SHARED "/golden/hf/interpolate/"
 
-enum { NAME = 96, PATH = 1024 };
+enum { NAME = 96 };
 
 typedef struct fixture {
     tub_context *ctx;
@@ -37,13 +37,6 @@ static int tear_down(void **state) {
     temp_folder_drop(&f->folder);
     free(f);
     return 0;
-}
-
-static void need_shared(void) {
-    if (!tub__is_folder(INIT) || !tub__is_folder(INTERPOLATE)) {
-        printf("skipped: %s or %s is not here\n", INIT, INTERPOLATE);
-        skip();
-    }
 }
 
 static double farthest(const float *found, const double *expected, size_t n) {
@@ -111,8 +104,7 @@ static void test_kernels(void **state) {
                                         [TUB_START_AVERAGE] = "average_frame_initializer",
                                         [TUB_START_ARP] = "average_arp_frame_initializer"};
     (void)state;
-    need_shared();
-    tub__npz *z = golden_npz(INIT "inflate.npz");
+    tub__npz *z = golden_npz(scenic_path(SCENIC_PART, "init/inflate.npz"));
     for (size_t kind = 0; kind < 3; kind++) {
         for (size_t frames = 2; frames <= 4; frames++) {
             check_kernel(z, (tub_start_kernel)kind, names[kind], frames);
@@ -170,8 +162,7 @@ static void test_tables(void **state) {
         {"zoom1d_5_1", TUB_START_RESIZE, {{5, 1, 1}}, {{1, 1, 1}}},
     };
     (void)state;
-    need_shared();
-    tub__npz *z = golden_npz(INIT "posemb_functions.npz");
+    tub__npz *z = golden_npz(scenic_path(SCENIC_PART, "init/posemb_functions.npz"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check_table(z, cases[i].name, cases[i].how, cases[i].there, cases[i].here);
     }
@@ -261,8 +252,7 @@ static void check_start_table(fixture *f, tub__npz *z, const char *name, tub_sta
 
 /* The rule for "temporal" is one table over time: a picture of one cell. */
 static void test_tables_of_models(void **state) {
-    need_shared();
-    tub__npz *z = golden_npz(INIT "posemb_init.npz");
+    tub__npz *z = golden_npz(scenic_path(SCENIC_PART, "init/posemb_init.npz"));
     const tub__grid square = {{1, 3, 3}}, larger = {{1, 6, 6}}, repeated = {{4, 3, 3}};
     check_start_table(*state, z, "tile_9_36", TUB_START_TILE, square, repeated);
     check_start_table(*state, z, "tile_9_36", TUB_START_RESIZE, square, repeated);
@@ -342,14 +332,14 @@ static void compare_models(const tub_model *found, const tub_model *expected, co
 }
 
 static void check_whole(fixture *f, const whole *w) {
-    char path[PATH];
+    char path[NAME];
     tub_error err = {0};
     tub_start_options o = tub_start_options_default();
     o.kernel = w->kernel;
     o.temporal = w->temporal;
     o.clip[0] = w->source.frames, o.clip[1] = w->source.height, o.clip[2] = w->source.width;
-    snprintf(path, sizeof path, INIT "%s.npz", w->name);
-    tub__npz *z = golden_npz(path);
+    snprintf(path, sizeof path, "init/%s.npz", w->name);
+    tub__npz *z = golden_npz(scenic_path(SCENIC_WHOLE, path));
     tub_model *model = open_part(f, z, "target/", &w->target);
     tub_model *expected = open_part(f, z, "result/", &w->target);
     const char *source = temp_path(&f->folder, "source");
@@ -401,7 +391,9 @@ static void test_whole(void **state) {
          {.frames = 12, .height = 24, .width = 16},
          true},
     };
-    need_shared();
+    if (!scenic_whole_is_here()) {
+        skip();
+    }
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check_whole(*state, &cases[i]);
     }
@@ -414,8 +406,7 @@ static void test_clip_of_checkpoint(void **state) {
     tub_start_report *report = NULL;
     tub_model_config config;
     tub_error err = {0};
-    need_shared();
-    tub__npz *z = golden_npz(SHARED "/golden/scenic/cases/v1_cls/params.npz");
+    tub__npz *z = golden_npz(scenic_case(SCENIC_PART, "v1_gmp", "params.npz"));
     const char *path = temp_path(&f->folder, "checkpoint");
     golden_checkpoint(z, "", "params/", path);
     tub__npz_close(z);
@@ -433,11 +424,11 @@ static void test_clip_of_checkpoint(void **state) {
     assert_ok(tub_model_start(model, path, &o, &report, &err), err);
     assert_string_equal(report->kind, "ViViT of scenic");
     const tub_start_array *positions = &report->arrays[index_of(model, POSITIONS)];
-    assert_string_equal(positions->there, "Transformer/posembed_input/pos_embedding");
+    assert_string_equal(positions->there, "params/Transformer/posembed_input/pos_embedding");
     assert_string_equal(positions->what, "resized 4x3x4 to 2x3x4");
     assert_string_equal(
-        report->arrays[index_of(model, "vivit.encoder.layer.1.layernorm_after.bias")].there,
-        "Transformer/encoderblock_1/LayerNorm_1/bias");
+        report->arrays[index_of(model, "vivit.encoder.layer.0.layernorm_after.bias")].there,
+        "params/Transformer/encoderblock_0/LayerNorm_1/bias");
     tub_start_report_free(f->ctx, report);
     tub_model_close(model);
 }
@@ -494,7 +485,10 @@ static void check_interpolation(tub_context *ctx, tub__npz *z, const char *name)
 
 static void test_interpolation(void **state) {
     static const char *const cases[] = {"t1_40x24", "t1_24x56", "t1_32x40", "t1_36x36_same_grid"};
-    need_shared();
+    if (!tub__is_folder(INTERPOLATE)) {
+        printf("skipped: %s is not here\n", INTERPOLATE);
+        skip();
+    }
     tub__npz *z = golden_npz(INTERPOLATE "interpolate.npz");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check_interpolation(((fixture *)*state)->ctx, z, cases[i]);

@@ -233,6 +233,49 @@ static void test_full_disk(void **state) {
     assert_int_equal(status, 0);
 }
 
+/* What a folder is filled with, and what happens then. */
+typedef struct filling {
+    const char *appears; /* a folder that somebody makes meanwhile, or NULL */
+    tub_status status;
+} filling;
+
+static tub_status fill_folder(void *user, const char *folder, tub_error *err) {
+    const filling *f = user;
+    char path[700];
+    snprintf(path, sizeof path, "%s/inner", folder);
+    TUB__TRY(tub__folder_create(path, err));
+    snprintf(path, sizeof path, "%s/inner/file", folder);
+    TUB__TRY(tub__file_write(a, path, "x", 1, err));
+    if (f->appears != NULL) {
+        TUB__TRY(tub__folder_create(f->appears, err));
+    }
+    return f->status == TUB_OK ? TUB_OK : tub__fail(err, f->status, "a failure");
+}
+
+/* Whole or not at all, below folders that are made for it, and in the place of nobody else's. */
+static void test_folder_in_one_step(void **state) {
+    temp_folder *t = *state;
+    tub_error err = {0};
+    char above[600], folder[620], file[640];
+    snprintf(above, sizeof above, "%s/above", t->path);
+    snprintf(folder, sizeof folder, "%s/new", above);
+    snprintf(file, sizeof file, "%s/inner/file", folder);
+    filling f = {.status = TUB_E_RANGE};
+    assert_int_equal(tub__folder_make(a, folder, fill_folder, &f, &err), TUB_E_RANGE);
+    assert_string_equal(err.message, "a failure");
+    assert_int_equal(rmdir(above), 0); /* empty: no temporary folder either */
+    f = (filling){.appears = folder};
+    assert_int_equal(tub__folder_make(a, folder, fill_folder, &f, &err), TUB_E_EXISTS);
+    assert_non_null(strstr(err.message, "is there already"));
+    assert_int_equal(rmdir(folder), 0); /* still theirs, and empty */
+    assert_int_equal(rmdir(above), 0);
+    f = (filling){0};
+    assert_ok(tub__folder_make(a, folder, fill_folder, &f, &err), err);
+    expect_content(file, "x");
+    assert_int_equal(tub__folder_make(a, folder, fill_folder, &f, &err), TUB_E_EXISTS);
+    assert_ok(tub__folder_remove(a, above, &err), err);
+}
+
 enum { KILL_SIZE = 300000 };
 
 /* Writes whole files of one letter, and folders with two such files: for ever, until it is killed,
@@ -442,10 +485,18 @@ int main(void) {
         setenv("TMPDIR", "/dev/shm", 0); /* hundreds of flushes: not on a disk that others use */
     }
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        EACH(test_write_and_read), EACH(test_map),    EACH(test_move_new),
-        EACH(test_writer_steps),   EACH(test_append), EACH(test_size_limit),
-        EACH(test_full_disk),      EACH(test_kills),  EACH(test_folder_create_and_remove),
-        EACH(test_folder_commit),  EACH(test_paths),  EACH(test_failing_allocations)};
+    const struct CMUnitTest tests[] = {EACH(test_write_and_read),
+                                       EACH(test_map),
+                                       EACH(test_move_new),
+                                       EACH(test_writer_steps),
+                                       EACH(test_append),
+                                       EACH(test_size_limit),
+                                       EACH(test_full_disk),
+                                       EACH(test_folder_in_one_step),
+                                       EACH(test_kills),
+                                       EACH(test_folder_create_and_remove),
+                                       EACH(test_folder_commit),
+                                       EACH(test_paths),
+                                       EACH(test_failing_allocations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

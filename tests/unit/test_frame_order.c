@@ -144,6 +144,8 @@ static void refuses_what_is_no_order(void **state) {
         assert_ok(tub_frame_order_parse(name, &order, &err), err);
         assert_int_equal(order, i);
     }
+    assert_string_equal(tub_frame_order_name((tub_frame_order)3), "unknown");
+    assert_string_equal(tub_frame_order_name((tub_frame_order)-1), "unknown");
     assert_int_equal(tub_frame_order_parse("backwards", &order, &err), TUB_E_ARGUMENT);
     assert_string_equal(err.message,
                         "backwards is no order of frames: choose original, shuffled or "

@@ -466,6 +466,7 @@ static void test_card(void **state) {
 
 /* ---- Failing allocations ---- */
 
+/* A new folder is there as a whole or not at all. */
 static tub_status save_with(const tub_allocator *a, void *user, tub_error *err) {
     tub_model_config config = small_config(false);
     tub_context_config context_config = tub_context_config_default();
@@ -474,6 +475,7 @@ static tub_status save_with(const tub_allocator *a, void *user, tub_error *err) 
     context_config.threads = 1;
     context_config.cpu = TUB_CPU_PORTABLE;
     context_config.allocator = *a;
+    assert_int_equal(tub__folder_remove(heap, user, NULL), TUB_OK);
     TUB__TRY(tub_context_create(&context_config, &ctx, err));
     tub_status status = tub_model_create(ctx, &config, 1, &model, err);
     if (status == TUB_OK) {
@@ -482,6 +484,7 @@ static tub_status save_with(const tub_allocator *a, void *user, tub_error *err) 
     if (status == TUB_OK) {
         status = tub_model_save(model, user, err);
     }
+    assert_int_equal(tub__name_taken(user), status == TUB_OK);
     tub_model_close(model);
     tub_context_destroy(ctx);
     return status;

@@ -210,6 +210,48 @@ static void preset_resets_the_model(void **state) {
     assert_value(&c, "lr", "0.5");
 }
 
+typedef struct given {
+    const char *key, *value;
+} given;
+
+/* A preset's class token gives way to the mean where the variant has no place for it, unless somebody
+ * asked for it; whatever the order is. */
+static void pooling_follows_the_variant(void **state) {
+    (void)state;
+    static const given third = {"model.variant", "factorised_self_attention"},
+                       fourth = {"model.variant", "factorised_dot_product"},
+                       second = {"model.variant", "factorised_encoder"},
+                       token = {"model.pooling", "class_token"}, maximum = {"model.pooling", "max"},
+                       base = {"preset", "vivit-b"}, tiny = {"preset", "vivit-tiny"},
+                       none = {NULL, NULL};
+    const struct {
+        given settings[4];
+        const char *pooling;
+    } cases[] = {
+        {{base, none}, "class_token"},
+        {{base, second, none}, "class_token"},
+        {{base, third, none}, "mean"},
+        {{base, fourth, none}, "mean"},
+        {{base, third, fourth, none}, "mean"},
+        {{base, third, second, none}, "class_token"},
+        {{base, third, token, none}, "class_token"},
+        {{base, token, third, none}, "class_token"},
+        {{base, maximum, third, second}, "max"},
+        {{base, third, maximum, second}, "max"},
+        {{base, third, tiny, second}, "mean"},
+        {{tiny, third, second, none}, "mean"},
+        {{tiny, third, base, none}, "class_token"},
+        {{base, token, base, third}, "mean"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tub_train_config c = tub_train_config_default();
+        for (int k = 0; k < 4 && cases[i].settings[k].key != NULL; k++) {
+            set(&c, cases[i].settings[k].key, cases[i].settings[k].value);
+        }
+        assert_value(&c, "model.pooling", cases[i].pooling);
+    }
+}
+
 static void check_refuses(const char *settings[][2], const char *part) {
     tub_train_config c = tub_train_config_default();
     tub_error err = {0};
@@ -282,6 +324,7 @@ int main(void) {
         cmocka_unit_test(far_keys_get_none),
         cmocka_unit_test(nearest_words),
         cmocka_unit_test(preset_resets_the_model),
+        cmocka_unit_test(pooling_follows_the_variant),
         cmocka_unit_test(contradictions_are_found),
         cmocka_unit_test(get_needs_room),
         cmocka_unit_test(distances),

@@ -52,7 +52,11 @@ static void test_refused(void **state) {
         tub_status status;
         const char *words;
     } cases[] = {
-        {"{\"do_rescale\":false}", TUB_E_ARGUMENT, "offset: it needs do_rescale"},
+        {"{\"do_rescale\":false}", TUB_E_FORMAT, "offset: it needs do_rescale"},
+        {"[1]", TUB_E_FORMAT, "the file: expected a table of keys"},
+        {"{\"rescale_factor\":1e300}", TUB_E_RANGE, "numbers of pixels that float32 does not have"},
+        {"{\"image_std\":1e-40}", TUB_E_RANGE, "numbers of pixels that float32 does not have"},
+        {"{\"image_mean\":[0,0,1e39],\"image_std\":1}", TUB_E_RANGE, "that float32 does not have"},
         {"{\"do_resize\":1}", TUB_E_FORMAT, "do_resize: expected true or false"},
         {"{\"resample\":6}", TUB_E_RANGE, "resample is 6"},
         {"{\"size\":{\"shortest_edge\":0}}", TUB_E_RANGE, "size is 0"},
