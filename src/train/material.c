@@ -9,6 +9,7 @@
 #include "train/idle.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
+#include "train/schedule.h"
 #include "train/start.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -153,7 +154,7 @@ static void tell_unread(tub_context *ctx, const tub_model_config *c, const char 
     const size_t size[3] = {g.frames, g.height, g.width};
     char parts[160] = "";
     size_t used = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = g.sampled ? 1 : 0; i < 3; i++) { /* sampled frames were asked for */
         int64_t lost = unread(size[i], g.kernel[i], g.stride[i], g.grid[i]);
         if (lost > 0) {
             used += (size_t)snprintf(parts + used, sizeof parts - used, "%s%" PRId64 " of %zu %s",
@@ -166,6 +167,26 @@ static void tell_unread(tub_context *ctx, const tub_model_config *c, const char 
                       "%zu,%zu,%zu voxels): the model does not see them",
                       name, parts, g.kernel[0], g.kernel[1], g.kernel[2], g.stride[0], g.stride[1],
                       g.stride[2]);
+    }
+}
+
+/* Steps of a run or, where that is shorter, of the first cycle of its cosine. */
+static uint64_t steps_to_the_end(const tub_train_config *c, uint64_t per_epoch) {
+    const uint64_t steps = tub__progress_total(c, per_epoch),
+                   cycle = c->schedule == TUB_COMPOUND ? (uint64_t)c->steps_per_cycle : 0;
+    return cycle > 0 && cycle < steps ? cycle : steps;
+}
+
+static void tell_long_warmup(tub_context *ctx, const tub_train_config *c, int64_t samples) {
+    const uint64_t batch = (uint64_t)c->batch_size,
+                   per_epoch = ((uint64_t)samples + batch - 1) / batch,
+                   end = steps_to_the_end(c, per_epoch);
+    const tub__rates rates = tub__rates_make(c, end, per_epoch);
+    if (rates.warmup >= end) {
+        tub__log_line(ctx, TUB_LOG_WARNING,
+                      "a warm-up of %" PRIu64 " steps leaves nothing of %" PRIu64
+                      ": the learning rate stays below lr, and no schedule begins",
+                      rates.warmup, end);
     }
 }
 
@@ -187,6 +208,7 @@ tub_status tub__material_open(tub_context *ctx, tub_train_config *config, tub_da
     }
     TUB__TRY(resolve(ctx, config, out->info, err));
     tell_unread(ctx, &config->model, out->info->name);
+    tell_long_warmup(ctx, config, out->info->count[TUB_TRAIN]);
     return TUB_OK;
 }
 
