@@ -35,8 +35,9 @@ static bool of_one_layer(const tub_train_config *c) {
            (c->model.variant != TUB_VARIANT_FACTORISED_ENCODER || c->model.temporal_layers <= 1);
 }
 
+/* 0 is what folders of other variants say. */
 static bool without_temporal_layers(const tub_train_config *c) {
-    return c->model.variant != TUB_VARIANT_FACTORISED_ENCODER;
+    return c->model.variant != TUB_VARIANT_FACTORISED_ENCODER && c->model.temporal_layers > 0;
 }
 
 /* scenic drops none of its blocks either. */
