@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "data/dataset.h"
 #include "data/medmnist.h"
 #include "model/model.h"
 #include "train/idle.h"
@@ -56,29 +57,26 @@ static tub_status check_model(tub_context *ctx, const tub_model_config *model,
     return TUB_OK;
 }
 
-/* Classes of the data's head `i`; 0 behind the last. Labels that are there or not may be taken for
- * heads of two classes. */
-static int64_t head_of_data(const tub_dataset_info *info, int i) {
-    if (i >= info->label_columns) {
-        return 0;
-    }
-    return info->task == TUB_TASK_MULTI_LABEL ? 2 : info->head_classes[i];
-}
-
 /* Heads that the settings leave open are the data's; named ones may have classes that train
  * lacks. */
 static tub_status resolve_heads(tub_model_config *m, const tub_dataset_info *info, tub_error *err) {
-    const bool open = m->head_classes[0] == 0;
+    const int64_t named = (int64_t)tub__model_outputs(m).heads;
     int64_t sum = 0;
     if (info->label_columns > TUB_HEAD_LIMIT) {
         return tub__fail(err, TUB_E_SHAPE,
                          "%s: %" PRId64 " labels a sample; at most %d heads are supported",
                          info->name, info->label_columns, TUB_HEAD_LIMIT);
     }
+    if (named > 0 && named != info->label_columns) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: its labels are of %" PRId64 " heads, model.head_classes of %" PRId64
+                         "; leave it out to take the data's",
+                         info->name, info->label_columns, named);
+    }
     for (int i = 0; i < TUB_HEAD_LIMIT; i++) {
-        const int64_t data = head_of_data(info, i);
-        m->head_classes[i] = open ? data : m->head_classes[i];
-        if (m->head_classes[i] < data || (data == 0 && m->head_classes[i] > 0)) {
+        const int64_t data = tub__dataset_head(info, i);
+        m->head_classes[i] = named == 0 ? data : m->head_classes[i];
+        if (m->head_classes[i] < data) {
             return tub__fail(err, TUB_E_SHAPE,
                              "%s: head %d of its labels has %" PRId64
                              " classes, model.head_classes says %" PRId64
@@ -96,6 +94,12 @@ static tub_status resolve_task(tub_model_config *m, const tub_dataset_info *info
     }
     if (m->task == TUB_TASK_MULTI_HEAD && info->task != TUB_TASK_MULTI_CLASS) {
         return resolve_heads(m, info, err);
+    }
+    if (m->task != info->task && m->head_classes[0] != 0) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: its labels are %s, and model.head_classes are for multi_head; leave "
+                         "them out",
+                         info->name, tub_task_name(info->task));
     }
     if (m->task != info->task) {
         return tub__fail(err, TUB_E_SHAPE,
