@@ -140,14 +140,33 @@ const tub_option *cli_setting(int key) {
     return index >= 0 && (size_t)index < n ? &settings[index] : NULL;
 }
 
+/* Choices that would leave no room beside them for the help come in the help. */
+static bool has_long_choices(const tub_option *setting) {
+    enum { LONG = 60 };
+    return setting->type == TUB_OPTION_CHOICE && strlen(setting->choices) > LONG;
+}
+
 static const char *setting_argument(const tub_option *setting) {
     if (setting->type == TUB_OPTION_FLAG) {
         return "true|false";
     }
     if (setting->type == TUB_OPTION_CHOICE) {
-        return setting->choices;
+        return has_long_choices(setting) ? setting->argument : setting->choices;
     }
     return setting->argument != NULL ? setting->argument : "VALUE";
+}
+
+/* "a|b|c" as " (a, b, c)". */
+static void append_choices(const char *choices, char *out, size_t size) {
+    const char *before = " (";
+    for (size_t length; *choices != '\0'; choices += length + (choices[length] == '|')) {
+        const size_t used = strlen(out);
+        length = strcspn(choices, "|");
+        snprintf(out + used, size - used, "%s%.*s", before, (int)length, choices);
+        before = ", ";
+    }
+    const size_t used = strlen(out);
+    snprintf(out + used, size - used, ")");
 }
 
 /* The help with a capital letter, and of a recipe's setting the default: "... (default 32)", or
@@ -157,6 +176,9 @@ static void setting_help(const tub_option *setting, bool of_recipe, char *out, s
     const tub_train_config defaults = tub_train_config_default();
     char value[TUB_PATH_LENGTH] = "";
     snprintf(out, size, "%s", setting->help);
+    if (has_long_choices(setting)) {
+        append_choices(setting->choices, out, size);
+    }
     out[0] = (char)toupper((unsigned char)out[0]);
     char *from_data = strstr(out, " (0: as the data)");
     if (!of_recipe && from_data != NULL) {

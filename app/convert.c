@@ -370,7 +370,7 @@ const cli_command cli_convert = {
     .examples = "  tubelet convert checkpoint_30 model --frames 32 --pixels signed\n"
                 "  tubelet convert vivit.keras model\n"
                 "  tubelet convert runs/first first.keras --weights best\n"
-                "  tubelet convert runs/first encoder --encoder-only --shard-size 200MB\n"
+                "  tubelet convert google-vivit encoder --encoder-only --shard-size 200MB\n"
                 "  tubelet convert vivit.weights.h5 model --like vivit-tiny --dry-run\n"
                 "  tubelet convert runs/first --precision int8\n"
                 "  tubelet convert model --precision int8 --calibrate volumes.npz --out small",

@@ -252,7 +252,8 @@ def main():
             sys.exit(1)
         # After every row: what was measured is not lost when the next one is interrupted.
         (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-        (out / "RESULTS.md").write_text(report.page(results))
+        page = out / "RESULTS.md"
+        page.write_text(report.page(results, page.read_text() if page.exists() else ""))
     say(f"written: {out}/RESULTS.md and {out}/results.json")
 
 

@@ -4,6 +4,7 @@
 import importlib.metadata
 import os
 import platform
+import re
 import statistics
 import subprocess
 from pathlib import Path
@@ -204,7 +205,15 @@ def _facts(results):
     return _table(["", ""], [[name, value] for name, value in facts.items()])
 
 
-def page(results):
+def variants(text):
+    """The part of the page that bench/variants wrote, of the page as it was."""
+    found = re.search("^<!-- variants -->\n(.*)^<!-- end of variants -->", text, re.DOTALL | re.MULTILINE)
+    part = found.group(1) if found else "Not measured yet.\n"
+    return f"<!-- variants -->\n{part}<!-- end of variants -->\n"
+
+
+def page(results, before):
+    """The whole page; `before` is its text as it was, or empty."""
     return (
         "# tubelet and its peers\n\nWritten by `bench/peers/run`.\n\n"
         + _facts(results)
@@ -215,6 +224,8 @@ def page(results):
         + _failures(results)
         + "\n## Largest resident size, MiB\n\n"
         + _memory(results)
+        + "\n## The four variants of the model\n\n"
+        + variants(before)
         + "\n## How\n\n"
         + HOW.format(samples=SAMPLES)
     )

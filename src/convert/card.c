@@ -179,12 +179,13 @@ static void print_labels(tub__text *t, const tub_model *model) {
 }
 
 static void print_use(tub__text *t, const tub_model *model, const tub__card *card) {
-    tub__text_add(
-        t,
-        "## How to use\n\nWith tubelet (video vision transformers in C), in the folder above this "
-        "one:\n\n```sh\ntubelet info MODEL_FOLDER\ntubelet predict MODEL_FOLDER volume.npy\n"
-        "tubelet eval MODEL_FOLDER --data %s --split test\n```\n\n",
-        card->data == NULL ? "DATA" : card->data);
+    tub__text_add(t,
+                  "## How to use\n\nWith tubelet (video vision transformers in C); MODEL_FOLDER is "
+                  "the folder "
+                  "that holds this file:\n\n```sh\ntubelet info MODEL_FOLDER\ntubelet predict "
+                  "MODEL_FOLDER volume.npy\n"
+                  "tubelet eval MODEL_FOLDER --data %s --split test\n```\n\n",
+                  card->data == NULL ? "DATA" : card->data);
     tub__text_add(t,
                   "Input is uint8 (scaled to 0 to 1) or float32 of shape [%lld, %lld, %lld, %lld] "
                   "(frames, height, width, channels).\n",

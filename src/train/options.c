@@ -152,7 +152,7 @@
     X(model.sampled_frames, "model.sampled_frames", INT, NULL, 0, WIDE, "N", \
       "cut so many evenly spaced frames each by itself; needs a tubelet of time 1 (0: tubelets)") \
     X(model.positions, "model.positions", CHOICE, "learned|sinusoidal_1d|sinusoidal_3d|none", 0, 0, \
-      "KIND", "what tells tokens where they are") \
+      "KIND", "what tells tokens their places") \
     X(model.head_init, "model.head_init", CHOICE, "glorot|zeros", 0, 0, "KIND", \
       "initial values of the classifier") \
     X(model.representation, "model.representation", INT, NULL, 0, WIDE, "N", \

@@ -34,7 +34,8 @@ int main(int argc, char **argv) {
     if (argc != 6) {
         return 2;
     }
-    const tub__scenic_hints hints = {atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), 0};
+    const tub__scenic_hints hints = {
+        .frames = atoi(argv[2]), .height = atoi(argv[3]), .width = atoi(argv[4])};
     tub_status status = tub_context_create(NULL, &ctx, &err);
     if (status == TUB_OK) {
         status = tub__scenic_open(ctx, argv[1], &hints, &model, &err);
