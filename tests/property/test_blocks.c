@@ -148,7 +148,7 @@ static tub_model_config one_axis_model(bool time, tub_attention_order order) {
 }
 
 /* Logits of one sample without training, of all passes: workers overtake each other now and then. */
-enum { PASSES = 16, LOGITS = 3 * PASSES };
+enum { PASSES = 8, LOGITS = 3 * PASSES };
 
 static void infer(int threads, bool apart, const tub_model_config *c, float logits[LOGITS]) {
     tub_context_config config = tub_context_config_default();
