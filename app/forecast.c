@@ -56,10 +56,14 @@ static const char *duration(char out[OUTPUT_FIGURE], double seconds) {
     return out;
 }
 
-void forecast_print(FILE *to, const tub_train_memory *memory, const tub_train_pace *pace) {
-    char step[OUTPUT_FIGURE], epoch[OUTPUT_FIGURE], total[OUTPUT_FIGURE];
+void forecast_print_memory(FILE *to, const tub_train_memory *memory) {
     fprintf(to, "memory: %.1f MiB at most (", mib * (double)memory->total);
     forecast_print_parts(to, memory);
-    fprintf(to, ")\ntime, by steps measured just now: %s a step, %s an epoch, %s in all\n",
+    fputs(")\n", to);
+}
+
+void forecast_print_time(FILE *to, const tub_train_pace *pace) {
+    char step[OUTPUT_FIGURE], epoch[OUTPUT_FIGURE], total[OUTPUT_FIGURE];
+    fprintf(to, "time, by steps measured just now: %s a step, %s an epoch, %s in all\n",
             duration(step, pace->step), duration(epoch, pace->epoch), duration(total, pace->total));
 }

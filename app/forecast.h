@@ -11,7 +11,8 @@
 void forecast_print_parts(FILE *to, const tub_train_memory *memory);
 /* An object of bytes; NULL: no memory. */
 json_t *forecast_memory_json(const tub_train_memory *memory);
-/* Two lines: memory, and time. */
-void forecast_print(FILE *to, const tub_train_memory *memory, const tub_train_pace *pace);
+/* A line each. */
+void forecast_print_memory(FILE *to, const tub_train_memory *memory);
+void forecast_print_time(FILE *to, const tub_train_pace *pace);
 
 #endif

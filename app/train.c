@@ -288,13 +288,43 @@ static void print_plan(const tub_train_plan *plan, const char *data, const char 
         plural(plan->config.epochs), (long long)plan->epoch_steps, (long long)plan->steps);
 }
 
+/* pace: NULL where it is not known. */
 static json_t *plan_json(const tub_train_plan *plan, const tub_train_pace *pace) {
-    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:o,s:f,s:f,s:f}", "samples",
+    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "samples",
                      output_integers(plan->count, TUB_SPLITS), "tokens", (json_int_t)plan->tokens,
                      "parameters", (json_int_t)plan->parameters, "epoch_steps",
                      (json_int_t)plan->epoch_steps, "steps", (json_int_t)plan->steps, "memory",
-                     forecast_memory_json(&plan->memory), "step_seconds", pace->step,
-                     "epoch_seconds", pace->epoch, "total_seconds", pace->total);
+                     forecast_memory_json(&plan->memory), "step_seconds",
+                     pace != NULL ? json_real(pace->step) : json_null(), "epoch_seconds",
+                     pace != NULL ? json_real(pace->epoch) : json_null(), "total_seconds",
+                     pace != NULL ? json_real(pace->total) : json_null());
+}
+
+/* Memory first, then time, which is measured: of a model that does not fit into memory it stays
+ * unknown. */
+static int forecast(const cli_command *self, tub_context *ctx, const train_options *o,
+                    const tub_train_plan *plan, json_t **json) {
+    tub_error err;
+    tub_train_pace pace;
+    const bool talk = !o->common.quiet && !o->common.json;
+    if (!talk && !o->common.json) {
+        return CLI_DONE;
+    }
+    if (talk) {
+        forecast_print_memory(stderr, &plan->memory);
+    }
+    const tub_status status = tub_train_pace_of(ctx, plan, &pace, &err);
+    if (status != TUB_OK && status != TUB_E_MEMORY) {
+        return cli_fail(self, &err);
+    }
+    if (talk && status == TUB_OK) {
+        forecast_print_time(stderr, &pace);
+    } else if (talk) {
+        fprintf(stderr, "time: not known: %s\n", err.message);
+    } else {
+        *json = plan_json(plan, status == TUB_OK ? &pace : NULL);
+    }
+    return CLI_DONE;
 }
 
 /* Everything that comes before the first step, and nothing of it on the disk. */
@@ -302,10 +332,9 @@ static int dry_run(const cli_command *self, tub_context *ctx, const train_option
                    const tub_train_config *config) {
     tub_error err;
     tub_train_plan plan;
-    tub_train_pace pace;
     json_t *json = NULL;
     char folder[TUB_PATH_LENGTH];
-    bool talk = !o->common.quiet && !o->common.json;
+    const bool talk = !o->common.quiet && !o->common.json;
     if (config->data[0] == '\0') {
         if (talk) {
             fputs("No data set is named: the settings were checked, and nothing else\n", stderr);
@@ -319,15 +348,12 @@ static int dry_run(const cli_command *self, tub_context *ctx, const train_option
     if (tub_train_plan_of(ctx, config, NULL, run, o->force, &plan, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
-    if ((talk || o->common.json) && tub_train_pace_of(ctx, &plan, &pace, &err) != TUB_OK) {
-        return cli_fail(self, &err);
-    }
     if (talk) {
         print_plan(&plan, config->data, run);
-        forecast_print(stderr, &plan.memory, &pace);
     }
-    if (o->common.json) {
-        json = plan_json(&plan, &pace);
+    const int code = forecast(self, ctx, o, &plan, &json);
+    if (code != CLI_DONE) {
+        return code;
     }
     return recipe_print(&plan.config, o->common.json, json) ? CLI_DONE : CLI_FAILED;
 }

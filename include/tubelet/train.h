@@ -185,8 +185,9 @@ typedef struct tub_train_pace {
 
 /* Predicts it for this machine as it is now, on the context's threads: times a few steps of the plan's
  * model on generated samples, of a large model those of one with few layers. Takes a second for a
- * small model, for a large one as long as its step with one sample. Errors: TUB_E_MEMORY,
- * TUB_E_UNSUPPORTED (sizes that bf16 has no products for). */
+ * small model, for a large one as long as its step with one sample. Errors: TUB_E_MEMORY
+ * (also before it takes more than the machine has), TUB_E_UNSUPPORTED (sizes that bf16 has no products
+ * for). */
 TUB_API TUB_MUST_USE tub_status tub_train_pace_of(tub_context *ctx, const tub_train_plan *plan,
                                                   tub_train_pace *out, tub_error *err);
 

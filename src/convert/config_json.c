@@ -112,6 +112,26 @@ const char *tub__input_scale_name(tub_input_scale scale) {
     return choice_name(input_scales, (int)scale);
 }
 
+const char *tub__gelu_name(tub_gelu gelu) {
+    return choice_name(gelus, (int)gelu);
+}
+
+const char *tub__pooling_name(tub_pooling pooling) {
+    return choice_name(poolings, (int)pooling);
+}
+
+const char *tub__variant_name(tub_variant variant) {
+    return choice_name(variants, (int)variant);
+}
+
+const char *tub__attention_order_name(tub_attention_order order) {
+    return choice_name(orders, (int)order);
+}
+
+const char *tub__positions_name(tub_positions positions) {
+    return choice_name(position_kinds, (int)positions);
+}
+
 tub_status tub__input_scale_parse(const char *text, tub_input_scale *out, tub_error *err) {
     int value;
     TUB__TRY(choice_parse(input_scales, "input_scale", text, &value, err));

@@ -51,6 +51,11 @@ void tub__labels_free(const tub_allocator *a, char **labels, int64_t classes); /
 
 /* The names that files use for the choices of a configuration. */
 const char *tub__input_scale_name(tub_input_scale scale);
+const char *tub__gelu_name(tub_gelu gelu);
+const char *tub__pooling_name(tub_pooling pooling);
+const char *tub__variant_name(tub_variant variant);
+const char *tub__attention_order_name(tub_attention_order order);
+const char *tub__positions_name(tub_positions positions);
 TUB_MUST_USE tub_status tub__input_scale_parse(const char *text, tub_input_scale *out,
                                                tub_error *err);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "convert/config_json.h"
 
 static tub_status same(const char *key, int64_t there, int64_t here, tub_error *err) {
     return there == here ? TUB_OK
@@ -55,15 +56,6 @@ static tub_status check_tubelet(const tub__source *source, const tub_model_confi
     return TUB_OK;
 }
 
-static const char *variant_name(tub_variant variant) {
-    static const char *const names[] = {
-        [TUB_VARIANT_JOINT] = "joint",
-        [TUB_VARIANT_FACTORISED_ENCODER] = "factorised_encoder",
-        [TUB_VARIANT_FACTORISED_SELF_ATTENTION] = "factorised_self_attention",
-        [TUB_VARIANT_FACTORISED_DOT_PRODUCT] = "factorised_dot_product"};
-    return names[variant];
-}
-
 /* A picture can become any variant, a clip of the joint one all but the factorised encoder, whose
  * positions know no time. */
 static tub_status check_variant(const tub_model *source, const tub_model_config *c,
@@ -78,7 +70,7 @@ static tub_status check_variant(const tub_model *source, const tub_model_config 
         return tub__fail(err, TUB_E_SHAPE,
                          "it is of variant %s, this model of %s; between variants only the joint "
                          "one can be a start",
-                         variant_name(s->variant), variant_name(c->variant));
+                         tub__variant_name(s->variant), tub__variant_name(c->variant));
     }
     return c->variant == TUB_VARIANT_FACTORISED_ENCODER && source->geometry.grid[0] > 1
                ? tub__fail(err, TUB_E_SHAPE,
@@ -108,15 +100,15 @@ tub_status tub__start_check(const tub__source *source, const tub_model *model,
 
 /* ---- Differences ---- */
 
-static const char *gelu_name(tub_gelu gelu) {
-    return gelu == TUB_GELU_ERF ? "erf" : "tanh";
-}
-
+/* Says so where the words for the two values differ. */
 static void tell(const tub_model *model, const char *path, const char *key, const char *there,
                  const char *here) {
-    tub__log_line(model->context, TUB_LOG_WARNING,
-                  "%s was trained with model.%s %s; with %s here its weights answer differently",
-                  path, key, there, here);
+    if (strcmp(there, here) != 0) {
+        tub__log_line(
+            model->context, TUB_LOG_WARNING,
+            "%s was trained with model.%s %s; with %s here its weights answer differently", path,
+            key, there, here);
+    }
 }
 
 static const char *yes(int flag) {
@@ -127,15 +119,16 @@ void tub__start_tell_differences(const tub__source *source, const tub_model *mod
                                  const char *path) {
     const tub_model_config *s = &source->model->config, *c = &model->config;
     char there[32], here[32];
-    if (s->gelu != c->gelu) {
-        tell(model, path, "gelu", gelu_name(s->gelu), gelu_name(c->gelu));
-    }
-    if ((s->mlp_output_gelu != 0) != (c->mlp_output_gelu != 0)) {
-        tell(model, path, "mlp_output_gelu", yes(s->mlp_output_gelu), yes(c->mlp_output_gelu));
-    }
-    if (s->norm_epsilon < c->norm_epsilon || s->norm_epsilon > c->norm_epsilon) {
-        snprintf(there, sizeof there, "%g", s->norm_epsilon);
-        snprintf(here, sizeof here, "%g", c->norm_epsilon);
-        tell(model, path, "norm_epsilon", there, here);
+    snprintf(there, sizeof there, "%g", s->norm_epsilon);
+    snprintf(here, sizeof here, "%g", c->norm_epsilon);
+    tell(model, path, "gelu", tub__gelu_name(s->gelu), tub__gelu_name(c->gelu));
+    tell(model, path, "mlp_output_gelu", yes(s->mlp_output_gelu), yes(c->mlp_output_gelu));
+    tell(model, path, "norm_epsilon", there, here);
+    tell(model, path, "pooling", tub__pooling_name(s->pooling), tub__pooling_name(c->pooling));
+    tell(model, path, "positions", tub__positions_name(s->positions),
+         tub__positions_name(c->positions));
+    if (s->variant == c->variant && c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION) {
+        tell(model, path, "attention_order", tub__attention_order_name(s->attention_order),
+             tub__attention_order_name(c->attention_order));
     }
 }

@@ -66,6 +66,12 @@ size_t tub__dataset_elements(const tub_dataset_info *info) {
            (size_t)info->channels;
 }
 
+int64_t tub__dataset_head(const tub_dataset_info *info, int i) {
+    return i >= info->label_columns             ? 0
+           : info->task == TUB_TASK_MULTI_LABEL ? 2
+                                                : info->head_classes[i];
+}
+
 size_t tub__dataset_sample_bytes(const tub_dataset_info *info) {
     return tub__dataset_elements(info) * tub__dtype_bytes(info->dtype);
 }

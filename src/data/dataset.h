@@ -31,6 +31,9 @@ TUB_MUST_USE tub_status tub__dataset_check_labels(const tub_dataset *data, tub_e
 size_t tub__dataset_elements(const tub_dataset_info *info);
 /* Bytes of one sample. */
 size_t tub__dataset_sample_bytes(const tub_dataset_info *info);
+/* Classes of head i of the labels, 0 behind the last: labels that are there or not may be taken for
+ * heads of two classes. */
+int64_t tub__dataset_head(const tub_dataset_info *info, int i);
 /* Bytes of one element of a type. */
 size_t tub__dtype_bytes(tub_dtype dtype);
 

@@ -82,9 +82,9 @@ typedef struct shared {
     tub__mat dqkv[TUB__ATTENTIONS], d_o, dhidden, dout;
     tub__mat dattention[TUB__ATTENTIONS]; /* with drops only */
     /* In inference, where nothing is kept: rows that hold query, key and value, and later the
-     * MLP's hidden numbers. Of short sequences there are two sets, with which blocks take turns:
-     * then one worker may be a block ahead of another. The tubelets' voxels are where the first
-     * block's hidden numbers come. */
+     * MLP's hidden numbers. Of short sequences there are two sets, with which attentions take turns:
+     * then one worker may be an attention ahead of another. The tubelets' voxels are in the set
+     * that the first attention does not have. */
     tub__mat rows[2];
 } shared;
 
@@ -119,7 +119,7 @@ static void take_rows(const plan *p, shared *s) {
 }
 
 /* The first columns of a set of rows. */
-static tub__mat shared_rows(const shared *s, int set, size_t cols) {
+static tub__mat shared_rows(const shared *s, size_t set, size_t cols) {
     tub__mat m = s->rows[set % 2];
     m.cols = cols;
     return m;
@@ -202,11 +202,12 @@ static void shared_activations(const plan *p, const shared *s, size_t layer, tub
     for (size_t i = 0; i <= b->attentions; i++) {
         b->x[i] = layer > 0 ? b[-1].x[i] : take_mat(p, p->rows, width);
     }
+    const size_t first = layer * b->attentions; /* number of the block's first attention */
     for (size_t i = 0; i < b->attentions; i++) {
         b->attention[i].o = p->tower->normed[0];
-        b->attention[i].qkv_rows = shared_rows(s, layer, 3 * tub__padded(width));
+        b->attention[i].qkv_rows = shared_rows(s, first + i, 3 * tub__padded(width));
     }
-    b->mlp.hidden = shared_rows(s, layer + 1, (size_t)c->mlp);
+    b->mlp.hidden = shared_rows(s, first + b->attentions, (size_t)c->mlp);
 }
 
 /* Of a branch of block `number` of the tower; the rate of elements differs. Two attentions in a block

@@ -110,14 +110,9 @@ static void initialise_array(tub_model *m, size_t index, tub__key key, float *va
 
 tub_status tub__model_initialise(tub_model *m, uint64_t seed, tub_error *err) {
     const tub__key key = tub__random_key(seed, TUB__RANDOM_INIT);
-    size_t largest = 0;
-    for (size_t i = 0; i < m->params.count; i++) {
-        const size_t n = m->params.list[i].rows * m->params.list[i].cols;
-        largest = n > largest ? n : largest;
-    }
     float *values;
-    TUB__TRY(
-        tub__alloc_array(&m->context->allocator, largest, sizeof *values, (void **)&values, err));
+    TUB__TRY(tub__alloc_array(&m->context->allocator, tub__params_largest(&m->params),
+                              sizeof *values, (void **)&values, err));
     for (size_t i = 0; i < m->params.count; i++) {
         initialise_array(m, i, key, values);
     }

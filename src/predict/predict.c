@@ -5,12 +5,8 @@
 
 #include "base/context.h"
 #include "base/error.h"
+#include "data/dataset.h"
 #include "model/model.h"
-
-/* The data's head `i` as the model's: labels that are there or not may be heads of two classes. */
-static int64_t head_of_data(const tub_dataset_info *d, int i) {
-    return i >= d->label_columns ? 0 : d->task == TUB_TASK_MULTI_LABEL ? 2 : d->head_classes[i];
-}
 
 /* Heads of the data may lack the model's last classes. */
 static tub_status check_labels(const tub_model_config *m, const tub_dataset_info *d,
@@ -25,9 +21,13 @@ static tub_status check_labels(const tub_model_config *m, const tub_dataset_info
         return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes, the model has %lld", d->name,
                          (long long)d->classes, (long long)m->classes);
     }
-    for (int i = 0; heads && i < TUB_HEAD_LIMIT; i++) {
-        const int64_t data = head_of_data(d, i);
-        if (data > m->head_classes[i] || (data == 0) != (m->head_classes[i] == 0)) {
+    if (heads && d->label_columns != (int64_t)o.heads) {
+        return tub__fail(err, TUB_E_SHAPE, "%s has labels of %lld heads, the model has %zu",
+                         d->name, (long long)d->label_columns, o.heads);
+    }
+    for (int i = 0; heads && i < (int)o.heads; i++) {
+        const int64_t data = tub__dataset_head(d, i);
+        if (data > m->head_classes[i]) {
             return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes in head %d, the model has %lld",
                              d->name, (long long)data, i + 1, (long long)m->head_classes[i]);
         }
@@ -111,8 +111,7 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
     run r = {.model = model,
              .info = info,
              .samples = tub_dataset_samples(data, split),
-             .sample_bytes = (size_t)(info->frames * info->height * info->width * info->channels) *
-                             (info->dtype == TUB_U8 ? 1 : sizeof(float)),
+             .sample_bytes = tub__dataset_sample_bytes(info),
              .count = info->count[split],
              .batch_size = batch_size < info->count[split] ? batch_size : info->count[split],
              .logits = logits,

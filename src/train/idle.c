@@ -29,13 +29,24 @@ static bool without_drop_layer(const tub_train_config *c) {
     return c->model.drop_layer == 0.0;
 }
 
+/* Of every transformer that there is. */
 static bool of_one_layer(const tub_train_config *c) {
-    return c->model.layers == 1;
+    return c->model.layers == 1 &&
+           (c->model.variant != TUB_VARIANT_FACTORISED_ENCODER || c->model.temporal_layers <= 1);
+}
+
+/* 0 is what folders of other variants say. */
+static bool without_temporal_layers(const tub_train_config *c) {
+    return c->model.variant != TUB_VARIANT_FACTORISED_ENCODER && c->model.temporal_layers > 0;
 }
 
 /* scenic drops none of its blocks either. */
 static bool of_two_attentions(const tub_train_config *c) {
     return c->model.variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION;
+}
+
+static bool of_one_attention(const tub_train_config *c) {
+    return !of_two_attentions(c);
 }
 
 static bool without_decay(const tub_train_config *c) {
@@ -47,7 +58,7 @@ static bool without_start(const tub_train_config *c) {
 }
 
 static bool without_time_attention(const tub_train_config *c) {
-    return without_start(c) || c->model.variant != TUB_VARIANT_FACTORISED_SELF_ATTENTION;
+    return without_start(c) || of_one_attention(c);
 }
 
 static const struct rule {
@@ -74,6 +85,8 @@ static const struct rule {
     {"model.drop_layer", of_one_layer, "with one layer, which is always kept"},
     {"model.drop_layer", of_two_attentions, "with variant factorised_self_attention"},
     {"model.drop_layer_rescale", without_drop_layer, "without model.drop_layer"},
+    {"model.temporal_layers", without_temporal_layers, "but with model.variant factorised_encoder"},
+    {"model.attention_order", of_one_attention, "but with model.variant factorised_self_attention"},
 };
 
 void tub__tell_idle_settings(tub_context *ctx, const tub_train_config *config) {

@@ -4,11 +4,13 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "data/dataset.h"
 #include "data/medmnist.h"
 #include "model/model.h"
 #include "train/idle.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
+#include "train/schedule.h"
 #include "train/start.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,29 +53,26 @@ static tub_status check_model(tub_context *ctx, const tub_model_config *model,
     return TUB_OK;
 }
 
-/* Classes of the data's head `i`; 0 behind the last. Labels that are there or not may be taken for
- * heads of two classes. */
-static int64_t head_of_data(const tub_dataset_info *info, int i) {
-    if (i >= info->label_columns) {
-        return 0;
-    }
-    return info->task == TUB_TASK_MULTI_LABEL ? 2 : info->head_classes[i];
-}
-
 /* Heads that the settings leave open are the data's; named ones may have classes that train
  * lacks. */
 static tub_status resolve_heads(tub_model_config *m, const tub_dataset_info *info, tub_error *err) {
-    const bool open = m->head_classes[0] == 0;
+    const int64_t named = (int64_t)tub__model_outputs(m).heads;
     int64_t sum = 0;
     if (info->label_columns > TUB_HEAD_LIMIT) {
         return tub__fail(err, TUB_E_SHAPE,
                          "%s: %" PRId64 " labels a sample; at most %d heads are supported",
                          info->name, info->label_columns, TUB_HEAD_LIMIT);
     }
+    if (named > 0 && named != info->label_columns) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: its labels are of %" PRId64 " heads, model.head_classes of %" PRId64
+                         "; leave it out to take the data's",
+                         info->name, info->label_columns, named);
+    }
     for (int i = 0; i < TUB_HEAD_LIMIT; i++) {
-        const int64_t data = head_of_data(info, i);
-        m->head_classes[i] = open ? data : m->head_classes[i];
-        if (m->head_classes[i] < data || (data == 0 && m->head_classes[i] > 0)) {
+        const int64_t data = tub__dataset_head(info, i);
+        m->head_classes[i] = named == 0 ? data : m->head_classes[i];
+        if (m->head_classes[i] < data) {
             return tub__fail(err, TUB_E_SHAPE,
                              "%s: head %d of its labels has %" PRId64
                              " classes, model.head_classes says %" PRId64
@@ -91,6 +90,12 @@ static tub_status resolve_task(tub_model_config *m, const tub_dataset_info *info
     }
     if (m->task == TUB_TASK_MULTI_HEAD && info->task != TUB_TASK_MULTI_CLASS) {
         return resolve_heads(m, info, err);
+    }
+    if (m->task != info->task && m->head_classes[0] != 0) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: its labels are %s, and model.head_classes are for multi_head; leave "
+                         "them out",
+                         info->name, tub_task_name(info->task));
     }
     if (m->task != info->task) {
         return tub__fail(err, TUB_E_SHAPE,
@@ -163,7 +168,7 @@ static void suggest_tubelet(const tub_train_config *config, const tub__geometry 
                  h = near_divisor(g->height, g->kernel[1]),
                  w = near_divisor(g->width, g->kernel[2]);
     if (t > 0 && h > 0 && w > 0 && memcmp(g->kernel, g->stride, sizeof g->kernel) == 0 &&
-        !tub__starts_from(config)) {
+        !g->sampled && !tub__starts_from(config)) {
         snprintf(out, size, "; model.tubelet %zu,%zu,%zu would cover all", t, h, w);
     }
 }
@@ -174,7 +179,7 @@ static void tell_unread(tub_context *ctx, const tub_train_config *config, const 
     const size_t size[3] = {g.frames, g.height, g.width};
     char parts[160] = "", remedy[96] = "";
     size_t used = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = g.sampled ? 1 : 0; i < 3; i++) { /* sampled frames were asked for */
         int64_t lost = unread(size[i], g.kernel[i], g.stride[i], g.grid[i]);
         if (lost > 0) {
             used += (size_t)snprintf(parts + used, sizeof parts - used, "%s%" PRId64 " of %zu %s",
@@ -188,6 +193,26 @@ static void tell_unread(tub_context *ctx, const tub_train_config *config, const 
                       "%zu,%zu,%zu voxels): the model does not see them%s",
                       name, parts, g.kernel[0], g.kernel[1], g.kernel[2], g.stride[0], g.stride[1],
                       g.stride[2], remedy);
+    }
+}
+
+/* Steps of a run or, where that is shorter, of the first cycle of its cosine. */
+static uint64_t steps_to_the_end(const tub_train_config *c, uint64_t per_epoch) {
+    const uint64_t steps = tub__progress_total(c, per_epoch),
+                   cycle = c->schedule == TUB_COMPOUND ? (uint64_t)c->steps_per_cycle : 0;
+    return cycle > 0 && cycle < steps ? cycle : steps;
+}
+
+static void tell_long_warmup(tub_context *ctx, const tub_train_config *c, int64_t samples) {
+    const uint64_t batch = (uint64_t)c->batch_size,
+                   per_epoch = ((uint64_t)samples + batch - 1) / batch,
+                   end = steps_to_the_end(c, per_epoch);
+    const tub__rates rates = tub__rates_make(c, end, per_epoch);
+    if (rates.warmup >= end) {
+        tub__log_line(ctx, TUB_LOG_WARNING,
+                      "a warm-up of %" PRIu64 " steps leaves nothing of %" PRIu64
+                      ": the learning rate stays below lr, and no schedule begins",
+                      rates.warmup, end);
     }
 }
 
@@ -209,6 +234,7 @@ tub_status tub__material_open(tub_context *ctx, tub_train_config *config, tub_da
     }
     TUB__TRY(resolve(ctx, config, out->info, err));
     tell_unread(ctx, config, out->info->name);
+    tell_long_warmup(ctx, config, out->info->count[TUB_TRAIN]);
     return TUB_OK;
 }
 

@@ -11,14 +11,6 @@ static tub__tree_split split_of(const tub_train_config *c) {
     return tub__tree_split_of((size_t)c->batch_size, (size_t)c->ranks, (size_t)c->micro_batch);
 }
 
-static size_t largest_array(const tub__params *p) {
-    size_t most = 0;
-    for (size_t i = 0; i < p->count; i++) {
-        most = p->list[i].elements > most ? p->list[i].elements : most;
-    }
-    return most;
-}
-
 /* Samples of all splits, and what the loaders hold of them. */
 static size_t data_bytes(const tub_train_config *c, const tub_dataset_info *data) {
     const tub_model_config *m = &c->model;
@@ -64,8 +56,8 @@ tub_status tub_train_memory_of(const tub_train_config *config, const tub_dataset
     if (status == TUB_OK) {
         measure_slabs(config, &o.model, out);
         out->data = data_bytes(config, data);
-        out->program =
-            PROGRAM + (size_t)threads * WORKER + largest_array(&o.model.params) * sizeof(float);
+        out->program = PROGRAM + (size_t)threads * WORKER +
+                       tub__params_largest(&o.model.params) * sizeof(float);
         out->total = out->weights + out->gradients + out->moments + out->activations +
                      out->validation + out->data + out->program;
     }

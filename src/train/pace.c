@@ -11,6 +11,7 @@
 #include "base/spread.h"
 #include "train/groups.h"
 #include "train/ranks.h"
+#include <unistd.h>
 
 /* What is timed: forward, loss and backward of some samples; a step's update; adding two gradients; a
  * forward pass of as many samples without training. */
@@ -81,12 +82,31 @@ static tub_status time_model(tub_model *model, const tub_train_config *c, size_t
     return TUB_OK;
 }
 
+/* A system that promises more memory than there is ends the process when that is used. */
+static tub_status check_room(tub_context *ctx, const tub_train_config *c, size_t samples,
+                             tub_error *err) {
+    tub_train_config timed = *c;
+    tub_train_memory memory;
+    const double mib = 1 << 20,
+                 there = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    timed.batch_size = (int64_t)samples;
+    timed.micro_batch = 0;
+    timed.ranks = 1;
+    TUB__TRY(tub_train_memory_of(&timed, NULL, tub_context_threads(ctx), &memory, err));
+    return (double)memory.total <= there
+               ? TUB_OK
+               : tub__fail(err, TUB_E_MEMORY,
+                           "timing it would take %.0f MiB of memory, and this machine has %.0f",
+                           (double)memory.total / mib, there / mib);
+}
+
 /* The plan's model with another number of layers. */
 static tub_status time_layers(tub_context *ctx, const tub_train_config *c, int64_t layers,
                               size_t samples, times *out, tub_error *err) {
     tub_train_config other = *c;
     tub_model *model;
     other.model.layers = layers;
+    TUB__TRY(check_room(ctx, &other, samples, err));
     TUB__TRY(tub__model_for_training(ctx, &other, &model, err));
     const tub__fpenv saved = tub__fpenv_enter();
     const tub_status status = time_model(model, &other, samples, out, err);

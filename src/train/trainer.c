@@ -3,6 +3,7 @@
 #include "train/trainer.h"
 
 #include "base/error.h"
+#include "data/dataset.h"
 #include <string.h>
 
 /* Gradient slabs for the left subtrees. */
@@ -90,11 +91,9 @@ static tub_status make_loader(tub__trainer *t, tub_error *err) {
 
 static tub_status fill(tub__trainer *t, tub_error *err) {
     const tub_train_config *c = t->run->config;
-    const tub_dataset_info *info = t->run->info;
     t->split =
         tub__tree_split_of((size_t)c->batch_size, (size_t)t->dist.size, (size_t)c->micro_batch);
-    t->sample_bytes = (size_t)(info->frames * info->height * info->width * info->channels) *
-                      (info->dtype == TUB_U8 ? 1 : sizeof(float));
+    t->sample_bytes = tub__dataset_sample_bytes(t->run->info);
     const tub__pass_config pass = {
         .batch = t->split.piece, .training = true, .recompute = c->recompute != 0};
     TUB__TRY(tub__pass_create(t->model, &pass, &t->pass, err));

@@ -126,10 +126,31 @@ static void test_same_bits(void **state) {
     }
 }
 
-/* Logits of one sample without training: short enough to be shared out by rows on two and three
- * threads, where all blocks are one region. */
-static void infer(int threads, bool apart, const struct wiring *wiring, float logits[3]) {
+/* Short enough to be shared out by rows on two and three threads, where all blocks are one region;
+ * more blocks than wait for each other. */
+static tub_model_config short_model(const struct wiring *wiring) {
     tub_model_config c = odd_model(wiring);
+    c.tubelet[0] = c.stride[0] = 3; /* 36 tokens */
+    c.layers = 14;
+    return c;
+}
+
+/* One axis of the grid has all 48 tokens: in a block with two attentions one of them is over the whole
+ * sample, the other of each token with itself. */
+static tub_model_config one_axis_model(bool time, tub_attention_order order) {
+    static const struct wiring two = {TUB_VARIANT_FACTORISED_SELF_ATTENTION, TUB_POOL_MEAN, 0};
+    tub_model_config c = odd_model(&two);
+    c.frames = time ? 48 : 4, c.height = time ? 6 : 24, c.width = time ? 6 : 12;
+    c.tubelet[0] = time ? 1 : 4, c.tubelet[1] = time ? 6 : 3, c.tubelet[2] = time ? 6 : 2;
+    memset(c.stride, 0, sizeof c.stride);
+    c.attention_order = order;
+    return c;
+}
+
+/* Logits of one sample without training, of all passes: workers overtake each other now and then. */
+enum { PASSES = 8, LOGITS = 3 * PASSES };
+
+static void infer(int threads, bool apart, const tub_model_config *c, float logits[LOGITS]) {
     tub_context_config config = tub_context_config_default();
     tub_context *ctx;
     tub_model *model;
@@ -138,37 +159,49 @@ static void infer(int threads, bool apart, const struct wiring *wiring, float lo
     tub_error err;
     unsigned char x[VOXELS];
     config.threads = threads;
-    c.tubelet[0] = c.stride[0] = 3,
-    c.layers = 14; /* 36 tokens; more blocks than wait for each other */
     assert_ok(tub_context_create(&config, &ctx, &err), err);
-    assert_ok(tub_model_create(ctx, &c, 1, &model, &err), err);
+    assert_ok(tub_model_create(ctx, c, 1, &model, &err), err);
     if (apart) {
         assert_ok(tub__profile_create(model->backend, &profile, &err), err);
         model->backend = profile;
     }
     assert_ok(tub__pass_create(model, &(tub__pass_config){.batch = 1}, &pass, &err), err);
+    assert_true(tub__geometry_voxels(&model->geometry) <= VOXELS);
     for (size_t i = 0; i < VOXELS; i++) {
         x[i] = (unsigned char)(i * 2654435761u >> 13);
     }
-    for (int again = 0; again < 8; again++) { /* workers overtake each other now and then */
+    for (int i = 0; i < PASSES; i++) {
         tub__pass_forward(pass, 1, TUB_U8, x, NULL);
+        tub__pass_logits(pass, TUB_F32, logits + (ptrdiff_t)3 * i);
     }
-    tub__pass_logits(pass, TUB_F32, logits);
     tub__pass_destroy(pass);
     tub_model_close(model);
     tub__profile_destroy(profile);
     tub_context_destroy(ctx);
 }
 
+static void compare_passes(const tub_model_config *c) {
+    float one_by_one[LOGITS], together[LOGITS];
+    infer(1, true, c, one_by_one);
+    for (int threads = 1; threads <= 4; threads++) {
+        infer(threads, false, c, together);
+        assert_memory_equal(together, one_by_one, sizeof together);
+    }
+}
+
 static void test_one_sample(void **state) {
     (void)state;
     for (int w = 0; w < WIRINGS; w++) {
-        float one_by_one[3], together[3];
-        infer(1, true, &wirings[w], one_by_one);
-        for (int threads = 1; threads <= 4; threads++) {
-            infer(threads, false, &wirings[w], together);
-            assert_memory_equal(together, one_by_one, sizeof together);
-        }
+        const tub_model_config c = short_model(&wirings[w]);
+        compare_passes(&c);
+    }
+}
+
+static void test_one_axis(void **state) {
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        const tub_model_config c = one_axis_model(way % 2 == 0, (tub_attention_order)(way / 2));
+        compare_passes(&c);
     }
 }
 
@@ -226,6 +259,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_one_sample),
+        cmocka_unit_test(test_one_axis),
         cmocka_unit_test(test_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
