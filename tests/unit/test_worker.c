@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -146,8 +147,21 @@ static void with_less_output(tub_context *ctx) {
     leave_if(ctx, "flood", "takes more than 1048576 bytes");
 }
 
+/* Pages that this process has addresses for: with AddressSanitizer more than any limit leaves. */
+static bool has_addresses_beyond(rlim_t bytes) {
+    FILE *f = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+    const bool read = f != NULL && fscanf(f, "%lu", &pages) == 1;
+    if (f != NULL) {
+        fclose(f);
+    }
+    return read && pages > bytes / (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+#define LESS_MEMORY ((rlim_t)200 * MIB)
+
 static void with_less_memory(tub_context *ctx) {
-    lower(RLIMIT_AS, (rlim_t)200 * MIB);
+    lower(RLIMIT_AS, LESS_MEMORY);
     leave_if(ctx, "eat", "no memory after 1");
 }
 
@@ -198,7 +212,11 @@ static void works_in_any_process(void **state) {
     (void)state;
     assert_in_child(with_less_time);
     assert_in_child(with_less_output);
-    assert_in_child(with_less_memory);
+    if (has_addresses_beyond(LESS_MEMORY)) {
+        print_message("skipped: less memory, of which this build alone takes more\n");
+    } else {
+        assert_in_child(with_less_memory);
+    }
     assert_in_child(with_few_descriptors);
     assert_in_child(with_too_few_descriptors);
     assert_in_child(with_blocked_signals);
