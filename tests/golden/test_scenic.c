@@ -9,32 +9,12 @@
 
 #include "convert/scenic.h"
 #include "convert/scenic_names.h"
+#include "support/context_folder.h"
 #include "support/golden_npz.h"
 #include "support/scenic_refused.h"
 #include "support/scenic_roots.h"
-#include "support/temp_folder.h"
 
 static const tub_allocator *const heap = &tub__default_allocator;
-
-typedef struct fixture {
-    tub_context *ctx;
-    temp_folder folder;
-} fixture;
-
-static int set_up(void **state) {
-    fixture *f = calloc(1, sizeof *f);
-    temp_folder_make(&f->folder);
-    *state = f;
-    return tub_context_create(NULL, &f->ctx, NULL) == TUB_OK ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    fixture *f = *state;
-    tub_context_destroy(f->ctx);
-    temp_folder_drop(&f->folder);
-    free(f);
-    return 0;
-}
 
 /* The parameters of a case as a checkpoint; the path lives as long as the fixture's last ones. */
 static const char *write_checkpoint(fixture *f, scenic_root root, const char *name,

@@ -11,33 +11,13 @@
 #include "convert/inflate.h"
 #include "convert/position_grid.h"
 #include "convert/scenic.h"
+#include "support/context_folder.h"
 #include "support/golden_npz.h"
 #include "support/scenic_roots.h"
-#include "support/temp_folder.h"
 
 #define INTERPOLATE SHARED "/golden/hf/interpolate/"
 
 enum { NAME = 96 };
-
-typedef struct fixture {
-    tub_context *ctx;
-    temp_folder folder;
-} fixture;
-
-static int set_up(void **state) {
-    fixture *f = calloc(1, sizeof *f);
-    temp_folder_make(&f->folder);
-    *state = f;
-    return tub_context_create(NULL, &f->ctx, NULL) == TUB_OK ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    fixture *f = *state;
-    tub_context_destroy(f->ctx);
-    temp_folder_drop(&f->folder);
-    free(f);
-    return 0;
-}
 
 static double farthest(const float *found, const double *expected, size_t n) {
     double largest = 0;

@@ -9,35 +9,15 @@
 
 #include "base/file.h"
 #include "formats/flax.h"
+#include "support/context_folder.h"
 #include "support/failing_alloc.h"
 #include "support/failing_context.h"
 #include "support/golden_npz.h"
 #include "support/make_flax.h"
-#include "support/temp_folder.h"
 
 #define FILES GOLDEN "/vit_flax/"
 
 static const tub_allocator *const heap = &tub__default_allocator;
-
-typedef struct fixture {
-    tub_context *ctx;
-    temp_folder folder;
-} fixture;
-
-static int set_up(void **state) {
-    fixture *f = calloc(1, sizeof *f);
-    temp_folder_make(&f->folder);
-    *state = f;
-    return tub_context_create(NULL, &f->ctx, NULL) == TUB_OK ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    fixture *f = *state;
-    tub_context_destroy(f->ctx);
-    temp_folder_drop(&f->folder);
-    free(f);
-    return 0;
-}
 
 typedef struct golden_case {
     const char *name, *file, *kind, *kernel;

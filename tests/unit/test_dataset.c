@@ -4,6 +4,7 @@
 
 #include "data/dataset.h"
 #include "failing_alloc.h"
+#include "failing_context.h"
 #include "make_npz.h"
 #include "temp_folder.h"
 #include <math.h>
@@ -581,22 +582,15 @@ static void knows_splits(void **state) {
     assert_int_equal(tub_split_parse("training", &s, NULL), TUB_E_ARGUMENT);
 }
 
-static tub_status open_and_close(const tub_allocator *a, void *user, tub_error *err) {
-    tub_context *ctx;
+static tub_status opened(tub_context *ctx, const void *path, tub_error *err) {
     tub_dataset *data;
-    tub_context_config config = tub_context_config_default();
-    config.threads = 1;
-    config.allocator = *a;
-    tub_status status = tub_context_create(&config, &ctx, err);
-    if (status != TUB_OK) {
-        return status;
-    }
-    status = tub_dataset_open(ctx, user, NULL, &data, err);
-    if (status == TUB_OK) {
-        tub_dataset_close(data);
-    }
-    tub_context_destroy(ctx);
-    return status;
+    TUB__TRY(tub_dataset_open(ctx, path, NULL, &data, err));
+    tub_dataset_close(data);
+    return TUB_OK;
+}
+
+static tub_status open_and_close(const tub_allocator *a, void *user, tub_error *err) {
+    return in_failing_context(a, 1, TUB_PRECISION_F32, opened, user, err);
 }
 
 static void survives_failing_allocations(void **state) {

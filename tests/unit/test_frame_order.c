@@ -5,6 +5,7 @@
 
 #include "data/dataset.h"
 #include "failing_alloc.h"
+#include "failing_context.h"
 #include "make_npz.h"
 #include "temp_folder.h"
 #include <stdlib.h>
@@ -158,23 +159,16 @@ static void refuses_what_is_no_order(void **state) {
     tub_dataset_close(data);
 }
 
-static tub_status open_and_shuffle(const tub_allocator *a, void *user, tub_error *err) {
-    tub_context *ctx;
+static tub_status shuffled(tub_context *ctx, const void *path, tub_error *err) {
     tub_dataset *data;
-    tub_context_config config = tub_context_config_default();
-    config.threads = 1;
-    config.allocator = *a;
-    tub_status status = tub_context_create(&config, &ctx, err);
-    if (status != TUB_OK) {
-        return status;
-    }
-    status = tub_dataset_open(ctx, user, NULL, &data, err);
-    if (status == TUB_OK) {
-        status = tub_dataset_order_frames(data, TUB_TEST, TUB_FRAMES_SHUFFLED, 1, err);
-        tub_dataset_close(data);
-    }
-    tub_context_destroy(ctx);
+    TUB__TRY(tub_dataset_open(ctx, path, NULL, &data, err));
+    const tub_status status = tub_dataset_order_frames(data, TUB_TEST, TUB_FRAMES_SHUFFLED, 1, err);
+    tub_dataset_close(data);
     return status;
+}
+
+static tub_status open_and_shuffle(const tub_allocator *a, void *user, tub_error *err) {
+    return in_failing_context(a, 1, TUB_PRECISION_F32, shuffled, user, err);
 }
 
 static void survives_failing_allocations(void **state) {

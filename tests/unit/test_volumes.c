@@ -5,6 +5,7 @@
 
 #include "base/context.h"
 #include "failing_alloc.h"
+#include "failing_context.h"
 #include "make_npz.h"
 #include "temp_folder.h"
 #include <tubelet/data.h>
@@ -199,20 +200,15 @@ static void refuses_what_is_wrong(void **state) {
     assert_refused(f, "stack.npy:a", TUB_E_ARGUMENT, "leave out :a");
 }
 
-static tub_status read_and_free(const tub_allocator *a, void *user, tub_error *err) {
-    tub_context *ctx;
+static tub_status volumes_read(tub_context *ctx, const void *text, tub_error *err) {
     tub_volumes v;
-    tub_context_config config = tub_context_config_default();
-    config.threads = 1;
-    config.allocator = *a;
-    tub_status status = tub_context_create(&config, &ctx, err);
-    if (status != TUB_OK) {
-        return status;
-    }
-    status = tub_volumes_read(ctx, user, NULL, &v, err);
+    const tub_status status = tub_volumes_read(ctx, text, NULL, &v, err);
     tub_volumes_free(&v);
-    tub_context_destroy(ctx);
     return status;
+}
+
+static tub_status read_and_free(const tub_allocator *a, void *user, tub_error *err) {
+    return in_failing_context(a, 1, TUB_PRECISION_F32, volumes_read, user, err);
 }
 
 static void survives_failing_allocations(void **state) {
