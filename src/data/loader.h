@@ -15,7 +15,7 @@ typedef struct tub__loader_config {
     uint64_t seed;
     size_t batch;       /* samples in a whole batch */
     bool shuffle;       /* whole-epoch permutation keyed by (seed, epoch); false: file order */
-    size_t depth;       /* batches in the ring; 3 is a good number */
+    size_t depth;       /* batches in the ring; 2 is enough where samples are only copied */
     size_t share_begin; /* of each batch only the samples [share_begin, share_end) are copied: a
                            rank's part */
     size_t share_end;   /* 0: the whole batch */

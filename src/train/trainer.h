@@ -11,7 +11,8 @@
 #include "train/progress.h"
 #include "train/schedule.h"
 
-enum { TUB__TREE_DEPTH = 16, TUB__LOADER_DEPTH = 3 };
+/* Batches of the loader: one that is computed on, one that is copied meanwhile. */
+enum { TUB__TREE_DEPTH = 16, TUB__LOADER_DEPTH = 2 };
 
 /* What all ranks of a run share; nobody changes it. */
 typedef struct tub__run {
