@@ -38,6 +38,7 @@ static tub_status failed(const walk *w, const char *what) {
 typedef struct image {
     void *map;
     size_t size;
+    bool kept; /* HDF5 could not close the file, and may still look at the map */
 } image;
 
 static void *image_malloc(size_t size, H5FD_file_image_op_t op, void *user) {
@@ -359,8 +360,8 @@ static tub_status read_image(image *i, int output, size_t most, tub_error *err) 
         status = pass_group(&w, top);
     }
     H5Gclose(top);
-    H5Fclose(file);
-    return status;
+    i->kept = H5Fclose(file) < 0;
+    return i->kept && status == TUB_OK ? failed(&w, "it is damaged: it can't be closed") : status;
 }
 
 tub_status tub__h5_read(int input, int output, size_t most, tub_error *err) {
@@ -374,6 +375,8 @@ tub_status tub__h5_read(int input, int output, size_t most, tub_error *err) {
         return tub__fail_errno(err, errno, "a map of %zu bytes", i.size);
     }
     tub_status status = read_image(&i, output, most, err);
-    munmap(i.map, i.size);
+    if (!i.kept) {
+        munmap(i.map, i.size);
+    }
     return status;
 }

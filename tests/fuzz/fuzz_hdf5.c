@@ -25,8 +25,17 @@ const char *__asan_default_options(void) {
     return "allocator_may_return_null=1:max_allocation_size_mb=256";
 }
 
-static bool nothing_open(void) {
-    return H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL) == 0;
+static ssize_t count_open(unsigned types) {
+    return H5Fget_obj_count((hid_t)H5F_OBJ_ALL, types);
+}
+
+/* A damaged file that libhdf5 itself can't close stays open, and the next ones beside it. */
+static bool nothing_open(tub_status status) {
+    static ssize_t stuck;
+    const ssize_t files = count_open(H5F_OBJ_FILE);
+    const bool one_more = files == stuck + 1 && status != TUB_OK;
+    stuck += one_more;
+    return count_open(H5F_OBJ_ALL) == files && files == stuck;
 }
 
 /* What was written to the answer, as the library's side maps it. */
@@ -67,12 +76,16 @@ static void look_at_error(int fd, const tub_error *err) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static int input = -1, output = -1;
     tub_error err = {0};
+    /* The library's end would fall over a file that stayed open; nor does the worker come to it. */
+    if (input < 0) {
+        (void)H5dont_atexit();
+    }
     fuzz_fill(&input, data, size);
     fuzz_fill(&output, data, 0);
     FUZZ_CHECK(lseek(output, 0, SEEK_SET) == 0);
     const tub_status status =
         tub__module_table.run("read", input, output, MORE + UNPACKED * size, &err);
-    FUZZ_CHECK(nothing_open());
+    FUZZ_CHECK(nothing_open(status));
     if (status == TUB_OK) {
         FUZZ_CHECK(tub__wire_put_end(output, &err) == TUB_OK);
         look_at_answer(output, (int)(size % 3));
