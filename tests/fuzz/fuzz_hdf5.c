@@ -25,17 +25,19 @@ const char *__asan_default_options(void) {
     return "allocator_may_return_null=1:max_allocation_size_mb=256";
 }
 
-static ssize_t count_open(unsigned types) {
-    return H5Fget_obj_count((hid_t)H5F_OBJ_ALL, types);
+/* Files that libhdf5 itself could not close, because they are damaged: they stay open beside the
+ * next ones. The linker puts this function before the library's. */
+static ssize_t stuck;
+herr_t __real_H5Fclose(hid_t file);
+herr_t __wrap_H5Fclose(hid_t file);
+herr_t __wrap_H5Fclose(hid_t file) {
+    const herr_t code = __real_H5Fclose(file);
+    stuck += code < 0;
+    return code;
 }
 
-/* A damaged file that libhdf5 itself can't close stays open, and the next ones beside it. */
-static bool nothing_open(tub_status status) {
-    static ssize_t stuck;
-    const ssize_t files = count_open(H5F_OBJ_FILE);
-    const bool one_more = files == stuck + 1 && status != TUB_OK;
-    stuck += one_more;
-    return count_open(H5F_OBJ_ALL) == files && files == stuck;
+static bool nothing_open(void) {
+    return H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL) == stuck;
 }
 
 /* What was written to the answer, as the library's side maps it. */
@@ -85,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FUZZ_CHECK(lseek(output, 0, SEEK_SET) == 0);
     const tub_status status =
         tub__module_table.run("read", input, output, MORE + UNPACKED * size, &err);
-    FUZZ_CHECK(nothing_open(status));
+    FUZZ_CHECK(nothing_open());
     if (status == TUB_OK) {
         FUZZ_CHECK(tub__wire_put_end(output, &err) == TUB_OK);
         look_at_answer(output, (int)(size % 3));
