@@ -4,8 +4,8 @@
 #ifndef TUB__CONVERT_PREPARE_H
 #define TUB__CONVERT_PREPARE_H
 
-#include "convert/preprocess.h"
 #include "model/model.h"
+#include "picture/preprocess.h"
 
 /* Reads a folder's file into its new model; a folder without one leaves the model as it is. A file by
  * which the input leaves the range that its offset gives is told in a warning. */

@@ -4,7 +4,7 @@
 #ifndef TUB__CONVERT_PREPROCESSOR_JSON_H
 #define TUB__CONVERT_PREPROCESSOR_JSON_H
 
-#include "convert/preprocess.h"
+#include "picture/preprocess.h"
 #include "formats/json.h"
 #include <tubelet/model.h>
 

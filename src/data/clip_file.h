@@ -7,7 +7,7 @@
 #include "base/context.h"
 #include <stdbool.h>
 #include <stdint.h>
-#include <tubelet/status.h>
+#include <tubelet/data.h>
 
 typedef struct tub__clip_file tub__clip_file;
 
@@ -20,31 +20,37 @@ typedef enum tub__clip_kind {
 
 typedef struct tub__clip_facts {
     tub__clip_kind kind;
-    tub_dtype dtype;       /* of the samples of a frame: TUB_U8, or TUB_F32 (arrays, volumes) */
-    int64_t height, width; /* as they are shown: after rotation and with the pixel aspect as stored */
-    int64_t channels;      /* 1 for gray arrays and volumes, 3 for videos and pictures, else as the array has them */
-    int64_t frames;        /* 0: not known before the end (a stream) */
-    bool frames_exact;     /* false: the container's word, which may differ from what can be decoded */
+    tub_dtype dtype; /* of the samples of a frame: TUB_U8, or TUB_F32 (arrays, volumes) */
+    int64_t height,
+        width; /* as they are shown: after rotation and with the pixel aspect as stored */
+    int64_t
+        channels; /* 1 for gray arrays and volumes, 3 for videos and pictures, else as the array has them */
+    int64_t frames;    /* 0: not known before the end (a stream) */
+    bool frames_exact; /* false: the container's word, which may differ from what can be decoded */
     /* Time of frame i where frames have no time of their own: i * rate_denominator / rate_numerator seconds. */
-    int64_t rate_numerator, rate_denominator; /* average frames a second; 0/1: none (volumes, arrays, pictures) */
-    int64_t time_base_numerator, time_base_denominator; /* seconds of one unit of tub__clip_frame.time */
+    int64_t rate_numerator,
+        rate_denominator; /* average frames a second; 0/1: none (volumes, arrays, pictures) */
+    int64_t time_base_numerator,
+        time_base_denominator; /* seconds of one unit of tub__clip_frame.time */
 } tub__clip_facts;
 
 typedef struct tub__clip_frame {
-    const void *samples; /* [height,width,channels] of facts' dtype; valid until the next call */
+    const void *samples;   /* [height,width,channels] of facts' dtype; valid until the next call */
     int64_t height, width; /* of this frame: some files change in the middle */
     int64_t index;         /* from 0 */
-    int64_t time;          /* presentation time in time_base units, from the first frame's (so that is 0); never falls */
+    int64_t
+        time; /* presentation time in time_base units, from the first frame's (so that is 0); never falls */
 } tub__clip_frame;
 
 /* Opens a file or folder. One sentence for what is no clip: no such file, no video stream (audio only), encrypted,
  * a codec that is not built in, a missing module. threads: that the decoder may use (1: none beside the caller). */
-TUB_MUST_USE tub_status tub__clip_open(tub_context *ctx, const char *path, int threads, tub__clip_file **out,
-                                       tub_error *err);
+TUB_MUST_USE tub_status tub__clip_open(tub_context *ctx, const char *path, int threads,
+                                       tub__clip_file **out, tub_error *err);
 const tub__clip_facts *tub__clip_describe(const tub__clip_file *clip);
 /* The next frame in presentation order; *end at the end. A broken tail ends the clip with *end, after what could be
  * decoded, and tub__clip_damage tells it; no frame at all is an error of the first call. */
-TUB_MUST_USE tub_status tub__clip_next(tub__clip_file *clip, tub__clip_frame *out, bool *end, tub_error *err);
+TUB_MUST_USE tub_status tub__clip_next(tub__clip_file *clip, tub__clip_frame *out, bool *end,
+                                       tub_error *err);
 /* Goes to frame `index` without decoding what is not needed (keyframes), so that the next frame is that one. Exact:
  * the frames are those that reading from the start gives. TUB_E_RANGE behind the last. */
 TUB_MUST_USE tub_status tub__clip_seek(tub__clip_file *clip, int64_t index, tub_error *err);

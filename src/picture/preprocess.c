@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames to a model's input. Everything up to the crop is whole levels, so the numbers behind it are
  * 256 for each channel, in a table. */
-#include "convert/preprocess.h"
+#include "picture/preprocess.h"
 
 #include <string.h>
 

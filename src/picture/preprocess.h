@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From frames of uint8 to what a model takes, as transformers' VivitImageProcessor (the class over
  * Pillow) does it: resized, cropped or padded with zeros, rescaled, moved, normalised. */
-#ifndef TUB__CONVERT_PREPROCESS_H
-#define TUB__CONVERT_PREPROCESS_H
+#ifndef TUB__PICTURE_PREPROCESS_H
+#define TUB__PICTURE_PREPROCESS_H
 
-#include "convert/resize.h"
+#include "picture/resize.h"
 
 enum { TUB__PREPROCESS_CHANNELS = 16 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Resizing pictures of uint8 to the last level as Pillow does (Image.resize; src/libImaging/Resample.c):
  * antialiased, one pass along each axis, each rounded to uint8. */
-#ifndef TUB__CONVERT_RESIZE_H
-#define TUB__CONVERT_RESIZE_H
+#ifndef TUB__PICTURE_RESIZE_H
+#define TUB__PICTURE_RESIZE_H
 
 #include "base/alloc.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pillow's resampling of uint8, in its fixed-point numbers: weights of 22 bits, sums that begin at one
  * half, clipped to 0 … 255. */
-#include "convert/resize.h"
+#include "picture/resize.h"
 
 #include <assert.h>
 #include <math.h>
