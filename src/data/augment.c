@@ -4,6 +4,7 @@
 #include "data/augment.h"
 
 #include "base/error.h"
+#include "base/wide.h"
 #include "data/augment_mix.h"
 #include "data/augment_resample.h"
 #include "data/augment_values.h"
@@ -26,10 +27,17 @@ struct tub__augmenter {
 
 /* ---- checks ---- */
 
+static tub__augment_sizes sizes_of(const tub_dataset_info *data, const int64_t clip[3]) {
+    tub__augment_sizes z = {
+        .sample = {(size_t)data->frames, (size_t)data->height, (size_t)data->width},
+        .clip = {(size_t)clip[T], (size_t)clip[H], (size_t)clip[W]},
+        .channels = (size_t)data->channels};
+    return z;
+}
+
 static tub_status check_sizes(const tub_dataset_info *data, const int64_t clip[3], tub_error *err) {
     static const char *const axis[] = {"frames", "height", "width"};
     const int64_t sample[] = {data->frames, data->height, data->width};
-    size_t elements = (size_t)data->channels;
     for (int i = 0; i < TUB__AXES; i++) {
         if (clip[i] < 1 || clip[i] > sample[i]) {
             return tub__fail(err, TUB_E_SHAPE,
@@ -37,11 +45,12 @@ static tub_status check_sizes(const tub_dataset_info *data, const int64_t clip[3
                              " can't be cut out of them",
                              data->name, axis[i], sample[i], clip[i]);
         }
-        if (!tub__mul(elements, (size_t)sample[i], &elements) || elements > INT32_MAX) {
-            return tub__fail(err, TUB_E_SHAPE,
-                             "%s: its samples have more than 2^31 numbers, too many to augment",
-                             data->name);
-        }
+    }
+    const tub__augment_sizes z = sizes_of(data, clip);
+    if (!tub__resample_fits(&z)) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: its samples have about 2^31 numbers or more, too many to augment",
+                         data->name);
     }
     return data->dtype == TUB_U8 || data->dtype == TUB_F32
                ? TUB_OK
@@ -86,14 +95,6 @@ tub_status tub__augment_check(const tub_augment_config *config, const tub_datase
 }
 
 /* ---- making one ---- */
-
-static tub__augment_sizes sizes_of(const tub_dataset_info *data, const int64_t clip[3]) {
-    tub__augment_sizes z = {
-        .sample = {(size_t)data->frames, (size_t)data->height, (size_t)data->width},
-        .clip = {(size_t)clip[T], (size_t)clip[H], (size_t)clip[W]},
-        .channels = (size_t)data->channels};
-    return z;
-}
 
 static size_t clip_elements(const tub__augment_sizes *z) {
     return z->clip[T] * z->clip[H] * z->clip[W] * z->channels;
@@ -174,15 +175,19 @@ size_t tub__augment_scratch_of(const tub_augment_config *config, const tub_datas
 /* ---- one clip ---- */
 
 /* Values of uint8 are cut off at 0 and 255 and rounded to the nearest, halves up. */
+TUB__LOOP floats_to_bytes_loop(const float *from, size_t n, unsigned char *out) {
+    for (size_t i = 0; i < n; i++) {
+        const float v = from[i] * 255.0f + 0.5f, low = v > 0.0f ? v : 0.0f;
+        out[i] = (unsigned char)(int32_t)(low < 255.0f ? low : 255.0f);
+    }
+}
+TUB__WIDE(floats_to_bytes, (const float *from, size_t n, unsigned char *out), (from, n, out))
+
 static void store(const tub__augmenter *m, const float *clip, void *out) {
     if (m->dtype == TUB_F32) {
         memcpy(out, clip, m->elements * sizeof *clip);
-        return;
-    }
-    unsigned char *to = out;
-    for (size_t i = 0; i < m->elements; i++) {
-        const float v = clip[i] * 255.0f + 0.5f, low = v > 0.0f ? v : 0.0f;
-        to[i] = (unsigned char)(int)(low < 255.0f ? low : 255.0f);
+    } else {
+        floats_to_bytes(clip, m->elements, out);
     }
 }
 

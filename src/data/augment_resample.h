@@ -13,6 +13,8 @@ bool tub__resample_copies(const tub__augment_plan *plan, const tub__augment_size
 void tub__resample_copy(const tub__augment_plan *plan, const tub__augment_sizes *sizes, bool volume,
                         size_t element, const void *sample, void *out);
 
+/* Whether samples of this size can be resampled: places are counted in 32 bits. */
+bool tub__resample_fits(const tub__augment_sizes *sizes);
 /* Floats of the work space. */
 size_t tub__resample_room(const tub__augment_sizes *sizes, bool volume);
 

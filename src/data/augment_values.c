@@ -2,8 +2,11 @@
 /* Changes of a clip's values: blur, factor, summand, contrast, gamma, noise, box of zeros. */
 #include "data/augment_values.h"
 
+#include "base/philox_rounds.h"
 #include "base/scalar.h"
+#include "base/wide.h"
 #include <math.h>
+#include <string.h>
 
 enum { T, H, W };
 
@@ -38,16 +41,46 @@ void tub__noise_table(float table[TUB__NOISE_VALUES]) {
     }
 }
 
-/* Eight voxels to a block of random words: voxel i has the upper 12 bits of half word i. */
+/* Voxel i has the upper 12 bits of half word i % 8 (the lower half of word 0 first) of block i / 8. Blocks
+ * are drawn some at a time, which is one loop over them. */
+enum { BLOCKS = 32, IN_BLOCK = 8 };
+
+/* A place in the epoch and a lane: words 1 to 3 of all counters. */
+typedef struct noise_place {
+    tub__key key;
+    uint32_t position, lane, epoch;
+} noise_place;
+
+TUB__LOOP draw_noise_loop(noise_place at, uint32_t first, const float *table,
+                          float out[BLOCKS * IN_BLOCK]) {
+    uint32_t word[4][BLOCKS];
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        uint32_t c0 = first + i, c1 = at.position, c2 = at.lane, c3 = at.epoch;
+        tub__philox_rounds(at.key, &c0, &c1, &c2, &c3);
+        word[0][i] = c0;
+        word[1][i] = c1;
+        word[2][i] = c2;
+        word[3][i] = c3;
+    }
+    for (size_t i = 0; i < BLOCKS; i++) {
+        for (size_t j = 0; j < 4; j++) {
+            out[i * IN_BLOCK + 2 * j] = table[(word[j][i] & 0xffff) >> (16 - TUB__NOISE_BITS)];
+            out[i * IN_BLOCK + 2 * j + 1] = table[word[j][i] >> (32 - TUB__NOISE_BITS)];
+        }
+    }
+}
+TUB__WIDE(draw_noise,
+          (noise_place at, uint32_t first, const float *table, float out[BLOCKS * IN_BLOCK]),
+          (at, first, table, out))
+
 static void add_noise(const tub__value_work *k, float deviation, uint32_t lane) {
-    float *x = k->clip;
-    for (size_t i = 0; i < k->elements; i += 8) {
-        const uint32_t counter[4] = {(uint32_t)(i / 8), k->place.position, lane, k->place.epoch};
-        uint32_t word[4];
-        tub__philox(k->key, counter, word);
-        for (size_t j = 0; j < 8 && i + j < k->elements; j++) {
-            const uint32_t half = j & 1 ? word[j / 2] >> 16 : word[j / 2] & 0xffff;
-            x[i + j] += deviation * k->noise[half >> (16 - TUB__NOISE_BITS)];
+    const noise_place at = {k->key, k->place.position, lane, k->place.epoch};
+    float noise[BLOCKS * IN_BLOCK];
+    for (size_t i = 0; i < k->elements; i += BLOCKS * IN_BLOCK) {
+        const size_t n = tub__min(BLOCKS * IN_BLOCK, k->elements - i);
+        draw_noise(at, (uint32_t)(i / IN_BLOCK), k->noise, noise);
+        for (size_t j = 0; j < n; j++) {
+            k->clip[i + j] += deviation * noise[j];
         }
     }
 }
@@ -134,14 +167,40 @@ static void spread(float *x, size_t n, float factor) {
     }
 }
 
-/* What is not above 0 has no power, and stays. */
-static void raise(float *x, size_t n, double exponent) {
+/* 2^e times what is in [1/sqrt(2), sqrt(2)), as the float's bits have it. */
+static inline float log2_of(float x) {
+    int32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const int32_t e = (bits - 0x3f3504f3) >> 23, rest = bits - e * (1 << 23);
+    float m;
+    memcpy(&m, &rest, sizeof m);
+    /* log(m) = 2 artanh(s) */
+    const float s = (m - 1) / (m + 1), q = s * s;
+    const float p = 1 + q * (1.0f / 3 + q * (1.0f / 5 + q * (1.0f / 7 + q * (1.0f / 9))));
+    return (float)e + 0x1.715476p+1f * s * p;
+}
+
+/* y from -126 to 126. */
+static inline float exp2_of(float y) {
+    const int32_t k = (int32_t)(y + 128.5f) - 128, bits = (k + 127) * (1 << 23);
+    const float x = (y - (float)k) * 0x1.62e430p-1f;
+    const float p =
+        1 + x * (1 + x * (1.0f / 2 +
+                          x * (1.0f / 6 + x * (1.0f / 24 + x * (1.0f / 120 + x * (1.0f / 720))))));
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return p * scale;
+}
+
+/* x to a power, to 1e-5 of it. What is not above 0 (or almost 0, or no number) has none, and stays. */
+TUB__LOOP raise_loop(float *x, size_t n, float exponent) {
     for (size_t i = 0; i < n; i++) {
-        if (x[i] > 0 && x[i] <= 3e38f) {
-            x[i] = (float)tub__pow((double)x[i], exponent);
-        }
+        const bool has = x[i] > 1e-37f && x[i] < 3e38f;
+        const float y = exponent * log2_of(has ? x[i] : 1.0f), low = y > -126.0f ? y : -126.0f;
+        x[i] = has ? exp2_of(low < 126.0f ? low : 126.0f) : x[i];
     }
 }
+TUB__WIDE(raise, (float *x, size_t n, float exponent), (x, n, exponent))
 
 static void cut(const tub__value_work *k, const tub__box *box) {
     const size_t *n = k->sizes->clip, channels = k->sizes->channels;
@@ -172,7 +231,7 @@ void tub__values_apply(const tub__augment_plan *plan, tub__value_work *k) {
             spread(k->clip, k->elements, (float)s->amount);
             break;
         case TUB__VALUE_GAMMA:
-            raise(k->clip, k->elements, s->amount);
+            raise(k->clip, k->elements, (float)s->amount);
             break;
         case TUB__VALUE_NOISE:
             add_noise(k, (float)s->amount, s->lane);
