@@ -16,7 +16,8 @@ static bool needs_quotes(const char *text) {
 static void print_yaml(const tub_option *setting, const char *name, const char *text,
                        const char *indent) {
     bool is_text = setting->type == TUB_OPTION_TEXT || setting->type == TUB_OPTION_CHOICE;
-    if (setting->type == TUB_OPTION_INT3 || setting->type == TUB_OPTION_HEADS) {
+    if (setting->type == TUB_OPTION_INT3 || setting->type == TUB_OPTION_HEADS ||
+        setting->type == TUB_OPTION_RANGE) {
         printf("%s%s: [%s]\n", indent, name, text);
     } else if (is_text && needs_quotes(text)) {
         printf("%s%s: '", indent, name);

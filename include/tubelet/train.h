@@ -4,6 +4,7 @@
 #ifndef TUBELET_TRAIN_H
 #define TUBELET_TRAIN_H
 
+#include <tubelet/augment.h>
 #include <tubelet/data.h>
 #include <tubelet/model.h>
 #include <tubelet/predict.h>
@@ -81,6 +82,7 @@ typedef struct tub_train_config {
         patience; /* early stopping after so many epochs without a better validation AUC; 0: off */
     int64_t checkpoint_every;          /* * steps; 0: at the end of each epoch only */
     tub_evaluate_which evaluate;       /* which weights `eval RUN` uses */
+    tub_augment_config augment;        /* of the training samples */
     tub_pooling_source pooling_source; /* * kept by tub_train_config_set and _start */
 } tub_train_config;
 
@@ -94,14 +96,15 @@ typedef enum tub_option_type {
     TUB_OPTION_CHOICE,
     TUB_OPTION_FLAG,
     TUB_OPTION_INT3,
-    TUB_OPTION_HEADS /* one to TUB_HEAD_LIMIT whole numbers; 0: none */
+    TUB_OPTION_HEADS, /* one to TUB_HEAD_LIMIT whole numbers; 0: none */
+    TUB_OPTION_RANGE  /* two numbers, the lower one first; one number is both */
 } tub_option_type;
 
 /* One setting: the same table drives recipe keys, command-line options, help, the man page and
  * the resolved recipe in the run folder. */
 typedef struct tub_option {
-    const char
-        *key; /* recipe key: "batch_size", "model.heads"; the option is --batch-size, --heads */
+    const char *key; /* recipe key: "batch_size", "model.heads", "augment.flip_w"; the option is
+                 --batch-size, --heads, --augment-flip-w */
     tub_option_type type;
     const char *choices;  /* "adam|adamw|sgd" for TUB_OPTION_CHOICE */
     double low, high;     /* inclusive bounds of numbers */
@@ -144,7 +147,7 @@ typedef struct tub_train_memory {
     size_t moments;     /* of the optimiser */
     size_t activations; /* of the forward and backward pass of a micro-batch */
     size_t validation;  /* activations of the forward pass that validates */
-    size_t data;        /* all samples, and batches on their way */
+    size_t data;        /* all samples, batches on their way, and what those are augmented in */
     size_t program;     /* code, libraries, what workers keep for themselves, and files' buffers */
     size_t total;       /* their sum: the most that the process has in memory at once */
 } tub_train_memory;

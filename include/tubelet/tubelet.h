@@ -3,6 +3,7 @@
 #ifndef TUBELET_H
 #define TUBELET_H
 
+#include <tubelet/augment.h>
 #include <tubelet/bench.h>
 #include <tubelet/context.h>
 #include <tubelet/convert.h>

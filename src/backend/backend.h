@@ -219,6 +219,10 @@ typedef struct tub__loss {
     tub__mat logits;           /* [B, K] */
     const int32_t *labels;     /* host memory [B, tub__outputs_columns] */
     const float *class_weight; /* host memory [K], or NULL; of one softmax only */
+    /* Host memory [B], or NULL; of one softmax only: the target of a row is a mixture, and so is its
+     * loss: 1 - share of that of labels, share of that of second, each with its class's weight. */
+    const int32_t *second;
+    const float *share; /* with second */
     double smoothing;          /* label smoothing: (1 - s) target + s / classes, of a label s / 2 */
     double scale;              /* of the gradient: 1 / batch (global) */
     tub__mat dlogits;          /* [B, K]; data NULL: not wanted */

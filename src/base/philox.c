@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Philox 4x32-10 and the draws made from its words. */
-#include "base/philox.h"
-
+#include "base/philox_rounds.h"
 #include "base/scalar.h"
 #include <assert.h>
 #include <math.h>
-
-/* Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", table 2. */
-enum { ROUNDS = 10 };
-static const uint32_t multiplier[2] = {0xD2511F53u, 0xCD9E8D57u};
-static const uint32_t weyl[2] = {0x9E3779B9u, 0xBB67AE85u};
 
 tub__key tub__random_key(uint64_t seed, tub__purpose purpose) {
     /* An odd multiplier spreads the small purpose numbers over the word, so that seeds counted up
@@ -19,17 +13,7 @@ tub__key tub__random_key(uint64_t seed, tub__purpose purpose) {
 
 void tub__philox(tub__key key, const uint32_t counter[4], uint32_t out[4]) {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    uint32_t k0 = key.word[0], k1 = key.word[1];
-    for (int round = 0; round < ROUNDS; round++) {
-        uint64_t p0 = (uint64_t)multiplier[0] * c0;
-        uint64_t p1 = (uint64_t)multiplier[1] * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c1 = (uint32_t)p1;
-        c3 = (uint32_t)p0;
-        k0 += weyl[0];
-        k1 += weyl[1];
-    }
+    tub__philox_rounds(key, &c0, &c1, &c2, &c3);
     out[0] = c0;
     out[1] = c1;
     out[2] = c2;

@@ -13,7 +13,7 @@ typedef enum tub__purpose {
     TUB__RANDOM_INIT = 1,      /* initial parameters: counter (block, array, 0, 0) */
     TUB__RANDOM_SHUFFLE = 2,   /* epoch order: counter (index, 0, 0, epoch) */
     TUB__RANDOM_DROPOUT = 3,   /* attention dropout: counter (block, position, layer, epoch) */
-    TUB__RANDOM_AUGMENT = 4,   /* per-sample transforms: counter (index, position, 0, epoch) */
+    TUB__RANDOM_AUGMENT = 4,   /* per-sample transforms: counter (index, position, lane, epoch) */
     TUB__RANDOM_BOOTSTRAP = 5, /* confidence intervals: counter (index, draw, 0, 0) */
     TUB__RANDOM_PHANTOM = 6,   /* phantom3d: counter (index, sample, split, 0) */
     TUB__RANDOM_MOTION = 7,    /* motion: counter (index, sample, split, 0 or 1 + angle) */

@@ -22,6 +22,8 @@ typedef struct slot {
     unsigned char *samples;
     int32_t *labels;
     uint32_t *index;
+    int32_t *second; /* with share: NULL where nothing is mixed */
+    float *share;
     tub__batch batch;
 } slot;
 
@@ -32,8 +34,10 @@ struct tub__loader {
     size_t columns; /* of the labels */
     size_t count;   /* samples in the split */
     size_t sample_bytes;
-    uint64_t seed;
-    bool shuffle;
+    size_t clip_bytes; /* of what a batch holds of a sample; the same without augmenter */
+    tub_dtype dtype;   /* of that */
+    void *scratch;     /* of the thread; NULL without augmenter */
+    tub__loader_config config;
     size_t batch, batches, depth, share_begin, share_end;
     slot *slots;
     uint32_t *order; /* of the epoch that the thread is in; the thread's own */
@@ -50,25 +54,54 @@ struct tub__loader {
     bool stop;          /* under the lock */
 };
 
-/* Copies this share of one batch into a slot. */
+/* The sample of that index in the split. */
+static const void *sample_at(void *user, uint32_t index) {
+    const tub__loader *l = user;
+    return l->samples + index * l->sample_bytes;
+}
+
+/* Sample `number` of a whole batch, as number `to` of the share: a copy, or what augmentation makes. */
+static void make_sample(tub__loader *l, const tub__augment_batch *of, size_t number, slot *s,
+                        size_t to) {
+    const uint32_t from = of->order[of->start + number];
+    unsigned char *out = s->samples + to * l->clip_bytes;
+    tub__augment_mix mix = {.partner = from};
+    if (l->config.augmenter == NULL) {
+        memcpy(out, of->sample(of->user, from), l->sample_bytes);
+    } else {
+        tub__augment_in_batch(l->config.augmenter, of, number, l->scratch, out, &mix);
+    }
+    memcpy(s->labels + to * l->columns, l->labels + from * l->columns,
+           l->columns * sizeof *s->labels);
+    s->index[to] = from;
+    if (s->second != NULL) {
+        s->second[to] = l->labels[mix.partner];
+        s->share[to] = mix.share;
+    }
+}
+
+/* Makes this share of one batch in a slot. */
 static void fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch) {
-    size_t start = batch * l->batch;
-    size_t whole = tub__min(l->batch, l->count - start);
-    size_t begin = tub__min(l->share_begin, whole), end = tub__min(l->share_end, whole);
+    const size_t start = batch * l->batch;
+    const tub__augment_batch of = {.epoch = epoch,
+                                   .start = start,
+                                   .whole = tub__min(l->batch, l->count - start),
+                                   .order = l->order,
+                                   .sample = sample_at,
+                                   .user = l};
+    size_t begin = tub__min(l->share_begin, of.whole), end = tub__min(l->share_end, of.whole);
     for (size_t i = begin; i < end; i++) {
-        uint32_t from = l->order[start + i];
-        size_t to = i - begin;
-        memcpy(s->samples + to * l->sample_bytes, l->samples + from * l->sample_bytes,
-               l->sample_bytes);
-        memcpy(s->labels + to * l->columns, l->labels + from * l->columns,
-               l->columns * sizeof *s->labels);
-        s->index[to] = from;
+        make_sample(l, &of, i, s, i - begin);
     }
     s->batch = (tub__batch){.samples = s->samples,
+                            .dtype = l->dtype,
+                            .sample_bytes = l->clip_bytes,
                             .labels = s->labels,
+                            .second = s->second,
+                            .share = s->share,
                             .index = s->index,
                             .count = end - begin,
-                            .whole = whole,
+                            .whole = of.whole,
                             .position = start + begin,
                             .batch = batch,
                             .epoch = epoch};
@@ -85,13 +118,14 @@ static slot *free_slot(tub__loader *l) {
     return s;
 }
 
-static void set_order(tub__loader *l, uint32_t epoch) {
-    if (l->shuffle) {
-        tub__permutation(l->seed, epoch, l->count, l->order);
+void tub__loader_order(const tub__loader_config *config, uint32_t epoch, size_t count,
+                       uint32_t *order) {
+    if (config->shuffle) {
+        tub__permutation(config->seed, epoch, count, order);
         return;
     }
-    for (size_t i = 0; i < l->count; i++) {
-        l->order[i] = (uint32_t)i;
+    for (size_t i = 0; i < count; i++) {
+        order[i] = (uint32_t)i;
     }
 }
 
@@ -99,7 +133,7 @@ static void *run(void *argument) {
     tub__loader *l = argument;
     size_t batch = l->first;
     for (uint32_t epoch = l->epoch;; epoch++) {
-        set_order(l, epoch);
+        tub__loader_order(&l->config, epoch, l->count, l->order);
         for (; batch < l->batches; batch++) {
             slot *s = free_slot(l);
             if (!s) {
@@ -158,14 +192,24 @@ static tub_status make_buffers(tub__loader *l, tub_error *err) {
     l->order = block;
     TUB__TRY(take_array(l, l->depth, sizeof *l->slots, &block, err));
     l->slots = block;
+    if (l->config.augmenter != NULL) {
+        TUB__TRY(tub__alloc(l->allocator, tub__augmenter_scratch(l->config.augmenter), &l->scratch,
+                            err));
+    }
     size_t room = l->share_end - l->share_begin;
     for (size_t i = 0; i < l->depth; i++) {
-        TUB__TRY(take_array(l, room, l->sample_bytes, &block, err));
+        TUB__TRY(take_array(l, room, l->clip_bytes, &block, err));
         l->slots[i].samples = block;
         TUB__TRY(take_array(l, room, l->columns * sizeof(int32_t), &block, err));
         l->slots[i].labels = block;
         TUB__TRY(take_array(l, room, sizeof(uint32_t), &block, err));
         l->slots[i].index = block;
+        if (l->config.augmenter != NULL && tub__augmenter_mixes(l->config.augmenter)) {
+            TUB__TRY(take_array(l, room, sizeof(int32_t), &block, err));
+            l->slots[i].second = block;
+            TUB__TRY(take_array(l, room, sizeof(float), &block, err));
+            l->slots[i].share = block;
+        }
     }
     return TUB_OK;
 }
@@ -183,8 +227,13 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     l->columns = (size_t)info->label_columns;
     l->count = (size_t)info->count[config->split];
     l->sample_bytes = tub__dataset_sample_bytes(info);
-    l->seed = config->seed;
-    l->shuffle = config->shuffle;
+    l->config = *config;
+    l->clip_bytes = l->sample_bytes;
+    l->dtype = info->dtype;
+    if (config->augmenter != NULL) {
+        l->clip_bytes = tub__augmenter_clip_bytes(config->augmenter);
+        l->dtype = tub__augmenter_dtype(config->augmenter);
+    }
     l->batch = config->batch;
     l->batches = (l->count - 1) / l->batch + 1;
     l->depth = config->depth;
@@ -215,8 +264,11 @@ void tub__loader_destroy(tub__loader *loader) {
         tub__free(a, loader->slots[i].samples);
         tub__free(a, loader->slots[i].labels);
         tub__free(a, loader->slots[i].index);
+        tub__free(a, loader->slots[i].second);
+        tub__free(a, loader->slots[i].share);
     }
     tub__free(a, loader->slots);
+    tub__free(a, loader->scratch);
     tub__free(a, loader->order);
     tub__free(a, loader);
 }

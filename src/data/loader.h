@@ -5,7 +5,7 @@
 #define TUB__DATA_LOADER_H
 
 #include "base/context.h"
-#include <tubelet/data.h>
+#include "data/augment.h"
 
 typedef struct tub__loader tub__loader;
 
@@ -19,11 +19,16 @@ typedef struct tub__loader_config {
     size_t share_begin; /* of each batch only the samples [share_begin, share_end) are copied: a
                            rank's part */
     size_t share_end;   /* 0: the whole batch */
+    const tub__augmenter *augmenter; /* the caller's, of the same data; NULL: samples are copied */
 } tub__loader_config;
 
 typedef struct tub__batch {
-    const void *samples; /* [count,T,H,W,C] in the data's dtype; valid until tub__loader_release */
+    const void *samples;   /* [count,T,H,W,C]; valid until tub__loader_release */
+    tub_dtype dtype;       /* of the samples: the data's, or what the augmenter makes */
+    size_t sample_bytes;   /* of one of them */
     const int32_t *labels; /* [count] */
+    const int32_t *second; /* [count]: labels of what was mixed in; NULL: nothing ever is */
+    const float *share;    /* [count], with second: their share of the target */
     const uint32_t *index; /* [count]: indices in the split */
     size_t count;          /* in this share (may be 0) */
     size_t whole;          /* samples of the whole batch, all ranks */
@@ -31,6 +36,10 @@ typedef struct tub__batch {
     size_t batch;          /* number of the batch in its epoch, from 0 */
     uint32_t epoch;
 } tub__batch;
+
+/* The order of an epoch: order[position] is an index in the split, [count]. */
+void tub__loader_order(const tub__loader_config *config, uint32_t epoch, size_t count,
+                       uint32_t *order);
 
 TUB_MUST_USE tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config,
                                            tub__loader **out, tub_error *err);

@@ -118,6 +118,8 @@ void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const v
 typedef struct tub__targets {
     const int32_t *labels;     /* [samples, tub__outputs_columns] */
     const float *class_weight; /* [K] or NULL; of one softmax only */
+    const int32_t *second;     /* [samples] or NULL; of one softmax only: another label, */
+    const float *share;        /* [samples] and its share of the target (tub__loss) */
     double smoothing;
     size_t global_batch; /* the loss is a mean over this many samples */
 } tub__targets;

@@ -149,6 +149,8 @@ void tub__pass_loss(tub__pass *pass, const tub__targets *targets, double *losses
                           .logits = tub__first_rows(pass->head.logits, pass->samples),
                           .labels = targets->labels,
                           .class_weight = targets->class_weight,
+                          .second = targets->second,
+                          .share = targets->share,
                           .smoothing = targets->smoothing,
                           .scale = 1 / (double)targets->global_batch,
                           .dlogits = tub__first_rows(pass->head.dlogits, pass->samples),

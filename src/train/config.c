@@ -24,6 +24,7 @@ tub_train_config tub_train_config_default(void) {
     c.epsilon = 1e-7;
     c.momentum = 0.9;
     c.final_lr_share = 0.0;
+    c.augment = tub_augment_config_default();
     memcpy(c.lr_factors, usual_factors, sizeof usual_factors);
     /* The default preset is one of the library's own: it can't be missing. */
     (void)!tub_train_config_set(&c, "preset", "vivit-tiny", NULL);
@@ -134,6 +135,7 @@ tub_status tub_train_config_check(const tub_train_config *config, tub_error *err
         TUB__TRY(tub_train_config_get(config, options[i].key, text, sizeof text, err));
         TUB__TRY(tub_train_config_set(&copy, options[i].key, text, err));
     }
+    TUB__TRY(tub_augment_config_check(&config->augment, err));
     if (config->optimizer == TUB_ADAM && config->weight_decay > 0.0) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "weight_decay %g has no effect with optimizer adam; use adamw",

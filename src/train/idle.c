@@ -53,6 +53,29 @@ static bool without_decay(const tub_train_config *c) {
     return c->weight_decay == 0.0;
 }
 
+static bool not_resized(const tub_train_config *c) {
+    return c->augment.crop != TUB_CROP_RESIZED;
+}
+
+/* Nothing looks beyond a sample. */
+static bool inside_samples(const tub_train_config *c) {
+    const tub_augment_config *a = &c->augment;
+    return a->rotate == 0.0 && a->shift == 0.0 && a->scale[0] >= 1.0 && a->rand_ops == 0 &&
+           a->crop != TUB_CROP_RESIZED;
+}
+
+static bool without_rand_ops(const tub_train_config *c) {
+    return c->augment.rand_ops == 0;
+}
+
+static bool without_mixing(const tub_train_config *c) {
+    return c->augment.mixup == 0.0 && c->augment.cutmix == 0.0;
+}
+
+static bool of_one_mixing(const tub_train_config *c) {
+    return c->augment.mixup == 0.0 || c->augment.cutmix == 0.0;
+}
+
 static bool without_start(const tub_train_config *c) {
     return c->init_from[0] == '\0';
 }
@@ -82,6 +105,12 @@ static const struct rule {
     {"init_temporal", without_time_attention,
      "but with init_from and model.variant factorised_self_attention"},
     {"decay_scope", without_decay, "without weight_decay"},
+    {"augment.crop_scale", not_resized, "without augment.crop resized"},
+    {"augment.crop_aspect", not_resized, "without augment.crop resized"},
+    {"augment.border", inside_samples, "without augment.rotate, shift, scale or rand_ops"},
+    {"augment.rand_strength", without_rand_ops, "without augment.rand_ops"},
+    {"augment.mix_chance", without_mixing, "without augment.mixup or augment.cutmix"},
+    {"augment.cutmix_chance", of_one_mixing, "but with both augment.mixup and augment.cutmix"},
     {"model.drop_layer", of_one_layer, "with one layer, which is always kept"},
     {"model.drop_layer", of_two_attentions, "with variant factorised_self_attention"},
     {"model.drop_layer_rescale", without_drop_layer, "without model.drop_layer"},

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "data/augment.h"
 #include "data/dataset.h"
 #include "data/medmnist.h"
 #include "model/model.h"
@@ -121,6 +122,10 @@ static tub_status resolve(tub_context *ctx, tub_train_config *c, const tub_datas
                          info->name, c->patience > 0 ? "patience" : "evaluate: best");
     }
     TUB__TRY(check_model(ctx, &c->model, info, err));
+    if (tub_augment_is_on(&c->augment)) {
+        const int64_t clip[] = {c->model.frames, c->model.height, c->model.width};
+        TUB__TRY(tub__augment_check(&c->augment, info, clip, err));
+    }
     return tub_train_config_check(c, err);
 }
 

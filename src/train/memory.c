@@ -11,16 +11,30 @@ static tub__tree_split split_of(const tub_train_config *c) {
     return tub__tree_split_of((size_t)c->batch_size, (size_t)c->ranks, (size_t)c->micro_batch);
 }
 
-/* Samples of all splits, and what the loaders hold of them. */
+/* Samples of all splits, and the clips that the loaders hold. */
 static size_t data_bytes(const tub_train_config *c, const tub_dataset_info *data) {
     const tub_model_config *m = &c->model;
     const size_t voxels = (size_t)(m->frames * m->height * m->width * m->channels);
     const size_t sample = data != NULL ? tub__dataset_sample_bytes(data) : voxels;
+    const size_t element = data != NULL ? tub__dtype_bytes(data->dtype) : 1,
+                 clip = voxels * (c->augment.shape_intensity ? sizeof(float) : element);
     size_t count = 0;
     for (int split = 0; data != NULL && split < TUB_SPLITS; split++) {
         count += (size_t)data->count[split];
     }
-    return (count + TUB__LOADER_DEPTH * (size_t)c->batch_size) * sample;
+    return count * sample + TUB__LOADER_DEPTH * (size_t)c->batch_size * clip;
+}
+
+/* What the loaders' threads augment in. */
+static size_t augment_bytes(const tub_train_config *c, const tub_dataset_info *data) {
+    const tub_model_config *m = &c->model;
+    const int64_t clip[] = {m->frames, m->height, m->width};
+    const tub_dataset_info as_clip = {
+        .frames = m->frames, .height = m->height, .width = m->width, .channels = m->channels};
+    return tub_augment_is_on(&c->augment)
+               ? (size_t)c->ranks *
+                     tub__augment_scratch_of(&c->augment, data != NULL ? data : &as_clip, clip)
+               : 0;
 }
 
 static tub_status measure_passes(const tub_train_config *c, const tub_dataset_info *data,
@@ -55,7 +69,7 @@ tub_status tub_train_memory_of(const tub_train_config *config, const tub_dataset
     const tub_status status = measure_passes(config, data, &o.model, out, err);
     if (status == TUB_OK) {
         measure_slabs(config, &o.model, out);
-        out->data = data_bytes(config, data);
+        out->data = data_bytes(config, data) + augment_bytes(config, data);
         out->program = PROGRAM + (size_t)threads * WORKER +
                        tub__params_largest(&o.model.params) * sizeof(float);
         out->total = out->weights + out->gradients + out->moments + out->activations +

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "base/utf8.h"
+#include "data/augment_settings.h"
 #include "formats/json.h"
 #include "model/variant.h"
 #include <inttypes.h>
@@ -20,6 +21,7 @@
 #define FLAG   TUB_OPTION_FLAG
 #define INT3   TUB_OPTION_INT3
 #define HEADS  TUB_OPTION_HEADS
+#define RANGE  TUB_OPTION_RANGE
 #define BIG    1e15  /* more than anybody's steps, and exact in double and JSON */
 #define WIDE   65536 /* the largest size that a model may have */
 
@@ -99,6 +101,7 @@
       "checkpoint after so many steps too (0: after each epoch only)") \
     X(evaluate, "evaluate", CHOICE, "last|best", 0, 0, "WHICH", \
       "weights that eval and predict use") \
+    TUB__AUGMENT_SETTINGS(X) \
     X(model.frames, "model.frames", INT, NULL, 0, WIDE, "N", \
       "frames (depth) of a clip (0: as the data)") \
     X(model.height, "model.height", INT, NULL, 0, WIDE, "N", \
@@ -179,6 +182,7 @@ enum { COUNT = sizeof options / sizeof *options };
 #define BYTES(type)                                                                                \
     ((type) == INT3                       ? 3 * sizeof(int64_t)                                    \
      : (type) == HEADS                    ? TUB_HEAD_LIMIT * sizeof(int64_t)                       \
+     : (type) == RANGE                    ? 2 * sizeof(double)                                     \
      : (type) == CHOICE || (type) == FLAG ? sizeof(int)                                            \
                                           : sizeof(int64_t))
 #define WIDTH(field, key, type, choices, low, high, argument, help)                                \
@@ -409,6 +413,34 @@ static tub_status set_int3(const tub_option *o, void *at, const char *text, tub_
     return TUB_OK;
 }
 
+/* "0.8,1.2", or one number for both. */
+static tub_status set_range(const tub_option *o, void *at, const char *text, tub_error *err) {
+    double value[2] = {0};
+    char part[2][32];
+    const size_t first = strcspn(text, ","), second = text[first] == ',' ? first + 1 : 0;
+    snprintf(part[0], sizeof part[0], "%.*s", (int)tub__min(first, sizeof part[0]), text);
+    snprintf(part[1], sizeof part[1], "%s", text + second + strspn(text + second, " "));
+    if (second == 0) {
+        memcpy(part[1], part[0], sizeof part[1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        double *v = &value[i];
+        if (first >= sizeof part[0] || strlen(text + second) >= sizeof part[1] ||
+            !tub__number_to_real(part[i], v)) {
+            return tub__fail(err, TUB_E_ARGUMENT,
+                             "%s is '%.80s'; it takes two numbers, as 0.8,1.2, or one", o->key,
+                             text);
+        }
+        TUB__TRY(set_real(o, v, part[i], err));
+    }
+    if (value[0] > value[1]) {
+        return tub__fail(err, TUB_E_RANGE, "%s is %.80s; the lower bound comes first", o->key,
+                         text);
+    }
+    memcpy(at, value, sizeof value);
+    return TUB_OK;
+}
+
 void tub__model_sizes_from_data(tub_model_config *model) {
     model->frames = model->height = model->width = model->channels = model->classes = 0;
     model->task = TUB_TASK_DATA;
@@ -477,6 +509,8 @@ tub_status tub_train_config_set(tub_train_config *config, const char *key, const
         return set_int3(o, at, value, err);
     case TUB_OPTION_HEADS:
         return set_heads(o, at, value, err);
+    case TUB_OPTION_RANGE:
+        return set_range(o, at, value, err);
     case TUB_OPTION_TEXT:
         break;
     }
@@ -493,6 +527,15 @@ static void put_heads(const int64_t *heads, char *text, size_t size) {
     }
 }
 
+static void put_real(double real, char *text, size_t size) {
+    if (isfinite(real)) {
+        tub__shortest_real(real, text);
+    } else {
+        snprintf(text, size, "%f",
+                 real); /* a program's mistake, for the sentence that refuses it */
+    }
+}
+
 tub_status tub_train_config_get(const tub_train_config *config, const char *key, char *out,
                                 size_t size, tub_error *err) {
     if (key == NULL) {
@@ -506,7 +549,7 @@ tub_status tub_train_config_get(const tub_train_config *config, const char *key,
     char number[TUB_HEAD_LIMIT * 24] = "";
     const char *text = number;
     int64_t whole[TUB_HEAD_LIMIT] = {0};
-    double real = 0.0;
+    double real = 0.0, range[2] = {0};
     int index = 0;
     size_t length = 0;
     switch (options[i].type) {
@@ -525,12 +568,15 @@ tub_status tub_train_config_get(const tub_train_config *config, const char *key,
         break;
     case TUB_OPTION_REAL:
         memcpy(&real, at, sizeof real);
-        if (isfinite(real)) {
-            tub__shortest_real(real, number);
-        } else {
-            snprintf(number, sizeof number, "%f",
-                     real); /* a program's mistake, for the sentence that refuses it */
-        }
+        put_real(real, number, sizeof number);
+        break;
+    case TUB_OPTION_RANGE:
+        memcpy(range, at, sizeof range);
+        put_real(range[0], number, 40);
+        length = strlen(number);
+        number[length++] = ',';
+        put_real(range[1], number + length, sizeof number - length);
+        length = 0;
         break;
     case TUB_OPTION_FLAG:
         memcpy(&index, at, sizeof index);

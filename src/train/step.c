@@ -80,6 +80,12 @@ static void judge(const tub_model_config *c, const float *row, const int32_t *la
     }
 }
 
+/* What a sample is judged by: of a mixed one the label with the larger share. */
+static const int32_t *main_labels(const tub__batch *batch, size_t i, size_t columns) {
+    return batch->second != NULL && batch->share[i] > 0.5f ? batch->second + i
+                                                           : batch->labels + i * columns;
+}
+
 /* Forward, loss and backward of samples [begin, end) of the share; more: they go on with a group. */
 static void run_piece(tub__trainer *t, const tub__batch *batch, size_t begin, size_t end, bool more,
                       double *results) {
@@ -95,8 +101,12 @@ static void run_piece(tub__trainer *t, const tub__batch *batch, size_t begin, si
                             .class_weight = t->class_weight,
                             .smoothing = c->label_smoothing,
                             .global_batch = batch->whole};
-    tub__pass_forward(t->pass, samples, t->run->info->dtype,
-                      (const char *)batch->samples + begin * t->sample_bytes, &dropout);
+    if (batch->second != NULL) {
+        targets.second = batch->second + begin;
+        targets.share = batch->share + begin;
+    }
+    tub__pass_forward(t->pass, samples, batch->dtype,
+                      (const char *)batch->samples + begin * batch->sample_bytes, &dropout);
     tub__pass_loss(t->pass, &targets, t->losses);
     if (outputs.task == TUB_TASK_MULTI_CLASS) {
         tub__pass_logits(t->pass, TUB_F32, t->answers);
@@ -107,7 +117,7 @@ static void run_piece(tub__trainer *t, const tub__batch *batch, size_t begin, si
     for (size_t i = 0; i < samples; i++) {
         double *r = results + 3 * (begin + i);
         r[0] = t->losses[i];
-        judge(&c->model, t->answers + i * classes, batch->labels + (begin + i) * columns, r + 1);
+        judge(&c->model, t->answers + i * classes, main_labels(batch, begin + i, columns), r + 1);
     }
 }
 

@@ -73,6 +73,18 @@ static tub_status make_buffers(tub__trainer *t, tub_error *err) {
     return TUB_OK;
 }
 
+/* Clips are cut out of larger samples where nothing is switched on, too. */
+static tub_status make_augmenter(tub__trainer *t, tub_error *err) {
+    const tub_train_config *c = t->run->config;
+    const tub_dataset_info *info = t->run->info;
+    const int64_t clip[] = {c->model.frames, c->model.height, c->model.width};
+    const bool whole = clip[0] == info->frames && clip[1] == info->height && clip[2] == info->width;
+    return whole && !tub_augment_is_on(&c->augment)
+               ? TUB_OK
+               : tub__augmenter_create(&t->ctx->allocator, &c->augment, c->seed, info, clip,
+                                       &t->augmenter, err);
+}
+
 static tub_status make_loader(tub__trainer *t, tub_error *err) {
     const tub_train_config *c = t->run->config;
     size_t batch = (size_t)c->batch_size, begin = 0, end = 0;
@@ -85,7 +97,8 @@ static tub_status make_loader(tub__trainer *t, tub_error *err) {
                                  .shuffle = true,
                                  .depth = TUB__LOADER_DEPTH,
                                  .share_begin = begin,
-                                 .share_end = end};
+                                 .share_end = end,
+                                 .augmenter = t->augmenter};
     return tub__loader_create(t->ctx, &config, &t->loader, err);
 }
 
@@ -101,6 +114,7 @@ static tub_status fill(tub__trainer *t, tub_error *err) {
     TUB__TRY(make_levels(t, err));
     TUB__TRY(make_class_weights(t, err));
     TUB__TRY(make_buffers(t, err));
+    TUB__TRY(make_augmenter(t, err));
     TUB__TRY(make_loader(t, err));
     t->batches = tub__loader_batches(t->loader);
     t->rates = tub__rates_make(c, tub__progress_total(c, t->batches), t->batches);
@@ -126,6 +140,7 @@ void tub__trainer_destroy(tub__trainer *t) {
     }
     const tub_allocator *a = &t->ctx->allocator;
     tub__loader_destroy(t->loader);
+    tub__augmenter_destroy(t->augmenter);
     tub__free(a, t->val_logits);
     tub__free(a, t->val_probabilities);
     tub__free(a, t->losses);

@@ -30,6 +30,7 @@ typedef struct tub__trainer {
     tub_model *model;
     tub__pass *pass;
     tub__optimizer optimizer;
+    tub__augmenter *augmenter; /* of the training samples; NULL: they are used as they are */
     tub__loader *loader;
     tub__rates rates;
     tub__progress progress; /* the same on all ranks after every step */

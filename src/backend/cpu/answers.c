@@ -100,6 +100,37 @@ static double row_of_heads(const tub__loss *op, size_t r, double weight) {
     return loss / (double)heads;
 }
 
+/* One softmax whose target is of two labels. */
+static double row_of_mixture(const tub__loss *op, size_t r) {
+    const size_t n = op->logits.cols;
+    const real *x = row_of(op->logits, r);
+    const size_t label[2] = {(size_t)op->labels[r], (size_t)op->second[r]};
+    const double share[2] = {1 - (double)op->share[r], (double)op->share[r]};
+    double loss = 0, weight[2];
+    real largest, sum = head_sum(x, n, &largest);
+    for (int i = 0; i < 2; i++) {
+        weight[i] = share[i] * (op->class_weight ? (double)op->class_weight[label[i]] : 1);
+        loss += weight[i] * head_loss(x, n, label[i], op->smoothing, (double)largest, (double)sum);
+    }
+    if (op->probabilities.data) {
+        head_probabilities(x, n, largest, sum, row_of(op->probabilities, r));
+    }
+    if (op->dlogits.data) {
+        const real scale = (real)op->scale, both = (real)(weight[0] + weight[1]),
+                   rest = both * (real)(op->smoothing / (double)n);
+        real *d = row_of(op->dlogits, r);
+        head_probabilities(x, n, largest, sum, d);
+        for (size_t c = 0; c < n; c++) {
+            real target = rest;
+            for (int i = 0; i < 2; i++) {
+                target += c == label[i] ? (real)(weight[i] * (1 - op->smoothing)) : 0;
+            }
+            d[c] = (both * d[c] - target) * scale;
+        }
+    }
+    return loss;
+}
+
 /* ---- sigmoids ---- */
 
 /* 1 / (1 + exp(-x)) by exp of what is not positive, which can't overflow. */
@@ -164,8 +195,9 @@ void KERNEL(loss)(const tub__loss *op, size_t row0, size_t row1) {
     for (size_t r = row0; r < row1; r++) {
         const double weight = op->class_weight ? (double)op->class_weight[op->labels[r]] : 1;
         const double loss = op->outputs.task == TUB_TASK_MULTI_LABEL ? row_of_labels(op, r)
-                                                                     : row_of_heads(op, r, weight);
-        ((real *)op->loss)[r] = (real)(weight * loss);
+                            : op->second != NULL                     ? row_of_mixture(op, r)
+                                                 : weight * row_of_heads(op, r, weight);
+        ((real *)op->loss)[r] = (real)loss;
         if (op->probabilities.data) {
             clear_padding(op->probabilities, r);
         }
