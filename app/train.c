@@ -282,18 +282,24 @@ static void print_plan(const tub_train_plan *plan, const char *data, const char 
             : m->task == TUB_TASK_MULTI_HEAD ? "classes in several heads"
                                              : "classes",
             plan->present ? "" : " (as published; training downloads it first)");
-    fprintf(
-        stderr, "%s: %lld parameters, %lld tokens; %lld epoch%s of %lld steps, %lld steps in all\n",
-        run, (long long)plan->parameters, (long long)plan->tokens, (long long)plan->config.epochs,
-        plural(plan->config.epochs), (long long)plan->epoch_steps, (long long)plan->steps);
+    char trained[64] = "";
+    if (plan->trained < plan->parameters) {
+        snprintf(trained, sizeof trained, " (%lld of them are trained)", (long long)plan->trained);
+    }
+    fprintf(stderr,
+            "%s: %lld parameters%s, %lld tokens; %lld epoch%s of %lld steps, %lld steps in all\n",
+            run, (long long)plan->parameters, trained, (long long)plan->tokens,
+            (long long)plan->config.epochs, plural(plan->config.epochs),
+            (long long)plan->epoch_steps, (long long)plan->steps);
 }
 
 /* pace: NULL where it is not known. */
 static json_t *plan_json(const tub_train_plan *plan, const tub_train_pace *pace) {
-    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "samples",
+    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "samples",
                      output_integers(plan->count, TUB_SPLITS), "tokens", (json_int_t)plan->tokens,
-                     "parameters", (json_int_t)plan->parameters, "epoch_steps",
-                     (json_int_t)plan->epoch_steps, "steps", (json_int_t)plan->steps, "memory",
+                     "parameters", (json_int_t)plan->parameters, "trained_parameters",
+                     (json_int_t)plan->trained, "epoch_steps", (json_int_t)plan->epoch_steps,
+                     "steps", (json_int_t)plan->steps, "memory",
                      forecast_memory_json(&plan->memory), "step_seconds",
                      pace != NULL ? json_real(pace->step) : json_null(), "epoch_seconds",
                      pace != NULL ? json_real(pace->epoch) : json_null(), "total_seconds",

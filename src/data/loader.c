@@ -12,7 +12,6 @@
 #include "data/loader.h"
 
 #include "base/error.h"
-#include "base/philox.h"
 #include "data/dataset.h"
 #include <pthread.h>
 #include <signal.h>
@@ -32,8 +31,7 @@ struct tub__loader {
     size_t columns; /* of the labels */
     size_t count;   /* samples in the split */
     size_t sample_bytes;
-    uint64_t seed;
-    bool shuffle;
+    tub__order orders;
     size_t batch, batches, depth, share_begin, share_end;
     slot *slots;
     uint32_t *order; /* of the epoch that the thread is in; the thread's own */
@@ -85,21 +83,11 @@ static slot *free_slot(tub__loader *l) {
     return s;
 }
 
-static void set_order(tub__loader *l, uint32_t epoch) {
-    if (l->shuffle) {
-        tub__permutation(l->seed, epoch, l->count, l->order);
-        return;
-    }
-    for (size_t i = 0; i < l->count; i++) {
-        l->order[i] = (uint32_t)i;
-    }
-}
-
 static void *run(void *argument) {
     tub__loader *l = argument;
     size_t batch = l->first;
     for (uint32_t epoch = l->epoch;; epoch++) {
-        set_order(l, epoch);
+        tub__order_fill(&l->orders, epoch, l->order);
         for (; batch < l->batches; batch++) {
             slot *s = free_slot(l);
             if (!s) {
@@ -138,6 +126,11 @@ static tub_status check_config(const tub__loader_config *c, tub_error *err) {
                          info->name, tub_split_name(c->split));
     }
     size_t end = c->share_end == 0 ? c->batch : c->share_end;
+    if (c->order == TUB__ORDER_BALANCED && info->task != TUB_TASK_MULTI_CLASS) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s: sampling balanced is for one class a sample, and its labels are %s",
+                         info->name, tub_task_name(info->task));
+    }
     if (c->batch == 0 || c->depth == 0 || c->share_begin > end || end > c->batch) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "loader: batch %zu, depth %zu, share %zu to %zu do not fit together",
@@ -183,8 +176,6 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     l->columns = (size_t)info->label_columns;
     l->count = (size_t)info->count[config->split];
     l->sample_bytes = tub__dataset_sample_bytes(info);
-    l->seed = config->seed;
-    l->shuffle = config->shuffle;
     l->batch = config->batch;
     l->batches = (l->count - 1) / l->batch + 1;
     l->depth = config->depth;
@@ -194,7 +185,11 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     l->share_end = tub__min(config->share_end == 0 ? l->batch : config->share_end, longest);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->changed, NULL);
-    tub_status status = make_buffers(l, err);
+    tub_status status = tub__order_create(l->allocator, config->order, config->seed, l->labels,
+                                          l->count, (size_t)info->classes, &l->orders, err);
+    if (status == TUB_OK) {
+        status = make_buffers(l, err);
+    }
     if (status != TUB_OK) {
         tub__loader_destroy(l);
         return status;
@@ -218,6 +213,7 @@ void tub__loader_destroy(tub__loader *loader) {
     }
     tub__free(a, loader->slots);
     tub__free(a, loader->order);
+    tub__order_destroy(&loader->orders);
     tub__free(a, loader);
 }
 

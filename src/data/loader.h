@@ -5,6 +5,7 @@
 #define TUB__DATA_LOADER_H
 
 #include "base/context.h"
+#include "data/order.h"
 #include <tubelet/data.h>
 
 typedef struct tub__loader tub__loader;
@@ -13,8 +14,8 @@ typedef struct tub__loader_config {
     const tub_dataset *data;
     tub_split split;
     uint64_t seed;
-    size_t batch;       /* samples in a whole batch */
-    bool shuffle;       /* whole-epoch permutation keyed by (seed, epoch); false: file order */
+    size_t batch; /* samples in a whole batch */
+    tub__order_kind order;
     size_t depth;       /* batches in the ring; 2 is enough where samples are only copied */
     size_t share_begin; /* of each batch only the samples [share_begin, share_end) are copied: a
                            rank's part */

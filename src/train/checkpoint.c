@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing and reading the checkpoint: arrays "weights/NAME", "first/NAME", "second/NAME" in the
- * layout of model.safetensors, so that another backend or packing can go on from it, and the
+/* Writing and reading the checkpoint: arrays "weights/NAME", "first/NAME", "second/NAME",
+ * "average/NAME" in the layout of model.safetensors, so that another backend or packing can go on from it, and the
  * progress as metadata. */
 #include "train/checkpoint.h"
 
@@ -15,12 +15,12 @@
 
 static const char format[] = "tubelet checkpoint 3"; /* 1, 2: other data digests */
 
-enum { SLABS = 3, NAME_LENGTH = 128 };
+enum { SLABS = 4, NAME_LENGTH = 128 };
 
-static const char *const slab_names[SLABS] = {"weights", "first", "second"};
+static const char *const slab_names[SLABS] = {"weights", "first", "second", "average"};
 
 static void *slab_of(const tub__optimizer *o, int which) {
-    void *const slabs[SLABS] = {o->model->weights, o->m, o->v};
+    void *const slabs[SLABS] = {o->model->weights, o->m, o->v, o->average.slab};
     return slabs[which];
 }
 
@@ -99,8 +99,8 @@ static tub_status declare_metadata(tub__st_writer *w, const tub__progress *p,
 
 static tub_status declare_arrays(tub__st_writer *w, const tub__optimizer *o, tub_error *err) {
     const tub__params *params = &o->model->params;
-    for (int s = 0; s < SLABS && slab_of(o, s) != NULL; s++) {
-        for (size_t i = 0; i < params->count; i++) {
+    for (int s = 0; s < SLABS; s++) {
+        for (size_t i = 0; slab_of(o, s) != NULL && i < params->count; i++) {
             const tub__param *p = &params->list[i];
             char name[NAME_LENGTH];
             uint64_t shape[5];
@@ -117,8 +117,8 @@ static tub_status declare_arrays(tub__st_writer *w, const tub__optimizer *o, tub
 static tub_status write_arrays(tub__st_writer *w, const tub__optimizer *o, const buffers *b,
                                tub_error *err) {
     const tub__params *params = &o->model->params;
-    for (int s = 0; s < SLABS && slab_of(o, s) != NULL; s++) {
-        for (size_t i = 0; i < params->count; i++) {
+    for (int s = 0; s < SLABS; s++) {
+        for (size_t i = 0; slab_of(o, s) != NULL && i < params->count; i++) {
             const tub__param *p = &params->list[i];
             tub__param_read(o->model->backend, p, slab_of(o, s), TUB_F32, b->values, b->scratch);
             TUB__TRY(tub__st_write(w, b->values, tub__param_elements(p) * sizeof(float), err));
@@ -176,11 +176,11 @@ static tub_status check_identity(const tub__st_file *f, const tub__identity *ide
                          "not a checkpoint of this version of tubelet (no '%s' in it)", format);
     }
     if (strcmp(recipe, identity->recipe) != 0) {
-        return tub__fail(
-            err, TUB_E_ARGUMENT,
-            "was made with other settings than recipe.yaml now has; only epochs, "
-            "max_steps, patience, ranks, micro_batch, recompute, checkpoint_every and evaluate may "
-            "change");
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "was made with other settings than recipe.yaml now has; only epochs, "
+                         "max_steps, patience, ranks, micro_batch, recompute, checkpoint_every, "
+                         "evaluate and tta "
+                         "may change");
     }
     if (strcmp(data, identity->data) != 0) {
         return tub__fail(err, TUB_E_ARGUMENT, "these are not the data that the run was trained on");
@@ -220,8 +220,8 @@ static tub_status find_array(const tub__st_file *f, const tub__param *p, int sla
 static tub_status read_arrays(const tub__st_file *f, tub__optimizer *o, const buffers *b, bool use,
                               tub_error *err) {
     const tub__params *params = &o->model->params;
-    for (int s = 0; s < SLABS && slab_of(o, s) != NULL; s++) {
-        for (size_t i = 0; i < params->count; i++) {
+    for (int s = 0; s < SLABS; s++) {
+        for (size_t i = 0; slab_of(o, s) != NULL && i < params->count; i++) {
             const tub__param *p = &params->list[i];
             const tub__st_array *array = NULL;
             TUB__TRY(find_array(f, p, s, &array, err));

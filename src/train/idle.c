@@ -53,6 +53,14 @@ static bool without_decay(const tub_train_config *c) {
     return c->weight_decay == 0.0;
 }
 
+static bool without_ema(const tub_train_config *c) {
+    return c->ema == 0.0;
+}
+
+static bool without_folds(const tub_train_config *c) {
+    return c->folds == 0;
+}
+
 static bool without_start(const tub_train_config *c) {
     return c->init_from[0] == '\0';
 }
@@ -82,6 +90,9 @@ static const struct rule {
     {"init_temporal", without_time_attention,
      "but with init_from and model.variant factorised_self_attention"},
     {"decay_scope", without_decay, "without weight_decay"},
+    {"fold_seed", without_folds, "without folds"},
+    {"schedule_steps", by_constant, "with schedule constant"},
+    {"ema_warmup", without_ema, "without ema"},
     {"model.drop_layer", of_one_layer, "with one layer, which is always kept"},
     {"model.drop_layer", of_two_attentions, "with variant factorised_self_attention"},
     {"model.drop_layer_rescale", without_drop_layer, "without model.drop_layer"},

@@ -198,7 +198,8 @@ static void tell_unread(tub_context *ctx, const tub_train_config *config, const 
 
 /* Steps of a run or, where that is shorter, of the first cycle of its cosine. */
 static uint64_t steps_to_the_end(const tub_train_config *c, uint64_t per_epoch) {
-    const uint64_t steps = tub__progress_total(c, per_epoch),
+    const uint64_t steps = c->schedule_steps > 0 ? (uint64_t)c->schedule_steps
+                                                 : tub__progress_total(c, per_epoch),
                    cycle = c->schedule == TUB_COMPOUND ? (uint64_t)c->steps_per_cycle : 0;
     return cycle > 0 && cycle < steps ? cycle : steps;
 }
@@ -270,6 +271,7 @@ static tub_status fill_plan(tub_context *ctx, const tub__material *m, tub_train_
     out->parameters = cost.parameters;
     out->epoch_steps = (int64_t)batches;
     out->steps = (int64_t)tub__progress_total(c, batches);
+    TUB__TRY(tub_train_parameters(c, &out->trained, err));
     return tub_train_memory_of(c, m->info, tub_context_threads(ctx), &out->memory, err);
 }
 

@@ -43,6 +43,7 @@ static void measure_slabs(const tub_train_config *c, tub_model *model, tub_train
         out->weights += ranks * 2 * model->params.reduced_bytes;
     }
     out->gradients = ranks * (1 + split_of(c).levels) * slab;
+    out->average = c->ema > 0.0 ? ranks * slab : 0;
     out->moments = ranks * (c->optimizer == TUB_SGD ? 1 : 2) * slab;
 }
 
@@ -58,8 +59,8 @@ tub_status tub_train_memory_of(const tub_train_config *config, const tub_dataset
         out->data = data_bytes(config, data);
         out->program = PROGRAM + (size_t)threads * WORKER +
                        tub__params_largest(&o.model.params) * sizeof(float);
-        out->total = out->weights + out->gradients + out->moments + out->activations +
-                     out->validation + out->data + out->program;
+        out->total = out->weights + out->gradients + out->moments + out->average +
+                     out->activations + out->validation + out->data + out->program;
     }
     tub__outline_destroy(&o);
     return status;

@@ -75,6 +75,10 @@ void tub__trainer_destroy(tub__trainer *t); /* accepts a cleared one */
  * loss or gradient are not finite. */
 TUB_MUST_USE tub_status tub__trainer_step(tub__trainer *t, tub_error *err);
 
+/* Shows the averaged weights, where the run keeps them, as the model's, or the trained ones again: in
+ * between there is no step, and no checkpoint. */
+void tub__trainer_show_average(tub__trainer *t, bool show);
+
 /* Steps until the run is over, stopped or failed. Rank 0 validates, writes and sends events. */
 TUB_MUST_USE tub_status tub__trainer_run(tub__trainer *t, tub_error *err);
 
