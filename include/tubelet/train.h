@@ -160,7 +160,8 @@ typedef struct tub_train_memory {
     size_t validation;  /* activations of the forward pass that validates */
     size_t data;        /* all samples, and batches on their way */
     size_t program;     /* code, libraries, what workers keep for themselves, and files' buffers */
-    size_t total;       /* their sum: the most that the process has in memory at once */
+    size_t total;       /* the most that the process has in memory at once: their sum, or where that is
+                           more, the program and the data twice while a fold is cut */
 } tub_train_memory;
 
 /* Of a training on so many threads. The model's sizes must be there (tub_train_plan_of fits them to
@@ -244,6 +245,42 @@ TUB_API TUB_MUST_USE tub_status tub_train_resume(tub_context *ctx, const char *r
                                                  tub_dataset *data, int64_t epochs,
                                                  int64_t max_steps, tub_train_result *result,
                                                  tub_error *err);
+/* What a cross-validation has come to: means and standard deviations (of n - 1) over the folds that are
+ * done, NaN where those are too few. */
+typedef struct tub_folds_result {
+    int64_t folds, done;
+    tub_scores val, val_deviation;           /* of the last weights */
+    tub_scores best_val, best_val_deviation; /* of the best epoch of each, chosen by the same samples */
+    double seconds;                          /* of training, over all that are done */
+    int stopped;                             /* 1: tub_train_stop was called */
+} tub_folds_result;
+
+/* Trains config->folds runs, each without one part of train and val (tub_dataset_folds), or the one
+ * that config->fold says: run folders out/fold-0, out/fold-1, ..., and out/folds.json with their
+ * scores. The test split is not touched. out must not exist unless force, and with config->fold may
+ * hold other folds of the same. A budget is shared out among them. Errors as tub_train; TUB_E_RANGE
+ * (more folds than samples). result may be NULL. */
+TUB_API TUB_MUST_USE tub_status tub_train_folds(tub_context *ctx, const tub_train_config *config,
+                                                tub_dataset *data, const char *out, int force,
+                                                tub_folds_result *result, tub_error *err);
+/* Trains the folds that are missing, and goes on with one that was interrupted. data: NULL opens what
+ * folds.json names. Errors also: TUB_E_NOT_FOUND (no such folder), TUB_E_ARGUMENT (other data, by their
+ * digest), TUB_E_EXISTS (a run in it was made with other settings). */
+TUB_API TUB_MUST_USE tub_status tub_train_folds_resume(tub_context *ctx, const char *out,
+                                                       tub_dataset *data, tub_folds_result *result,
+                                                       tub_error *err);
+/* The settings of a folder of folds; fold is -1. TUB_E_NOT_FOUND where it is none. */
+TUB_API TUB_MUST_USE tub_status tub_folds_config(tub_context *ctx, const char *out,
+                                                 tub_train_config *config, tub_error *err);
+/* Opens data for a trained run: name, or what the run was trained on where that is NULL. Where they are
+ * the run's own, by their content, and the run is a fold, *out has the splits that it was trained with.
+ * *own: they are the run's; of a run without data_digest, by name or file. The rest as
+ * tub_dataset_open. */
+TUB_API TUB_MUST_USE tub_status tub_run_dataset(tub_context *ctx, const tub_train_config *run,
+                                                const char *name,
+                                                const tub_dataset_options *options,
+                                                tub_dataset **out, int *own, tub_error *err);
+
 /* Asks the training in ctx to finish its step, save and return with result->stopped; before a
  * training it asks the next one, which then does one step. A download is stopped, too, and what it
  * has brought is kept. Async-signal-safe. */

@@ -5,9 +5,7 @@
 #include "train/checkpoint.h"
 
 #include "base/error.h"
-#include "base/md5.h"
 #include "convert/moments.h"
-#include "data/dataset.h"
 #include "formats/safetensors.h"
 #include "train/run_folder.h"
 #include <stdio.h>
@@ -52,24 +50,6 @@ static tub_status buffers_create(const tub_model *model, buffers *out, tub_error
 
 static void buffers_destroy(buffers *b) {
     tub__free(b->allocator, b->block);
-}
-
-void tub__data_digest(const tub_dataset *data, char hex[33]) {
-    const tub_dataset_info *info = tub_dataset_describe(data);
-    const int64_t shape[] = {info->frames,         info->height,  info->width,
-                             info->channels,       info->classes, info->count[TUB_TRAIN],
-                             info->count[TUB_VAL], info->dtype,   info->label_columns};
-    size_t bytes = tub__dataset_sample_bytes(info);
-    tub__md5 md5;
-    tub__md5_init(&md5);
-    tub__md5_update(&md5, shape, sizeof shape);
-    for (tub_split split = TUB_TRAIN; split <= TUB_VAL; split++) {
-        size_t count = (size_t)info->count[split];
-        tub__md5_update(&md5, tub_dataset_labels(data, split),
-                        count * (size_t)info->label_columns * sizeof(int32_t));
-        tub__md5_update(&md5, tub_dataset_samples(data, split), count * bytes);
-    }
-    tub__md5_finish(&md5, hex);
 }
 
 /* What others need to go on with the optimizer. */

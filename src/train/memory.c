@@ -23,6 +23,15 @@ static size_t data_bytes(const tub_train_config *c, const tub_dataset_info *data
     return (count + TUB__LOADER_DEPTH * (size_t)c->batch_size) * sample;
 }
 
+/* A fold is made beside the whole, before anything else is. */
+static size_t most_at_once(const tub_train_config *c, const tub_dataset_info *data,
+                           const tub_train_memory *m) {
+    const size_t steps = m->weights + m->gradients + m->moments + m->average + m->activations +
+                         m->validation + m->data;
+    const size_t folding = c->folds > 0 && data != NULL ? 2 * m->data : 0;
+    return (steps > folding ? steps : folding) + m->program;
+}
+
 static tub_status measure_passes(const tub_train_config *c, const tub_dataset_info *data,
                                  const tub_model *model, tub_train_memory *out, tub_error *err) {
     const tub__pass_config step = {
@@ -59,8 +68,7 @@ tub_status tub_train_memory_of(const tub_train_config *config, const tub_dataset
         out->data = data_bytes(config, data);
         out->program = PROGRAM + (size_t)threads * WORKER +
                        tub__params_largest(&o.model.params) * sizeof(float);
-        out->total = out->weights + out->gradients + out->moments + out->average +
-                     out->activations + out->validation + out->data + out->program;
+        out->total = most_at_once(config, data, out);
     }
     tub__outline_destroy(&o);
     return status;

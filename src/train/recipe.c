@@ -133,27 +133,33 @@ static tub_status put_option(tub__json_writer *w, const tub_train_config *config
     return TUB_OK;
 }
 
-static tub_status recipe_text(const tub_allocator *a, const tub_train_config *config, char **text,
-                              size_t *size, tub_error *err) {
+tub_status tub__recipe_put(tub__json_writer *w, const char *key, const tub_train_config *config,
+                           tub_error *err) {
     size_t count = 0;
     const tub_option *options = tub_train_options(&count);
     bool inside = false;
-    tub__json_writer w;
-    tub__json_start(&w, a, 2);
-    tub__json_open_object(&w, NULL);
+    tub__json_open_object(w, key);
     for (size_t i = 0; i < count; i++) {
         if (!inside && strchr(options[i].key, '.') != NULL) {
-            tub__json_open_object(&w, section); /* the table ends with the model's settings */
+            tub__json_open_object(w, section); /* the table ends with the model's settings */
             inside = true;
         }
-        tub_status status = put_option(&w, config, &options[i], err);
-        if (status != TUB_OK) {
-            tub__json_discard(&w);
-            return status;
-        }
+        TUB__TRY(put_option(w, config, &options[i], err));
     }
-    tub__json_close_object(&w);
-    tub__json_close_object(&w);
+    tub__json_close_object(w);
+    tub__json_close_object(w);
+    return TUB_OK;
+}
+
+static tub_status recipe_text(const tub_allocator *a, const tub_train_config *config, char **text,
+                              size_t *size, tub_error *err) {
+    tub__json_writer w;
+    tub__json_start(&w, a, 2);
+    const tub_status status = tub__recipe_put(&w, NULL, config, err);
+    if (status != TUB_OK) {
+        tub__json_discard(&w);
+        return status;
+    }
     return tub__json_finish(&w, text, size, err);
 }
 

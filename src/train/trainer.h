@@ -14,9 +14,11 @@
 /* Batches of the loader: one that is computed on, one that is copied meanwhile. */
 enum { TUB__TREE_DEPTH = 16, TUB__LOADER_DEPTH = 2 };
 
-/* What all ranks of a run share; nobody changes it. */
+/* What all ranks of a run share. */
 typedef struct tub__run {
-    const tub_train_config *config; /* resolved: no zero sizes */
+    tub_train_config *config; /* resolved: no zero sizes; only the clock changes it, on rank 0 while the
+                                 others wait */
+    double deadline; /* of tub__seconds(): the step at work then is the last; 0: none */
     const tub_dataset *data;
     const tub_dataset_info *info;
     const char *folder;
@@ -53,6 +55,7 @@ typedef struct tub__trainer {
     /* The loader did not start: the first step fails with it, so that all ranks learn of it. */
     tub_status pending;
     bool stopped;
+    bool cut; /* the time was up */
 } tub__trainer;
 
 /* Weights of the classes for n labels below `classes`, as scikit-learn's "balanced": n / (classes *
