@@ -13,6 +13,7 @@ static const struct part {
     {"weights", offsetof(tub_train_memory, weights)},
     {"gradients", offsetof(tub_train_memory, gradients)},
     {"moments", offsetof(tub_train_memory, moments)},
+    {"average", offsetof(tub_train_memory, average)},
     {"activations", offsetof(tub_train_memory, activations)},
     {"validation", offsetof(tub_train_memory, validation)},
     {"data", offsetof(tub_train_memory, data)},

@@ -170,8 +170,12 @@ void info_print_model(const info_model *m) {
     }
     putchar('\n');
     print_row("parameters");
-    printf("%s in %lld arrays%s\n", output_grouped(text, cost->parameters), (long long)cost->arrays,
+    printf("%s in %lld arrays%s", output_grouped(text, cost->parameters), (long long)cost->arrays,
            m->int8 ? ", the blocks' kernels int8" : "");
+    if (m->run != NULL && m->run->trained < cost->parameters) {
+        printf(", %s of them trained", output_grouped(text, m->run->trained));
+    }
+    putchar('\n');
     print_row("cost of one clip");
     printf("%.3f GFLOP forward (two per multiply-add)\n", 2e-9 * cost->multiply_adds);
     print_row("memory");
@@ -212,7 +216,8 @@ static json_t *run_json(const run_facts *run) {
                         "val_top5", output_number(run->best.top5), "val_auc",
                         output_number(run->best.auc))
             : json_null();
-    return json_pack("{s:o,s:I,s:I,s:b,s:I,s:o}", "data", output_text(run->config.data), "epochs",
+    return json_pack("{s:o,s:I,s:I,s:I,s:b,s:I,s:o}", "data", output_text(run->config.data),
+                     "trained_parameters", (json_int_t)run->trained, "epochs",
                      (json_int_t)run->epochs, "epochs_planned", (json_int_t)run->config.epochs,
                      "partial_epoch", run->partial, "steps", (json_int_t)run->steps, "best", best);
 }

@@ -76,6 +76,10 @@ tub_status run_facts_read(tub_context *ctx, const char *run, run_facts *out, tub
     if (status != TUB_OK) {
         return status;
     }
+    status = tub_train_parameters(&out->config, &out->trained, err);
+    if (status != TUB_OK) {
+        return status;
+    }
     if (!read_end(run, out)) {
         read_log(run, out);
     }

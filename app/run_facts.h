@@ -8,6 +8,7 @@
 
 typedef struct run_facts {
     tub_train_config config;
+    int64_t trained;       /* parameters that its training changes */
     int64_t epochs, steps; /* done; the epochs count a last one that is done in part */
     bool partial;          /* there is one */
     int64_t best_epoch;    /* 0: there is no best epoch yet */

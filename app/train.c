@@ -14,10 +14,11 @@
 #include "recipe.h"
 #include "settings.h"
 #include "shell.h"
+#include "train_folds.h"
 
 static const char KEPT[] = "what is done so far will be kept";
 
-enum { KEY_RECIPE = CLI_KEY_OWN, KEY_OUT, KEY_RESUME, KEY_FORCE, KEY_DRY_RUN };
+enum { KEY_RECIPE = CLI_KEY_OWN, KEY_OUT, KEY_RESUME, KEY_FORCE, KEY_DRY_RUN, KEY_BUDGET };
 
 static const struct argp_option options[] = {
     {"recipe", KEY_RECIPE, "FILE", 0,
@@ -35,6 +36,11 @@ static const struct argp_option options[] = {
      "Read the data, print the resolved recipe and the plan with its memory and time, and stop; "
      "writes nothing",
      1},
+    {"budget", KEY_BUDGET, "SECONDS", 0,
+     "Train as many epochs as fit into this time, by steps timed first; the recipe of the run "
+     "keeps "
+     "their number, and what the time cuts off",
+     1},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
@@ -43,6 +49,7 @@ typedef struct train_options {
     cli_common common;
     const char *recipe, *out, *resume;
     bool force, dry_run;
+    long budget; /* seconds; 0: not given */
     settings settings;
 } train_options;
 
@@ -52,6 +59,7 @@ static error_t check_resume(const train_options *o, struct argp_state *state) {
                         : o->out != NULL  ? "out"
                         : o->force        ? "force"
                         : o->dry_run      ? "dry-run"
+                        : o->budget > 0   ? "budget"
                                           : NULL;
     if (wrong != NULL) {
         return cli_misuse(state,
@@ -74,6 +82,12 @@ static error_t check_resume(const train_options *o, struct argp_state *state) {
 
 /* Both set every value of the model. */
 static error_t check_start(const train_options *o, struct argp_state *state) {
+    if (o->budget > 0 && (o->dry_run || settings_find(&o->settings, "epochs") != NULL)) {
+        return cli_misuse(state,
+                          "--budget and --%s contradict each other; the time says how many "
+                          "epochs there are",
+                          o->dry_run ? "dry-run" : "epochs");
+    }
     const bool both = settings_find(&o->settings, "preset") != NULL &&
                       settings_find(&o->settings, "init_from") != NULL;
     return both ? cli_misuse(state, "--preset and --init-from contradict each other; the model's "
@@ -100,6 +114,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_DRY_RUN:
         o->dry_run = true;
         return 0;
+    case KEY_BUDGET:
+        return cli_parse_int(state, "--budget", argument, 1, 100000000, &o->budget) ? 0 : ECANCELED;
     case ARGP_KEY_END:
         return o->resume != NULL ? check_resume(o, state) : check_start(o, state);
     default:
@@ -235,6 +251,15 @@ static int resume(const cli_command *self, tub_context *ctx, const train_options
     tub_train_config config;
     int64_t epochs = 0, max_steps = 0;
     const char *moved = settings_find(&o->settings, "data");
+    if (train_folds_is(o->resume)) {
+        return settings_find(&o->settings, "epochs") == NULL &&
+                       settings_find(&o->settings, "max_steps") == NULL
+                   ? train_folds_resume(self, ctx, o->resume, moved, &o->common)
+                   : cli_fail_with(self,
+                                   "%s holds folds: all have the settings of its folds.json, and "
+                                   "neither --epochs nor --max-steps can change",
+                                   o->resume);
+    }
     if (limit(o, "epochs", 0, &epochs, &err) != TUB_OK ||
         limit(o, "max_steps", -1, &max_steps, &err) != TUB_OK) {
         return cli_fail_setting(self, &err);
@@ -282,18 +307,24 @@ static void print_plan(const tub_train_plan *plan, const char *data, const char 
             : m->task == TUB_TASK_MULTI_HEAD ? "classes in several heads"
                                              : "classes",
             plan->present ? "" : " (as published; training downloads it first)");
-    fprintf(
-        stderr, "%s: %lld parameters, %lld tokens; %lld epoch%s of %lld steps, %lld steps in all\n",
-        run, (long long)plan->parameters, (long long)plan->tokens, (long long)plan->config.epochs,
-        plural(plan->config.epochs), (long long)plan->epoch_steps, (long long)plan->steps);
+    char trained[64] = "";
+    if (plan->trained < plan->parameters) {
+        snprintf(trained, sizeof trained, " (%lld of them are trained)", (long long)plan->trained);
+    }
+    fprintf(stderr,
+            "%s: %lld parameters%s, %lld tokens; %lld epoch%s of %lld steps, %lld steps in all\n",
+            run, (long long)plan->parameters, trained, (long long)plan->tokens,
+            (long long)plan->config.epochs, plural(plan->config.epochs),
+            (long long)plan->epoch_steps, (long long)plan->steps);
 }
 
 /* pace: NULL where it is not known. */
 static json_t *plan_json(const tub_train_plan *plan, const tub_train_pace *pace) {
-    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "samples",
+    return json_pack("{s:o,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "samples",
                      output_integers(plan->count, TUB_SPLITS), "tokens", (json_int_t)plan->tokens,
-                     "parameters", (json_int_t)plan->parameters, "epoch_steps",
-                     (json_int_t)plan->epoch_steps, "steps", (json_int_t)plan->steps, "memory",
+                     "parameters", (json_int_t)plan->parameters, "trained_parameters",
+                     (json_int_t)plan->trained, "epoch_steps", (json_int_t)plan->epoch_steps,
+                     "steps", (json_int_t)plan->steps, "memory",
                      forecast_memory_json(&plan->memory), "step_seconds",
                      pace != NULL ? json_real(pace->step) : json_null(), "epoch_seconds",
                      pace != NULL ? json_real(pace->epoch) : json_null(), "total_seconds",
@@ -367,6 +398,9 @@ static int begin(const cli_command *self, tub_context *ctx, const train_options 
     if (run == NULL) {
         return CLI_FAILED;
     }
+    if (config->folds > 0) {
+        return train_folds_begin(self, ctx, config, run, o->force, &o->common);
+    }
     place_parents above;
     place_make_parents(&above, run);
     interrupt_begin(ctx, KEPT);
@@ -395,6 +429,7 @@ static int work_on(const cli_command *self, cli_work *work, void *parsed) {
                         "phantom3d\n");
         return CLI_MISUSE;
     }
+    config.budget = (double)o->budget;
     return begin(self, work->context, o, &config);
 }
 
@@ -419,6 +454,8 @@ const cli_command cli_train = {
     .examples = "  tubelet train --data phantom3d --recipe keras-vivit\n"
                 "  tubelet train --data organmnist3d --epochs 20 --lr 2e-4 --out runs/first\n"
                 "  tubelet train --data organmnist3d --init-from vit-base-patch16 --lr 1e-5\n"
+                "  tubelet train --data adrenalmnist3d --recipe adrenal --folds 5 --out runs/cv\n"
+                "  tubelet train --data phantom3d --budget 300\n"
                 "  tubelet train --resume runs/first\n"
                 "  tubelet train --resume runs/first --epochs 90\n"
                 "  tubelet train --resume runs/first --data new/place/of/data.npz",

@@ -97,6 +97,15 @@ TUB_API TUB_MUST_USE tub_status tub_task_scores_compute(tub_context *ctx,
                                                         const int32_t *labels, tub_scores *out,
                                                         tub_error *err);
 
+/* What is averaged over in testing: the clip and transforms of it (docs/metrics.md). */
+typedef enum tub_views {
+    TUB_VIEWS_NONE = 0,
+    TUB_VIEWS_FLIP,  /* and mirrored from left to right */
+    TUB_VIEWS_SHIFT, /* and shifted by half a voxel along each axis, both ways */
+    TUB_VIEWS_ALL,   /* each of the shifted ones, mirrored or not */
+    TUB_VIEWS_KINDS
+} tub_views;
+
 /* Runs the model over a split. logits and probabilities: caller's buffers [count,K], either may be
  * NULL. Sends TUB_EVENT_EVALUATE events. batch_size changes no bit. Errors: TUB_E_SHAPE when data
  * and model do not fit, naming both; TUB_E_NOT_FOUND (empty split). */

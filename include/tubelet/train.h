@@ -26,6 +26,7 @@ typedef enum tub_sgd_form {
 typedef enum tub_schedule { TUB_CONSTANT = 0, TUB_COSINE, TUB_COMPOUND } tub_schedule;
 typedef enum tub_decay_scope { TUB_DECAY_KERNELS = 0, TUB_DECAY_ALL } tub_decay_scope;
 typedef enum tub_class_weights { TUB_WEIGHTS_NONE = 0, TUB_WEIGHTS_BALANCED } tub_class_weights;
+typedef enum tub_sampling { TUB_SHUFFLED = 0, TUB_BALANCED } tub_sampling;
 typedef enum tub_evaluate_which { TUB_EVALUATE_LAST = 0, TUB_EVALUATE_BEST } tub_evaluate_which;
 
 /* How model.pooling came about. */
@@ -43,6 +44,10 @@ typedef struct tub_train_config {
     size_t size;                    /* sizeof(tub_train_config) */
     char data[TUB_PATH_LENGTH];     /* data set, as for tub_dataset_open */
     char data_url[TUB_PATH_LENGTH]; /* * mirror for downloads; "" none */
+    char data_digest[40]; /* of train and val, as tub_dataset_digest; other data are refused; "" any */
+    int64_t folds;        /* parts of train and val; 0: the data's own splits */
+    int64_t fold;         /* the part that is val, from 0; -1: one run after another (tub_train_folds) */
+    uint64_t fold_seed;   /* at most 9.2e18 */
     char preset[64];                /* model preset that the model values start from */
     char init_from
         [TUB_PATH_LENGTH]; /* a trained model to start from, as for tub_model_start; "" none */
@@ -67,13 +72,19 @@ typedef struct tub_train_config {
     tub_sgd_form sgd_form;
     double weight_decay;
     tub_decay_scope decay_scope;
-    double clip_norm; /* global norm; 0: off */
+    double layer_decay; /* 1: the same rate for all; else times this for every block above */
+    char freeze[16];    /* "none", "embedding", or the number of lowest blocks, the embedding with them */
+    double clip_norm;   /* global norm of what is trained; 0: off */
     double label_smoothing;
     tub_class_weights class_weights;
+    tub_sampling sampling;
+    double ema;     /* decay of the averaged weights; 0: none */
+    int ema_warmup; /* non-zero: at step t at most (1 + t) / (10 + t) */
     tub_schedule schedule;
     /* Of the compound schedule (scenic's): factors with * between them. */
     char lr_factors[TUB_FACTORS_LENGTH];
     int64_t steps_per_cycle; /* end of the first cycle of cosine_decay; 0: the run's steps */
+    int64_t schedule_steps;  /* that the cosine is made for; 0: those of the run */
     int64_t warmup_steps;    /* length of the linear warm-up; 0: warmup_epochs says it */
     double warmup_epochs;    /* likewise, in epochs */
     double warmup_start;     /* learning rate at step 0 of the warm-up */
@@ -83,6 +94,8 @@ typedef struct tub_train_config {
     int64_t checkpoint_every;          /* * steps; 0: at the end of each epoch only */
     tub_evaluate_which evaluate;       /* which weights `eval RUN` uses */
     tub_augment_config augment;        /* of the training samples */
+    tub_views tta;                     /* * views that `eval RUN` and `predict RUN` average over */
+    double budget; /* * no setting of a recipe: seconds that tub_train has; 0: no limit */
     tub_pooling_source pooling_source; /* * kept by tub_train_config_set and _start */
 } tub_train_config;
 
@@ -145,11 +158,13 @@ typedef struct tub_train_memory {
     size_t weights;     /* parameters; in bf16 also their rounded copies, plain and transposed */
     size_t gradients;   /* of a step, and sums that wait for others when there are micro-batches */
     size_t moments;     /* of the optimiser */
+    size_t average;     /* averaged weights */
     size_t activations; /* of the forward and backward pass of a micro-batch */
     size_t validation;  /* activations of the forward pass that validates */
     size_t data;        /* all samples, batches on their way, and what those are augmented in */
     size_t program;     /* code, libraries, what workers keep for themselves, and files' buffers */
-    size_t total;       /* their sum: the most that the process has in memory at once */
+    size_t total;       /* the most that the process has in memory at once: their sum, or where that is
+                           more, the program and the data twice while a fold is cut */
 } tub_train_memory;
 
 /* Of a training on so many threads. The model's sizes must be there (tub_train_plan_of fits them to
@@ -168,6 +183,7 @@ typedef struct tub_train_plan {
     int present;               /* 0: the data set is still to be downloaded; the facts are the
                                   published ones */
     int64_t tokens, parameters;
+    int64_t trained; /* parameters that are not frozen */
     int64_t epoch_steps, steps; /* of one epoch, and in all */
     tub_train_memory memory;    /* on the context's threads */
 } tub_train_plan;
@@ -178,6 +194,11 @@ typedef struct tub_train_plan {
 TUB_API TUB_MUST_USE tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config,
                                                   tub_dataset *data, const char *run, int force,
                                                   tub_train_plan *out, tub_error *err);
+
+/* How many of the model's numbers a training changes: all but those that freeze leaves as they are.
+ * The model's sizes must be there. Errors: TUB_E_ARGUMENT, TUB_E_RANGE (settings), TUB_E_MEMORY. */
+TUB_API TUB_MUST_USE tub_status tub_train_parameters(const tub_train_config *config, int64_t *out,
+                                                     tub_error *err);
 
 /* How long a training takes, in seconds. */
 typedef struct tub_train_pace {
@@ -227,6 +248,42 @@ TUB_API TUB_MUST_USE tub_status tub_train_resume(tub_context *ctx, const char *r
                                                  tub_dataset *data, int64_t epochs,
                                                  int64_t max_steps, tub_train_result *result,
                                                  tub_error *err);
+/* What a cross-validation has come to: means and standard deviations (of n - 1) over the folds that are
+ * done, NaN where those are too few. */
+typedef struct tub_folds_result {
+    int64_t folds, done;
+    tub_scores val, val_deviation;           /* of the last weights */
+    tub_scores best_val, best_val_deviation; /* of the best epoch of each, chosen by the same samples */
+    double seconds;                          /* of training, over all that are done */
+    int stopped;                             /* 1: tub_train_stop was called */
+} tub_folds_result;
+
+/* Trains config->folds runs, each without one part of train and val (tub_dataset_folds), or the one
+ * that config->fold says: run folders out/fold-0, out/fold-1, ..., and out/folds.json with their
+ * scores. The test split is not touched. out must not exist unless force, and with config->fold may
+ * hold other folds of the same. A budget is shared out among them. Errors as tub_train; TUB_E_RANGE
+ * (more folds than samples). result may be NULL. */
+TUB_API TUB_MUST_USE tub_status tub_train_folds(tub_context *ctx, const tub_train_config *config,
+                                                tub_dataset *data, const char *out, int force,
+                                                tub_folds_result *result, tub_error *err);
+/* Trains the folds that are missing, and goes on with one that was interrupted. data: NULL opens what
+ * folds.json names. Errors also: TUB_E_NOT_FOUND (no such folder), TUB_E_ARGUMENT (other data, by their
+ * digest), TUB_E_EXISTS (a run in it was made with other settings). */
+TUB_API TUB_MUST_USE tub_status tub_train_folds_resume(tub_context *ctx, const char *out,
+                                                       tub_dataset *data, tub_folds_result *result,
+                                                       tub_error *err);
+/* The settings of a folder of folds; fold is -1. TUB_E_NOT_FOUND where it is none. */
+TUB_API TUB_MUST_USE tub_status tub_folds_config(tub_context *ctx, const char *out,
+                                                 tub_train_config *config, tub_error *err);
+/* Opens data for a trained run: name, or what the run was trained on where that is NULL. Where they are
+ * the run's own, by their content, and the run is a fold, *out has the splits that it was trained with.
+ * *own: they are the run's; of a run without data_digest, by name or file. The rest as
+ * tub_dataset_open. */
+TUB_API TUB_MUST_USE tub_status tub_run_dataset(tub_context *ctx, const tub_train_config *run,
+                                                const char *name,
+                                                const tub_dataset_options *options,
+                                                tub_dataset **out, int *own, tub_error *err);
+
 /* Asks the training in ctx to finish its step, save and return with result->stopped; before a
  * training it asks the next one, which then does one step. A download is stopped, too, and what it
  * has brought is kept. Async-signal-safe. */

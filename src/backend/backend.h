@@ -233,7 +233,8 @@ typedef struct tub__loss {
 /* One run of equal settings in the parameter slab. */
 typedef struct tub__segment {
     size_t begin, end; /* elements */
-    double decay;      /* w -= lr * decay * w before the update; 0: none */
+    double decay;      /* w -= lr * rate * decay * w before the update; 0: none */
+    double rate;       /* times the update's rate and lr; 1: as they are */
 } tub__segment;
 
 typedef enum tub__update_kind {
@@ -354,6 +355,8 @@ struct tub__backend_ops {
 
     /* Slabs. */
     void (*add)(tub__backend *be, void *to, const void *from, size_t elements); /* to = to + from */
+    /* to = to + (from - to) * share, which is rounded once. */
+    void (*average)(tub__backend *be, void *to, const void *from, double share, size_t elements);
     /* sums[i] = sum of squares of w[i], in row-major order over sixteen lanes and the tree, in
      * double; host memory. */
     void (*square_sums)(tub__backend *be, const tub__weight *w, size_t count, double *sums);

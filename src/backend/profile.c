@@ -170,6 +170,10 @@ static void add(tub__backend *be, void *to, const void *from, size_t elements) {
     TIMED(add(be, to, from, elements), .operation = "sum of slabs", .columns = elements,
           .bytes = reals(be, 3.0 * (double)elements));
 }
+static void average(tub__backend *be, void *to, const void *from, double share, size_t elements) {
+    TIMED(average(be, to, from, share, elements), .operation = "average of weights",
+          .columns = elements, .bytes = reals(be, 3.0 * (double)elements));
+}
 static void square_sums(tub__backend *be, const tub__weight *w, size_t count, double *sums) {
     double n = 0;
     for (size_t i = 0; i < count; i++) {
@@ -276,6 +280,7 @@ static const struct tub__backend_ops operations = {
     .probabilities = probabilities,
     .loss = loss,
     .add = add,
+    .average = average,
     .square_sums = square_sums,
     .update = update,
 };

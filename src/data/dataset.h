@@ -55,6 +55,8 @@ void tub__dataset_free_names(tub_dataset *data);
 void tub__warn_far_floats(tub_context *ctx, const char *name, const char *which, const float *v,
                           size_t n);
 
+/* Samples of a split whose voxels are all equal; *first: the number of the first one, or -1. */
+int64_t tub__dataset_constant(const tub_dataset *data, tub_split split, int64_t *first);
 /* Counts the constant volumes of a filled one, and warns of what is most often a mistake. */
 void tub__dataset_survey(tub_dataset *data);
 

@@ -12,7 +12,6 @@
 #include "data/loader.h"
 
 #include "base/error.h"
-#include "base/philox.h"
 #include "data/dataset.h"
 #include <pthread.h>
 #include <signal.h>
@@ -37,7 +36,8 @@ struct tub__loader {
     size_t clip_bytes; /* of what a batch holds of a sample; the same without augmenter */
     tub_dtype dtype;   /* of that */
     void *scratch;     /* of the thread; NULL without augmenter */
-    tub__loader_config config;
+    const tub__augmenter *augmenter;
+    tub__order orders;
     size_t batch, batches, depth, share_begin, share_end;
     slot *slots;
     uint32_t *order; /* of the epoch that the thread is in; the thread's own */
@@ -66,10 +66,10 @@ static void make_sample(tub__loader *l, const tub__augment_batch *of, size_t num
     const uint32_t from = of->order[of->start + number];
     unsigned char *out = s->samples + to * l->clip_bytes;
     tub__augment_mix mix = {.partner = from};
-    if (l->config.augmenter == NULL) {
+    if (l->augmenter == NULL) {
         memcpy(out, of->sample(of->user, from), l->sample_bytes);
     } else {
-        tub__augment_in_batch(l->config.augmenter, of, number, l->scratch, out, &mix);
+        tub__augment_in_batch(l->augmenter, of, number, l->scratch, out, &mix);
     }
     memcpy(s->labels + to * l->columns, l->labels + from * l->columns,
            l->columns * sizeof *s->labels);
@@ -118,22 +118,11 @@ static slot *free_slot(tub__loader *l) {
     return s;
 }
 
-void tub__loader_order(const tub__loader_config *config, uint32_t epoch, size_t count,
-                       uint32_t *order) {
-    if (config->shuffle) {
-        tub__permutation(config->seed, epoch, count, order);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        order[i] = (uint32_t)i;
-    }
-}
-
 static void *run(void *argument) {
     tub__loader *l = argument;
     size_t batch = l->first;
     for (uint32_t epoch = l->epoch;; epoch++) {
-        tub__loader_order(&l->config, epoch, l->count, l->order);
+        tub__order_fill(&l->orders, epoch, l->order);
         for (; batch < l->batches; batch++) {
             slot *s = free_slot(l);
             if (!s) {
@@ -172,6 +161,11 @@ static tub_status check_config(const tub__loader_config *c, tub_error *err) {
                          info->name, tub_split_name(c->split));
     }
     size_t end = c->share_end == 0 ? c->batch : c->share_end;
+    if (c->order == TUB__ORDER_BALANCED && info->task != TUB_TASK_MULTI_CLASS) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s: sampling balanced is for one class a sample, and its labels are %s",
+                         info->name, tub_task_name(info->task));
+    }
     if (c->batch == 0 || c->depth == 0 || c->share_begin > end || end > c->batch) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "loader: batch %zu, depth %zu, share %zu to %zu do not fit together",
@@ -192,8 +186,8 @@ static tub_status make_buffers(tub__loader *l, tub_error *err) {
     l->order = block;
     TUB__TRY(take_array(l, l->depth, sizeof *l->slots, &block, err));
     l->slots = block;
-    if (l->config.augmenter != NULL) {
-        TUB__TRY(tub__alloc(l->allocator, tub__augmenter_scratch(l->config.augmenter), &l->scratch,
+    if (l->augmenter != NULL) {
+        TUB__TRY(tub__alloc(l->allocator, tub__augmenter_scratch(l->augmenter), &l->scratch,
                             err));
     }
     size_t room = l->share_end - l->share_begin;
@@ -204,7 +198,7 @@ static tub_status make_buffers(tub__loader *l, tub_error *err) {
         l->slots[i].labels = block;
         TUB__TRY(take_array(l, room, sizeof(uint32_t), &block, err));
         l->slots[i].index = block;
-        if (l->config.augmenter != NULL && tub__augmenter_mixes(l->config.augmenter)) {
+        if (l->augmenter != NULL && tub__augmenter_mixes(l->augmenter)) {
             TUB__TRY(take_array(l, room, sizeof(int32_t), &block, err));
             l->slots[i].second = block;
             TUB__TRY(take_array(l, room, sizeof(float), &block, err));
@@ -227,7 +221,7 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     l->columns = (size_t)info->label_columns;
     l->count = (size_t)info->count[config->split];
     l->sample_bytes = tub__dataset_sample_bytes(info);
-    l->config = *config;
+    l->augmenter = config->augmenter;
     l->clip_bytes = l->sample_bytes;
     l->dtype = info->dtype;
     if (config->augmenter != NULL) {
@@ -243,7 +237,11 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     l->share_end = tub__min(config->share_end == 0 ? l->batch : config->share_end, longest);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->changed, NULL);
-    tub_status status = make_buffers(l, err);
+    tub_status status = tub__order_create(l->allocator, config->order, config->seed, l->labels,
+                                          l->count, (size_t)info->classes, &l->orders, err);
+    if (status == TUB_OK) {
+        status = make_buffers(l, err);
+    }
     if (status != TUB_OK) {
         tub__loader_destroy(l);
         return status;
@@ -270,6 +268,7 @@ void tub__loader_destroy(tub__loader *loader) {
     tub__free(a, loader->slots);
     tub__free(a, loader->scratch);
     tub__free(a, loader->order);
+    tub__order_destroy(&loader->orders);
     tub__free(a, loader);
 }
 

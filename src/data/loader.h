@@ -6,6 +6,8 @@
 
 #include "base/context.h"
 #include "data/augment.h"
+#include "data/order.h"
+#include <tubelet/data.h>
 
 typedef struct tub__loader tub__loader;
 
@@ -13,8 +15,8 @@ typedef struct tub__loader_config {
     const tub_dataset *data;
     tub_split split;
     uint64_t seed;
-    size_t batch;       /* samples in a whole batch */
-    bool shuffle;       /* whole-epoch permutation keyed by (seed, epoch); false: file order */
+    size_t batch; /* samples in a whole batch */
+    tub__order_kind order;
     size_t depth;       /* batches in the ring; 2 is enough where samples are only copied */
     size_t share_begin; /* of each batch only the samples [share_begin, share_end) are copied: a
                            rank's part */
@@ -36,10 +38,6 @@ typedef struct tub__batch {
     size_t batch;          /* number of the batch in its epoch, from 0 */
     uint32_t epoch;
 } tub__batch;
-
-/* The order of an epoch: order[position] is an index in the split, [count]. */
-void tub__loader_order(const tub__loader_config *config, uint32_t epoch, size_t count,
-                       uint32_t *order);
 
 TUB_MUST_USE tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config,
                                            tub__loader **out, tub_error *err);

@@ -13,19 +13,26 @@ static bool is_constant(const unsigned char *sample, size_t bytes, size_t elemen
     return memcmp(sample, sample + element, bytes - element) == 0;
 }
 
+int64_t tub__dataset_constant(const tub_dataset *data, tub_split split, int64_t *first) {
+    const size_t bytes = tub__dataset_sample_bytes(&data->info);
+    const size_t element = tub__dtype_bytes(data->info.dtype);
+    int64_t constant = 0;
+    *first = -1;
+    for (int64_t i = 0; i < data->info.count[split]; i++) {
+        if (is_constant((const unsigned char *)data->samples[split] + (size_t)i * bytes, bytes,
+                        element)) {
+            *first = *first < 0 ? i : *first;
+            constant++;
+        }
+    }
+    return constant;
+}
+
 /* Counts the samples that show nothing, and says so: most often an export went wrong. */
 static void count_constant(tub_dataset *data) {
-    size_t bytes = tub__dataset_sample_bytes(&data->info);
-    size_t element = tub__dtype_bytes(data->info.dtype);
     for (int s = 0; s < TUB_SPLITS; s++) {
-        int64_t constant = 0, first = -1;
-        for (int64_t i = 0; i < data->info.count[s]; i++) {
-            if (is_constant((const unsigned char *)data->samples[s] + (size_t)i * bytes, bytes,
-                            element)) {
-                first = first < 0 ? i : first;
-                constant++;
-            }
-        }
+        int64_t first;
+        const int64_t constant = tub__dataset_constant(data, (tub_split)s, &first);
         data->info.constant[s] = constant;
         if (constant > 0) {
             tub__log_line(data->ctx, TUB_LOG_WARNING,

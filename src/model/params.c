@@ -365,6 +365,26 @@ void tub__params_reduce(tub__params *p, tub__format format) {
     }
 }
 
+/* What stands between two transformers goes with the last block of the lower one. */
+static int group_of(const tub__param *p, const tub__variant_shape *shape, int layers) {
+    const int first = (int)shape->tower[0].layers;
+    switch (p->role) {
+    case TUB__EMBED_KERNEL:
+    case TUB__EMBED_BIAS:
+    case TUB__CLASS_TOKEN:
+    case TUB__POSITION:
+        return 0;
+    case TUB__NORM_GAMMA:
+    case TUB__NORM_BETA:
+        return first < layers ? first : layers + 1;
+    case TUB__TEMPORAL_CLASS_TOKEN:
+    case TUB__TEMPORAL_POSITION:
+        return first;
+    default:
+        return p->layer >= 0 ? p->layer + 1 : layers + 1;
+    }
+}
+
 tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config,
                               const tub__format *only, tub__params *out, tub_error *err) {
     enum { PER_LAYER = 26, REST = 14 };
@@ -386,6 +406,9 @@ tub_status tub__params_create(const tub_allocator *a, const tub_model_config *co
     make_head(&m);
     for (size_t i = 0; i < out->count && config->variant != TUB_VARIANT_JOINT; i++) {
         out->list[i].keras[0] = '\0'; /* the example has one variant */
+    }
+    for (size_t i = 0; i < out->count; i++) {
+        out->list[i].group = group_of(&out->list[i], &m.shape, out->layers);
     }
     for (int l = -1; l < out->layers; l++) {
         place(out, l, only);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing and reading the checkpoint: arrays "weights/NAME", "first/NAME", "second/NAME" in the
- * layout of model.safetensors, so that another backend or packing can go on from it, and the
+/* Writing and reading the checkpoint: arrays "weights/NAME", "first/NAME", "second/NAME",
+ * "average/NAME" in the layout of model.safetensors, so that another backend or packing can go on from it, and the
  * progress as metadata. */
 #include "train/checkpoint.h"
 
 #include "base/error.h"
-#include "base/md5.h"
 #include "convert/moments.h"
-#include "data/dataset.h"
 #include "formats/safetensors.h"
 #include "train/run_folder.h"
 #include <stdio.h>
@@ -15,12 +13,12 @@
 
 static const char format[] = "tubelet checkpoint 3"; /* 1, 2: other data digests */
 
-enum { SLABS = 3, NAME_LENGTH = 128 };
+enum { SLABS = 4, NAME_LENGTH = 128 };
 
-static const char *const slab_names[SLABS] = {"weights", "first", "second"};
+static const char *const slab_names[SLABS] = {"weights", "first", "second", "average"};
 
 static void *slab_of(const tub__optimizer *o, int which) {
-    void *const slabs[SLABS] = {o->model->weights, o->m, o->v};
+    void *const slabs[SLABS] = {o->model->weights, o->m, o->v, o->average.slab};
     return slabs[which];
 }
 
@@ -54,24 +52,6 @@ static void buffers_destroy(buffers *b) {
     tub__free(b->allocator, b->block);
 }
 
-void tub__data_digest(const tub_dataset *data, char hex[33]) {
-    const tub_dataset_info *info = tub_dataset_describe(data);
-    const int64_t shape[] = {info->frames,         info->height,  info->width,
-                             info->channels,       info->classes, info->count[TUB_TRAIN],
-                             info->count[TUB_VAL], info->dtype,   info->label_columns};
-    size_t bytes = tub__dataset_sample_bytes(info);
-    tub__md5 md5;
-    tub__md5_init(&md5);
-    tub__md5_update(&md5, shape, sizeof shape);
-    for (tub_split split = TUB_TRAIN; split <= TUB_VAL; split++) {
-        size_t count = (size_t)info->count[split];
-        tub__md5_update(&md5, tub_dataset_labels(data, split),
-                        count * (size_t)info->label_columns * sizeof(int32_t));
-        tub__md5_update(&md5, tub_dataset_samples(data, split), count * bytes);
-    }
-    tub__md5_finish(&md5, hex);
-}
-
 /* What others need to go on with the optimizer. */
 static tub_status declare_optimizer(tub__st_writer *w, const tub__optimizer *o,
                                     const tub__progress *p, double rate, tub_error *err) {
@@ -99,8 +79,8 @@ static tub_status declare_metadata(tub__st_writer *w, const tub__progress *p,
 
 static tub_status declare_arrays(tub__st_writer *w, const tub__optimizer *o, tub_error *err) {
     const tub__params *params = &o->model->params;
-    for (int s = 0; s < SLABS && slab_of(o, s) != NULL; s++) {
-        for (size_t i = 0; i < params->count; i++) {
+    for (int s = 0; s < SLABS; s++) {
+        for (size_t i = 0; slab_of(o, s) != NULL && i < params->count; i++) {
             const tub__param *p = &params->list[i];
             char name[NAME_LENGTH];
             uint64_t shape[5];
@@ -117,8 +97,8 @@ static tub_status declare_arrays(tub__st_writer *w, const tub__optimizer *o, tub
 static tub_status write_arrays(tub__st_writer *w, const tub__optimizer *o, const buffers *b,
                                tub_error *err) {
     const tub__params *params = &o->model->params;
-    for (int s = 0; s < SLABS && slab_of(o, s) != NULL; s++) {
-        for (size_t i = 0; i < params->count; i++) {
+    for (int s = 0; s < SLABS; s++) {
+        for (size_t i = 0; slab_of(o, s) != NULL && i < params->count; i++) {
             const tub__param *p = &params->list[i];
             tub__param_read(o->model->backend, p, slab_of(o, s), TUB_F32, b->values, b->scratch);
             TUB__TRY(tub__st_write(w, b->values, tub__param_elements(p) * sizeof(float), err));
@@ -176,11 +156,11 @@ static tub_status check_identity(const tub__st_file *f, const tub__identity *ide
                          "not a checkpoint of this version of tubelet (no '%s' in it)", format);
     }
     if (strcmp(recipe, identity->recipe) != 0) {
-        return tub__fail(
-            err, TUB_E_ARGUMENT,
-            "was made with other settings than recipe.yaml now has; only epochs, "
-            "max_steps, patience, ranks, micro_batch, recompute, checkpoint_every and evaluate may "
-            "change");
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "was made with other settings than recipe.yaml now has; only epochs, "
+                         "max_steps, patience, ranks, micro_batch, recompute, checkpoint_every, "
+                         "evaluate and tta "
+                         "may change");
     }
     if (strcmp(data, identity->data) != 0) {
         return tub__fail(err, TUB_E_ARGUMENT, "these are not the data that the run was trained on");
@@ -220,8 +200,8 @@ static tub_status find_array(const tub__st_file *f, const tub__param *p, int sla
 static tub_status read_arrays(const tub__st_file *f, tub__optimizer *o, const buffers *b, bool use,
                               tub_error *err) {
     const tub__params *params = &o->model->params;
-    for (int s = 0; s < SLABS && slab_of(o, s) != NULL; s++) {
-        for (size_t i = 0; i < params->count; i++) {
+    for (int s = 0; s < SLABS; s++) {
+        for (size_t i = 0; slab_of(o, s) != NULL && i < params->count; i++) {
             const tub__param *p = &params->list[i];
             const tub__st_array *array = NULL;
             TUB__TRY(find_array(f, p, s, &array, err));

@@ -9,12 +9,8 @@
 /* What a checkpoint must agree with before it is used. */
 typedef struct tub__identity {
     char recipe[33]; /* tub__recipe_digest */
-    char data[33];   /* tub__data_digest */
+    char data[33];   /* tub_dataset_digest */
 } tub__identity;
-
-/* MD5 of all that training and validation see: shapes, counts, labels and samples of train and
- * val. Takes two milliseconds per megabyte, less than reading the file did. */
-void tub__data_digest(const tub_dataset *data, char hex[33]);
 
 /* rate: the learning rate of the last step. */
 TUB_MUST_USE tub_status tub__checkpoint_write(const char *run, const tub__optimizer *o,

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The default recipe (the Keras example's), and the check of settings against each other. */
 #include "base/error.h"
+#include "train/depth.h"
 #include "train/groups.h"
 #include "train/options.h"
 #include "train/schedule.h"
 #include <inttypes.h>
 #include <string.h>
+
+static const char nothing[] = "none";
 
 /* The product that scenic's ViViT configurations have. */
 static const char usual_factors[] = "constant * cosine_decay * linear_warmup";
@@ -25,6 +28,10 @@ tub_train_config tub_train_config_default(void) {
     c.momentum = 0.9;
     c.final_lr_share = 0.0;
     c.augment = tub_augment_config_default();
+    c.fold = -1;
+    c.layer_decay = 1.0;
+    c.ema_warmup = 1;
+    memcpy(c.freeze, nothing, sizeof nothing);
     memcpy(c.lr_factors, usual_factors, sizeof usual_factors);
     /* The default preset is one of the library's own: it can't be missing. */
     (void)!tub_train_config_set(&c, "preset", "vivit-tiny", NULL);
@@ -120,6 +127,37 @@ static tub_status check_model(const tub_model_config *given, tub_error *err) {
     return tub_model_config_check(&m, err);
 }
 
+static tub_status check_sampling(const tub_train_config *c, tub_error *err) {
+    if (c->sampling == TUB_BALANCED && c->model.task > TUB_TASK_MULTI_CLASS) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "sampling balanced is for one class a sample, not for task %s",
+                         tub_task_name(c->model.task));
+    }
+    if (c->sampling == TUB_BALANCED && c->class_weights == TUB_WEIGHTS_BALANCED) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "sampling balanced and class_weights balanced would even out the classes "
+                         "twice; give one of them");
+    }
+    return TUB_OK;
+}
+
+static tub_status check_folds(const tub_train_config *c, tub_error *err) {
+    if (c->folds == 1) {
+        return tub__fail(err, TUB_E_RANGE, "folds is 1; cross-validation needs at least 2");
+    }
+    if (c->folds == 0 && c->fold >= 0) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "fold %" PRId64 " is one of how many? say it with folds", c->fold);
+    }
+    if (c->folds > 0 && c->fold >= c->folds) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "fold is %" PRId64 "; with folds %" PRId64
+                         " it lies between 0 and %" PRId64,
+                         c->fold, c->folds, c->folds - 1);
+    }
+    return TUB_OK;
+}
+
 tub_status tub_train_config_check(const tub_train_config *config, tub_error *err) {
     if (config->size != sizeof *config || config->model.size != sizeof config->model) {
         return tub__fail(err, TUB_E_ARGUMENT,
@@ -146,7 +184,10 @@ tub_status tub_train_config_check(const tub_train_config *config, tub_error *err
                          "class_weights balanced is for one class a sample, not for task %s",
                          tub_task_name(config->model.task));
     }
+    TUB__TRY(check_sampling(config, err));
+    TUB__TRY(check_folds(config, err));
     TUB__TRY(check_parts(config, err));
     TUB__TRY(check_model(&config->model, err));
+    TUB__TRY(tub__depth_check(config, err));
     return check_schedule(config, err);
 }

@@ -76,6 +76,14 @@ static bool of_one_mixing(const tub_train_config *c) {
     return c->augment.mixup == 0.0 || c->augment.cutmix == 0.0;
 }
 
+static bool without_ema(const tub_train_config *c) {
+    return c->ema == 0.0;
+}
+
+static bool without_folds(const tub_train_config *c) {
+    return c->folds == 0;
+}
+
 static bool without_start(const tub_train_config *c) {
     return c->init_from[0] == '\0';
 }
@@ -111,6 +119,9 @@ static const struct rule {
     {"augment.rand_strength", without_rand_ops, "without augment.rand_ops"},
     {"augment.mix_chance", without_mixing, "without augment.mixup or augment.cutmix"},
     {"augment.cutmix_chance", of_one_mixing, "but with both augment.mixup and augment.cutmix"},
+    {"fold_seed", without_folds, "without folds"},
+    {"schedule_steps", by_constant, "with schedule constant"},
+    {"ema_warmup", without_ema, "without ema"},
     {"model.drop_layer", of_one_layer, "with one layer, which is always kept"},
     {"model.drop_layer", of_two_attentions, "with variant factorised_self_attention"},
     {"model.drop_layer_rescale", without_drop_layer, "without model.drop_layer"},

@@ -70,14 +70,12 @@ static bool judge(tub__progress *p, const tub_scores *val, bool whole) {
     return false;
 }
 
-/* Validation, log row, best and last weights, checkpoint: in the order that run_folder.h
- * explains. */
-static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
+/* Validation, log row, best and last weights, of those that the run shows. */
+static tub_status judge_epoch(tub__trainer *t, tub_error *err) {
     tub__progress *p = &t->progress;
     const tub__run *run = t->run;
     tub_scores val;
     bool best = false;
-    p->train = tub__progress_means(p);
     TUB__TRY(validate(t, &val, err));
     if (t->val_probabilities != NULL) {
         if (!isfinite(val.loss)) {
@@ -94,7 +92,27 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
     if (best) {
         TUB__TRY(tub__run_write_best(t->model, run->config, run->info, p, run->folder, err));
     }
-    TUB__TRY(tub__run_write_last(t->model, run->folder, err));
+    return tub__run_write_last(t->model, run->folder, err);
+}
+
+static tub_status write_last(tub__trainer *t, tub_error *err) {
+    tub__trainer_show_average(t, true);
+    const tub_status status = tub__run_write_last(t->model, t->run->folder, err);
+    tub__trainer_show_average(t, false);
+    return status;
+}
+
+/* What stands at an epoch's end, then the checkpoint: in the order that run_folder.h explains. */
+static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
+    tub__progress *p = &t->progress;
+    if (t->cut) { /* before the checkpoint: a run that is killed here ends where it does */
+        TUB__TRY(tub__run_write_recipe(&t->ctx->allocator, t->run->folder, t->run->config, err));
+    }
+    p->train = tub__progress_means(p);
+    tub__trainer_show_average(t, true);
+    const tub_status status = judge_epoch(t, err);
+    tub__trainer_show_average(t, false);
+    TUB__TRY(status);
     tub_event e = make_event(t, TUB_EVENT_EPOCH);
     if (p->batch == t->batches) { /* else max_steps ended the run inside the epoch */
         p->epoch++;
@@ -102,15 +120,33 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
         p->loss = p->top1 = p->top5 = 0.0;
     }
     TUB__TRY(checkpoint(t, err));
-    TUB__TRY(tub__run_settle_best(&t->ctx->allocator, run->folder, p->best_epoch, err));
+    TUB__TRY(tub__run_settle_best(&t->ctx->allocator, t->run->folder, p->best_epoch, err));
     tub__emit(t->ctx, &e);
     return TUB_OK;
+}
+
+/* When the time is up, this step is the last one: what the recipe says from now on is the run that was,
+ * with the schedule that it had. */
+static void watch_clock(tub__trainer *t) {
+    tub_train_config *c = t->run->config;
+    const uint64_t total = tub__progress_total(c, t->batches);
+    if (t->run->deadline == 0.0 || tub__seconds() < t->run->deadline || t->progress.step >= total) {
+        return;
+    }
+    tub__log_line(t->ctx, TUB_LOG_WARNING,
+                  "the time is up after step %" PRIu64 " of %" PRIu64
+                  ", before the schedule came to its end",
+                  t->progress.step, total);
+    c->schedule_steps = c->schedule_steps > 0 ? c->schedule_steps : (int64_t)total;
+    c->max_steps = (int64_t)t->progress.step;
+    t->cut = true;
 }
 
 /* Rank 0 after a step. */
 static tub_status after_step(tub__trainer *t, bool *stop, tub_error *err) {
     const tub_train_config *c = t->run->config;
     uint64_t every = (uint64_t)c->checkpoint_every;
+    watch_clock(t);
     tub_event e = make_event(t, TUB_EVENT_STEP);
     tub__emit(t->ctx, &e);
     *stop = t->ctx->stop != 0;
@@ -119,7 +155,7 @@ static tub_status after_step(tub__trainer *t, bool *stop, tub_error *err) {
     }
     t->progress.seconds = tub__seconds() - t->started;
     if (*stop) {
-        TUB__TRY(tub__run_write_last(t->model, t->run->folder, err));
+        TUB__TRY(write_last(t, err));
         return checkpoint(t, err);
     }
     return every > 0 && t->progress.step % every == 0 ? checkpoint(t, err) : TUB_OK;

@@ -203,7 +203,8 @@ static void tell_unread(tub_context *ctx, const tub_train_config *config, const 
 
 /* Steps of a run or, where that is shorter, of the first cycle of its cosine. */
 static uint64_t steps_to_the_end(const tub_train_config *c, uint64_t per_epoch) {
-    const uint64_t steps = tub__progress_total(c, per_epoch),
+    const uint64_t steps = c->schedule_steps > 0 ? (uint64_t)c->schedule_steps
+                                                 : tub__progress_total(c, per_epoch),
                    cycle = c->schedule == TUB_COMPOUND ? (uint64_t)c->steps_per_cycle : 0;
     return cycle > 0 && cycle < steps ? cycle : steps;
 }
@@ -221,6 +222,47 @@ static void tell_long_warmup(tub_context *ctx, const tub_train_config *c, int64_
     }
 }
 
+/* Data that the settings name by their content. folds remember it. */
+static tub_status check_digest(tub_train_config *c, const tub_dataset *data, tub_error *err) {
+    char digest[33];
+    if (c->data_digest[0] == '\0' && c->folds == 0) {
+        return TUB_OK;
+    }
+    tub_dataset_digest(data, digest);
+    if (c->data_digest[0] != '\0' && strcmp(c->data_digest, digest) != 0) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s: its train and val samples have the digest %s, and the settings ask "
+                         "for %s (data_digest): these are other data",
+                         tub_dataset_describe(data)->name, digest, c->data_digest);
+    }
+    return tub_train_config_set(c, "data_digest", digest, err);
+}
+
+/* The fold that the settings say, in the place of the whole. */
+static tub_status take_fold(const tub_train_config *c, tub__material *m, tub_error *err) {
+    tub_dataset *fold = NULL;
+    if (c->folds == 0) {
+        return TUB_OK;
+    }
+    if (c->fold < 0) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "folds is %" PRId64 ", and a run is one of them; set fold, or train all "
+                         "by tub_train_folds",
+                         c->folds);
+    }
+    if (m->data == NULL) { /* only known: the sizes will be about these */
+        const int64_t all = m->known.count[TUB_TRAIN] + m->known.count[TUB_VAL];
+        m->known.count[TUB_VAL] = all / c->folds;
+        m->known.count[TUB_TRAIN] = all - m->known.count[TUB_VAL];
+        return TUB_OK;
+    }
+    TUB__TRY(tub_dataset_fold(m->data, c->folds, c->fold, c->fold_seed, &fold, err));
+    tub_dataset_close(m->owned);
+    m->data = m->owned = fold;
+    m->info = tub_dataset_describe(fold);
+    return TUB_OK;
+}
+
 tub_status tub__material_open(tub_context *ctx, tub_train_config *config, tub_dataset *given,
                               bool offline, tub__material *out, tub_error *err) {
     *out = (tub__material){.data = given};
@@ -232,7 +274,9 @@ tub_status tub__material_open(tub_context *ctx, tub_train_config *config, tub_da
         /* What the recipe will say: a path as it was given would only resume from the same
          * folder. */
         TUB__TRY(tub_train_config_set(config, "data", out->data->source, err));
+        TUB__TRY(check_digest(config, out->data, err));
     }
+    TUB__TRY(take_fold(config, out, err));
     if (out->info->count[TUB_VAL] == 0) {
         tub__log_line(ctx, TUB_LOG_WARNING, "%s has no val split: no validation, and no best model",
                       out->info->name);
@@ -275,6 +319,7 @@ static tub_status fill_plan(tub_context *ctx, const tub__material *m, tub_train_
     out->parameters = cost.parameters;
     out->epoch_steps = (int64_t)batches;
     out->steps = (int64_t)tub__progress_total(c, batches);
+    TUB__TRY(tub_train_parameters(c, &out->trained, err));
     return tub_train_memory_of(c, m->info, tub_context_threads(ctx), &out->memory, err);
 }
 
@@ -286,7 +331,9 @@ tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config, t
         TUB__TRY(check_run(&ctx->allocator, run, force != 0, err));
     }
     tub_status status = tub_train_config_check(&out->config, err);
+    const bool all = out->config.folds > 0 && out->config.fold < 0;
     if (status == TUB_OK) {
+        out->config.fold = all ? 0 : out->config.fold; /* any of them stands for all */
         status = tub__material_open(ctx, &out->config, data, true, &m, err);
     }
     if (status == TUB_OK) {
@@ -299,6 +346,7 @@ tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config, t
         tub__tell_idle_settings(ctx, config);
         status = fill_plan(ctx, &m, out, err);
     }
+    out->config.fold = all ? -1 : out->config.fold;
     tub__material_close(&m);
     return status;
 }

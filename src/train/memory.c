@@ -37,6 +37,15 @@ static size_t augment_bytes(const tub_train_config *c, const tub_dataset_info *d
                : 0;
 }
 
+/* A fold is made beside the whole, before anything else is. */
+static size_t most_at_once(const tub_train_config *c, const tub_dataset_info *data,
+                           const tub_train_memory *m) {
+    const size_t steps = m->weights + m->gradients + m->moments + m->average + m->activations +
+                         m->validation + m->data;
+    const size_t folding = c->folds > 0 && data != NULL ? 2 * m->data : 0;
+    return (steps > folding ? steps : folding) + m->program;
+}
+
 static tub_status measure_passes(const tub_train_config *c, const tub_dataset_info *data,
                                  const tub_model *model, tub_train_memory *out, tub_error *err) {
     const tub__pass_config step = {
@@ -57,6 +66,7 @@ static void measure_slabs(const tub_train_config *c, tub_model *model, tub_train
         out->weights += ranks * 2 * model->params.reduced_bytes;
     }
     out->gradients = ranks * (1 + split_of(c).levels) * slab;
+    out->average = c->ema > 0.0 ? ranks * slab : 0;
     out->moments = ranks * (c->optimizer == TUB_SGD ? 1 : 2) * slab;
 }
 
@@ -72,8 +82,7 @@ tub_status tub_train_memory_of(const tub_train_config *config, const tub_dataset
         out->data = data_bytes(config, data) + augment_bytes(config, data);
         out->program = PROGRAM + (size_t)threads * WORKER +
                        tub__params_largest(&o.model.params) * sizeof(float);
-        out->total = out->weights + out->gradients + out->moments + out->activations +
-                     out->validation + out->data + out->program;
+        out->total = most_at_once(config, data, out);
     }
     tub__outline_destroy(&o);
     return status;

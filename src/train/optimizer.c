@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/scalar.h"
+#include "train/depth.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,8 +13,8 @@ static int by_place(const void *a, const void *b) {
     return left->begin < right->begin ? -1 : left->begin > right->begin;
 }
 
-/* The runs of equal weight decay in the slab, in the order of their places, which is not the
- * table's. */
+/* The runs of equal weight decay and learning rate in the slab, in the order of their places, which
+ * is not the table's. Frozen arrays lie in none. */
 static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tub_error *err) {
     const tub__params *params = &o->model->params;
     void *memory = NULL;
@@ -21,15 +22,18 @@ static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tu
                               &memory, err));
     tub__segment *s = o->segments = memory;
     double rate = c->optimizer == TUB_ADAM ? 0.0 : c->weight_decay;
+    size_t count = 0, last = 0;
     for (size_t i = 0; i < params->count; i++) {
         const tub__param *p = &params->list[i];
-        double decay = c->decay_scope == TUB_DECAY_ALL || p->decay ? rate : 0.0;
-        s[i] = (tub__segment){p->offset, p->offset + p->elements, decay};
+        const double decay = c->decay_scope == TUB_DECAY_ALL || p->decay ? rate : 0.0,
+                     depth = tub__depth_rate(c, params, p);
+        if (depth > 0.0) { /* the classifier's always is */
+            s[count++] = (tub__segment){p->offset, p->offset + p->elements, decay, depth};
+        }
     }
-    qsort(s, params->count, sizeof *s, by_place);
-    size_t last = 0;
-    for (size_t i = 1; i < params->count; i++) {
-        if (s[i].decay == s[last].decay && s[i].begin == s[last].end) {
+    qsort(s, count, sizeof *s, by_place);
+    for (size_t i = 1; i < count; i++) {
+        if (s[i].decay == s[last].decay && s[i].rate == s[last].rate && s[i].begin == s[last].end) {
             s[last].end = s[i].end;
         } else {
             s[++last] = s[i];
@@ -39,11 +43,17 @@ static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tu
     return TUB_OK;
 }
 
-static tub_status make_norm_room(tub__optimizer *o, tub_error *err) {
+static tub_status make_norm_room(tub__optimizer *o, const tub_train_config *c, tub_error *err) {
+    const tub__params *params = &o->model->params;
     const tub_allocator *a = &o->model->context->allocator;
-    const size_t count = o->model->params.count;
-    TUB__TRY(tub__alloc_array(a, count, sizeof *o->squares, (void **)&o->squares, err));
-    return tub__alloc_array(a, count, sizeof *o->arrays, (void **)&o->arrays, err);
+    TUB__TRY(tub__alloc_array(a, params->count, sizeof *o->squares, (void **)&o->squares, err));
+    TUB__TRY(tub__alloc_array(a, params->count, sizeof *o->trained, (void **)&o->trained, err));
+    for (size_t i = 0; i < params->count; i++) {
+        if (tub__depth_rate(c, params, &params->list[i]) > 0.0) {
+            o->trained[o->trained_count++] = &params->list[i];
+        }
+    }
+    return tub__alloc_array(a, params->count, sizeof *o->arrays, (void **)&o->arrays, err);
 }
 
 static tub__update_kind update_kind(const tub_train_config *c) {
@@ -74,7 +84,10 @@ tub_status tub__optimizer_create(tub_model *model, const tub_train_config *confi
         status = make_segments(&o, config, err);
     }
     if (status == TUB_OK) {
-        status = make_norm_room(&o, err);
+        status = make_norm_room(&o, config, err);
+    }
+    if (status == TUB_OK) {
+        status = tub__average_create(model, config, &o.average, err);
     }
     if (status != TUB_OK) {
         tub__optimizer_destroy(&o);
@@ -95,7 +108,9 @@ void tub__optimizer_destroy(tub__optimizer *o) {
     if (o->v != NULL) {
         be->ops->slab_destroy(be, o->v);
     }
+    tub__average_destroy(&o->average);
     tub__free(&o->model->context->allocator, o->segments);
+    tub__free(&o->model->context->allocator, o->trained);
     tub__free(&o->model->context->allocator, o->squares);
     tub__free(&o->model->context->allocator, o->arrays);
     *o = (tub__optimizer){0};
@@ -103,9 +118,8 @@ void tub__optimizer_destroy(tub__optimizer *o) {
 
 double tub__gradient_norm(const tub__optimizer *o, void *gradient) {
     tub__backend *be = o->model->backend;
-    const tub__params *params = &o->model->params;
-    for (size_t i = 0; i < params->count; i++) {
-        const tub__param *p = &params->list[i];
+    for (size_t i = 0; i < o->trained_count; i++) {
+        const tub__param *p = o->trained[i];
         o->arrays[i] = tub__param_weight(be, p, gradient, NULL);
         if (!p->packed) {
             /* Padding is zero and adds nothing: a row-major array is one row of all its elements.
@@ -114,9 +128,9 @@ double tub__gradient_norm(const tub__optimizer *o, void *gradient) {
             o->arrays[i].cols = p->elements;
         }
     }
-    be->ops->square_sums(be, o->arrays, params->count, o->squares);
+    be->ops->square_sums(be, o->arrays, o->trained_count, o->squares);
     double sum = 0.0;
-    for (size_t i = 0; i < params->count; i++) {
+    for (size_t i = 0; i < o->trained_count; i++) {
         sum += o->squares[i];
     }
     return sqrt(sum);
@@ -152,4 +166,5 @@ void tub__optimizer_step(tub__optimizer *o, void *gradient, double norm, uint64_
     u.v = o->v;
     be->ops->update(be, &u);
     o->model->reduced_stale = true;
+    tub__average_step(&o->average, step);
 }

@@ -33,6 +33,12 @@
       "data set: a name (phantom3d, organmnist3d, ...) or a .npz file") \
     X(data_url, "data_url", TEXT, NULL, 0, 0, "URL", \
       "folder of a mirror that has the data set's file") \
+    X(data_digest, "data_digest", TEXT, NULL, 0, 0, "MD5", \
+      "refuse other train and val data than those with this digest; folds write it themselves") \
+    X(folds, "folds", INT, NULL, 0, 1000, "K", \
+      "cut train and val into so many parts, and train K runs, each without one (0: one run)") \
+    X(fold, "fold", INT, NULL, -1, 999, "N", "only the run that leaves out part N, from 0 (-1: all)") \
+    X(fold_seed, "fold_seed", INT, NULL, 0, 9.2e18, "N", "seed of the parts") \
     X(preset, "preset", TEXT, NULL, 0, 0, "NAME", \
       "settings of a known model: vivit-tiny, vivit-b, vivit-l or vivit-h; sets all model settings") \
     X(init_from, "init_from", TEXT, NULL, 0, 0, "PATH", \
@@ -75,18 +81,30 @@
       "decoupled weight decay of adamw and sgd, times the learning rate") \
     X(decay_scope, "decay_scope", CHOICE, "kernels|all", 0, 0, "WHAT", \
       "arrays that decay: kernels only, or all (as Keras)") \
+    X(layer_decay, "layer_decay", REAL, NULL, 0.01, 1, "X", \
+      "learning rate of each block times this for every block above it; least in the embedding") \
+    X(freeze, "freeze", TEXT, NULL, 0, 0, "WHAT", \
+      "what stays as it is: none, embedding, or a number of lowest blocks with it") \
     X(clip_norm, "clip_norm", REAL, NULL, 0, 1e9, "X", \
       "largest global norm of the gradient (0: no clipping)") \
     X(label_smoothing, "label_smoothing", REAL, NULL, 0, 0.999, "X", \
       "share of the target spread evenly over all classes") \
     X(class_weights, "class_weights", CHOICE, "none|balanced", 0, 0, "KIND", \
       "weigh each class by the inverse of its count") \
+    X(sampling, "sampling", CHOICE, "shuffled|balanced", 0, 0, "KIND", \
+      "an epoch has every sample once, or every class equally often") \
+    X(ema, "ema", REAL, NULL, 0, 0.9999999, "X", \
+      "decay of a running average of the weights, which validation and use take (0: none)") \
+    X(ema_warmup, "ema_warmup", FLAG, NULL, 0, 1, NULL, \
+      "the average's decay at step t is at most (1 + t) / (10 + t)") \
     X(schedule, "schedule", CHOICE, "constant|cosine|compound", 0, 0, "NAME", \
       "learning rate over time; compound is scenic's product of factors") \
     X(lr_factors, "lr_factors", TEXT, NULL, 0, 0, "FACTORS", \
       "of compound: constant, linear_warmup, cosine_decay, with * between them") \
     X(steps_per_cycle, "steps_per_cycle", INT, NULL, 0, BIG, "N", \
       "compound's cosine starts again after so many steps, warm-up included (0: all steps)") \
+    X(schedule_steps, "schedule_steps", INT, NULL, 0, BIG, "N", \
+      "steps that the cosine is made for, of a run that ends sooner (0: those of the run)") \
     X(warmup_steps, "warmup_steps", INT, NULL, 0, BIG, "N", \
       "steps of linear warm-up, instead of warmup_epochs") \
     X(warmup_epochs, "warmup_epochs", REAL, NULL, 0, 1e6, "N", \
@@ -102,6 +120,8 @@
     X(evaluate, "evaluate", CHOICE, "last|best", 0, 0, "WHICH", \
       "weights that eval and predict use") \
     TUB__AUGMENT_SETTINGS(X) \
+    X(tta, "tta", CHOICE, "none|flip|shift|all", 0, 0, "VIEWS", \
+      "eval and predict average over mirrored or shifted views, or both") \
     X(model.frames, "model.frames", INT, NULL, 0, WIDE, "N", \
       "frames (depth) of a clip (0: as the data)") \
     X(model.height, "model.height", INT, NULL, 0, WIDE, "N", \

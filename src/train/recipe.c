@@ -147,32 +147,38 @@ static tub_status put_option(tub__json_writer *w, const tub_train_config *config
     return TUB_OK;
 }
 
-static tub_status recipe_text(const tub_allocator *a, const tub_train_config *config, char **text,
-                              size_t *size, tub_error *err) {
+tub_status tub__recipe_put(tub__json_writer *w, const char *key, const tub_train_config *config,
+                           tub_error *err) {
     size_t count = 0;
     const tub_option *options = tub_train_options(&count);
     const char *inside = NULL; /* the mapping that is open */
-    tub__json_writer w;
-    tub__json_start(&w, a, 2);
-    tub__json_open_object(&w, NULL);
+    tub__json_open_object(w, key);
     for (size_t i = 0; i < count; i++) {
         /* Settings of a section stand together, and those of none come first. */
         const char *section = section_of(options[i].key);
         if (section != inside) {
             if (inside != NULL) {
-                tub__json_close_object(&w);
+                tub__json_close_object(w);
             }
-            tub__json_open_object(&w, section);
+            tub__json_open_object(w, section);
             inside = section;
         }
-        tub_status status = put_option(&w, config, &options[i], err);
-        if (status != TUB_OK) {
-            tub__json_discard(&w);
-            return status;
-        }
+        TUB__TRY(put_option(w, config, &options[i], err));
     }
-    tub__json_close_object(&w);
-    tub__json_close_object(&w);
+    tub__json_close_object(w);
+    tub__json_close_object(w);
+    return TUB_OK;
+}
+
+static tub_status recipe_text(const tub_allocator *a, const tub_train_config *config, char **text,
+                              size_t *size, tub_error *err) {
+    tub__json_writer w;
+    tub__json_start(&w, a, 2);
+    const tub_status status = tub__recipe_put(&w, NULL, config, err);
+    if (status != TUB_OK) {
+        tub__json_discard(&w);
+        return status;
+    }
     return tub__json_finish(&w, text, size, err);
 }
 
@@ -188,9 +194,10 @@ tub_status tub__recipe_write(const tub_allocator *a, const char *path,
 
 /* Settings that change no bit of a step, or that a resumed run may change. */
 static bool decides(const char *key) {
-    static const char *const others[] = {"data",      "data_url",         "preset",    "epochs",
-                                         "max_steps", "micro_batch",      "recompute", "ranks",
-                                         "patience",  "checkpoint_every", "evaluate"};
+    static const char *const others[] = {"data",        "data_url",         "preset",    "epochs",
+                                         "max_steps",   "micro_batch",      "recompute", "ranks",
+                                         "patience",    "checkpoint_every", "evaluate",  "tta",
+                                         "data_digest", "schedule_steps"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(key, others[i]) == 0) {
             return false;

@@ -14,6 +14,9 @@
 TUB_MUST_USE tub_status tub__recipe_apply(const tub__json *recipe, const tub_model_config *start,
                                           tub_train_config *config, tub_error *err);
 
+/* Puts every setting into an object of a text; key NULL: it is the text. */
+TUB_MUST_USE tub_status tub__recipe_put(tub__json_writer *w, const char *key,
+                                        const tub_train_config *config, tub_error *err);
 /* Writes every setting to a file, atomically. The text is YAML that is JSON too: people and YAML
  * programs read it as a recipe, and a run can be resumed where mod-yaml is not installed. */
 TUB_MUST_USE tub_status tub__recipe_write(const tub_allocator *a, const char *path,

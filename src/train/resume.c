@@ -100,7 +100,7 @@ static void forget_best(tub__session *s) {
 
 /* Somebody removed best/: its weights are those of the checkpoint, or lost. */
 static tub_status mend_best(tub__session *s, tub_error *err) {
-    const tub__trainer *first = &s->ranks.list[0].trainer;
+    tub__trainer *first = &s->ranks.list[0].trainer;
     const tub__progress *p = &first->progress;
     bool there = true;
     if (p->best_epoch > 0) {
@@ -114,7 +114,11 @@ static tub_status mend_best(tub__session *s, tub_error *err) {
                       "%s/" TUB__RUN_BEST " is missing: it is written again, its weights are those "
                       "of the checkpoint",
                       s->run.folder);
-        return tub__run_write_best(first->model, &s->config, s->run.info, p, s->run.folder, err);
+        tub__trainer_show_average(first, true);
+        const tub_status status =
+            tub__run_write_best(first->model, &s->config, s->run.info, p, s->run.folder, err);
+        tub__trainer_show_average(first, false);
+        return status;
     }
     tub__log_line(s->ctx, TUB_LOG_WARNING,
                   "%s/" TUB__RUN_BEST " is missing: the weights of epoch %" PRIu64 ", the best so "
@@ -175,10 +179,14 @@ static tub_status settle(tub__session *s, const tub_train_config *before, tub_er
 /* A run that ends where its checkpoint is: a kill may have left the weights of a later epoch, which
  * no step will write over. */
 static tub_status write_last(const tub__session *s, tub_error *err) {
-    const tub__trainer *first = &s->ranks.list[0].trainer;
-    return tub__progress_over(&first->progress, &s->config)
-               ? tub__run_write_last(first->model, s->run.folder, err)
-               : TUB_OK;
+    tub__trainer *first = &s->ranks.list[0].trainer;
+    if (!tub__progress_over(&first->progress, &s->config)) {
+        return TUB_OK;
+    }
+    tub__trainer_show_average(first, true);
+    const tub_status status = tub__run_write_last(first->model, s->run.folder, err);
+    tub__trainer_show_average(first, false);
+    return status;
 }
 
 /* Where a run's data file has gone is something that only its user knows. */

@@ -65,8 +65,9 @@ tub_status tub__factors_parse(const char *text, tub__factors *out, tub_error *er
 }
 
 bool tub__rates_know_the_end(const tub_train_config *config) {
-    return config->schedule == TUB_COSINE ||
-           (config->schedule == TUB_COMPOUND && config->steps_per_cycle == 0);
+    return config->schedule_steps == 0 &&
+           (config->schedule == TUB_COSINE ||
+            (config->schedule == TUB_COMPOUND && config->steps_per_cycle == 0));
 }
 
 tub__rates tub__rates_make(const tub_train_config *config, uint64_t steps, uint64_t per_epoch) {
@@ -75,6 +76,7 @@ tub__rates tub__rates_make(const tub_train_config *config, uint64_t steps, uint6
                     .start = config->warmup_start,
                     .share = config->final_lr_share,
                     .decay = 1};
+    steps = config->schedule_steps > 0 ? (uint64_t)config->schedule_steps : steps;
     uint64_t end = steps;
     r.warmup = config->warmup_steps > 0 ? (uint64_t)config->warmup_steps
                                         : (uint64_t)rint(config->warmup_epochs * (double)per_epoch);

@@ -35,7 +35,7 @@ TUB_MUST_USE tub_status tub__factors_parse(const char *text, tub__factors *out, 
 
 /* Whether the rates depend on how long the run is. */
 bool tub__rates_know_the_end(const tub_train_config *config);
-/* For a run of `steps` steps in all, `per_epoch` an epoch; the configuration is checked. */
+/* For a run of `steps` steps in all (or as many as schedule_steps says), `per_epoch` an epoch; the configuration is checked. */
 tub__rates tub__rates_make(const tub_train_config *config, uint64_t steps, uint64_t per_epoch);
 
 /* The rate of a step, counted from 0, as Keras' CosineDecay with warm-up computes it (in

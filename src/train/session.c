@@ -41,7 +41,7 @@ tub_status tub__session_open(tub__session *s, tub_context *ctx, tub_dataset *dat
     s->run.config = &s->config;
     s->run.folder = run;
     TUB__TRY(tub__recipe_digest(&s->config, s->run.identity.recipe, err));
-    tub__data_digest(s->run.data, s->run.identity.data);
+    tub_dataset_digest(s->run.data, s->run.identity.data);
     TUB__TRY(tub__model_for_training(ctx, &s->config, &model, err));
     const tub_status status = prepare(s, model, err);
     if (status != TUB_OK) {

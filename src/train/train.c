@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Training into a new run folder. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "train/budget.h"
 #include "train/idle.h"
 #include "train/run_folder.h"
 #include "train/session.h"
@@ -23,18 +25,20 @@ static tub_status session_create(tub__session *s, bool force, tub_error *err) {
     return status;
 }
 
-tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
-                     const char *run, int force, tub_train_result *result, tub_error *err) {
-    TUB__TRY(tub__run_may_create(&ctx->allocator, run, force != 0, err)); /* before any work */
+tub_status tub__train_until(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
+                            const char *run, bool force, double deadline, tub_train_result *result,
+                            tub_error *err) {
+    TUB__TRY(tub__run_may_create(&ctx->allocator, run, force, err)); /* before any work */
     tub__fpenv saved = tub__fpenv_enter();
     tub__session s = {.config = *config, .fresh = true, .lock = -1};
+    s.run.deadline = deadline;
     tub_status status = tub__session_lock(&s, run, err); /* of a run that is to be replaced */
     if (status == TUB_OK) {
         status = tub__session_open(&s, ctx, data, run, err);
     }
     if (status == TUB_OK) {
         tub__tell_idle_settings(ctx, config); /* a resumed run has heard it */
-        status = session_create(&s, force != 0, err);
+        status = session_create(&s, force, err);
     }
     if (status == TUB_OK && s.start != NULL) {
         status = tub__session_load(&s, err); /* the other ranks' models are fresh until now */
@@ -46,6 +50,18 @@ tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_datas
     ctx->stop = 0;
     tub__fpenv_leave(saved);
     return status;
+}
+
+tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
+                     const char *run, int force, tub_train_result *result, tub_error *err) {
+    const double deadline = config->budget > 0.0 ? tub__seconds() + config->budget : 0.0;
+    tub_train_config c = *config;
+    tub_train_plan plan;
+    if (config->budget > 0.0) {
+        TUB__TRY(tub_train_plan_of(ctx, config, data, run, force, &plan, err));
+        TUB__TRY(tub__budget_settle(ctx, &plan, deadline - tub__seconds(), &c, err));
+    }
+    return tub__train_until(ctx, &c, data, run, force != 0, deadline, result, err);
 }
 
 void tub_train_stop(tub_context *ctx) {

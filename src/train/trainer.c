@@ -94,7 +94,8 @@ static tub_status make_loader(tub__trainer *t, tub_error *err) {
                                  .split = TUB_TRAIN,
                                  .seed = c->seed,
                                  .batch = batch,
-                                 .shuffle = true,
+                                 .order = c->sampling == TUB_BALANCED ? TUB__ORDER_BALANCED
+                                                                      : TUB__ORDER_SHUFFLED,
                                  .depth = TUB__LOADER_DEPTH,
                                  .share_begin = begin,
                                  .share_end = end,
@@ -132,6 +133,15 @@ tub_status tub__trainer_create(tub_context *ctx, const tub__run *run, tub__dist 
     }
     *out = t;
     return TUB_OK;
+}
+
+void tub__trainer_show_average(tub__trainer *t, bool show) {
+    void *room = tub__pass_gradients(t->pass); /* nobody's between two steps */
+    if (show) {
+        tub__average_show(&t->optimizer.average, room);
+    } else {
+        tub__average_hide(&t->optimizer.average, room);
+    }
 }
 
 void tub__trainer_destroy(tub__trainer *t) {

@@ -14,9 +14,11 @@
 /* Batches of the loader: one that is computed on, one that is copied meanwhile. */
 enum { TUB__TREE_DEPTH = 16, TUB__LOADER_DEPTH = 2 };
 
-/* What all ranks of a run share; nobody changes it. */
+/* What all ranks of a run share. */
 typedef struct tub__run {
-    const tub_train_config *config; /* resolved: no zero sizes */
+    tub_train_config *config; /* resolved: no zero sizes; only the clock changes it, on rank 0 while the
+                                 others wait */
+    double deadline; /* of tub__seconds(): the step at work then is the last; 0: none */
     const tub_dataset *data;
     const tub_dataset_info *info;
     const char *folder;
@@ -54,6 +56,7 @@ typedef struct tub__trainer {
     /* The loader did not start: the first step fails with it, so that all ranks learn of it. */
     tub_status pending;
     bool stopped;
+    bool cut; /* the time was up */
 } tub__trainer;
 
 /* Weights of the classes for n labels below `classes`, as scikit-learn's "balanced": n / (classes *
@@ -75,6 +78,10 @@ void tub__trainer_destroy(tub__trainer *t); /* accepts a cleared one */
  * but only the one that failed writes err. Error: TUB_E_NUMERIC before any weight changes when
  * loss or gradient are not finite. */
 TUB_MUST_USE tub_status tub__trainer_step(tub__trainer *t, tub_error *err);
+
+/* Shows the averaged weights, where the run keeps them, as the model's, or the trained ones again: in
+ * between there is no step, and no checkpoint. */
+void tub__trainer_show_average(tub__trainer *t, bool show);
 
 /* Steps until the run is over, stopped or failed. Rank 0 validates, writes and sends events. */
 TUB_MUST_USE tub_status tub__trainer_run(tub__trainer *t, tub_error *err);

@@ -260,10 +260,11 @@ static void test_softmax(void **state) {
 
 /* ---- optimiser updates ---- */
 
-static double keras_adam(double w, double g, double *m, double *v, const tub__update *u) {
+static double keras_adam(double w, double g, double *m, double *v, const tub__update *u,
+                         double rate) {
     *m += (g - *m) * (1 - u->beta1);
     *v += (g * g - *v) * (1 - u->beta2);
-    return w - *m * u->rate / (sqrt(*v) + u->epsilon);
+    return w - *m * u->rate * rate / (sqrt(*v) + u->epsilon);
 }
 
 static void test_update(void **state) {
@@ -271,7 +272,7 @@ static void test_update(void **state) {
     enum { N = 96 };
     const struct tub__kernels *sets[3];
     const int count = kernel_sets(sets);
-    const tub__segment segments[] = {{0, 32, 0.5}, {32, 96, 0}};
+    const tub__segment segments[] = {{0, 32, 0.5, 1}, {32, 64, 0, 1}, {64, 96, 0.25, 0.75}};
     for (int kind = TUB__ADAM_KERAS; kind <= TUB__SGD_PYTORCH; kind++) {
         float start[4][N], first[3][N];
         for (int i = 0; i < 4; i++) {
@@ -294,7 +295,7 @@ static void test_update(void **state) {
                                    .momentum = 0.9,
                                    .gradient_scale = 1,
                                    .segments = segments,
-                                   .segment_count = 2,
+                                   .segment_count = 3,
                                    .w = w,
                                    .g = g,
                                    .m = m,
@@ -305,9 +306,10 @@ static void test_update(void **state) {
                 memcpy(first[0], w, sizeof w), memcpy(first[1], m, sizeof m),
                     memcpy(first[2], v, sizeof v);
                 for (int i = 0; kind == TUB__ADAM_KERAS && i < N; i++) {
+                    const tub__segment *at = &segments[i / 32];
                     double dm = start[2][i], dv = start[3][i],
-                           dw = start[0][i] * (i < 32 ? 1 - 0.02 * 0.5 : 1);
-                    dw = keras_adam(dw, start[1][i], &dm, &dv, &u);
+                           dw = start[0][i] * (1 - 0.02 * at->rate * at->decay);
+                    dw = keras_adam(dw, start[1][i], &dm, &dv, &u, at->rate);
                     assert_true(fabs(dw - w[i]) < 3e-7 && fabs(dm - m[i]) < 1e-7 &&
                                 fabs(dv - v[i]) < 1e-7);
                 }
@@ -317,6 +319,31 @@ static void test_update(void **state) {
             assert_same_bits("updated m", sets[s]->name, first[1], m, N);
             assert_same_bits("updated v", sets[s]->name, first[2], v, N);
         }
+    }
+}
+
+/* Of three elements of 16 that change, and 16 that are nobody's. */
+static void test_average(void **state) {
+    (void)state;
+    enum { N = 64 };
+    const double share = 0.001;
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    float start[N], from[N], first[N], to[N];
+    fill(start, N, 1), fill(from, N, 1);
+    for (int s = 0; s < count; s++) {
+        memcpy(to, start, sizeof to);
+        sets[s]->average(to, from, share, 32, 48);
+        sets[s]->average(to, from, share, 0, 32);
+        if (s == 0) {
+            memcpy(first, to, sizeof first);
+            for (int i = 0; i < 48; i++) {
+                const double want = (1 - share) * start[i] + share * from[i];
+                assert_true(fabs(want - to[i]) < 1e-7 * fmax(1, fabs(want)));
+            }
+            assert_memory_equal(to + 48, start + 48, 16 * sizeof *to);
+        }
+        assert_same_bits("average", sets[s]->name, first, to, N);
     }
 }
 
@@ -581,8 +608,8 @@ static void test_cut_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norm),           cmocka_unit_test(test_softmax),
-        cmocka_unit_test(test_update),         cmocka_unit_test(test_sum_samples),
-        cmocka_unit_test(test_continued_norm),
+        cmocka_unit_test(test_update),         cmocka_unit_test(test_average),
+        cmocka_unit_test(test_sum_samples),    cmocka_unit_test(test_continued_norm),
         cmocka_unit_test(test_groups_of_sums), cmocka_unit_test(test_pooling),
         cmocka_unit_test(test_sampled_frames), cmocka_unit_test(test_cut),
         cmocka_unit_test(test_cut_bytes),

@@ -128,7 +128,7 @@ static void losses(const struct tub__kernels *k, const inputs *in, outputs *out)
 /* Weights, gradient and moments of every special value. */
 static void updates(const struct tub__kernels *k, const inputs *in, outputs *out) {
     enum { N = 32 * SPECIALS };
-    const tub__segment all = {0, N, 0.01};
+    const tub__segment all = {0, N, 0.01, 1};
     for (int kind = TUB__ADAM_KERAS; kind <= TUB__SGD_PYTORCH; kind++) {
         float *a[4];
         for (size_t i = 0; i < 4; i++) {
@@ -161,6 +161,7 @@ static void sums(const struct tub__kernels *k, const inputs *in, outputs *out) {
     k->sum_samples(ROWS / 7, 4, false, in->y, take_mat(out, 7, COLS), 0, 7);
     k->multiply(in->y, in->y, z, 0, ROWS);
     k->add(z.data, in->y.data, 0, ROWS * z.ld);
+    k->average(z.data, in->y.data, 0.25, 0, ROWS * z.ld);
     for (size_t depth = 1; depth <= DEPTH; depth++) {
         keep_double(out, k->square_sum(in->w, depth, COLS));
     }

@@ -246,7 +246,7 @@ static tub_status load_batches(tub_context *ctx, const scene *s, tub_error *err)
     tub_status status = tub__loader_create(
         ctx,
         &(tub__loader_config){
-            .data = data, .split = TUB_TRAIN, .batch = 5, .shuffle = true, .depth = 3},
+            .data = data, .split = TUB_TRAIN, .batch = 5, .order = TUB__ORDER_BALANCED, .depth = 3},
         &loader, err);
     if (status == TUB_OK) {
         status = tub__loader_start(loader, 0, 0, err);
@@ -290,6 +290,10 @@ static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *er
     c.max_steps = 1;
     c.optimizer = TUB_ADAMW;
     c.schedule = TUB_COSINE;
+    c.ema = 0.9;
+    c.layer_decay = 0.75;
+    c.class_weights = TUB_WEIGHTS_NONE;
+    c.sampling = TUB_BALANCED;
     snprintf(run, sizeof run, "%s/run2", s->folder.path);
     return tub_train(ctx, &c, NULL, run, 1, NULL, err);
 }

@@ -62,7 +62,7 @@ static tub__loader_config config_of(fixture *f) {
                                 .split = TUB_TRAIN,
                                 .seed = 42,
                                 .batch = BATCH,
-                                .shuffle = true,
+                                .order = TUB__ORDER_SHUFFLED,
                                 .depth = 3};
 }
 
@@ -73,7 +73,7 @@ static void check_batch(const fixture *f, const tub__loader_config *c, const tub
     for (uint32_t i = 0; i < COUNT; i++) {
         order[i] = i;
     }
-    if (c->shuffle) {
+    if (c->order == TUB__ORDER_SHUFFLED) {
         tub__permutation(c->seed, epoch, COUNT, order);
     }
     size_t start = number * c->batch, whole = COUNT - start < c->batch ? COUNT - start : c->batch;
@@ -116,7 +116,7 @@ static void delivers_what_the_definition_says(void **state) {
         tub__loader_config c = config_of(f);
         c.depth = depth;
         run_and_check(f, &c, 0, 0, 3 * BATCHES + 2);
-        c.shuffle = false;
+        c.order = TUB__ORDER_FILE;
         run_and_check(f, &c, 0, 0, 2 * BATCHES);
     }
 }

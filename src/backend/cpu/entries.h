@@ -56,6 +56,7 @@ void KERNEL(probabilities)(const tub__outputs *outputs, tub__mat logits, tub__ma
                            size_t row0, size_t row1);
 void KERNEL(loss)(const tub__loss *op, size_t row0, size_t row1);
 void KERNEL(add)(void *to, const void *from, size_t begin, size_t end);
+void KERNEL(average)(void *to, const void *from, double share, size_t begin, size_t end);
 double KERNEL(square_sum)(const void *w, size_t rows, size_t cols);
 void KERNEL(update)(const tub__update *u, size_t begin, size_t end);
 

@@ -111,6 +111,7 @@ struct tub__kernels {
                           size_t row0, size_t row1);
     void (*loss)(const tub__loss *op, size_t row0, size_t row1);
     void (*add)(void *to, const void *from, size_t begin, size_t end);
+    void (*average)(void *to, const void *from, double share, size_t begin, size_t end);
     double (*square_sum)(const void *w, size_t rows, size_t cols);
     void (*update)(const tub__update *op, size_t begin, size_t end);
     double (*peak)(long iterations); /* operations done */

@@ -403,6 +403,19 @@ static void add(tub__backend *be, void *to, const void *from, size_t elements) {
     tub__cpu_run(be, add_part, &op, elements / TUB__PANEL);
 }
 
+typedef struct average_op {
+    void *to;
+    const void *from;
+    double share;
+} average_op;
+
+PART(average_part, average_op, k->average(op->to, op->from, op->share, PANELS(begin), PANELS(end)))
+
+static void average(tub__backend *be, void *to, const void *from, double share, size_t elements) {
+    const average_op op = {to, from, share};
+    tub__cpu_run(be, average_part, &op, elements / TUB__PANEL);
+}
+
 typedef struct square_op {
     const tub__weight *w;
     double *sums;
@@ -450,6 +463,7 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops) {
     ops->probabilities = probabilities;
     ops->loss = loss;
     ops->add = add;
+    ops->average = average;
     ops->square_sums = square_sums;
     ops->update = update;
     ops->reduce = reduce;

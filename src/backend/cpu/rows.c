@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Row by row and element by element: activation gradient, slab sums. */
+/* Row by row and element by element: activation gradient, slab sums and averages. */
 #include "backend/cpu/entries.h"
 #include "backend/cpu/vec.h"
 
@@ -18,6 +18,16 @@ void KERNEL(add)(void *to_, const void *from_, size_t begin, size_t end) {
     const real *from = from_;
     for (size_t i = begin; i < end; i += 16) {
         vstore(to + i, vadd(vload(to + i), vload(from + i)));
+    }
+}
+
+void KERNEL(average)(void *to_, const void *from_, double share, size_t begin, size_t end) {
+    real *to = to_;
+    const real *from = from_;
+    const vf s = vset1((real)share);
+    for (size_t i = begin; i < end; i += 16) {
+        const vf old = vload(to + i);
+        vstore(to + i, vadd(old, vmul(vsub(vload(from + i), old), s)));
     }
 }
 

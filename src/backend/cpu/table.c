@@ -139,6 +139,7 @@ static double peak(long iterations) {
         .probabilities = KERNEL(probabilities),                                                    \
         .loss = KERNEL(loss),                                                                      \
         .add = KERNEL(add),                                                                        \
+        .average = KERNEL(average),                                                                \
         .square_sum = KERNEL(square_sum),                                                          \
         .update = KERNEL(update),                                                                  \
         .peak = peak,                                                                              \

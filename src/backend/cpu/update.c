@@ -9,8 +9,7 @@ typedef struct scalars {
 } scalars;
 
 static scalars scalars_of(const tub__update *u) {
-    return (scalars){.rate = vset1((real)u->rate),
-                     .c1 = vset1((real)(1 - u->beta1)),
+    return (scalars){.c1 = vset1((real)(1 - u->beta1)),
                      .c2 = vset1((real)(1 - u->beta2)),
                      .epsilon = vset1((real)u->epsilon),
                      .v_scale = vset1((real)u->v_scale),
@@ -85,7 +84,8 @@ void KERNEL(update)(const tub__update *u, size_t begin, size_t end) {
         const tub__segment *g = &u->segments[i];
         const size_t b = g->begin > begin ? g->begin : begin, e = g->end < end ? g->end : end;
         if (b < e) {
-            s.decay = vset1((real)(u->lr * g->decay));
+            s.rate = vset1((real)(u->rate * g->rate));
+            s.decay = vset1((real)(u->lr * g->rate * g->decay));
             segment(u, &s, g->decay != 0, b, e);
         }
     }
