@@ -6,7 +6,8 @@
 
 size_t tub__model_tokens(const tub_model_config *config) {
     const tub__variant_shape shape = tub__variant_shape_of(config);
-    return tub__tower_rows(&shape.tower[0]);
+    const tub__geometry g = tub__model_geometry(config);
+    return shape.towers > 0 ? tub__tower_rows(&shape.tower[0]) : tub__geometry_tokens(&g);
 }
 
 /* One block of a tower. */
@@ -24,9 +25,14 @@ static double block_multiply_adds(const tub_model_config *c, const tub__tower_sh
 double tub__model_multiply_adds(const tub_model_config *c, bool training) {
     const tub__geometry g = tub__model_geometry(c);
     const tub__variant_shape shape = tub__variant_shape_of(c);
-    const double d = (double)c->hidden, r = (double)c->representation, k = (double)c->classes;
-    const double embedding = (double)tub__geometry_tokens(&g) * (double)tub__geometry_row(&g) * d;
-    double forward = embedding + (r > 0 ? d * r + r * k : d * k);
+    const double d = (double)c->hidden, r = (double)c->representation, k = (double)c->classes,
+                 in = (double)tub__family_head_width(c);
+    double embedding = (double)tub__geometry_tokens(&g) * (double)tub__geometry_row(&g) * d;
+    double forward = embedding;
+    if (c->family != TUB_FAMILY_VIVIT) {
+        forward = tub__family_multiply_adds(c, &embedding);
+    }
+    forward += r > 0 ? in * r + r * k : in * k;
     for (size_t i = 0; i < shape.towers; i++) {
         forward += (double)shape.tower[i].layers * block_multiply_adds(c, &shape.tower[i]);
     }

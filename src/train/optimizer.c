@@ -23,7 +23,7 @@ static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tu
     double rate = c->optimizer == TUB_ADAM ? 0.0 : c->weight_decay;
     for (size_t i = 0; i < params->count; i++) {
         const tub__param *p = &params->list[i];
-        double decay = c->decay_scope == TUB_DECAY_ALL || p->decay ? rate : 0.0;
+        double decay = (c->decay_scope == TUB_DECAY_ALL && !p->buffer) || p->decay ? rate : 0.0;
         s[i] = (tub__segment){p->offset, p->offset + p->elements, decay};
     }
     qsort(s, params->count, sizeof *s, by_place);
