@@ -125,7 +125,9 @@ static size_t count_options(const struct argp_option *options) {
 
 void cli_setting_name(const char *key, char *out, size_t size) {
     const char *dot = strrchr(key, '.');
-    snprintf(out, size, "%s", dot != NULL ? dot + 1 : key);
+    /* The recipe has a mapping of that name; as an option it is what one expects. */
+    const bool family = strcmp(key, "model.family") == 0;
+    snprintf(out, size, "%s", family ? "model" : dot != NULL ? dot + 1 : key);
     for (char *c = out; *c != '\0'; c++) {
         if (*c == '_') {
             *c = '-';

@@ -115,6 +115,10 @@ typedef struct tub_model_cost {
     double multiply_adds;  /* of one forward pass of one clip */
     size_t forward_bytes;  /* predicted memory of a batch-1 forward */
     size_t training_bytes; /* predicted memory of training with the given batch size */
+    /* Of a baseline, with what settings that are 0 stand for; of a ViViT all 0. */
+    int64_t convolutions, filters, stages;
+    int64_t units;  /* of cnn-rnn */
+    int64_t frames; /* that convolutions go over one by one, else 1 */
 } tub_model_cost;
 TUB_API TUB_MUST_USE tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch,
                                                   tub_model_cost *out, tub_error *err);

@@ -98,6 +98,13 @@ tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch, tub_
     out->tokens = (int64_t)tub__model_tokens(config);
     out->temporal_tokens =
         shape.tower[1].layers > 0 ? (int64_t)tub__tower_rows(&shape.tower[1]) : 0;
+    if (config->family != TUB_FAMILY_VIVIT) {
+        out->convolutions = (int64_t)tub__family_convs(config).count;
+        out->filters = (int64_t)tub__family_filters(config);
+        out->stages = (int64_t)tub__family_stages(config);
+        out->frames = (int64_t)tub__family_frames(config);
+        out->units = config->family == TUB_FAMILY_CNN_RNN ? (int64_t)tub__family_units(config) : 0;
+    }
     out->multiply_adds = tub__model_multiply_adds(config, false);
     const tub_status status = predict_memory(&o.model, batch, out, err);
     tub__outline_destroy(&o);
