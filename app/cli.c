@@ -126,7 +126,9 @@ static size_t count_options(const struct argp_option *options) {
 void cli_setting_name(const char *key, char *out, size_t size) {
     static const char model[] = "model.";
     const size_t skip = strncmp(key, model, sizeof model - 1) == 0 ? sizeof model - 1 : 0;
-    snprintf(out, size, "%s", key + skip);
+    /* The recipe has a mapping of the name "model"; as an option it is what one expects. */
+    const bool family = strcmp(key, "model.family") == 0;
+    snprintf(out, size, "%s", family ? "model" : key + skip);
     for (char *c = out; *c != '\0'; c++) {
         if (*c == '_' || *c == '.') {
             *c = '-';

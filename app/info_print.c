@@ -17,6 +17,8 @@ static const char *gelu_name(tub_gelu gelu) {
 
 static const char *const variants[] = {"joint", "factorised_encoder", "factorised_self_attention",
                                        "factorised_dot_product"};
+static const char *const families[] = {"vivit", "cnn-frame", "cnn-rnn", "cnn-transformer",
+                                       "resnet3d18"};
 static const char *const orders[] = {"time_space", "space_time"};
 static const char *const positions[] = {"learned", "sinusoidal_1d", "sinusoidal_3d", "none"};
 static const char *const poolings[] = {"mean", "class_token", "max", "sum"};
@@ -118,15 +120,29 @@ static void print_variant(const tub_model_config *c) {
     }
 }
 
-void info_print_model(const info_model *m) {
-    const tub_model_config *c = m->config;
-    const tub_model_cost *cost = &m->cost;
-    char text[OUTPUT_FIGURE];
-    print_row("model");
-    printf("%s\n", m->name);
-    print_row("input");
-    printf("%lld x %lld x %lld x %lld (T H W C)\n", (long long)c->frames, (long long)c->height,
-           (long long)c->width, (long long)c->channels);
+static void print_layers(const tub_model_config *c) {
+    print_row("layers");
+    printf("%lld", (long long)c->layers);
+    if (is_encoder(c)) {
+        printf(" and %lld over time", (long long)c->temporal_layers);
+    }
+    printf(", width %lld, %lld heads of %lld, MLP %lld\n", (long long)c->hidden,
+           (long long)c->heads, (long long)(c->hidden / c->heads), (long long)c->mlp);
+    print_row("GELU");
+    printf("%s, %s the second MLP layer\n", gelu_name(c->gelu),
+           c->mlp_output_gelu ? "also after" : "not after");
+}
+
+static void print_pooling(const tub_model_config *c) {
+    print_row("pooling");
+    printf("%s", pooling_title(c->pooling));
+    if (c->representation > 0) {
+        printf(", then tanh of a layer of %lld", (long long)c->representation);
+    }
+    putchar('\n');
+}
+
+static void print_vivit(const tub_model_config *c, const tub_model_cost *cost) {
     print_row("tubelet");
     printf("%lld x %lld x %lld", (long long)c->tubelet[0], (long long)c->tubelet[1],
            (long long)c->tubelet[2]);
@@ -146,22 +162,49 @@ void info_print_model(const info_model *m) {
         printf(", then %lld over time", (long long)cost->temporal_tokens);
     }
     putchar('\n');
-    print_row("layers");
-    printf("%lld", (long long)c->layers);
-    if (is_encoder(c)) {
-        printf(" and %lld over time", (long long)c->temporal_layers);
+    print_layers(c);
+    print_pooling(c);
+}
+
+/* Convolutions, and what stands behind them. */
+static void print_baseline(const tub_model_config *c, const tub_model_cost *cost) {
+    print_row("network");
+    printf("%s\n", families[c->family]);
+    print_row("convolutions");
+    printf("%lld in %lld stages of %lld", (long long)cost->convolutions, (long long)cost->stages,
+           (long long)cost->filters);
+    for (int64_t i = 1; i < cost->stages; i++) {
+        printf(", %lld", (long long)(cost->filters << i));
     }
-    printf(", width %lld, %lld heads of %lld, MLP %lld\n", (long long)c->hidden,
-           (long long)c->heads, (long long)(c->hidden / c->heads), (long long)c->mlp);
-    print_row("GELU");
-    printf("%s, %s the second MLP layer\n", gelu_name(c->gelu),
-           c->mlp_output_gelu ? "also after" : "not after");
-    print_row("pooling");
-    printf("%s", pooling_title(c->pooling));
-    if (c->representation > 0) {
-        printf(", then tanh of a layer of %lld", (long long)c->representation);
+    puts(" filters");
+    if (cost->frames > 1) {
+        print_row("frames");
+        printf("%lld, each by itself\n", (long long)cost->frames);
     }
-    putchar('\n');
+    if (cost->units > 0) {
+        print_row("recurrent unit");
+        printf("%lld wide\n", (long long)cost->units);
+    }
+    if (c->family == TUB_FAMILY_CNN_TRANSFORMER) {
+        print_layers(c);
+    }
+    print_pooling(c);
+}
+
+void info_print_model(const info_model *m) {
+    const tub_model_config *c = m->config;
+    const tub_model_cost *cost = &m->cost;
+    char text[OUTPUT_FIGURE];
+    print_row("model");
+    printf("%s\n", m->name);
+    print_row("input");
+    printf("%lld x %lld x %lld x %lld (T H W C)\n", (long long)c->frames, (long long)c->height,
+           (long long)c->width, (long long)c->channels);
+    if (c->family == TUB_FAMILY_VIVIT) {
+        print_vivit(c, cost);
+    } else {
+        print_baseline(c, cost);
+    }
     print_row("classes");
     print_classes(c->classes, c->task, c->head_classes);
     const char *const *labels = m->model != NULL ? tub_model_labels(m->model) : NULL;
@@ -227,6 +270,13 @@ static void put_variant(json_t *object, const info_model *m) {
     const tub_model_config *c = m->config;
     json_object_set_new(object, "variant", json_string(variants[c->variant]));
     json_object_set_new(object, "positions", json_string(positions[c->positions]));
+    json_object_set_new(object, "family", json_string(families[c->family]));
+    if (c->family != TUB_FAMILY_VIVIT) {
+        json_object_set_new(object, "convolutions", json_integer(m->cost.convolutions));
+        json_object_set_new(object, "filters", json_integer(m->cost.filters));
+        json_object_set_new(object, "stages", json_integer(m->cost.stages));
+        json_object_set_new(object, "units", json_integer(m->cost.units));
+    }
     if (is_encoder(c)) {
         json_object_set_new(object, "temporal_layers", json_integer(c->temporal_layers));
         json_object_set_new(object, "temporal_tokens", json_integer(m->cost.temporal_tokens));

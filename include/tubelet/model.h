@@ -41,9 +41,19 @@ typedef enum tub_positions {
     TUB_POSITIONS_NONE
 } tub_positions;
 
+/* What kind of network it is: a vision transformer, or one of the baselines that show what that is
+ * worth (docs/baselines.md). */
+typedef enum tub_family {
+    TUB_FAMILY_VIVIT = 0,
+    TUB_FAMILY_CNN_FRAME,       /* convolutions over the middle frame alone */
+    TUB_FAMILY_CNN_RNN,         /* over each frame, then a gated recurrent unit over time */
+    TUB_FAMILY_CNN_TRANSFORMER, /* over each frame, then a transformer over time */
+    TUB_FAMILY_RESNET3D18       /* a residual network of 3x3x3 convolutions with batch norm */
+} tub_family;
+
 enum { TUB_LABEL_LIMIT = 100000 };
 
-/* A ViViT classifier (docs/numerics.md section 1). Letters as in the paper: T H W C clip, D width,
+/* A classifier of clips, by default a ViViT (docs/numerics.md section 1). Letters as in the paper: T H W C clip, D width,
  * A heads, L layers, K classes. */
 typedef struct tub_model_config {
     size_t size;                             /* sizeof(tub_model_config) */
@@ -78,6 +88,12 @@ typedef struct tub_model_config {
     tub_positions positions;
     tub_head_init head_init;
     int64_t representation; /* width of a dense layer with tanh before the classifier; 0: none */
+    tub_family family; /* of others than ViViT nothing counts that is of tokens or blocks, but of
+                               cnn-transformer's over time */
+    int64_t filters;   /* of the first convolution, each stage having twice as many; 0: 32, of
+                        resnet3d18 64 */
+    int64_t stages; /* of convolutions, each halving the picture or volume; 0: 3, of resnet3d18 4 */
+    int64_t units;  /* of the recurrent unit; 0: 128 */
 } tub_model_config;
 
 /* A preset, of variant 1: "vivit-tiny" (the Keras example), "vivit-b", "vivit-l" and "vivit-h" (ViViT
@@ -99,6 +115,10 @@ typedef struct tub_model_cost {
     double multiply_adds;  /* of one forward pass of one clip */
     size_t forward_bytes;  /* predicted memory of a batch-1 forward */
     size_t training_bytes; /* predicted memory of training with the given batch size */
+    /* Of a baseline, with what settings that are 0 stand for; of a ViViT all 0. */
+    int64_t convolutions, filters, stages;
+    int64_t units;  /* of cnn-rnn */
+    int64_t frames; /* that convolutions go over one by one, else 1 */
 } tub_model_cost;
 TUB_API TUB_MUST_USE tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch,
                                                   tub_model_cost *out, tub_error *err);

@@ -197,6 +197,120 @@ typedef struct tub__pool_backward {
     tub__mat dy, dx;
 } tub__pool_backward;
 
+/* A window that slides over a grid of (time, row, column), with zeros around it: place o of the
+ * output sees places o * stride - pad + [0, kernel) of the input, axis by axis. */
+typedef struct tub__window {
+    size_t in[3], out[3], kernel[3], stride[3], pad[3];
+} tub__window;
+/* Places that a window sees at once, at most. */
+enum { TUB__WINDOW_LIMIT = 27 };
+
+static inline size_t tub__window_taps(const tub__window *w) {
+    return w->kernel[0] * w->kernel[1] * w->kernel[2];
+}
+static inline size_t tub__window_in(const tub__window *w) {
+    return w->in[0] * w->in[1] * w->in[2];
+}
+static inline size_t tub__window_out(const tub__window *w) {
+    return w->out[0] * w->out[1] * w->out[2];
+}
+
+/* y = x * W + b: rows are places of samples. Row (tap, c) of W is what channel c of the place under
+ * tap (t, h, w) of the window is multiplied by; an element is one chain of those in order, those
+ * outside the grid being zero. Channels are at most TUB__CHANNEL_LIMIT. */
+enum { TUB__CHANNEL_LIMIT = 1024 };
+typedef struct tub__conv {
+    tub__window window;
+    tub__mat x;       /* [samples * in, C] */
+    tub__weight w;    /* [taps * C, N] */
+    const void *bias; /* [padded N], or NULL */
+    tub__mat y;       /* [samples * out, N] */
+} tub__conv;
+
+/* The gradient of x. An element is one chain in increasing (tap, n) of those taps that see it. */
+typedef struct tub__conv_dx {
+    tub__window window;
+    tub__mat dy;     /* [samples * out, N] */
+    tub__weight w;   /* [taps * C, N] */
+    void *workspace; /* [taps * N * padded C] reals */
+    bool more;       /* chains begin at what dx holds */
+    tub__mat dx;     /* [samples * in, C] */
+} tub__conv_dx;
+
+/* dW and db: rows are chained within groups of samples, which are added in the tree, and go on with
+ * `more`, all as in tub__linear_dw. */
+typedef struct tub__conv_dw {
+    tub__window window;
+    size_t samples, group;
+    tub__mat x, dy;
+    bool more;
+    tub__weight dw;
+    void *dbias; /* [padded N], or NULL */
+} tub__conv_dw;
+
+/* The largest of each window, column by column, and at least zero; windows do not overlap and lie
+ * inside. Its gradient goes to the first of the largest, or nowhere where that is not above zero. */
+typedef struct tub__max_pool {
+    tub__window window;
+    tub__mat x, y;   /* [samples * in, C], [samples * out, C] */
+    tub__mat dy, dx; /* of backward */
+} tub__max_pool;
+
+/* Rows of a batch norm's sums that are chained: the sums of so many rows are added in the tree. */
+enum { TUB__BATCH_ROWS = 256 };
+
+/* y = (x - mean) inverse gamma + beta, column by column, plus `add`, at least zero with `relu`. */
+typedef struct tub__batch_norm {
+    enum {
+        TUB__BATCH_STATISTICS, /* mean and variance of all rows, which the moving ones follow */
+        TUB__BATCH_MOVING,     /* the moving ones */
+        TUB__BATCH_AGAIN       /* mean and inverse are there from the last time */
+    } mode;
+    tub__mat x;               /* [M, C] */
+    const void *gamma, *beta; /* [padded C] each, as all that follow */
+    void *moving_mean, *moving_variance;
+    double epsilon,
+        momentum; /* moving = (1 - momentum) moving + momentum new, variance over M - 1 */
+    void *mean, *inverse;
+    tub__mat add; /* data NULL: none */
+    bool relu;
+    tub__mat y;      /* may be x, where that is not needed any more */
+    void *workspace; /* [tub__batch_blocks(M) * 2 * padded C] reals */
+} tub__batch_norm;
+
+static inline size_t tub__batch_blocks(size_t rows) {
+    return (rows + TUB__BATCH_ROWS - 1) / TUB__BATCH_ROWS;
+}
+
+/* Of TUB__BATCH_STATISTICS. Writes over dy where y is zero: with relu, dy is then the gradient of
+ * what was added. */
+typedef struct tub__batch_norm_backward {
+    tub__mat dy, x, y; /* y.data NULL: without relu */
+    const void *gamma, *mean, *inverse;
+    tub__mat dx;          /* may be dy */
+    void *dgamma, *dbeta; /* [padded C] */
+    void *workspace;      /* as forward */
+} tub__batch_norm_backward;
+
+/* One step of a gated recurrent unit over B samples, as Keras has it with reset_after: of x W + b and
+ * h R + c, both [B, 3 U] with the columns of gate z, r and candidate,
+ *   z = sigmoid(x_z + h_z), r = sigmoid(x_r + h_r), n = tanh(x_n + r h_n), next = z h + (1 - z) n. */
+typedef struct tub__gru {
+    size_t units;
+    tub__mat x, inner; /* [B, 3 U] */
+    tub__mat h, next;  /* [B, U] */
+    tub__mat gates;    /* [B, 3 U]: z, r, n, kept for backward; data NULL: not */
+} tub__gru;
+
+/* From the gradient of next, which is the sum of those of up to three places, to those of x and inner,
+ * and to what h gets past the gates. */
+typedef struct tub__gru_backward {
+    tub__gru forward;    /* gates kept */
+    tub__mat dnext[3];   /* data NULL: none */
+    tub__mat dx, dinner; /* [B, 3 U] */
+    tub__mat dh;         /* [B, U]: z dnext; may be one of dnext */
+} tub__gru_backward;
+
 /* How the K columns of logits are read; all zero: one softmax over all of them. */
 typedef struct tub__outputs {
     tub_task task;
@@ -349,6 +463,15 @@ struct tub__backend_ops {
     void (*drop)(tub__backend *be, const tub__drop *op);
     /* z = x * y, element by element. */
     void (*multiply)(tub__backend *be, tub__mat x, tub__mat y, tub__mat z);
+    void (*conv)(tub__backend *be, const tub__conv *op);
+    void (*conv_dx)(tub__backend *be, const tub__conv_dx *op);
+    void (*conv_dw)(tub__backend *be, const tub__conv_dw *op);
+    void (*max_pool)(tub__backend *be, const tub__max_pool *op);
+    void (*max_pool_backward)(tub__backend *be, const tub__max_pool *op);
+    void (*batch_norm)(tub__backend *be, const tub__batch_norm *op);
+    void (*batch_norm_backward)(tub__backend *be, const tub__batch_norm_backward *op);
+    void (*gru)(tub__backend *be, const tub__gru *op);
+    void (*gru_backward)(tub__backend *be, const tub__gru_backward *op);
     void (*probabilities)(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
                           tub__mat probabilities);
     void (*loss)(tub__backend *be, const tub__loss *op);

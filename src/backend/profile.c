@@ -158,6 +158,63 @@ static void pool_backward(tub__backend *be, const tub__pool_backward *op) {
     TIMED(pool_backward(be, op), .operation = "pooling gradient", .rows = op->dx.rows,
           .columns = op->dx.cols, .bytes = reals(be, (double)op->dx.rows * (double)op->dx.cols));
 }
+/* Multiply-adds of a convolution over all its places, those outside counted too, as it makes them. */
+static double conv_pairs(const tub__window *g, size_t rows, size_t in, size_t out) {
+    return (double)rows * (double)tub__window_taps(g) * (double)in * (double)out;
+}
+static void conv(tub__backend *be, const tub__conv *op) {
+    const double x = (double)op->x.rows * (double)op->x.cols,
+                 y = (double)op->y.rows * (double)op->y.cols;
+    TIMED(conv(be, op), .operation = "convolution", .rows = op->y.rows, .depth = op->w.rows,
+          .columns = op->y.cols,
+          .flop = 2 * conv_pairs(&op->window, op->y.rows, op->x.cols, op->y.cols),
+          .bytes = reals(be, x + y) + weight_bytes(be, &op->w, NULL));
+}
+static void conv_dx(tub__backend *be, const tub__conv_dx *op) {
+    const double x = (double)op->dx.rows * (double)op->dx.cols,
+                 y = (double)op->dy.rows * (double)op->dy.cols;
+    TIMED(conv_dx(be, op), .operation = "convolution input gradient", .rows = op->dy.rows,
+          .depth = op->w.rows, .columns = op->dy.cols,
+          .flop = 2 * conv_pairs(&op->window, op->dy.rows, op->dx.cols, op->dy.cols),
+          .bytes = reals(be, x + y) + 3 * weight_bytes(be, &op->w, NULL));
+}
+static void conv_dw(tub__backend *be, const tub__conv_dw *op) {
+    const double x = (double)op->x.rows * (double)op->x.cols,
+                 y = (double)op->dy.rows * (double)op->dy.cols;
+    TIMED(conv_dw(be, op), .operation = "convolution weight gradient", .rows = op->dy.rows,
+          .depth = op->dw.rows, .columns = op->dy.cols,
+          .flop = 2 * conv_pairs(&op->window, op->dy.rows, op->x.cols, op->dy.cols),
+          .bytes = reals(be, x + y) + weight_bytes(be, &op->dw, NULL));
+}
+static void max_pool(tub__backend *be, const tub__max_pool *op) {
+    TIMED(max_pool(be, op), .operation = "max pooling", .rows = op->x.rows, .columns = op->x.cols,
+          .bytes = reals(be, (double)(op->x.rows + op->y.rows) * (double)op->x.cols));
+}
+static void max_pool_backward(tub__backend *be, const tub__max_pool *op) {
+    TIMED(max_pool_backward(be, op), .operation = "max pooling gradient", .rows = op->x.rows,
+          .columns = op->x.cols,
+          .bytes = reals(be, 2.0 * (double)(op->x.rows + op->y.rows) * (double)op->x.cols));
+}
+static void batch_norm(tub__backend *be, const tub__batch_norm *op) {
+    const double passes = (op->mode == TUB__BATCH_STATISTICS ? 4.0 : 2.0) + !!op->add.data;
+    TIMED(batch_norm(be, op), .operation = "batch norm", .rows = op->x.rows, .columns = op->x.cols,
+          .bytes = reals(be, passes * (double)op->x.rows * (double)op->x.cols));
+}
+static void batch_norm_backward(tub__backend *be, const tub__batch_norm_backward *op) {
+    const double passes = 5.0 + 2.0 * !!op->y.data;
+    TIMED(batch_norm_backward(be, op), .operation = "batch norm gradient", .rows = op->x.rows,
+          .columns = op->x.cols,
+          .bytes = reals(be, passes * (double)op->x.rows * (double)op->x.cols));
+}
+static void gru(tub__backend *be, const tub__gru *op) {
+    TIMED(gru(be, op), .operation = "recurrent unit", .rows = op->x.rows, .columns = op->units,
+          .bytes = reals(be, 8.0 * (double)op->x.rows * (double)op->units));
+}
+static void gru_backward(tub__backend *be, const tub__gru_backward *op) {
+    TIMED(gru_backward(be, op), .operation = "recurrent unit gradient", .rows = op->forward.x.rows,
+          .columns = op->forward.units,
+          .bytes = reals(be, 16.0 * (double)op->forward.x.rows * (double)op->forward.units));
+}
 static void probabilities(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
                           tub__mat p) {
     TIMED(probabilities(be, outputs, logits, p), .operation = "softmax", .rows = logits.rows,
@@ -277,6 +334,15 @@ static const struct tub__backend_ops operations = {
     .attention_backward = attention_backward,
     .drop = drop,
     .multiply = multiply,
+    .conv = conv,
+    .conv_dx = conv_dx,
+    .conv_dw = conv_dw,
+    .max_pool = max_pool,
+    .max_pool_backward = max_pool_backward,
+    .batch_norm = batch_norm,
+    .batch_norm_backward = batch_norm_backward,
+    .gru = gru,
+    .gru_backward = gru_backward,
     .probabilities = probabilities,
     .loss = loss,
     .add = add,

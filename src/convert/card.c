@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "convert/config_json.h"
+
 /* Licence identifiers that model hubs know, by the names that data sets use. */
 static const struct licence {
     const char *name, *id;
@@ -128,8 +130,9 @@ static void print_model(tub__text *t, const tub_model *model, bool encoder) {
     size_t numbers, arrays;
     count_written(model, encoder, &numbers, &arrays);
     tub__text_add(t,
-                  "# Video vision transformer (ViViT)\n\n"
+                  "# %s\n\n"
                   "%s clips of %lld frames of %lld x %lld pixels with %lld channel(s)",
+                  tub__family_title(c->family),
                   encoder ? "An encoder without a classifier, for" : "Classifies",
                   (long long)c->frames, (long long)c->height, (long long)c->width,
                   (long long)c->channels);
@@ -138,6 +141,10 @@ static void print_model(tub__text *t, const tub_model *model, bool encoder) {
         print_answers(t, c);
     }
     tub__text_add(t, ". ");
+    if (c->family != TUB_FAMILY_VIVIT) {
+        tub__text_add(t, "%zu parameters in %zu arrays.\n\n", numbers, arrays);
+        return;
+    }
     print_layers(t, c);
     tub__text_add(t,
                   " of width %lld with %lld heads over tubelets of "

@@ -10,7 +10,8 @@
 
 enum { FORMAT_VERSION = 1, QUANTIZED_BITS = 8 };
 
-static const char VIVIT[] = "vivit", TUBELET_VIVIT[] = "tubelet_vivit";
+static const char VIVIT[] = "vivit", TUBELET_VIVIT[] = "tubelet_vivit",
+                  BASELINE[] = "tubelet_baseline";
 static const char quantized_scales[] = "output_channel";
 static const char ARCHITECTURE[] = "VivitForVideoClassification", ENCODER[] = "VivitModel";
 
@@ -54,6 +55,11 @@ static const choice position_kinds[] = {{"learned", TUB_POSITIONS_LEARNED},
 static const choice head_inits[] = {
     {"glorot", TUB_HEAD_GLOROT}, {"zeros", TUB_HEAD_ZEROS}, {NULL, 0}};
 
+static const choice families[] = {
+    {"vivit", TUB_FAMILY_VIVIT},           {"cnn-frame", TUB_FAMILY_CNN_FRAME},
+    {"cnn-rnn", TUB_FAMILY_CNN_RNN},       {"cnn-transformer", TUB_FAMILY_CNN_TRANSFORMER},
+    {"resnet3d18", TUB_FAMILY_RESNET3D18}, {NULL, 0}};
+
 /* Keys of the "tubelet" object. An unknown one could change what is computed, so it is an error. */
 static const char *const tubelet_keys[] = {"format",
                                            "variant",
@@ -75,7 +81,11 @@ static const char *const tubelet_keys[] = {"format",
                                            "drop_layer",
                                            "drop_layer_rescale",
                                            "task",
-                                           "head_classes"};
+                                           "head_classes",
+                                           "family",
+                                           "filters",
+                                           "stages",
+                                           "units"};
 
 static const char *choice_name(const choice *list, int value) {
     while (list->name != NULL && list->value != value) {
@@ -120,6 +130,16 @@ const char *tub__pooling_name(tub_pooling pooling) {
     return choice_name(poolings, (int)pooling);
 }
 
+const char *tub__family_title(tub_family family) {
+    static const char *const titles[] = {
+        [TUB_FAMILY_VIVIT] = "Video vision transformer (ViViT)",
+        [TUB_FAMILY_CNN_FRAME] = "Convolutional network on the middle frame",
+        [TUB_FAMILY_CNN_RNN] = "Convolutional network on each frame, recurrent unit over time",
+        [TUB_FAMILY_CNN_TRANSFORMER] = "Convolutional network on each frame, transformer over time",
+        [TUB_FAMILY_RESNET3D18] = "Residual network of 3-D convolutions (ResNet-18)"};
+    return titles[family];
+}
+
 const char *tub__variant_name(tub_variant variant) {
     return choice_name(variants, (int)variant);
 }
@@ -148,7 +168,8 @@ const char *tub__config_vivit_lacks(const tub_model_config *c) {
     for (int i = 0; i < 3; i++) {
         stride_is_kernel = stride_is_kernel && stride_of(c, i) == c->tubelet[i];
     }
-    return c->variant != TUB_VARIANT_JOINT         ? "has joint attention only"
+    return c->family != TUB_FAMILY_VIVIT           ? "is a transformer"
+           : c->variant != TUB_VARIANT_JOINT       ? "has joint attention only"
            : c->task > TUB_TASK_MULTI_CLASS        ? "has one softmax"
            : c->pooling != TUB_POOL_CLASS_TOKEN    ? "classifies by a class token"
            : c->mlp_output_gelu                    ? "has no GELU behind its MLPs"
@@ -219,6 +240,10 @@ static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int
         tub__json_put_text(w, "attention_order", choice_name(orders, (int)c->attention_order));
     }
     put_drops(w, c);
+    if (c->family != TUB_FAMILY_VIVIT) {
+        tub__json_put_text(w, "family", choice_name(families, (int)c->family));
+    }
+    put_number(w, "filters", c->filters);
     tub__json_put_integer(w, "format", FORMAT_VERSION);
     tub__json_put_text(w, "gelu", choice_name(gelus, (int)c->gelu));
     if (c->task == TUB_TASK_MULTI_HEAD) {
@@ -241,6 +266,7 @@ static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int
     }
     put_number(w, "representation", c->representation);
     put_number(w, "sampled_frames", c->sampled_frames);
+    put_number(w, "stages", c->stages);
     if (c->task > TUB_TASK_MULTI_CLASS) {
         tub__json_put_text(w, "task", choice_name(tasks, (int)c->task));
     }
@@ -248,6 +274,7 @@ static void put_tubelet(tub__json_writer *w, const tub_model_config *c, bool int
         tub__json_put_integer(w, "temporal_layers", c->temporal_layers);
     }
     put_integers(w, "tubelet_stride", 3, stride);
+    put_number(w, "units", c->units);
     tub__json_put_text(w, "variant", choice_name(variants, (int)c->variant));
     tub__json_close_object(w);
 }
@@ -268,9 +295,10 @@ static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const 
     tub__json_open_object(w, NULL);
     tub__json_open_array(w, "architectures");
     tub__json_put_text(w, NULL,
-                       encoder ? ENCODER
-                       : vivit ? ARCHITECTURE
-                               : "TubeletVivitForVideoClassification");
+                       encoder                         ? ENCODER
+                       : vivit                         ? ARCHITECTURE
+                       : c->family != TUB_FAMILY_VIVIT ? "TubeletBaselineForVideoClassification"
+                                                       : "TubeletVivitForVideoClassification");
     tub__json_close_array(w);
     tub__json_put_real(w, "attention_probs_dropout_prob", c->attention_dropout);
     tub__json_put_text(w, "hidden_act", choice_name(activations, (int)c->gelu));
@@ -281,7 +309,10 @@ static tub_status put_config(const tub_allocator *a, tub__json_writer *w, const 
     tub__json_put_real(w, "initializer_range", 0.02);
     tub__json_put_integer(w, "intermediate_size", c->mlp);
     tub__json_put_real(w, "layer_norm_eps", c->norm_epsilon);
-    tub__json_put_text(w, "model_type", vivit ? VIVIT : TUBELET_VIVIT);
+    tub__json_put_text(w, "model_type",
+                       c->family != TUB_FAMILY_VIVIT ? BASELINE
+                       : vivit                       ? VIVIT
+                                                     : TUBELET_VIVIT);
     tub__json_put_integer(w, "num_attention_heads", c->heads);
     tub__json_put_integer(w, "num_channels", c->channels);
     tub__json_put_integer(w, "num_frames", c->frames);
@@ -392,7 +423,7 @@ static tub_status read_model_type(const tub__json *root, bool *vivit, tub_error 
     const char *type, *name = NULL;
     TUB__TRY(tub__json_get_text(root, "model_type", &type, err));
     *vivit = strcmp(type, VIVIT) == 0;
-    if (!*vivit && strcmp(type, TUBELET_VIVIT) != 0) {
+    if (!*vivit && strcmp(type, TUBELET_VIVIT) != 0 && strcmp(type, BASELINE) != 0) {
         return tub__vit_is(root)
                    ? tub__fail(err, TUB_E_UNSUPPORTED,
                                "model_type: expected '%s' or '%s', found 'vit': a ViT of pictures, "
@@ -476,7 +507,11 @@ static tub_status read_heads(const tub__json *own, int64_t heads[TUB_HEAD_LIMIT]
 /* Keys of the variants, tokenisers and ends that transformers' ViViT lacks. */
 static tub_status read_variant(const tub__json *own, tub_model_config *c, tub_error *err) {
     int variant = (int)c->variant, order = (int)c->attention_order, positions = (int)c->positions;
-    int head_init = (int)c->head_init;
+    int head_init = (int)c->head_init, family = (int)c->family;
+    TUB__TRY(opt_choice(own, "family", families, &family, err));
+    TUB__TRY(tub__json_opt_integer(own, "filters", &c->filters, err));
+    TUB__TRY(tub__json_opt_integer(own, "stages", &c->stages, err));
+    TUB__TRY(tub__json_opt_integer(own, "units", &c->units, err));
     TUB__TRY(opt_choice(own, "variant", variants, &variant, err));
     TUB__TRY(opt_choice(own, "attention_order", orders, &order, err));
     TUB__TRY(opt_choice(own, "positions", position_kinds, &positions, err));
@@ -490,6 +525,7 @@ static tub_status read_variant(const tub__json *own, tub_model_config *c, tub_er
                          "temporal_layers: missing; variant 'factorised_encoder' needs it (0: mean "
                          "over time)");
     }
+    c->family = (tub_family)family;
     c->variant = (tub_variant)variant;
     c->attention_order = (tub_attention_order)order;
     c->positions = (tub_positions)positions;
@@ -538,6 +574,23 @@ static tub_status read_own_keys(const tub__json *own, tub_model_config *c, bool 
     return TUB_OK;
 }
 
+/* A baseline says so twice: programs that look at model_type alone must not take it for a ViViT. */
+static tub_status check_family(const tub__json *root, const tub_model_config *c, bool int8,
+                               tub_error *err) {
+    const char *type;
+    TUB__TRY(tub__json_get_text(root, "model_type", &type, err));
+    if ((strcmp(type, BASELINE) == 0) != (c->family != TUB_FAMILY_VIVIT)) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "model_type '%s' contradicts family '%s' of 'tubelet'", type,
+                         choice_name(families, (int)c->family));
+    }
+    return int8 && c->family != TUB_FAMILY_VIVIT
+               ? tub__fail(err, TUB_E_UNSUPPORTED,
+                           "quantization: family '%s' has weights of float32 only",
+                           choice_name(families, (int)c->family))
+               : TUB_OK;
+}
+
 static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_config *c, bool *int8,
                                tub_error *err) {
     const tub__json *value = tub__json_get(root, "tubelet"), *own;
@@ -552,6 +605,7 @@ static tub_status read_tubelet(const tub__json *root, bool vivit, tub_model_conf
     for (int i = 0; i < 3; i++) { /* one way to say "the kernel's" */
         c->stride[i] = c->stride[i] == c->tubelet[i] ? 0 : c->stride[i];
     }
+    TUB__TRY(check_family(root, c, *int8, err));
     if (vivit != (tub__config_is_vivit(c) && !*int8)) {
         return tub__fail(
             err, TUB_E_ARGUMENT,

@@ -53,6 +53,8 @@ void tub__labels_free(const tub_allocator *a, char **labels, int64_t classes); /
 const char *tub__input_scale_name(tub_input_scale scale);
 const char *tub__gelu_name(tub_gelu gelu);
 const char *tub__pooling_name(tub_pooling pooling);
+/* For people. */
+const char *tub__family_title(tub_family family);
 const char *tub__variant_name(tub_variant variant);
 const char *tub__attention_order_name(tub_attention_order order);
 const char *tub__positions_name(tub_positions positions);

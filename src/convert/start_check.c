@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "convert/config_json.h"
+#include "model/family.h"
 
 static tub_status same(const char *key, int64_t there, int64_t here, tub_error *err) {
     return there == here ? TUB_OK
@@ -92,6 +93,17 @@ static tub_status check_tiles(const tub__source *source, const tub_model *model,
 
 tub_status tub__start_check(const tub__source *source, const tub_model *model,
                             const tub_start_options *options, tub_error *err) {
+    const tub_model_config *s = &source->model->config, *c = &model->config;
+    if (s->family != c->family) {
+        return tub__fail(
+            err, TUB_E_SHAPE,
+            "it is of family %s, this model of %s; only a model of the same family can "
+            "be a start",
+            tub__family_name(s->family), tub__family_name(c->family));
+    }
+    if (c->family != TUB_FAMILY_VIVIT) {
+        return TUB_OK; /* arrays of equal shapes are copied, others are fresh */
+    }
     TUB__TRY(check_layers(&source->model->config, &model->config, err));
     TUB__TRY(check_variant(source->model, &model->config, err));
     TUB__TRY(check_tubelet(source, &model->config, err));

@@ -98,6 +98,9 @@ static tub__start_step step_of(const tub__start_plan *plan, const tub__param *he
     if (is_end(here) && !(same_classes(plan->source, plan->model) && same_shape(here, there))) {
         return (tub__start_step){.here = here, .action = TUB__START_FRESH};
     }
+    if (plan->model->config.family != TUB_FAMILY_VIVIT && !same_shape(here, there)) {
+        return (tub__start_step){.here = here, .action = TUB__START_FRESH};
+    }
     tub__start_step step = {.here = here, .there = there, .action = TUB__START_COPY};
     if (here->role == TUB__EMBED_KERNEL && !same_shape(here, there)) {
         step.action = TUB__START_INFLATE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Configurations: the checks of every value, and the geometry that they mean. */
 #include "base/error.h"
+#include "model/family.h"
 #include "model/model.h"
 #include "model/variant.h"
 
@@ -27,7 +28,7 @@ static tub_status check_sizes(const tub_model_config *c, tub_error *err) {
     TUB__TRY(tub__in_range("height", c->height, 1, 65536, err));
     TUB__TRY(tub__in_range("width", c->width, 1, 65536, err));
     TUB__TRY(tub__in_range("channels", c->channels, 1, 1024, err));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3 && c->family == TUB_FAMILY_VIVIT; i++) {
         TUB__TRY(check_axis(axis[i], size[i], c->tubelet[i], c->stride[i], err));
     }
     TUB__TRY(tub__in_range("hidden", c->hidden, 1, 65536, err));
@@ -128,7 +129,8 @@ static tub_status check_positions(const tub_model_config *c, tub_error *err) {
 }
 
 static tub_status check_sampling(const tub_model_config *c, tub_error *err) {
-    if (c->sampled_frames > 0 && (c->tubelet[0] != 1 || c->stride[0] > 1)) {
+    if (c->family == TUB_FAMILY_VIVIT && c->sampled_frames > 0 &&
+        (c->tubelet[0] != 1 || c->stride[0] > 1)) {
         return tub__fail(err, TUB_E_RANGE,
                          "sampled_frames %lld cuts each frame by itself, so that model.tubelet's "
                          "time must be 1 and not %lld, and its stride 0 or 1",
@@ -145,7 +147,7 @@ static tub_status check_totals(const tub_model_config *c, tub_error *err) {
         (double)c->tubelet[0] * (double)c->tubelet[1] * (double)c->tubelet[2] * (double)c->channels;
     const double voxels =
         (double)c->frames * (double)c->height * (double)c->width * (double)c->channels;
-    if (tokens > 1e6) {
+    if (tokens > 1e6 && c->family == TUB_FAMILY_VIVIT) {
         return tub__fail(err, TUB_E_RANGE,
                          "the clip makes %.0f tokens; at most a million are supported (a larger "
                          "tubelet or stride makes fewer)",
@@ -171,6 +173,7 @@ tub_status tub_model_config_check(const tub_model_config *c, tub_error *err) {
                          "the model configuration has size %zu; this library's is %zu", c->size,
                          sizeof *c);
     }
+    TUB__TRY(tub__in_range("family", c->family, TUB_FAMILY_VIVIT, TUB_FAMILY_RESNET3D18, err));
     TUB__TRY(check_sizes(c, err));
     TUB__TRY(tub__in_range("gelu", c->gelu, TUB_GELU_TANH, TUB_GELU_ERF, err));
     TUB__TRY(tub__in_range("pooling", c->pooling, TUB_POOL_MEAN, TUB_POOL_SUM, err));
@@ -197,6 +200,7 @@ tub_status tub_model_config_check(const tub_model_config *c, tub_error *err) {
     TUB__TRY(check_variant(c, err));
     TUB__TRY(check_positions(c, err));
     TUB__TRY(check_sampling(c, err));
+    TUB__TRY(tub__family_check(c, err));
     return check_totals(c, err);
 }
 
@@ -209,12 +213,27 @@ tub__outputs tub__model_outputs(const tub_model_config *c) {
     return o;
 }
 
+/* Voxel by voxel, of all frames or of those that a baseline looks at. */
+static tub__geometry voxel_geometry(const tub_model_config *c, tub__geometry g) {
+    for (int i = 0; i < 3; i++) {
+        g.kernel[i] = g.stride[i] = 1;
+    }
+    g.sampled = c->family == TUB_FAMILY_CNN_FRAME || c->sampled_frames > 0;
+    g.grid[0] = tub__family_is_cnn(c->family) ? tub__family_frames(c) : g.frames;
+    g.grid[1] = g.height;
+    g.grid[2] = g.width;
+    return g;
+}
+
 tub__geometry tub__model_geometry(const tub_model_config *c) {
     tub__geometry g = {.frames = (size_t)c->frames,
                        .height = (size_t)c->height,
                        .width = (size_t)c->width,
                        .channels = (size_t)c->channels};
     const size_t size[3] = {g.frames, g.height, g.width};
+    if (c->family != TUB_FAMILY_VIVIT) {
+        return voxel_geometry(c, g);
+    }
     for (int i = 0; i < 3; i++) {
         g.kernel[i] = (size_t)c->tubelet[i];
         g.stride[i] = c->stride[i] ? (size_t)c->stride[i] : g.kernel[i];

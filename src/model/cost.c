@@ -6,7 +6,8 @@
 
 size_t tub__model_tokens(const tub_model_config *config) {
     const tub__variant_shape shape = tub__variant_shape_of(config);
-    return tub__tower_rows(&shape.tower[0]);
+    const tub__geometry g = tub__model_geometry(config);
+    return shape.towers > 0 ? tub__tower_rows(&shape.tower[0]) : tub__geometry_tokens(&g);
 }
 
 /* One block of a tower. */
@@ -24,9 +25,14 @@ static double block_multiply_adds(const tub_model_config *c, const tub__tower_sh
 double tub__model_multiply_adds(const tub_model_config *c, bool training) {
     const tub__geometry g = tub__model_geometry(c);
     const tub__variant_shape shape = tub__variant_shape_of(c);
-    const double d = (double)c->hidden, r = (double)c->representation, k = (double)c->classes;
-    const double embedding = (double)tub__geometry_tokens(&g) * (double)tub__geometry_row(&g) * d;
-    double forward = embedding + (r > 0 ? d * r + r * k : d * k);
+    const double d = (double)c->hidden, r = (double)c->representation, k = (double)c->classes,
+                 in = (double)tub__family_head_width(c);
+    double embedding = (double)tub__geometry_tokens(&g) * (double)tub__geometry_row(&g) * d;
+    double forward = embedding;
+    if (c->family != TUB_FAMILY_VIVIT) {
+        forward = tub__family_multiply_adds(c, &embedding);
+    }
+    forward += r > 0 ? in * r + r * k : in * k;
     for (size_t i = 0; i < shape.towers; i++) {
         forward += (double)shape.tower[i].layers * block_multiply_adds(c, &shape.tower[i]);
     }
@@ -92,6 +98,13 @@ tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch, tub_
     out->tokens = (int64_t)tub__model_tokens(config);
     out->temporal_tokens =
         shape.tower[1].layers > 0 ? (int64_t)tub__tower_rows(&shape.tower[1]) : 0;
+    if (config->family != TUB_FAMILY_VIVIT) {
+        out->convolutions = (int64_t)tub__family_convs(config).count;
+        out->filters = (int64_t)tub__family_filters(config);
+        out->stages = (int64_t)tub__family_stages(config);
+        out->frames = (int64_t)tub__family_frames(config);
+        out->units = config->family == TUB_FAMILY_CNN_RNN ? (int64_t)tub__family_units(config) : 0;
+    }
     out->multiply_adds = tub__model_multiply_adds(config, false);
     const tub_status status = predict_memory(&o.model, batch, out, err);
     tub__outline_destroy(&o);

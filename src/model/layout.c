@@ -5,72 +5,24 @@
  * sizes count. In training every block keeps its own activations, or only what enters it, when the
  * rest is computed again in the backward pass: then all blocks share one set of that. In inference
  * they share everything, and what is dead is written over. */
-#include "model/pass.h"
+#include "model/plan.h"
 
-typedef struct plan {
-    tub__pass *pass;
-    tub__arena *arena;
-    tub__tower *tower; /* at hand */
-    size_t rows;       /* M: its tokens of the whole batch */
-    bool training;
-} plan;
-
-static tub__mat take_mat(const plan *p, size_t rows, size_t cols) {
-    const size_t ld = tub__padded(cols);
-    return (tub__mat){tub__arena_take(p->arena, rows, ld * p->pass->be->real_size), rows, cols, ld};
-}
-
-static void *take_vector(const plan *p, size_t n) {
-    return tub__arena_take(p->arena, n, p->pass->be->real_size);
-}
-
-static tub__mat take_training(const plan *p, size_t rows, size_t cols) {
-    return p->training ? take_mat(p, rows, cols) : TUB__NO_MAT;
-}
-
-/* ---- parameters ---- */
-
-static const tub__param *find(const plan *p, tub__role role, int layer) {
-    return tub__params_find(&p->pass->model->params, role, layer);
-}
-
-static void *value_of(const plan *p, const tub__param *param) {
-    return tub__param_mat(p->pass->be, param, p->pass->model->weights).data;
-}
-
-static void *gradient_of(const plan *p, const tub__param *param) {
-    return p->training ? tub__param_mat(p->pass->be, param, p->pass->gradients).data : NULL;
-}
-
-static tub__dense dense(const plan *p, tub__role kernel, tub__role bias, int layer) {
-    const tub_model *model = p->pass->model;
-    const tub__param *w = find(p, kernel, layer), *b = find(p, bias, layer);
-    tub__dense d = {0};
-    (void)tub__model_factor(model, w, &d.w);
-    if (b) {
-        d.bias = value_of(p, b);
-        d.dbias = gradient_of(p, b);
-    }
-    d.dw = (tub__weight){.data = gradient_of(p, w), .rows = d.w.rows, .cols = d.w.cols};
-    return d;
-}
-
-static tub__layer_norm norm(const plan *p, tub__role gamma, tub__role beta, int layer,
+static tub__layer_norm norm(const tub__plan *p, tub__role gamma, tub__role beta, int layer,
                             void *workspace) {
-    const tub__param *g = find(p, gamma, layer), *b = find(p, beta, layer);
-    tub__layer_norm n = {.gamma = value_of(p, g),
-                         .beta = value_of(p, b),
-                         .dgamma = gradient_of(p, g),
-                         .dbeta = gradient_of(p, b),
+    const tub__param *g = tub__plan_find(p, gamma, layer), *b = tub__plan_find(p, beta, layer);
+    tub__layer_norm n = {.gamma = tub__plan_value(p, g),
+                         .beta = tub__plan_value(p, b),
+                         .dgamma = tub__plan_gradient(p, g),
+                         .dbeta = tub__plan_gradient(p, b),
                          .epsilon = p->pass->model->config.norm_epsilon,
                          .workspace = workspace};
     return n;
 }
 
-static void take_statistics(const plan *p, tub__layer_norm *n) {
+static void take_statistics(const tub__plan *p, tub__layer_norm *n) {
     if (p->training) {
-        n->mean = take_vector(p, p->rows);
-        n->inverse = take_vector(p, p->rows);
+        n->mean = tub__plan_vector(p, p->rows);
+        n->inverse = tub__plan_vector(p, p->rows);
     }
 }
 
@@ -100,21 +52,26 @@ static size_t largest(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-static bool is_first(const plan *p) {
+static bool is_first(const tub__plan *p) {
     return p->tower == p->pass->tower;
 }
 
-static void take_rows(const plan *p, shared *s) {
+/* Whether the tower at hand is made of tubelets. */
+static bool has_embedding(const tub__plan *p) {
+    return is_first(p) && p->pass->model->config.family == TUB_FAMILY_VIVIT;
+}
+
+static void take_rows(const tub__plan *p, shared *s) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t voxels = tub__padded(tub__geometry_row(&p->pass->model->geometry)),
                  cols = largest(3 * tub__padded((size_t)c->hidden), tub__padded((size_t)c->mlp));
     /* An odd number of panels: rows a power of two apart would share few places of a cache. */
     const size_t ld = (cols / TUB__PANEL | 1) * TUB__PANEL, size = p->rows * ld,
-                 before = is_first(p) ? tubelets(p->pass) * voxels : 0;
-    s->rows[1] = (tub__mat){take_vector(p, largest(size, before)), p->rows, ld, ld};
+                 before = has_embedding(p) ? tubelets(p->pass) * voxels : 0;
+    s->rows[1] = (tub__mat){tub__plan_vector(p, largest(size, before)), p->rows, ld, ld};
     s->rows[0] = s->rows[1];
     if (tub__tower_rows(&p->tower->shape) <= TUB__SHORT) {
-        s->rows[0].data = take_vector(p, size);
+        s->rows[0].data = tub__plan_vector(p, size);
     }
 }
 
@@ -125,7 +82,7 @@ static tub__mat shared_rows(const shared *s, size_t set, size_t cols) {
     return m;
 }
 
-static shared take_shared(const plan *p) {
+static shared take_shared(const tub__plan *p) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden;
     const size_t groups = (p->pass->config.batch + TUB__GROUP - 1) / TUB__GROUP;
@@ -133,18 +90,18 @@ static shared take_shared(const plan *p) {
     if (p->training) {
         const size_t attentions = p->tower->shape.attentions;
         for (size_t i = 0; i <= attentions; i++) {
-            s.workspace[i] = take_vector(p, groups * 2 * tub__padded(width));
+            s.workspace[i] = tub__plan_vector(p, groups * 2 * tub__padded(width));
         }
         for (size_t i = 0; i < attentions; i++) {
-            s.dqkv[i] = take_mat(p, p->rows, 3 * tub__padded(width));
+            s.dqkv[i] = tub__plan_mat(p, p->rows, 3 * tub__padded(width));
         }
-        s.d_o = take_mat(p, p->rows, width);
-        s.dhidden = take_mat(p, p->rows, (size_t)c->mlp);
+        s.d_o = tub__plan_mat(p, p->rows, width);
+        s.dhidden = tub__plan_mat(p, p->rows, (size_t)c->mlp);
         s.dout = c->mlp_output_gelu || c->mlp_dropout > 0 || c->drop_layer > 0
-                     ? take_mat(p, p->rows, width)
+                     ? tub__plan_mat(p, p->rows, width)
                      : TUB__NO_MAT;
         for (size_t i = 0; i < attentions && (c->dropout > 0 || c->drop_layer > 0); i++) {
-            s.dattention[i] = take_mat(p, p->rows, width);
+            s.dattention[i] = tub__plan_mat(p, p->rows, width);
         }
     } else {
         take_rows(p, &s);
@@ -153,21 +110,21 @@ static shared take_shared(const plan *p) {
 }
 
 /* What the backward pass of a block needs beside what entered it. */
-static void kept_activations(const plan *p, tub__block *b) {
+static void kept_activations(const tub__plan *p, tub__block *b) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden, m = p->rows;
     for (size_t i = 0; i < b->attentions; i++) {
-        b->attention[i].qkv_rows = take_mat(p, m, 3 * tub__padded(width));
-        b->attention[i].o = take_mat(p, m, width);
-        b->attention[i].stats = take_vector(p, m * (size_t)c->heads * TUB__ATTENTION_STATS);
-        b->x[i + 1] = take_mat(p, m, width);
+        b->attention[i].qkv_rows = tub__plan_mat(p, m, 3 * tub__padded(width));
+        b->attention[i].o = tub__plan_mat(p, m, width);
+        b->attention[i].stats = tub__plan_vector(p, m * (size_t)c->heads * TUB__ATTENTION_STATS);
+        b->x[i + 1] = tub__plan_mat(p, m, width);
     }
     for (size_t i = 0; i <= b->attentions; i++) {
         take_statistics(p, &b->norm[i]);
     }
-    b->mlp.hidden_slope = take_mat(p, m, (size_t)c->mlp);
-    b->mlp.hidden = take_mat(p, m, (size_t)c->mlp);
-    b->mlp.output_slope = c->mlp_output_gelu ? take_mat(p, m, width) : TUB__NO_MAT;
+    b->mlp.hidden_slope = tub__plan_mat(p, m, (size_t)c->mlp);
+    b->mlp.hidden = tub__plan_mat(p, m, (size_t)c->mlp);
+    b->mlp.output_slope = c->mlp_output_gelu ? tub__plan_mat(p, m, width) : TUB__NO_MAT;
 }
 
 /* The same in the first block's place, where they stay only until the next block comes. */
@@ -187,8 +144,8 @@ static void borrowed_activations(const tub__block *first, tub__block *b) {
     b->mlp.output_slope = first->mlp.output_slope;
 }
 
-static void training_activations(const plan *p, size_t number, tub__block *b) {
-    b->x[0] = take_mat(p, p->rows, (size_t)p->pass->model->config.hidden);
+static void training_activations(const tub__plan *p, size_t number, tub__block *b) {
+    b->x[0] = tub__plan_mat(p, p->rows, (size_t)p->pass->model->config.hidden);
     if (p->pass->config.recompute && number > 0) {
         borrowed_activations(p->tower->blocks, b);
     } else {
@@ -196,11 +153,11 @@ static void training_activations(const plan *p, size_t number, tub__block *b) {
     }
 }
 
-static void shared_activations(const plan *p, const shared *s, size_t layer, tub__block *b) {
+static void shared_activations(const tub__plan *p, const shared *s, size_t layer, tub__block *b) {
     const tub_model_config *c = &p->pass->model->config;
     const size_t width = (size_t)c->hidden;
     for (size_t i = 0; i <= b->attentions; i++) {
-        b->x[i] = layer > 0 ? b[-1].x[i] : take_mat(p, p->rows, width);
+        b->x[i] = layer > 0 ? b[-1].x[i] : tub__plan_mat(p, p->rows, width);
     }
     const size_t first = layer * b->attentions; /* number of the block's first attention */
     for (size_t i = 0; i < b->attentions; i++) {
@@ -212,7 +169,7 @@ static void shared_activations(const plan *p, const shared *s, size_t layer, tub
 
 /* Of a branch of block `number` of the tower; the rate of elements differs. Two attentions in a block
  * are always there, and so is their MLP, as in scenic. */
-static tub__drops branch_drops(const plan *p, double rate, size_t number) {
+static tub__drops branch_drops(const tub__plan *p, double rate, size_t number) {
     const tub_model_config *c = &p->pass->model->config;
     const tub__tower_shape *shape = &p->tower->shape;
     const bool depth = shape->layers > 1 && shape->attentions == 1;
@@ -238,7 +195,7 @@ static attention_roles roles_of(const tub_model_config *c, size_t i) {
     return (attention_roles){TUB__QUERY_KERNEL, TUB__NORM1_GAMMA};
 }
 
-static void attention(const plan *p, int layer, size_t i, const shared *s, tub__block *b) {
+static void attention(const tub__plan *p, int layer, size_t i, const shared *s, tub__block *b) {
     enum { TO_BIAS = 1, TO_BETA = 1, TO_OUT = TUB__OUT_KERNEL - TUB__QUERY_KERNEL };
     const tub_model_config *c = &p->pass->model->config;
     const tub__tower_shape *shape = &p->tower->shape;
@@ -246,8 +203,8 @@ static void attention(const plan *p, int layer, size_t i, const shared *s, tub__
     const tub__role out = (tub__role)(r.query + TO_OUT);
     b->norm[i] = norm(p, r.norm, (tub__role)(r.norm + TO_BETA), layer, s->workspace[i]);
     b->attention[i] = (tub__attention_layer){
-        .qkv = dense(p, r.query, (tub__role)(r.query + TO_BIAS), layer),
-        .out = dense(p, out, (tub__role)(out + TO_BIAS), layer),
+        .qkv = tub__plan_dense(p, r.query, (tub__role)(r.query + TO_BIAS), layer),
+        .out = tub__plan_dense(p, out, (tub__role)(out + TO_BIAS), layer),
         .width = (size_t)c->hidden,
         .heads = (size_t)c->heads,
         .patterns = &shape->pattern[i * shape->parts],
@@ -260,7 +217,7 @@ static void attention(const plan *p, int layer, size_t i, const shared *s, tub__
     };
 }
 
-static void block(const plan *p, size_t number, const shared *s) {
+static void block(const tub__plan *p, size_t number, const shared *s) {
     const tub_model_config *c = &p->pass->model->config;
     const int layer = (int)(p->tower->shape.first + number);
     tub__block *b = &p->tower->blocks[number];
@@ -271,8 +228,8 @@ static void block(const plan *p, size_t number, const shared *s) {
     }
     b->norm[n] = norm(p, TUB__NORM2_GAMMA, TUB__NORM2_BETA, layer, s->workspace[n]);
     b->mlp = (tub__mlp){
-        .first = dense(p, TUB__MLP1_KERNEL, TUB__MLP1_BIAS, layer),
-        .second = dense(p, TUB__MLP2_KERNEL, TUB__MLP2_BIAS, layer),
+        .first = tub__plan_dense(p, TUB__MLP1_KERNEL, TUB__MLP1_BIAS, layer),
+        .second = tub__plan_dense(p, TUB__MLP2_KERNEL, TUB__MLP2_BIAS, layer),
         .activation = c->gelu == TUB_GELU_ERF ? TUB__GELU_ERF : TUB__GELU_TANH,
         .output_activation = c->mlp_output_gelu != 0,
         .number = (uint32_t)layer,
@@ -290,26 +247,27 @@ static void block(const plan *p, size_t number, const shared *s) {
 /* ---- ends ---- */
 
 /* Class token and positions of the tower at hand. */
-static tub__positions positions(const plan *p, tub__role token_role, tub__role position_role) {
+static tub__positions positions(const tub__plan *p, tub__role token_role, tub__role position_role) {
     tub__pass *pass = p->pass;
-    const tub__param *token = find(p, token_role, -1), *position = find(p, position_role, -1);
+    const tub__param *token = tub__plan_find(p, token_role, -1),
+                     *position = tub__plan_find(p, position_role, -1);
     tub__positions out = {.sequences = p->tower->shape.sequences,
                           .drops = {.rate = pass->model->config.dropout},
                           .number = (uint32_t)(p->tower - pass->tower)};
     if (position) {
         out.position = tub__param_mat(pass->be, position, pass->model->weights);
-        out.dposition = gradient_of(p, position);
+        out.dposition = tub__plan_gradient(p, position);
     } else {
         out.position = tub__model_sinusoids(pass->model, (size_t)(p->tower - pass->tower));
     }
     if (token) {
-        out.class_token = value_of(p, token);
-        out.dclass_token = gradient_of(p, token);
+        out.class_token = tub__plan_value(p, token);
+        out.dclass_token = tub__plan_gradient(p, token);
     }
     return out;
 }
 
-static void embedding(const plan *p, const shared *s) {
+static void embedding(const tub__plan *p, const shared *s) {
     tub__pass *pass = p->pass;
     const tub_model_config *c = &pass->model->config;
     const size_t count = tubelets(pass);
@@ -317,16 +275,16 @@ static void embedding(const plan *p, const shared *s) {
     tub__embedding *e = &pass->embedding;
     *e = (tub__embedding){.geometry = pass->model->geometry,
                           .multiply = c->input_scale == TUB_SCALE_MULTIPLY,
-                          .projection = dense(p, TUB__EMBED_KERNEL, TUB__EMBED_BIAS, -1),
+                          .projection = tub__plan_dense(p, TUB__EMBED_KERNEL, TUB__EMBED_BIAS, -1),
                           .positions = positions(p, TUB__CLASS_TOKEN, TUB__POSITION)};
-    e->rows = p->training ? take_mat(p, count, row) : mat_at(s->rows[1].data, count, row);
+    e->rows = p->training ? tub__plan_mat(p, count, row) : mat_at(s->rows[1].data, count, row);
     if (p->tower->shape.class_token) {
-        e->bare = p->training ? take_mat(p, count, width)
+        e->bare = p->training ? tub__plan_mat(p, count, width)
                               : mat_at(p->tower->normed[0].data, count, width);
-        e->dbare = take_training(p, count, width);
+        e->dbare = tub__plan_training(p, count, width);
     }
     if (p->training && pass->config.input_gradient) {
-        e->drows = take_mat(p, count, row);
+        e->drows = tub__plan_mat(p, count, row);
         e->dinput =
             tub__arena_take(p->arena, pass->config.batch,
                             tub__geometry_voxels(&pass->model->geometry) * pass->be->real_size);
@@ -335,7 +293,7 @@ static void embedding(const plan *p, const shared *s) {
 
 /* What the tower at hand pools of its sequences. A tower without layers has no norm, and its mean is
  * of the rows that it gets. */
-static void pooler(const plan *p, const shared *s) {
+static void pooler(const tub__plan *p, const shared *s) {
     const tub_model_config *c = &p->pass->model->config;
     tub__tower *t = p->tower;
     const size_t rows = p->pass->config.batch * t->shape.sequences, width = (size_t)c->hidden;
@@ -345,8 +303,8 @@ static void pooler(const plan *p, const shared *s) {
                               .sequences = t->shape.sequences,
                               .normed = t->normed[0],
                               .dnormed = t->dnormed,
-                              .pooled = take_mat(p, rows, width),
-                              .dpooled = take_training(p, rows, width)};
+                              .pooled = tub__plan_mat(p, rows, width),
+                              .dpooled = tub__plan_training(p, rows, width)};
     if (!t->pooler.bare) {
         const tub__role gamma = first ? TUB__NORM_GAMMA : TUB__TEMPORAL_NORM_GAMMA;
         t->pooler.norm = norm(p, gamma, (tub__role)(gamma + 1), -1, s->workspace[0]);
@@ -354,20 +312,20 @@ static void pooler(const plan *p, const shared *s) {
     }
 }
 
-static void gradients_between(const plan *p) {
+static void gradients_between(const tub__plan *p) {
     const size_t width = (size_t)p->pass->model->config.hidden;
     tub__tower *t = p->tower;
     for (int i = 0; i < 2; i++) {
-        t->dtokens[i] = take_mat(p, p->rows, width);
+        t->dtokens[i] = tub__plan_mat(p, p->rows, width);
     }
-    t->dnormed = take_mat(p, p->rows, width);
+    t->dnormed = tub__plan_mat(p, p->rows, width);
     for (size_t i = 0; i < t->shape.attentions; i++) {
-        t->dmiddle[i] = take_mat(p, p->rows, width);
+        t->dmiddle[i] = tub__plan_mat(p, p->rows, width);
     }
 }
 
 /* Blocks of the tower at hand, and what is around them. */
-static void tower(const plan *p) {
+static void tower(const tub__plan *p) {
     tub__pass *pass = p->pass;
     tub__tower *t = p->tower;
     const size_t width = (size_t)pass->model->config.hidden;
@@ -381,43 +339,51 @@ static void tower(const plan *p) {
         gradients_between(p);
     }
     const shared s = take_shared(p);
-    t->normed[0] = take_mat(p, p->rows, width);
+    t->normed[0] = tub__plan_mat(p, p->rows, width);
     for (size_t i = 1; i <= t->shape.attentions; i++) {
-        t->normed[i] = take_training(p, p->rows, width);
+        t->normed[i] = tub__plan_training(p, p->rows, width);
     }
-    if (is_first(p)) {
+    if (has_embedding(p)) {
         embedding(p, &s);
+    } else if (is_first(p)) {
+        t->positions = positions(p, TUB__CLASS_TOKEN, TUB__POSITION);
     } else {
         t->positions = positions(p, TUB__TEMPORAL_CLASS_TOKEN, TUB__TEMPORAL_POSITION);
     }
     for (size_t l = 0; l < t->shape.layers; l++) {
         block(p, l, &s);
     }
-    t->end = p->training ? take_mat(p, p->rows, width) : t->blocks[0].x[0];
+    t->end = p->training ? tub__plan_mat(p, p->rows, width) : t->blocks[0].x[0];
     pooler(p, &s);
 }
 
-static void head(const plan *p) {
+static void head(const tub__plan *p) {
     tub__pass *pass = p->pass;
     const tub_model_config *c = &pass->model->config;
     const size_t batch = pass->config.batch, classes = (size_t)c->classes,
                  features = (size_t)c->representation;
     tub__head *h = &pass->head;
-    *h = (tub__head){.classifier = dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1),
-                     .logits = take_mat(p, batch, classes),
-                     .dlogits = take_training(p, batch, classes)};
+    *h = (tub__head){.classifier = tub__plan_dense(p, TUB__HEAD_KERNEL, TUB__HEAD_BIAS, -1),
+                     .logits = tub__plan_mat(p, batch, classes),
+                     .dlogits = tub__plan_training(p, batch, classes)};
     if (features > 0) {
-        h->representation = dense(p, TUB__REPRESENTATION_KERNEL, TUB__REPRESENTATION_BIAS, -1);
-        h->represented = take_mat(p, batch, features);
-        h->drepresented = take_training(p, batch, features);
-        h->slope = take_training(p, batch, features);
+        h->representation =
+            tub__plan_dense(p, TUB__REPRESENTATION_KERNEL, TUB__REPRESENTATION_BIAS, -1);
+        h->represented = tub__plan_mat(p, batch, features);
+        h->drepresented = tub__plan_training(p, batch, features);
+        h->slope = tub__plan_training(p, batch, features);
     }
-    pass->probabilities = take_mat(p, batch, classes);
-    pass->losses = take_vector(p, batch);
+    pass->probabilities = tub__plan_mat(p, batch, classes);
+    pass->losses = tub__plan_vector(p, batch);
 }
 
 void tub__pass_layout(tub__pass *pass, tub__arena *arena) {
-    plan p = {.pass = pass, .arena = arena, .training = pass->config.training};
+    tub__plan p = {.pass = pass, .arena = arena, .training = pass->config.training};
+    if (pass->model->config.family == TUB_FAMILY_RESNET3D18) {
+        tub__resnet_layout(&p);
+    } else if (pass->model->config.family != TUB_FAMILY_VIVIT) {
+        tub__cnn_layout(&p);
+    }
     for (size_t i = 0; i < pass->towers; i++) {
         p.tower = &pass->tower[i];
         p.rows = pass->config.batch * tub__tower_rows(&p.tower->shape);

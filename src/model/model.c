@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Models: creation, initial values, labels, arrays in and out, and inference. */
+#include <math.h>
 #include <string.h>
 
 #include "backend/backend.h"
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "model/family.h"
 #include "model/model.h"
 
 static tub_status create(tub_context *ctx, tub__backend *be, const tub_model_config *config,
@@ -13,6 +15,9 @@ static tub_status create(tub_context *ctx, tub__backend *be, const tub_model_con
     tub_model *m;
     size_t bytes;
     TUB__TRY(tub_model_config_check(config, err));
+    if (only && config->family != TUB_FAMILY_VIVIT) {
+        return tub__family_no_precision(config, *only == TUB__INT8 ? "int8" : "bf16", err);
+    }
     TUB__TRY(tub__alloc_array(a, 1, sizeof *m, (void **)&m, err));
     m->context = ctx;
     m->backend = be;
@@ -91,11 +96,40 @@ static void draw(const tub__param *p, tub__key key, uint32_t index, float *out) 
     }
 }
 
+/* Orthonormal rows of what was drawn, by Gram and Schmidt in double, each row twice. */
+static void make_orthogonal(const tub__param *p, float *values) {
+    for (size_t r = 0; r < p->rows; r++) {
+        float *row = values + r * p->cols;
+        for (size_t before = 0; before < 2 * r; before++) {
+            const float *other = values + before % r * p->cols;
+            double product = 0;
+            for (size_t i = 0; i < p->cols; i++) {
+                product += (double)row[i] * (double)other[i];
+            }
+            for (size_t i = 0; i < p->cols; i++) {
+                row[i] = (float)((double)row[i] - product * (double)other[i]);
+            }
+        }
+        double square = 0;
+        for (size_t i = 0; i < p->cols; i++) {
+            square += (double)row[i] * (double)row[i];
+        }
+        for (size_t i = 0; i < p->cols; i++) {
+            row[i] = (float)((double)row[i] / sqrt(square));
+        }
+    }
+}
+
 static void initialise_array(tub_model *m, size_t index, tub__key key, float *values) {
     const tub__param *p = &m->params.list[index];
     tub__backend *be = m->backend;
     if (p->initial == TUB__INIT_UNIFORM) {
         draw(p, key, (uint32_t)index, values);
+    } else if (p->initial == TUB__INIT_ORTHOGONAL) {
+        tub__param wide = *p;
+        wide.limit = 1;
+        draw(&wide, key, (uint32_t)index, values);
+        make_orthogonal(p, values);
     } else {
         for (size_t i = 0; i < p->rows * p->cols; i++) {
             values[i] = p->initial == TUB__INIT_ONES;

@@ -14,17 +14,17 @@ struct tub_model {
     tub_model_config config;
     tub__geometry geometry;
     tub__params params;
-    void *weights;        /* slab of parameters */
-    void *sinusoids;      /* slab of the towers' tables of positions, or NULL: there are none */
-    void *reduced;        /* slab of reduced weights, or NULL: products take those */
-    void *transposed;     /* likewise, transposed: for training */
-    bool only_reduced;    /* there are no others */
-    bool reduced_stale;   /* weights have changed since reduced was made of them */
-    char **labels;        /* [classes], or NULL */
+    void *weights;      /* slab of parameters */
+    void *sinusoids;    /* slab of the towers' tables of positions, or NULL: there are none */
+    void *reduced;      /* slab of reduced weights, or NULL: products take those */
+    void *transposed;   /* likewise, transposed: for training */
+    bool only_reduced;  /* there are no others */
+    bool reduced_stale; /* weights have changed since reduced was made of them */
+    char **labels;      /* [classes], or NULL */
     /* What its folder says of samples (convert/prepare.h); both are freed with the model. */
     struct tub__preprocessing *preprocessing; /* NULL: uint8 is scaled, and that is all */
     char *preprocessor_text;                  /* the folder's file, or NULL */
-    tub__pass *inference; /* made on first use by tub_model_forward */
+    tub__pass *inference;                     /* made on first use by tub_model_forward */
     size_t inference_batch;
 };
 
@@ -34,6 +34,8 @@ tub__geometry tub__model_geometry(const tub_model_config *config);
 size_t tub__model_tokens(const tub_model_config *config);
 /* How a checked configuration's logits are read. */
 tub__outputs tub__model_outputs(const tub_model_config *config);
+/* Whether it has transformer blocks: others have nothing that is decayed or frozen layer by layer. */
+bool tub__model_has_blocks(const tub_model_config *config);
 /* Multiply-adds of one clip's forward pass, or of its forward and backward pass in training. */
 double tub__model_multiply_adds(const tub_model_config *config, bool training);
 /* What training does more where blocks are computed again. */

@@ -8,25 +8,16 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/model.h"
-#include "model/variant.h"
+#include "model/params_make.h"
 
-/* What the entries of one model are made from. */
-typedef struct maker {
-    const tub_model_config *c;
-    tub__geometry g;
-    tub__variant_shape shape;
-    tub__params *out;
-} maker;
-
-static tub__param *add(maker *m, tub__role role, int layer, const char *title, size_t rows,
-                       size_t cols) {
+tub__param *tub__maker_add(tub__maker *m, tub__role role, int layer, const char *title, size_t rows,
+                           size_t cols) {
     tub__param *p = &m->out->list[m->out->count++];
     *p = (tub__param){.title = title, .role = role, .layer = layer, .rows = rows, .cols = cols};
     return p;
 }
 
-__attribute__((format(printf, 2, 3))) static void hf_name(tub__param *p, const char *format, ...) {
+void tub__maker_name(tub__param *p, const char *format, ...) {
     va_list args;
     va_start(args, format);
     vsnprintf(p->name, sizeof p->name, format, args);
@@ -42,12 +33,12 @@ static void keras_name(tub__param *p, const char *stem, int number, const char *
     }
 }
 
-static void vector_shape(tub__param *p) {
+void tub__maker_vector(tub__param *p) {
     p->rank = 1;
     p->shape[0] = p->cols;
 }
 
-static void kernel_shape(tub__param *p) {
+void tub__maker_kernel(tub__param *p) {
     p->packed = true;
     p->decay = true;
     p->file = TUB__FILE_TRANSPOSED;
@@ -57,7 +48,7 @@ static void kernel_shape(tub__param *p) {
 }
 
 /* Glorot uniform (Glorot and Bengio 2010). */
-static void glorot(tub__param *p, double fan_in, double fan_out) {
+void tub__maker_glorot(tub__param *p, double fan_in, double fan_out) {
     p->initial = TUB__INIT_UNIFORM;
     p->limit = sqrt(6 / (fan_in + fan_out));
 }
@@ -76,13 +67,14 @@ static const struct {
 };
 
 /* What stands before a tower's blocks. */
-static void make_positions(maker *m, size_t tower) {
+static void make_positions(tub__maker *m, size_t tower) {
     const tub__tower_shape *t = &m->shape.tower[tower];
     const size_t width = (size_t)m->c->hidden;
     tub__param *p;
     if (t->class_token) {
-        p = add(m, tower_names[tower].token, -1, tower_names[tower].token_title, 1, width);
-        hf_name(p, "%s.cls_token", tower_names[tower].embeddings);
+        p = tub__maker_add(m, tower_names[tower].token, -1, tower_names[tower].token_title, 1,
+                           width);
+        tub__maker_name(p, "%s.cls_token", tower_names[tower].embeddings);
         p->rank = 3;
         p->shape[0] = p->shape[1] = 1;
         p->shape[2] = width;
@@ -90,9 +82,9 @@ static void make_positions(maker *m, size_t tower) {
     if (m->c->positions != TUB_POSITIONS_LEARNED || t->layers == 0) {
         return;
     }
-    p = add(m, tower_names[tower].position, -1, tower_names[tower].position_title, t->tokens,
-            width);
-    hf_name(p, "%s.position_embeddings", tower_names[tower].embeddings);
+    p = tub__maker_add(m, tower_names[tower].position, -1, tower_names[tower].position_title,
+                       t->tokens, width);
+    tub__maker_name(p, "%s.position_embeddings", tower_names[tower].embeddings);
     if (tower == 0) {
         keras_name(p, "positional_encoder", 0, "position_embedding/vars/0");
     }
@@ -104,12 +96,12 @@ static void make_positions(maker *m, size_t tower) {
     p->limit = 0.05;
 }
 
-static void make_embedding(maker *m) {
+static void make_embedding(tub__maker *m) {
     const size_t row = tub__geometry_row(&m->g), width = (size_t)m->c->hidden;
-    tub__param *p = add(m, TUB__EMBED_KERNEL, -1, "tubelet kernel", row, width);
-    hf_name(p, "vivit.embeddings.patch_embeddings.projection.weight");
+    tub__param *p = tub__maker_add(m, TUB__EMBED_KERNEL, -1, "tubelet kernel", row, width);
+    tub__maker_name(p, "vivit.embeddings.patch_embeddings.projection.weight");
     keras_name(p, "tubelet_embedding", 0, "projection/vars/0");
-    kernel_shape(p);
+    tub__maker_kernel(p);
     p->file = TUB__FILE_CONV3D;
     p->rank = 5;
     p->shape[1] = m->g.channels;
@@ -117,41 +109,39 @@ static void make_embedding(maker *m) {
         p->shape[2 + i] = m->g.kernel[i];
     }
     const double taps = (double)row / (double)m->g.channels;
-    glorot(p, (double)row, taps * (double)width);
+    tub__maker_glorot(p, (double)row, taps * (double)width);
 
-    p = add(m, TUB__EMBED_BIAS, -1, "tubelet bias", 1, width);
-    hf_name(p, "vivit.embeddings.patch_embeddings.projection.bias");
+    p = tub__maker_add(m, TUB__EMBED_BIAS, -1, "tubelet bias", 1, width);
+    tub__maker_name(p, "vivit.embeddings.patch_embeddings.projection.bias");
     keras_name(p, "tubelet_embedding", 0, "projection/vars/1");
-    vector_shape(p);
+    tub__maker_vector(p);
 }
 
 /* Gamma and beta; number: Keras' of this layer norm. */
-static void make_norm(maker *m, tub__role gamma, int layer, int number, const char *hf,
+static void make_norm(tub__maker *m, tub__role gamma, int layer, int number, const char *hf,
                       const char *title_gamma, const char *title_beta) {
     for (int i = 0; i < 2; i++) {
-        tub__param *p = add(m, (tub__role)(gamma + i), layer, i ? title_beta : title_gamma, 1,
-                            (size_t)m->c->hidden);
-        hf_name(p, "%s.%s", hf, i ? "bias" : "weight");
+        tub__param *p = tub__maker_add(m, (tub__role)(gamma + i), layer,
+                                       i ? title_beta : title_gamma, 1, (size_t)m->c->hidden);
+        tub__maker_name(p, "%s.%s", hf, i ? "bias" : "weight");
         keras_name(p, "layer_normalization", number, i ? "vars/1" : "vars/0");
         p->initial = i ? TUB__INIT_ZEROS : TUB__INIT_ONES;
-        vector_shape(p);
+        tub__maker_vector(p);
     }
 }
 
-/* Kernel and bias of a dense layer; the caller sets names and limits of the two entries that this
- * returns the first of. */
-static tub__param *make_dense(maker *m, tub__role kernel, int layer, const char *title_kernel,
-                              const char *title_bias, size_t in, size_t out, bool bias,
-                              const char *hf) {
+tub__param *tub__maker_dense(tub__maker *m, tub__role kernel, int layer, const char *title_kernel,
+                             const char *title_bias, size_t in, size_t out, bool bias,
+                             const char *hf) {
     const size_t first = m->out->count;
-    tub__param *p = add(m, kernel, layer, title_kernel, in, out);
-    hf_name(p, "%s.weight", hf);
-    kernel_shape(p);
-    glorot(p, (double)in, (double)out);
+    tub__param *p = tub__maker_add(m, kernel, layer, title_kernel, in, out);
+    tub__maker_name(p, "%s.weight", hf);
+    tub__maker_kernel(p);
+    tub__maker_glorot(p, (double)in, (double)out);
     if (bias) {
-        p = add(m, (tub__role)(kernel + 1), layer, title_bias, 1, out);
-        hf_name(p, "%s.bias", hf);
-        vector_shape(p);
+        p = tub__maker_add(m, (tub__role)(kernel + 1), layer, title_bias, 1, out);
+        tub__maker_name(p, "%s.bias", hf);
+        tub__maker_vector(p);
     }
     return &m->out->list[first];
 }
@@ -173,9 +163,9 @@ static void attention_limits(const tub_model_config *c, tub__param *p, bool outp
     const double width = (double)c->hidden, heads = (double)c->heads, head = width / heads;
     if (c->attention_init == TUB_INIT_KERAS2022) {
         if (output) {
-            glorot(p, head * heads, width * heads);
+            tub__maker_glorot(p, head * heads, width * heads);
         } else {
-            glorot(p, heads * width, head * width);
+            tub__maker_glorot(p, heads * width, head * width);
         }
     }
 }
@@ -200,7 +190,7 @@ static const attention_names time_attention = {
      "temporal value kernel", "temporal value bias", "temporal attention output kernel",
      "temporal attention output bias"}};
 
-static void make_attention(maker *m, int layer, const char *stem, const attention_names *n) {
+static void make_attention(tub__maker *m, int layer, const char *stem, const attention_names *n) {
     static const char *const hf_part[] = {"attention.query", "attention.key", "attention.value",
                                           "output.dense"};
     static const char *const keras_part[] = {"query_dense", "key_dense", "value_dense",
@@ -210,15 +200,15 @@ static void make_attention(maker *m, int layer, const char *stem, const attentio
     for (int i = 0; i < 4; i++) {
         const bool output = i == 3, bias = output || m->c->qkv_bias != 0;
         snprintf(hf, sizeof hf, "%s.%s.%s", stem, n->where, hf_part[i]);
-        tub__param *p = make_dense(m, (tub__role)(n->first + 2 * i), layer, n->title[2 * i],
-                                   n->title[2 * i + 1], width, width, bias, hf);
+        tub__param *p = tub__maker_dense(m, (tub__role)(n->first + 2 * i), layer, n->title[2 * i],
+                                         n->title[2 * i + 1], width, width, bias, hf);
         keras_pair(p, bias, "multi_head_attention", layer, keras_part[i]);
         attention_limits(m->c, p, output);
     }
 }
 
 /* number: of the layer within its tower. */
-static void make_layer(maker *m, int layer, const char *tower, int number) {
+static void make_layer(tub__maker *m, int layer, const char *tower, int number) {
     const size_t width = (size_t)m->c->hidden, mlp = (size_t)m->c->mlp;
     const bool two = m->c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION;
     char stem[64], hf[96];
@@ -228,13 +218,13 @@ static void make_layer(maker *m, int layer, const char *tower, int number) {
         make_attention(m, layer, stem, &time_attention);
     }
     snprintf(hf, sizeof hf, "%s.intermediate.dense", stem);
-    keras_pair(
-        make_dense(m, TUB__MLP1_KERNEL, layer, "MLP kernel 1", "MLP bias 1", width, mlp, true, hf),
-        true, "sequential", layer, "layers/dense");
+    keras_pair(tub__maker_dense(m, TUB__MLP1_KERNEL, layer, "MLP kernel 1", "MLP bias 1", width,
+                                mlp, true, hf),
+               true, "sequential", layer, "layers/dense");
     snprintf(hf, sizeof hf, "%s.output.dense", stem);
-    keras_pair(
-        make_dense(m, TUB__MLP2_KERNEL, layer, "MLP kernel 2", "MLP bias 2", mlp, width, true, hf),
-        true, "sequential", layer, "layers/dense_1");
+    keras_pair(tub__maker_dense(m, TUB__MLP2_KERNEL, layer, "MLP kernel 2", "MLP bias 2", mlp,
+                                width, true, hf),
+               true, "sequential", layer, "layers/dense_1");
     snprintf(hf, sizeof hf, "%s.layernorm_before", stem);
     make_norm(m, TUB__NORM1_GAMMA, layer, 2 * layer, hf, "norm 1 gamma", "norm 1 beta");
     if (two) {
@@ -247,7 +237,7 @@ static void make_layer(maker *m, int layer, const char *tower, int number) {
 }
 
 /* A tower's blocks, and the norm after them. */
-static void make_tower(maker *m, size_t tower) {
+static void make_tower(tub__maker *m, size_t tower) {
     const tub__tower_shape *t = &m->shape.tower[tower];
     for (size_t l = 0; l < t->layers; l++) {
         make_layer(m, (int)(t->first + l), tower_names[tower].layers, (int)l);
@@ -258,16 +248,18 @@ static void make_tower(maker *m, size_t tower) {
     }
 }
 
-static void make_head(maker *m) {
+static void make_head(tub__maker *m) {
     const tub_model_config *c = m->c;
-    size_t width = (size_t)c->hidden;
+    size_t width = tub__family_head_width(c);
     if (c->representation > 0) {
-        make_dense(m, TUB__REPRESENTATION_KERNEL, -1, "representation kernel",
-                   "representation bias", width, (size_t)c->representation, true, "pre_logits");
+        tub__maker_dense(m, TUB__REPRESENTATION_KERNEL, -1, "representation kernel",
+                         "representation bias", width, (size_t)c->representation, true,
+                         "pre_logits");
         width = (size_t)c->representation;
     }
-    tub__param *p = make_dense(m, TUB__HEAD_KERNEL, -1, "classifier kernel", "classifier bias",
-                               width, (size_t)c->classes, true, "classifier");
+    tub__param *p = tub__maker_dense(m, TUB__HEAD_KERNEL, -1, "classifier kernel",
+                                     "classifier bias", width, (size_t)c->classes, true,
+                                     c->family == TUB_FAMILY_RESNET3D18 ? "linear" : "classifier");
     keras_name(&p[0], "dense", 0, "vars/0");
     keras_name(&p[1], "dense", 0, "vars/1");
     if (c->head_init == TUB_HEAD_ZEROS) {
@@ -314,6 +306,18 @@ static const tub__role slab_order[] = {
     TUB__TEMPORAL_POSITION,
     TUB__TEMPORAL_NORM_GAMMA,
     TUB__TEMPORAL_NORM_BETA,
+    TUB__CONV_KERNEL,
+    TUB__CONV_BIAS,
+    TUB__BATCH_GAMMA,
+    TUB__BATCH_BETA,
+    TUB__BATCH_MEAN,
+    TUB__BATCH_VARIANCE,
+    TUB__PROJECT_KERNEL,
+    TUB__PROJECT_BIAS,
+    TUB__GRU_KERNEL,
+    TUB__GRU_BIAS,
+    TUB__GRU_RECURRENT,
+    TUB__GRU_RECURRENT_BIAS,
     TUB__REPRESENTATION_KERNEL,
     TUB__REPRESENTATION_BIAS,
     TUB__HEAD_KERNEL,
@@ -337,7 +341,7 @@ static void place(tub__params *out, int layer, const tub__format *only) {
                     only && reducible(p, *only) ? 0 : tub__weight_elements(p->rows, p->cols);
                 p->offset = out->elements;
                 out->elements += p->elements;
-                out->numbers += tub__param_elements(p);
+                out->numbers += p->buffer ? 0 : tub__param_elements(p);
             }
         }
     }
@@ -387,24 +391,37 @@ static int group_of(const tub__param *p, const tub__variant_shape *shape, int la
 
 tub_status tub__params_create(const tub_allocator *a, const tub_model_config *config,
                               const tub__format *only, tub__params *out, tub_error *err) {
-    enum { PER_LAYER = 26, REST = 14 };
-    maker m = {.c = config,
-               .g = tub__model_geometry(config),
-               .shape = tub__variant_shape_of(config),
-               .out = out};
+    enum { PER_LAYER = 26, REST = 24, PER_CONV = 6 };
+    const tub__conv_shapes convs = tub__family_convs(config);
+    tub__maker m = {.c = config,
+                    .g = tub__model_geometry(config),
+                    .shape = tub__variant_shape_of(config),
+                    .convs = &convs,
+                    .out = out};
     const size_t layers = tub__variant_layers(&m.shape);
-    *out = (tub__params){.allocator = a, .layers = (int)layers};
-    TUB__TRY(tub__alloc_array(a, PER_LAYER * layers + REST, sizeof *out->list, (void **)&out->list,
-                              err));
-    make_positions(&m, 0);
-    make_embedding(&m);
-    make_tower(&m, 0);
+    *out =
+        (tub__params){.allocator = a, .layers = (int)(layers > convs.count ? layers : convs.count)};
+    TUB__TRY(tub__alloc_array(a, PER_LAYER * layers + PER_CONV * convs.count + REST,
+                              sizeof *out->list, (void **)&out->list, err));
+    if (config->family == TUB_FAMILY_VIVIT) {
+        make_positions(&m, 0);
+        make_embedding(&m);
+        make_tower(&m, 0);
+    } else {
+        tub__maker_family(&m);
+    }
+    if (config->family == TUB_FAMILY_CNN_TRANSFORMER) {
+        make_positions(&m, 0);
+        make_tower(&m, 0);
+    }
     if (m.shape.towers > 1) {
         make_positions(&m, 1);
         make_tower(&m, 1);
     }
     make_head(&m);
-    for (size_t i = 0; i < out->count && config->variant != TUB_VARIANT_JOINT; i++) {
+    const bool in_example =
+        config->variant == TUB_VARIANT_JOINT && config->family == TUB_FAMILY_VIVIT;
+    for (size_t i = 0; i < out->count && !in_example; i++) {
         out->list[i].keras[0] = '\0'; /* the example has one variant */
     }
     for (size_t i = 0; i < out->count; i++) {

@@ -50,10 +50,28 @@ typedef enum tub__role {
     TUB__TIME_OUT_BIAS,
     TUB__REPRESENTATION_KERNEL,
     TUB__REPRESENTATION_BIAS,
+    /* Baselines: convolutions have layers of their own, counted from 0. */
+    TUB__CONV_KERNEL,
+    TUB__CONV_BIAS,
+    TUB__BATCH_GAMMA,
+    TUB__BATCH_BETA,
+    TUB__BATCH_MEAN, /* buffers: the moving statistics */
+    TUB__BATCH_VARIANCE,
+    TUB__PROJECT_KERNEL,
+    TUB__PROJECT_BIAS,
+    TUB__GRU_KERNEL,
+    TUB__GRU_BIAS,
+    TUB__GRU_RECURRENT,
+    TUB__GRU_RECURRENT_BIAS,
     TUB__ROLES
 } tub__role;
 
-typedef enum tub__initial { TUB__INIT_ZEROS, TUB__INIT_ONES, TUB__INIT_UNIFORM } tub__initial;
+typedef enum tub__initial {
+    TUB__INIT_ZEROS,
+    TUB__INIT_ONES,
+    TUB__INIT_UNIFORM,
+    TUB__INIT_ORTHOGONAL /* orthonormal rows: the matrix has no more of them than columns */
+} tub__initial;
 
 /* How the file's array maps to the matrix [rows, cols] that the layers use. */
 typedef enum tub__file_layout {
@@ -81,6 +99,8 @@ typedef struct tub__param {
     tub__initial initial;
     double limit; /* uniform in [-limit, limit) */
     bool decay;   /* a kernel: weight decay applies by default */
+    bool buffer;  /* moving statistics, written by forward passes in training: no gradient (zeros in
+                     its slab), no part of its norm, no decay, no update */
 } tub__param;
 
 /* Offsets of the arrays that one layer of the stack needs, found once. */

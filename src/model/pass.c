@@ -21,11 +21,13 @@ static tub_status begin(const tub_model *model, const tub__pass_config *config, 
                         .config = *config,
                         .allocator = model->backend->allocator};
     const tub__variant_shape shape = tub__variant_shape_of(&model->config);
-    if (config->batch > ROWS_LIMIT / tub__tower_rows(&shape.tower[0]) ||
+    if (config->batch > ROWS_LIMIT / tub__geometry_tokens(&model->geometry) ||
+        config->batch > ROWS_LIMIT / tub__model_tokens(&model->config) ||
         (config->training && config->batch > TUB__SAMPLES_LIMIT)) {
         return too_large(config->batch, err);
     }
-    TUB__TRY(tub__alloc_array(&pass->allocator, tub__variant_layers(&shape), sizeof *pass->blocks,
+    const size_t layers = tub__variant_layers(&shape);
+    TUB__TRY(tub__alloc_array(&pass->allocator, layers > 0 ? layers : 1, sizeof *pass->blocks,
                               (void **)&pass->blocks, err));
     pass->towers = shape.towers;
     for (size_t i = 0; i < shape.towers; i++) {
@@ -130,6 +132,10 @@ static tub__mat dpooled(const tub__pass *pass, size_t tower) {
     return tub__first_rows(pass->tower[tower].pooler.dpooled, pooled(pass, tower).rows);
 }
 
+static tub_family family_of(const tub__pass *pass) {
+    return pass->model->config.family;
+}
+
 void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const void *x,
                        const tub__dropout *dropout) {
     tub__model_refresh(pass->model);
@@ -137,6 +143,14 @@ void tub__pass_forward(tub__pass *pass, size_t samples, tub_dtype dtype, const v
     pass->dropout = dropout ? *dropout : (tub__dropout){0};
     pass->drops = dropout && (dropout->rate > 0 || drops_more(&pass->model->config));
     const tub__call call = call_of(pass);
+    if (family_of(pass) != TUB_FAMILY_VIVIT) {
+        tub__voxels_forward(&call, pass, dtype, x);
+        tub__head_forward(&call, &pass->head,
+                          family_of(pass) == TUB_FAMILY_RESNET3D18
+                              ? tub__resnet_forward(&call, pass)
+                              : tub__cnn_forward(&call, pass));
+        return;
+    }
     tub__first_tower_forward(&call, &pass->tower[0], &pass->embedding, dtype, x);
     for (size_t i = 1; i < pass->towers; i++) {
         tub__next_tower_forward(&call, &pass->tower[i], pooled(pass, i - 1));
@@ -163,9 +177,30 @@ void tub__pass_loss(tub__pass *pass, const tub__targets *targets, double *losses
     }
 }
 
+static void family_backward(const tub__call *call, const tub__pass *pass) {
+    const tub__resnet *r = &pass->resnet;
+    if (family_of(pass) == TUB_FAMILY_RESNET3D18) {
+        tub__head_backward(call, &pass->head, tub__first_rows(r->pooled, call->samples),
+                           tub__first_rows(r->dpooled, call->samples));
+        tub__resnet_backward(call, pass);
+        return;
+    }
+    if (pass->towers > 0) {
+        tub__head_backward(call, &pass->head, pooled(pass, 0), dpooled(pass, 0));
+    } else {
+        tub__head_backward(call, &pass->head, tub__cnn_output(call, pass),
+                           tub__cnn_doutput(call, pass));
+    }
+    tub__cnn_backward(call, pass);
+}
+
 void tub__pass_backward(tub__pass *pass, bool more) {
     tub__call call = call_of(pass);
     call.more = more;
+    if (family_of(pass) != TUB_FAMILY_VIVIT) {
+        family_backward(&call, pass);
+        return;
+    }
     tub__head_backward(&call, &pass->head, pooled(pass, pass->towers - 1),
                        dpooled(pass, pass->towers - 1));
     for (size_t i = pass->towers; i-- > 1;) {
@@ -196,7 +231,9 @@ void *tub__pass_gradients(tub__pass *pass) {
 
 void tub__pass_input_gradient(tub__pass *pass, tub_dtype host, void *out) {
     const size_t voxels = tub__geometry_voxels(&pass->model->geometry);
-    const tub__mat flat = {pass->embedding.dinput, pass->samples, voxels, voxels};
+    void *dinput =
+        family_of(pass) == TUB_FAMILY_VIVIT ? pass->embedding.dinput : pass->voxels.dinput;
+    const tub__mat flat = {dinput, pass->samples, voxels, voxels};
     rows_out(pass, flat, pass->samples, host, out);
 }
 

@@ -4,6 +4,7 @@
 #ifndef TUB__MODEL_PASS_H
 #define TUB__MODEL_PASS_H
 
+#include "model/family.h"
 #include "model/model.h"
 #include "model/variant.h"
 #include "nn/nn.h"
@@ -36,6 +37,54 @@ typedef struct tub__tower {
     tub__mat normed[TUB__ATTENTIONS + 1], dtokens[2], dmiddle[TUB__ATTENTIONS], dnormed;
 } tub__tower;
 
+/* ---- the baselines: what stands before their towers, if any, and their head ---- */
+
+/* Voxels as rows of channels, the places of convolutions. */
+typedef struct tub__voxels {
+    tub__mat rows;  /* [B places, C], kept */
+    tub__mat drows; /* scratch, for the input's gradient only */
+    void *dinput;   /* [B, T,H,W,C], or NULL */
+} tub__voxels;
+
+/* A stage of convolutions frame by frame. */
+typedef struct tub__cnn_stage {
+    tub__conv_layer conv;
+    tub__window pool;
+    tub__mat made;   /* what the convolution gives; kept, in inference shared by all stages */
+    tub__mat pooled; /* likewise, shared by every other stage */
+} tub__cnn_stage;
+
+/* cnn.c: convolutions over frames, each pooled to one row of features. */
+typedef struct tub__cnn {
+    size_t stages;
+    tub__cnn_stage stage[TUB__STAGES];
+    tub__mat features, dfeatures; /* [B T, F] */
+    tub__dense projection;        /* of cnn-transformer: to its tower's width */
+    tub__mat projected, dprojected;
+    tub__gru_layer gru; /* of cnn-rnn */
+    tub__mat dlast;     /* [B, U]: the gradient of its last states */
+    /* Gradients of what a stage made and pooled. */
+    void *dmade, *dpooled;
+} tub__cnn;
+
+/* A convolution of the residual network with its batch norm. */
+typedef struct tub__resnet_conv {
+    tub__conv_layer conv;
+    tub__batch_norm_layer norm;
+    tub__mat made; /* what the convolution gives, kept in training */
+} tub__resnet_conv;
+
+/* resnet.c. Memory for rows of any shape that occurs is `room`; a view is made of one for what is in it. */
+typedef struct tub__resnet {
+    size_t convs, stages;
+    tub__resnet_conv conv[TUB__CONVS];
+    tub__mat end[1 + 2 * TUB__STAGES]; /* what leaves the first convolution, and each block: kept */
+    /* Training: what a block has between its convolutions, its shortcut, and three gradients. Inference:
+     * what enters a block and what it makes take turns. */
+    void *room[5];
+    tub__mat pooled, dpooled; /* [B, C] */
+} tub__resnet;
+
 struct tub__pass {
     tub_model *model;
     tub__backend *be;
@@ -45,6 +94,9 @@ struct tub__pass {
     size_t towers;
     tub__tower tower[TUB__TOWERS];
     tub__block *blocks; /* of all towers */
+    tub__voxels voxels; /* of a baseline, which has one of these besides */
+    tub__cnn cnn;
+    tub__resnet resnet;
     tub__head head;
     tub__mat probabilities; /* [B, K] */
     void *losses;           /* [B] */
@@ -82,6 +134,21 @@ void tub__next_tower_forward(const tub__call *call, const tub__tower *tower, tub
 tub__mat tub__tower_backward(const tub__call *call, const tub__tower *tower);
 /* The same, on to dx: the gradient of next_tower_forward's x. */
 void tub__next_tower_backward(const tub__call *call, const tub__tower *tower, tub__mat dx);
+
+/* ---- cnn.c and resnet.c: the baselines, from clips to what the head takes and back ---- */
+
+/* Places of all samples from clips. */
+void tub__voxels_forward(const tub__call *call, const tub__pass *pass, tub_dtype dtype,
+                         const void *x);
+/* From the gradient of those rows to that of the clips. */
+void tub__voxels_backward(const tub__call *call, const tub__pass *pass);
+/* What the head takes, [samples, ...]; and from dx, which is the gradient of that, to all others. */
+tub__mat tub__cnn_forward(const tub__call *call, const tub__pass *pass);
+tub__mat tub__cnn_output(const tub__call *call, const tub__pass *pass);
+tub__mat tub__cnn_doutput(const tub__call *call, const tub__pass *pass);
+void tub__cnn_backward(const tub__call *call, const tub__pass *pass);
+tub__mat tub__resnet_forward(const tub__call *call, const tub__pass *pass);
+void tub__resnet_backward(const tub__call *call, const tub__pass *pass);
 
 /* Gives every layer of the pass its views: of the parameters, and of activations taken from the
  * arena. A measuring arena only counts. */

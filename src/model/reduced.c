@@ -2,6 +2,7 @@
 /* A model's weights in reduced precision: beside those in full, or alone. */
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "model/family.h"
 #include "model/model.h"
 #include <assert.h>
 
@@ -32,6 +33,9 @@ tub_status tub__model_reduce(tub_model *m, tub__format format, bool training, tu
     tub__backend *be = m->backend;
     const char *name = format == TUB__INT8 ? "int8" : "bf16";
     assert(!training || format == TUB__BF16);
+    if (m->config.family != TUB_FAMILY_VIVIT) {
+        return tub__family_no_precision(&m->config, name, err);
+    }
     if (!be->ops->reduce) {
         return tub__fail(err, TUB_E_UNSUPPORTED, "%s has no %s products", be->name, name);
     }

@@ -2,10 +2,31 @@
 /* The shape of a configuration's variant, and the patterns that variants are made from. */
 #include "model/variant.h"
 
+#include "model/family.h"
 #include "model/model.h"
+
+/* A transformer over the frames, or none. */
+static tub__variant_shape family_shape(const tub_model_config *c) {
+    const bool token = c->pooling == TUB_POOL_CLASS_TOKEN;
+    const size_t tokens = tub__family_frames(c) + token;
+    if (c->family != TUB_FAMILY_CNN_TRANSFORMER) {
+        return (tub__variant_shape){.towers = 0};
+    }
+    return (tub__variant_shape){.towers = 1,
+                                .tower = {{.sequences = 1,
+                                           .tokens = tokens,
+                                           .class_token = token,
+                                           .layers = (size_t)c->layers,
+                                           .attentions = 1,
+                                           .parts = 1,
+                                           .pattern = {tub__pattern_whole(1, tokens)}}}};
+}
 
 tub__variant_shape tub__variant_shape_of(const tub_model_config *config) {
     const tub__geometry g = tub__model_geometry(config);
+    if (config->family != TUB_FAMILY_VIVIT) {
+        return family_shape(config);
+    }
     switch (config->variant) {
     case TUB_VARIANT_FACTORISED_ENCODER:
         return tub__encoder_shape(config, &g);

@@ -204,6 +204,77 @@ void tub__pooler_forward(const tub__call *call, const tub__pooler *layer, tub__m
 /* From dpooled to the gradient of x. */
 void tub__pooler_backward(const tub__call *call, const tub__pooler *layer, tub__mat x, tub__mat dx);
 
+/* ---- convolution: y = x * W + b over a grid of places ---- */
+
+typedef struct tub__conv_layer {
+    tub__window window;
+    size_t grids;     /* of a sample: the frames that are gone over one by one, or 1 */
+    tub__dense dense; /* rows of the weight are (tap, channel) */
+    void *workspace;  /* for backward: the turned weight */
+} tub__conv_layer;
+
+/* Rows of all samples before and behind the layer. */
+size_t tub__conv_rows_in(const tub__call *call, const tub__conv_layer *layer);
+size_t tub__conv_rows_out(const tub__call *call, const tub__conv_layer *layer);
+void tub__conv_forward(const tub__call *call, const tub__conv_layer *layer, tub__mat x, tub__mat y);
+/* Gradients of W and b from x and dy. */
+void tub__conv_gradients(const tub__call *call, const tub__conv_layer *layer, tub__mat x,
+                         tub__mat dy);
+/* The gradient of x into dx; more: onto what dx holds. */
+void tub__conv_backward(const tub__call *call, const tub__conv_layer *layer, tub__mat dy, bool more,
+                        tub__mat dx);
+
+/* Max pooling behind a convolution, with a floor of zero: what ReLU and pooling come to. */
+void tub__relu_pool_forward(const tub__call *call, const tub__window *window, tub__mat x,
+                            tub__mat y);
+void tub__relu_pool_backward(const tub__call *call, const tub__window *window, tub__mat x,
+                             tub__mat y, tub__mat dy, tub__mat dx);
+
+/* ---- batch norm: in training by the batch's statistics, else by the moving ones ---- */
+
+typedef struct tub__batch_norm_layer {
+    const void *gamma, *beta;
+    void *dgamma, *dbeta;
+    void *moving_mean, *moving_variance; /* parameters that are no weights */
+    double epsilon, momentum;
+    void *mean, *inverse; /* of the last forward pass */
+    void *workspace;
+} tub__batch_norm_layer;
+
+/* y = norm(x) + add (TUB__NO_MAT: none), at least zero with relu; y may be x in inference. */
+void tub__batch_norm_forward(const tub__call *call, const tub__batch_norm_layer *layer, tub__mat x,
+                             tub__mat add, bool relu, tub__mat y);
+/* The output of the last forward pass, without anything added, once more. */
+void tub__batch_norm_again(const tub__call *call, const tub__batch_norm_layer *layer, tub__mat x,
+                           bool relu, tub__mat y);
+/* y: what forward gave with relu, where dy is then cleared of what it held back; else TUB__NO_MAT. */
+void tub__batch_norm_gradient(const tub__call *call, const tub__batch_norm_layer *layer, tub__mat x,
+                              tub__mat y, tub__mat dy, tub__mat dx);
+
+/* ---- gated recurrent unit over the frames of a sample ---- */
+
+typedef struct tub__gru_layer {
+    size_t units, frames;        /* U, T */
+    tub__dense input, recurrent; /* [F, 3 U], [U, 3 U]: gates z, r and the candidate, as Keras */
+    /* Rows of sample s: T or T + 1 from s T or s (T + 1) on. State 0 and the gradient of the products
+     * after the last state are zero, and never written. */
+    tub__mat x_gates;       /* [B T, 3 U] */
+    tub__mat inner;         /* [B (T + 1), 3 U] */
+    tub__mat states;        /* [B (T + 1), U] */
+    tub__mat gates;         /* [B T, 3 U], kept; training only, as all that follow */
+    tub__mat dx_gates;      /* [B T, 3 U] */
+    tub__mat dinner;        /* [B (T + 1), 3 U] */
+    tub__mat dstate, dkept; /* [B, U] */
+} tub__gru_layer;
+
+/* x: [B T, F]. Returns the last states, [B, U], rows far apart. */
+tub__mat tub__gru_layer_forward(const tub__call *call, const tub__gru_layer *layer, tub__mat x);
+/* The last states again. */
+tub__mat tub__gru_layer_last(const tub__call *call, const tub__gru_layer *layer);
+/* From the gradient of the last states to all gradients, and dx of x. */
+void tub__gru_layer_backward(const tub__call *call, const tub__gru_layer *layer, tub__mat x,
+                             tub__mat dlast, tub__mat dx);
+
 /* ---- head: representation, if any, and classifier ---- */
 
 typedef struct tub__head {

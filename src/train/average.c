@@ -28,6 +28,19 @@ double tub__average_decay(const tub__average *a, uint64_t step) {
     return step <= 1 ? 0.0 : a->warmup && most < a->decay ? most : a->decay;
 }
 
+/* Buffers are no weights: the average has the last ones, as AveragedModel of PyTorch. */
+static void take_buffers(tub__average *a) {
+    tub__backend *be = a->model->backend;
+    const tub__params *params = &a->model->params;
+    for (size_t i = 0; i < params->count; i++) {
+        const tub__param *p = &params->list[i];
+        if (p->buffer) {
+            be->ops->copy(be, tub__param_weight(be, p, a->slab, NULL).data,
+                          tub__param_weight(be, p, a->model->weights, NULL).data, p->elements);
+        }
+    }
+}
+
 void tub__average_step(tub__average *a, uint64_t step) {
     if (a->slab == NULL) {
         return;
@@ -39,6 +52,7 @@ void tub__average_step(tub__average *a, uint64_t step) {
         be->ops->copy(be, a->slab, a->model->weights, elements);
     } else {
         be->ops->average(be, a->slab, a->model->weights, 1.0 - decay, elements);
+        take_buffers(a);
     }
 }
 

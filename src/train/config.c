@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The default recipe (the Keras example's), and the check of settings against each other. */
 #include "base/error.h"
+#include "model/family.h"
 #include "train/depth.h"
 #include "train/groups.h"
 #include "train/options.h"
@@ -66,6 +67,22 @@ static tub_status check_parts(const tub_train_config *c, tub_error *err) {
     return TUB_OK;
 }
 
+/* The statistics of a batch norm are of all the samples that are computed at once. */
+static tub_status check_family(const tub_train_config *c, tub_error *err) {
+    const char *name = tub__family_name(c->model.family);
+    const bool parted = c->ranks > 1 || (c->micro_batch != 0 && c->micro_batch < c->batch_size);
+    if (tub__family_has_batch_norm(c->model.family) && parted) {
+        return tub__fail(
+            err, TUB_E_ARGUMENT,
+            "%s can't be with %s: its batch norm is over all samples of a step; leave %s "
+            "out, or take a smaller batch_size",
+            c->ranks > 1 ? "ranks" : "micro_batch", name, c->ranks > 1 ? "ranks" : "micro_batch");
+    }
+    return c->precision != TUB_PRECISION_F32 && c->model.family != TUB_FAMILY_VIVIT
+               ? tub__family_no_precision(&c->model, "bf16", err)
+               : TUB_OK;
+}
+
 static tub_status check_compound(const tub_train_config *c, tub_error *err) {
     tub__factors factors;
     TUB__TRY(tub__factors_parse(c->lr_factors, &factors, err));
@@ -111,6 +128,10 @@ static tub_status check_model(const tub_model_config *given, tub_error *err) {
         if (*sizes[i] == 0) {
             *sizes[i] = m.stride[i] > m.tubelet[i] ? m.stride[i] : m.tubelet[i];
         }
+    }
+    if (m.family != TUB_FAMILY_VIVIT) {
+        m.height = given->height == 0 ? 1 << TUB__STAGES : given->height;
+        m.width = given->width == 0 ? 1 << TUB__STAGES : given->width;
     }
     m.frames = given->frames == 0 && m.sampled_frames > m.frames ? m.sampled_frames : m.frames;
     m.channels = m.channels == 0 ? 1 : m.channels;
@@ -187,6 +208,7 @@ tub_status tub_train_config_check(const tub_train_config *config, tub_error *err
     TUB__TRY(check_sampling(config, err));
     TUB__TRY(check_folds(config, err));
     TUB__TRY(check_parts(config, err));
+    TUB__TRY(check_family(config, err));
     TUB__TRY(check_model(&config->model, err));
     TUB__TRY(tub__depth_check(config, err));
     return check_schedule(config, err);

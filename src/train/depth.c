@@ -10,8 +10,9 @@
 
 /* Blocks of all transformers of the model. */
 static int64_t blocks_of(const tub_model_config *m) {
-    return m->layers +
-           (m->variant == TUB_VARIANT_FACTORISED_ENCODER ? m->temporal_layers : (int64_t)0);
+    return !tub__model_has_blocks(m)                      ? 0
+           : m->variant == TUB_VARIANT_FACTORISED_ENCODER ? m->layers + m->temporal_layers
+                                                          : m->layers;
 }
 
 /* Groups that are frozen, from the lowest on; -1: no such thing. */
@@ -52,7 +53,7 @@ tub_status tub__depth_check(const tub_train_config *config, tub_error *err) {
 double tub__depth_rate(const tub_train_config *config, const tub__params *params,
                        const tub__param *p) {
     double rate = 1.0;
-    if (p->group < frozen_groups(config->freeze)) {
+    if (p->buffer || p->group < frozen_groups(config->freeze)) {
         return 0.0;
     }
     for (int above = params->layers + 1 - p->group; above > 0; above--) {

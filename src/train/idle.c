@@ -3,6 +3,8 @@
  * optimiser or schedule that an option has replaced. */
 #include "train/idle.h"
 
+#include "model/model.h"
+
 #include <string.h>
 
 static bool by_sgd(const tub_train_config *c) {
@@ -47,6 +49,22 @@ static bool of_two_attentions(const tub_train_config *c) {
 
 static bool of_one_attention(const tub_train_config *c) {
     return !of_two_attentions(c);
+}
+
+static bool by_vivit(const tub_train_config *c) {
+    return c->model.family == TUB_FAMILY_VIVIT;
+}
+
+static bool by_baseline(const tub_train_config *c) {
+    return !by_vivit(c);
+}
+
+static bool without_blocks(const tub_train_config *c) {
+    return !tub__model_has_blocks(&c->model);
+}
+
+static bool not_recurrent(const tub_train_config *c) {
+    return c->model.family != TUB_FAMILY_CNN_RNN;
 }
 
 static bool without_decay(const tub_train_config *c) {
@@ -122,6 +140,16 @@ static const struct rule {
     {"fold_seed", without_folds, "without folds"},
     {"schedule_steps", by_constant, "with schedule constant"},
     {"ema_warmup", without_ema, "without ema"},
+    {"recompute", without_blocks, "without transformer blocks"},
+    {"model.filters", by_vivit, "but with a baseline (model.family)"},
+    {"model.stages", by_vivit, "but with a baseline (model.family)"},
+    {"model.units", not_recurrent, "but with model.family cnn-rnn"},
+    {"model.tubelet", by_baseline, "but with model.family vivit"},
+    {"model.stride", by_baseline, "but with model.family vivit"},
+    {"model.hidden", without_blocks, "without transformer blocks"},
+    {"model.heads", without_blocks, "without transformer blocks"},
+    {"model.layers", without_blocks, "without transformer blocks"},
+    {"model.mlp", without_blocks, "without transformer blocks"},
     {"model.drop_layer", of_one_layer, "with one layer, which is always kept"},
     {"model.drop_layer", of_two_attentions, "with variant factorised_self_attention"},
     {"model.drop_layer_rescale", without_drop_layer, "without model.drop_layer"},

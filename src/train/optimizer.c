@@ -27,7 +27,7 @@ static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tu
         const tub__param *p = &params->list[i];
         const double decay = c->decay_scope == TUB_DECAY_ALL || p->decay ? rate : 0.0,
                      depth = tub__depth_rate(c, params, p);
-        if (depth > 0.0) { /* the classifier's always is */
+        if (depth > 0.0) { /* the classifier's kernel's always is */
             s[count++] = (tub__segment){p->offset, p->offset + p->elements, decay, depth};
         }
     }

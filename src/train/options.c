@@ -135,6 +135,15 @@
       "what labels are: one class, labels that are there or not, a class of each head") \
     X(model.head_classes, "model.head_classes", HEADS, NULL, 0, TUB_LABEL_LIMIT, "N,N", \
       "classes of each head of multi_head, as 97,300 (0: as the data)") \
+    X(model.family, "model.family", CHOICE, \
+      "vivit|cnn-frame|cnn-rnn|cnn-transformer|resnet3d18", 0, 0, "NAME", \
+      "kind of network: ViViT, or a baseline to hold it against") \
+    X(model.filters, "model.filters", INT, NULL, 0, 1024, "N", \
+      "of a baseline's first convolution, doubled in each stage (0: 32; resnet3d18 64)") \
+    X(model.stages, "model.stages", INT, NULL, 0, 6, "N", \
+      "of a baseline's convolutions, each half as wide and high (0: 3; resnet3d18 4)") \
+    X(model.units, "model.units", INT, NULL, 0, 4096, "N", \
+      "of cnn-rnn's recurrent unit (0: 128)") \
     X(model.tubelet, "model.tubelet", INT3, NULL, 1, WIDE, "T,H,W", \
       "size of a tubelet; one number means a cube") \
     X(model.stride, "model.stride", INT3, NULL, 0, WIDE, "T,H,W", \

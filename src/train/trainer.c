@@ -39,7 +39,10 @@ tub_status tub__class_weights(const tub_allocator *a, const int32_t *labels, siz
 
 size_t tub__validation_batch(const tub_model_config *model, int64_t count) {
     enum { SAMPLES = 32, ROWS = 16384 };
-    const size_t fit = ROWS / tub__model_tokens(model), most = fit < 1 ? 1 : tub__min(fit, SAMPLES);
+    const tub__geometry g = tub__model_geometry(model);
+    const size_t rows =
+        model->family == TUB_FAMILY_VIVIT ? tub__model_tokens(model) : tub__geometry_tokens(&g);
+    const size_t fit = ROWS / rows, most = fit < 1 ? 1 : tub__min(fit, SAMPLES);
     return count < (int64_t)most ? (size_t)count : most;
 }
 

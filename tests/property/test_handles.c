@@ -207,6 +207,60 @@ static void drop(tub__backend *be, const tub__drop *op) {
     assert_int_equal(op->x.rows % op->samples, 0);
     shut_of(be)->drops++;
 }
+static void conv(tub__backend *be, const tub__conv *op) {
+    const size_t samples = op->x.rows / tub__window_in(&op->window);
+    assert_int_equal(op->x.rows, samples * tub__window_in(&op->window));
+    assert_int_equal(op->y.rows, samples * tub__window_out(&op->window));
+    assert_int_equal(op->w.rows, tub__window_taps(&op->window) * op->x.cols);
+    inside_mat(be, op->x), inside_mat(be, op->y), inside_weight(be, op->w);
+    if (op->bias) {
+        inside(be, op->bias, tub__padded(op->y.cols));
+    }
+}
+static void conv_dx(tub__backend *be, const tub__conv_dx *op) {
+    inside_mat(be, op->dx), inside_mat(be, op->dy), inside_weight(be, op->w);
+    inside(be, op->workspace,
+           tub__window_taps(&op->window) * op->dy.cols * tub__padded(op->dx.cols));
+}
+static void conv_dw(tub__backend *be, const tub__conv_dw *op) {
+    assert_int_equal(op->x.rows, op->samples * tub__window_in(&op->window));
+    assert_int_equal(op->dy.rows, op->samples * tub__window_out(&op->window));
+    inside_mat(be, op->x), inside_mat(be, op->dy), inside_weight(be, op->dw);
+    if (op->dbias) {
+        inside(be, op->dbias, tub__padded(op->dy.cols));
+    }
+}
+static void max_pool(tub__backend *be, const tub__max_pool *op) {
+    inside_mat(be, op->x), inside_mat(be, op->y), inside_mat(be, op->dy), inside_mat(be, op->dx);
+}
+static void batch_norm(tub__backend *be, const tub__batch_norm *op) {
+    const size_t padded = tub__padded(op->x.cols);
+    inside_mat(be, op->x), inside_mat(be, op->add), inside_mat(be, op->y);
+    inside(be, op->gamma, padded), inside(be, op->beta, padded);
+    inside(be, op->mean, padded), inside(be, op->inverse, padded);
+    inside(be, op->moving_mean, padded), inside(be, op->moving_variance, padded);
+    if (op->mode == TUB__BATCH_STATISTICS) {
+        inside(be, op->workspace, tub__batch_blocks(op->x.rows) * 2 * padded);
+    }
+}
+static void batch_norm_backward(tub__backend *be, const tub__batch_norm_backward *op) {
+    const size_t padded = tub__padded(op->x.cols);
+    inside_mat(be, op->dy), inside_mat(be, op->x), inside_mat(be, op->y), inside_mat(be, op->dx);
+    inside(be, op->dgamma, padded), inside(be, op->dbeta, padded);
+    inside(be, op->workspace, tub__batch_blocks(op->x.rows) * 2 * padded);
+}
+static void gru(tub__backend *be, const tub__gru *op) {
+    assert_int_equal(op->x.cols, 3 * op->units);
+    inside_mat(be, op->x), inside_mat(be, op->inner), inside_mat(be, op->h);
+    inside_mat(be, op->next), inside_mat(be, op->gates);
+}
+static void gru_backward(tub__backend *be, const tub__gru_backward *op) {
+    gru(be, &op->forward);
+    for (int i = 0; i < 3; i++) {
+        inside_mat(be, op->dnext[i]);
+    }
+    inside_mat(be, op->dx), inside_mat(be, op->dinner), inside_mat(be, op->dh);
+}
 static void probabilities(tub__backend *be, const tub__outputs *outputs, tub__mat logits,
                           tub__mat p) {
     (void)outputs;
@@ -243,6 +297,15 @@ static const struct tub__backend_ops shut_ops = {
     .attention_backward = attention_backward,
     .multiply = multiply,
     .drop = drop,
+    .conv = conv,
+    .conv_dx = conv_dx,
+    .conv_dw = conv_dw,
+    .max_pool = max_pool,
+    .max_pool_backward = max_pool,
+    .batch_norm = batch_norm,
+    .batch_norm_backward = batch_norm_backward,
+    .gru = gru,
+    .gru_backward = gru_backward,
     .probabilities = probabilities,
     .loss = loss,
 };
@@ -266,7 +329,9 @@ static void train_step(tub_context *ctx, shut *s, const tub_model_config *c) {
     tub__pass_logits(pass, TUB_F32, x);
     tub__pass_probabilities(pass, TUB_F32, x);
     tub__pass_input_gradient(pass, TUB_F32, x);
-    tub__pass_tokens(pass, 1, TUB_F32, x);
+    if (c->family == TUB_FAMILY_VIVIT) {
+        tub__pass_tokens(pass, 1, TUB_F32, x);
+    }
     tub__pass_destroy(pass);
     tub_model_close(m);
     free(x);
@@ -309,6 +374,35 @@ static void test_step(void **state) {
     }
 }
 
+/* Training and inference of each baseline. */
+static void test_baselines(void **state) {
+    tub_context *ctx = *state;
+    shut s = make_backend(ctx);
+    tub_model_config c;
+    tub_error err = {0};
+    assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
+    c.frames = 5, c.height = 9, c.width = 10, c.filters = 7, c.stages = 2, c.units = 20;
+    c.layers = 2, c.classes = 2;
+    for (int f = TUB_FAMILY_CNN_FRAME; f <= TUB_FAMILY_RESNET3D18; f++) {
+        const tub__pass_config inference = {.batch = 3};
+        tub_model *m = NULL;
+        tub__pass *pass = NULL;
+        float x[3 * 5 * 9 * 10] = {0};
+        const int before = s.calls;
+        c.family = (tub_family)f;
+        train_step(ctx, &s, &c);
+        assert_ok(tub__model_create_empty(ctx, &s.base, &c, &m, &err), err);
+        assert_ok(tub__pass_create(m, &inference, &pass, &err), err);
+        tub__pass_forward(pass, 2, TUB_F32, x, NULL);
+        tub__pass_destroy(pass);
+        tub_model_close(m);
+        assert_true(s.calls > before + 50);
+    }
+    for (int i = 0; i < SLABS; i++) {
+        assert_null(s.slab[i].begin);
+    }
+}
+
 /* The control: one look at a number, and the process is gone. */
 static void test_control(void **state) {
     const pid_t child = fork();
@@ -340,6 +434,7 @@ static int tear_down(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_step),
+        cmocka_unit_test(test_baselines),
         cmocka_unit_test(test_control),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -35,6 +35,7 @@ tub_status tub__cpu_backend_make(const tub_allocator *a, tub__pool *pool,
     cpu->workers = tub__pool_threads(pool);
     tub__cpu_memory_ops(&cpu->ops);
     tub__cpu_model_ops(&cpu->ops);
+    tub__cpu_network_ops(&cpu->ops);
     if (!k->reduce) {
         cpu->ops.reduce = NULL;
     }

@@ -105,5 +105,7 @@ static inline tub__cpu *tub__cpu_of(tub__backend *be) {
 void tub__cpu_memory_ops(struct tub__backend_ops *ops);
 /* parallel.c: the model's operations, split over the pool. */
 void tub__cpu_model_ops(struct tub__backend_ops *ops);
+/* networks.c: likewise those of convolutional and recurrent networks. */
+void tub__cpu_network_ops(struct tub__backend_ops *ops);
 
 #endif

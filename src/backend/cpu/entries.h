@@ -50,6 +50,25 @@ void KERNEL(sum_samples)(size_t samples, size_t group, bool more, tub__mat x, tu
 void KERNEL(pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0,
                   size_t sample1);
 void KERNEL(pool_backward)(const tub__pool_backward *op, size_t sample0, size_t sample1);
+void KERNEL(conv)(const tub__conv *op, size_t parts, size_t item0, size_t item1, void *scratch);
+size_t KERNEL(conv_dx_items)(const tub__conv_dx *op, size_t parts);
+void KERNEL(conv_turn)(const tub__conv_dx *op, size_t tap0, size_t tap1);
+void KERNEL(conv_dx)(const tub__conv_dx *op, size_t parts, size_t item0, size_t item1,
+                     void *scratch);
+size_t KERNEL(conv_dw_tasks)(const tub__conv_dw *op);
+void KERNEL(conv_dw)(const tub__conv_dw *op, size_t task0, size_t task1, void *scratch);
+void KERNEL(max_pool)(const tub__max_pool *op, size_t row0, size_t row1);
+void KERNEL(max_pool_backward)(const tub__max_pool *op, size_t sample0, size_t sample1);
+void KERNEL(batch_norm_sums)(const tub__batch_norm *op, bool squares, size_t block0, size_t block1);
+void KERNEL(batch_norm_mean)(const tub__batch_norm *op);
+void KERNEL(batch_norm_inverse)(const tub__batch_norm *op);
+void KERNEL(batch_norm_moving)(const tub__batch_norm *op);
+void KERNEL(batch_norm)(const tub__batch_norm *op, size_t row0, size_t row1);
+void KERNEL(batch_norm_backward_sums)(const tub__batch_norm_backward *op, size_t block0,
+                                      size_t block1);
+void KERNEL(batch_norm_backward)(const tub__batch_norm_backward *op, size_t row0, size_t row1);
+void KERNEL(gru)(const tub__gru *op, size_t row0, size_t row1);
+void KERNEL(gru_backward)(const tub__gru_backward *op, size_t row0, size_t row1);
 void KERNEL(drop)(const tub__drop *op, size_t row0, size_t row1);
 void KERNEL(multiply)(tub__mat x, tub__mat y, tub__mat z, size_t row0, size_t row1);
 void KERNEL(probabilities)(const tub__outputs *outputs, tub__mat logits, tub__mat probabilities,

@@ -46,6 +46,7 @@ enum {
     TUB__K_QUERIES = 256, /* queries in a block, and twice that of narrow heads: not */
     TUB__K_HEAD_LIMIT = 256,  /* widest head */
     TUB__K_REDUCED_ROWS = 32, /* most rows in a tile of a reduced product */
+    TUB__K_CONV_ROWS = 84,    /* that a convolution makes at once */
     TUB__K_SCRATCH = 262144   /* reals of scratch for one worker */
 };
 
@@ -104,6 +105,28 @@ struct tub__kernels {
     void (*pool)(tub_pooling kind, size_t samples, tub__mat x, tub__mat y, size_t sample0,
                  size_t sample1);
     void (*pool_backward)(const tub__pool_backward *op, size_t sample0, size_t sample1);
+
+    /* Convolutions: blocks of TUB__K_CONV_ROWS rows, and their columns in `parts`, are items. The
+     * gradient of the input first turns the weight, tap by tap. */
+    void (*conv)(const tub__conv *op, size_t parts, size_t item0, size_t item1, void *scratch);
+    size_t (*conv_dx_items)(const tub__conv_dx *op, size_t parts);
+    void (*conv_turn)(const tub__conv_dx *op, size_t tap0, size_t tap1);
+    void (*conv_dx)(const tub__conv_dx *op, size_t parts, size_t item0, size_t item1,
+                    void *scratch);
+    size_t (*conv_dw_tasks)(const tub__conv_dw *op);
+    void (*conv_dw)(const tub__conv_dw *op, size_t task0, size_t task1, void *scratch);
+    void (*max_pool)(const tub__max_pool *op, size_t row0, size_t row1);
+    void (*max_pool_backward)(const tub__max_pool *op, size_t sample0, size_t sample1);
+    void (*batch_norm_sums)(const tub__batch_norm *op, bool squares, size_t block0, size_t block1);
+    void (*batch_norm_mean)(const tub__batch_norm *op);
+    void (*batch_norm_inverse)(const tub__batch_norm *op);
+    void (*batch_norm_moving)(const tub__batch_norm *op);
+    void (*batch_norm)(const tub__batch_norm *op, size_t row0, size_t row1);
+    void (*batch_norm_backward_sums)(const tub__batch_norm_backward *op, size_t block0,
+                                     size_t block1);
+    void (*batch_norm_backward)(const tub__batch_norm_backward *op, size_t row0, size_t row1);
+    void (*gru)(const tub__gru *op, size_t row0, size_t row1);
+    void (*gru_backward)(const tub__gru_backward *op, size_t row0, size_t row1);
 
     void (*drop)(const tub__drop *op, size_t row0, size_t row1);
     void (*multiply)(tub__mat x, tub__mat y, tub__mat z, size_t row0, size_t row1);
