@@ -13,7 +13,19 @@
 #include "settings.h"
 #include "subject.h"
 
-enum { KEY_ARRAYS = CLI_KEY_OWN, KEY_BATCH, KEY_MICRO, KEY_RECOMPUTE, KEY_PRECISION };
+enum {
+    KEY_ARRAYS = CLI_KEY_OWN,
+    KEY_BATCH,
+    KEY_MICRO,
+    KEY_RECOMPUTE,
+    KEY_PRECISION,
+    KEY_SHEET,
+    KEY_RECIPE,
+    KEY_SAMPLES,
+    KEY_VERSIONS,
+    KEY_EPOCH,
+    KEY_OUT
+};
 
 static const struct argp_option options[] = {
     {"arrays", KEY_ARRAYS, NULL, 0, "List every parameter array of the model", 1},
@@ -21,6 +33,14 @@ static const struct argp_option options[] = {
     {"micro-batch", KEY_MICRO, "N", 0, "Samples of it computed at once (default: all)", 1},
     {"recompute", KEY_RECOMPUTE, NULL, 0, "For training that recomputes its blocks", 1},
     {"precision", KEY_PRECISION, "f32|bf16", 0, "For training in this precision (default f32)", 1},
+    {"show-augmented", KEY_SHEET, NULL, 0,
+     "Of a data set: write a picture of samples beside what training makes of them", 2},
+    {"recipe", KEY_RECIPE, "FILE", 0, "For it: settings of a training", 2},
+    {"samples", KEY_SAMPLES, "N", 0, "For it: rows (default 8)", 2},
+    {"versions", KEY_VERSIONS, "N", 0, "For it: clips beside a sample, one an epoch (default 6)",
+     2},
+    {"epoch", KEY_EPOCH, "N", 0, "For it: the first epoch shown (default 1)", 2},
+    {"out", KEY_OUT, "FILE", 0, "For it: where it goes (default augmented.png)", 2},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
@@ -30,7 +50,11 @@ typedef struct info_options {
     const char *what;
     tub_train_config training; /* what its memory is told of */
     bool arrays;
-    settings settings; /* of a preset's model */
+    settings settings; /* of a preset's model, or for the sheet */
+    bool sheet;
+    tub_sheet_options sheet_options;
+    const char *recipe, *out; /* NULL: not given */
+    const char *sheet_word;   /* an option that is for the sheet alone; NULL: none was given */
 } info_options;
 
 static error_t set(info_options *o, const char *key, const char *text, struct argp_state *state) {
@@ -38,6 +62,17 @@ static error_t set(info_options *o, const char *key, const char *text, struct ar
     if (tub_train_config_set(&o->training, key, text, &err) != TUB_OK) {
         return cli_misuse(state, "%s", err.message);
     }
+    return 0;
+}
+
+static error_t set_count(info_options *o, const char *option, long most, const char *text,
+                         int64_t *out, struct argp_state *state) {
+    long number = 0;
+    o->sheet_word = option;
+    if (!cli_parse_int(state, option, text, 1, most, &number)) {
+        return ECANCELED;
+    }
+    *out = number;
     return 0;
 }
 
@@ -59,6 +94,23 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return set(o, "recompute", "true", state);
     case KEY_PRECISION:
         return set(o, "precision", argument, state);
+    case KEY_SHEET:
+        o->sheet = true;
+        return 0;
+    case KEY_RECIPE:
+        o->sheet_word = "--recipe";
+        return cli_parse_name(&o->recipe, "--recipe", argument, state);
+    case KEY_OUT:
+        o->sheet_word = "--out";
+        return cli_parse_name(&o->out, "--out", argument, state);
+    case KEY_SAMPLES:
+        return set_count(o, "--samples", TUB_SHEET_SAMPLES, argument, &o->sheet_options.samples,
+                         state);
+    case KEY_VERSIONS:
+        return set_count(o, "--versions", TUB_SHEET_VERSIONS, argument, &o->sheet_options.versions,
+                         state);
+    case KEY_EPOCH:
+        return set_count(o, "--epoch", 1000000, argument, &o->sheet_options.epoch, state);
     case ARGP_KEY_ARG:
         return cli_parse_argument(&o->what, argument, state);
     default:
@@ -255,6 +307,41 @@ static int show_preset(const cli_command *self, tub_context *ctx, const info_opt
                             : cli_fail_setting(self, &err);
 }
 
+/* Samples beside what a training with these settings makes of them. */
+static int show_augmented(const cli_command *self, tub_context *ctx, const info_options *o) {
+    tub_train_config config = tub_train_config_default();
+    tub_error err;
+    const char *out = o->out != NULL ? o->out : "augmented.png";
+    if (o->what == NULL) {
+        (void)cli_fail_with(self, "--show-augmented needs a data set");
+        return CLI_MISUSE;
+    }
+    tub_status status = o->recipe != NULL ? tub_recipe_read(ctx, o->recipe, &config, &err) : TUB_OK;
+    if (o->training.batch_size != tub_train_config_default().batch_size) {
+        config.batch_size = o->training.batch_size; /* an option, which wins over the recipe */
+    }
+    if (status == TUB_OK) {
+        status = settings_apply(&o->settings, NULL, &config, &err);
+    }
+    if (status == TUB_OK) {
+        status = tub_train_config_set(&config, "data", o->what, &err);
+    }
+    if (status == TUB_OK) {
+        status = tub_train_config_check(&config, &err);
+    }
+    if (status != TUB_OK) {
+        return cli_fail_setting(self, &err);
+    }
+    if (tub_augment_sheet(ctx, &config, NULL, &o->sheet_options, out, &err) != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    if (o->common.json) {
+        return cli_print_json(self, json_pack("{s:o}", "sheet", output_text(out)));
+    }
+    printf("%s\n", out);
+    return CLI_DONE;
+}
+
 /* A name that is a preset is one, unless a folder of that name lies here. */
 static int show(const cli_command *self, cli_work *work, void *parsed) {
     const info_options *o = parsed;
@@ -262,6 +349,13 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
     tub_model_config preset;
     tub_error err;
     struct stat status;
+    if (o->sheet) {
+        return show_augmented(self, ctx, o);
+    }
+    if (o->sheet_word != NULL) {
+        (void)cli_fail_with(self, "%s is for --show-augmented, which is not there", o->sheet_word);
+        return CLI_MISUSE;
+    }
     const bool there = o->what != NULL && stat(o->what, &status) == 0;
     if (!there && o->what != NULL && tub_model_preset(o->what, &preset, &err) == TUB_OK) {
         return show_preset(self, ctx, o, &preset);
@@ -287,7 +381,8 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-    info_options o = {.training = tub_train_config_default()};
+    info_options o = {.training = tub_train_config_default(),
+                      .sheet_options = tub_sheet_options_default()};
     return cli_run(self, argc, argv, &o, show);
 }
 
@@ -302,9 +397,10 @@ const cli_command cli_info = {
                 "  tubelet info vivit-tiny\n"
                 "  tubelet info vivit-b --variant factorised_encoder\n"
                 "  tubelet info runs/first --arrays\n"
-                "  tubelet info organmnist3d --json",
+                "  tubelet info organmnist3d --json\n"
+                "  tubelet info organmnist3d --show-augmented --augment-volume --augment-rotate 15",
     .options = options,
-    .settings = "model.",
+    .settings = "model.|augment.|seed",
     .parser = parse,
     .run = run,
 };

@@ -11,6 +11,7 @@
 #include <tubelet/machine.h>
 #include <tubelet/model.h>
 #include <tubelet/predict.h>
+#include <tubelet/sheet.h>
 #include <tubelet/start.h>
 #include <tubelet/status.h>
 #include <tubelet/train.h>

@@ -18,6 +18,7 @@ static const struct known_module {
 } known_modules[] = {
     {"yaml", "reading YAML recipes", "libfyaml", "libfyaml0", "libfyaml-dev"},
     {"net", "downloading", "libcurl", "libcurl4", "libcurl4-openssl-dev"},
+    {"draw", "drawing PNG pictures", "libpng", "libpng16-16", "libpng-dev"},
     {"hdf5", "reading and writing HDF5 files (Keras)", "libhdf5", "libhdf5-103-1", "libhdf5-dev"},
 };
 

@@ -55,6 +55,16 @@ typedef struct tub__net_module {
                            void *user, tub_error *err);
 } tub__net_module;
 
+/* mod-draw: pictures. */
+typedef struct tub__draw_module {
+    int version;
+    /* Pixels [height, width, channels] of 1 (gray) or 3 (RGB) channels to the bytes of a PNG file.
+     * *bytes is from malloc, released by release(). */
+    tub_status (*to_png)(const unsigned char *pixels, uint32_t width, uint32_t height, int channels,
+                         unsigned char **bytes, size_t *size, tub_error *err);
+    void (*release)(unsigned char *bytes);
+} tub__draw_module;
+
 /* A module that is opened in a worker process only (base/worker.h), such as mod-hdf5. */
 typedef struct tub__worker_module {
     int version;

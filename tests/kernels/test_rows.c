@@ -250,6 +250,86 @@ static void check_softmax(size_t classes) {
     free(first.data), free(first_d.data), free(x.data);
 }
 
+/* Targets of two labels: against float64, and a second label that has no share against none at all. */
+static void check_mixture(size_t classes, const float *weight) {
+    const struct tub__kernels *sets[3];
+    const int count = kernel_sets(sets);
+    enum { ROWS = 6 };
+    static const float share[ROWS] = {0, 1, 0.5f, 0.25f, 0.875f, 0.1f};
+    tub__mat x = new_mat(ROWS, classes, 0, 8), first = {0};
+    int32_t labels[ROWS], second[ROWS];
+    float first_loss[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        labels[i] = (int32_t)((size_t)i * 5 % classes);
+        second[i] = (int32_t)((size_t)i * 3 % classes);
+    }
+    for (int s = 0; s < count; s++) {
+        tub__mat d = new_mat(ROWS, classes, 0, 0);
+        float loss[ROWS];
+        tub__loss op = {.logits = x,
+                        .labels = labels,
+                        .class_weight = weight,
+                        .second = second,
+                        .share = share,
+                        .smoothing = 0.1,
+                        .scale = 0.125,
+                        .dlogits = d,
+                        .loss = loss};
+        sets[s]->loss(&op, 0, ROWS);
+        assert_zero_padding("dlogits", &d);
+        if (s > 0) {
+            assert_same_mat("mixed dlogits", sets[s]->name, &first, &d);
+            assert_same_bits("mixed loss", sets[s]->name, first_loss, loss, ROWS);
+            free(d.data);
+            continue;
+        }
+        first = d;
+        memcpy(first_loss, loss, sizeof loss);
+        tub__mat alone = new_mat(ROWS, classes, 0, 0);
+        op.second = NULL;
+        op.dlogits = alone;
+        sets[s]->loss(&op, 0, 1);
+        assert_true(fabsf(loss[0] - first_loss[0]) <= 1e-6f * fabsf(loss[0]));
+        for (size_t c = 0; c < classes; c++) {
+            assert_true(fabs(at(&alone, 0, c) - at(&first, 0, c)) <= 1e-7);
+        }
+        free(alone.data);
+    }
+    for (size_t r = 0; r < ROWS; r++) {
+        double top = -INFINITY, sum = 0, loss = 0;
+        for (size_t c = 0; c < classes; c++) {
+            const double value = at(&x, r, c);
+            top = value > top ? value : top;
+        }
+        for (size_t c = 0; c < classes; c++) {
+            sum += exp(at(&x, r, c) - top);
+        }
+        for (size_t c = 0; c < classes; c++) {
+            const double log_p = at(&x, r, c) - top - log(sum), flat = 0.1 / (double)classes,
+                         a = flat + (c == (size_t)labels[r] ? 0.9 : 0),
+                         b = flat + (c == (size_t)second[r] ? 0.9 : 0),
+                         wa = (1 - (double)share[r]) * (weight ? weight[labels[r]] : 1),
+                         wb = (double)share[r] * (weight ? weight[second[r]] : 1);
+            loss -= (wa * a + wb * b) * log_p;
+            const double slope = 0.125 * ((wa + wb) * exp(log_p) - wa * a - wb * b);
+            assert_true(fabs(at(&first, r, c) - slope) <= 1e-6);
+        }
+        assert_true(fabs(first_loss[r] - loss) <= 1e-6 * fmax(fabs(loss), 1));
+    }
+    free(first.data), free(x.data);
+}
+
+static void test_mixture(void **state) {
+    (void)state;
+    static const size_t classes[] = {2, 3, 11, 16, 17, 33};
+    float weight[64];
+    fill(weight, 64, 1);
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        check_mixture(classes[i], weight);
+        check_mixture(classes[i], NULL);
+    }
+}
+
 static void test_softmax(void **state) {
     (void)state;
     static const size_t classes[] = {2, 3, 11, 15, 16, 17, 31, 32, 33, 100};
@@ -608,7 +688,8 @@ static void test_cut_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norm),           cmocka_unit_test(test_softmax),
-        cmocka_unit_test(test_update),         cmocka_unit_test(test_average),
+        cmocka_unit_test(test_mixture),        cmocka_unit_test(test_update),
+        cmocka_unit_test(test_average),
         cmocka_unit_test(test_sum_samples),    cmocka_unit_test(test_continued_norm),
         cmocka_unit_test(test_groups_of_sums), cmocka_unit_test(test_pooling),
         cmocka_unit_test(test_sampled_frames), cmocka_unit_test(test_cut),

@@ -47,6 +47,9 @@ typedef struct problem {
     int32_t labels[SAMPLES * 8];
     const float *class_weight; /* of one softmax only */
     float weight[8];
+    bool mixed; /* two labels to a sample, of one softmax only */
+    int32_t second[SAMPLES];
+    float share[SAMPLES];
     tub__dropout dropout;
     bool dropped;
 } problem;
@@ -55,6 +58,8 @@ static double loss(problem *p) {
     double losses[SAMPLES], sum = 0;
     const tub__targets t = {.labels = p->labels,
                             .class_weight = p->class_weight,
+                            .second = p->mixed ? p->second : NULL,
+                            .share = p->share,
                             .smoothing = 0.1,
                             .global_batch = SAMPLES};
     tub__pass_forward(p->pass, SAMPLES, TUB_F64, p->x, p->dropped ? &p->dropout : NULL);
@@ -98,6 +103,10 @@ static problem make_problem(const bench *b, const tub_model_config *c, bool drop
     }
     for (int i = 0; i < SAMPLES * 8; i++) { /* two classes are in every head, and in labels */
         p.labels[i] = c->task == TUB_TASK_DATA ? i % (int)c->classes : i / 3 % 2;
+    }
+    for (int i = 0; i < SAMPLES; i++) { /* the same label twice, and nothing of the other, too */
+        p.second[i] = i * 2 % (int)c->classes;
+        p.share[i] = (float)(i % 5) / 5;
     }
     for (int i = 0; i < 8; i++) {
         p.weight[i] = 0.5f + 0.25f * (float)i;
@@ -146,8 +155,9 @@ static void put_input(problem *p, const void *target, const double *v) {
     }
 }
 
-static void check(const bench *b, const tub_model_config *c, bool dropped) {
+static void check_problem(const bench *b, const tub_model_config *c, bool dropped, bool mixed) {
     problem p = make_problem(b, c, dropped);
+    p.mixed = mixed;
     p.class_weight = c->task == TUB_TASK_DATA ? p.weight : NULL;
     tub__backend *be = b->be;
     loss(&p);
@@ -172,6 +182,10 @@ static void check(const bench *b, const tub_model_config *c, bool dropped) {
     free(dx), free(x), free(p.x);
     tub__pass_destroy(p.pass);
     tub_model_close(p.model);
+}
+
+static void check(const bench *b, const tub_model_config *c, bool dropped) {
+    check_problem(b, c, dropped, false);
 }
 
 static tub_model_config small(void) {
@@ -351,6 +365,12 @@ static void test_residual(void **state) {
     check(*state, &c, false);
 }
 
+static void test_mixed_targets(void **state) {
+    const tub_model_config c = small();
+    check_problem(*state, &c, false, true);
+    check_problem(*state, &c, true, true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
@@ -365,6 +385,7 @@ int main(void) {
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_frames_transformer),
         cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_mixed_targets),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

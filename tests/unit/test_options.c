@@ -85,6 +85,9 @@ static void every_key_goes_both_ways(void **state) {
         case TUB_OPTION_HEADS:
             strcpy(value, "97,300");
             break;
+        case TUB_OPTION_RANGE:
+            strcpy(value, "0.25,0.5");
+            break;
         case TUB_OPTION_TEXT:
             strcpy(value, strcmp(o->key, "preset") == 0 ? "vivit-b" : "some text");
             break;
