@@ -146,6 +146,18 @@ static bool is_below_run(const char *model) {
            access(path, F_OK) == 0;
 }
 
+/* And that run is a fold: its own recipe knows which samples it was trained without. */
+static bool is_below_fold(tub_context *ctx, const char *model) {
+    char run[PATH_MAX];
+    tub_error err;
+    tub_train_config *c = malloc(sizeof *c);
+    const bool below = is_below_run(model) && c != NULL &&
+                       snprintf(run, sizeof run, "%s/..", model) < (int)sizeof run &&
+                       tub_run_config(ctx, run, c, &err) == TUB_OK && c->folds > 0;
+    free(c);
+    return below;
+}
+
 /* What the whole is called: one model's folder, that of all folds, or how many there are. */
 static void name_subject(const eval_options *o, eval_job *job) {
     const members *m = &job->members;
@@ -174,6 +186,14 @@ static int resolve(const cli_command *self, tub_context *ctx, const eval_options
     }
     const members *m = &job->members;
     const subject *first = &m->list[0].subject;
+    for (int i = 0; i < m->count && o->split != TUB_TEST; i++) {
+        if (!m->list[i].subject.is_run && is_below_fold(ctx, m->list[i].path)) {
+            return cli_fail_with(self,
+                                 "%s is the best model of a fold, whose val split is not the data "
+                                 "set's; evaluate the run itself with --weights best",
+                                 m->list[i].path);
+        }
+    }
     if (!first->is_run && access(o->model, F_OK) == 0 && o->data == NULL) {
         fprintf(stderr, "tubelet eval: %s does not say its data set; name one with --data%s\n",
                 o->model,
