@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "eval_members.h"
 #include "eval_print.h"
 #include "output.h"
 #include "subject.h"
@@ -22,7 +23,9 @@ enum {
     KEY_NO_FILES,
     KEY_DATA_URL,
     KEY_FRAMES,
-    KEY_FRAMES_SEED
+    KEY_FRAMES_SEED,
+    KEY_TTA,
+    KEY_AVERAGE
 };
 
 static const struct argp_option options[] = {
@@ -33,6 +36,14 @@ static const struct argp_option options[] = {
     {"frames", KEY_FRAMES, "ORDER", 0,
      "Order of each sample's frames: original, shuffled or reversed (default original)", 1},
     {"frames-seed", KEY_FRAMES_SEED, "N", 0, "Seed of --frames shuffled (default 1)", 1},
+    {"tta", KEY_TTA, "VIEWS", 0,
+     "Average over views of each sample: none, flip, shift or all (default: as the run's recipe "
+     "says)",
+     1},
+    {"average", KEY_AVERAGE, "WHAT", 0,
+     "What several models or views are averaged by: probabilities or logits (default "
+     "probabilities)",
+     1},
     {"no-files", KEY_NO_FILES, NULL, 0, "Write no result files", 1},
     {"batch-size", KEY_BATCH, "N", 0, "Samples at a time (default 32); changes no digit", 1},
     {"draws", KEY_DRAWS, "N", 0, "Bootstrap draws for the intervals (default 1000, 0 none)", 1},
@@ -45,7 +56,11 @@ static const struct argp_option options[] = {
 
 typedef struct eval_options {
     cli_common common;
-    const char *model, *data, *weights, *out;
+    const char *model, *data, *out; /* model: the first of them */
+    const char **models;
+    int count;
+    members_options members;
+    tub_average average;
     tub_dataset_options data_options;
     tub_split split;
     long batch, draws;
@@ -66,9 +81,18 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
                    ? 0
                    : cli_misuse(state, "--split: %s", err.message);
     case KEY_WEIGHTS:
-        return subject_parse_weights(&o->weights, argument, state);
+        return subject_parse_weights(&o->members.weights, argument, state);
     case 'o':
         return cli_parse_name(&o->out, "--out", argument, state);
+    case KEY_TTA:
+        o->members.views_given = true;
+        return tub_views_parse(argument, &o->members.views, &err) == TUB_OK
+                   ? 0
+                   : cli_misuse(state, "--tta: %s", err.message);
+    case KEY_AVERAGE:
+        return tub_average_parse(argument, &o->average, &err) == TUB_OK
+                   ? 0
+                   : cli_misuse(state, "--average: %s", err.message);
     case KEY_NO_FILES:
         o->no_files = true;
         return 0;
@@ -88,7 +112,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         o->data_options.data_url = argument;
         return 0;
     case ARGP_KEY_ARG:
-        return cli_parse_argument(&o->model, argument, state);
+        o->models[o->count++] = argument;
+        o->model = o->models[0];
+        return 0;
     case ARGP_KEY_END:
         if (o->model == NULL) {
             return cli_misuse(state, "needs a model folder or run folder");
@@ -107,17 +133,11 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
 /* What is evaluated, once names and defaults are resolved. */
 typedef struct eval_job {
     eval_subject subject;
-    subject model;
+    members members;
+    bool out_of_fold;
     char data[TUB_PATH_LENGTH];
     bool own_data; /* what the run was trained on */
 } eval_job;
-
-/* The same name, or the same file by another path. */
-static bool same_data(const char *a, const char *b) {
-    struct stat one, other;
-    return strcmp(a, b) == 0 || (stat(a, &one) == 0 && stat(b, &other) == 0 &&
-                                 one.st_dev == other.st_dev && one.st_ino == other.st_ino);
-}
 
 /* Somebody gave the folder best/ of a run. */
 static bool is_below_run(const char *model) {
@@ -126,15 +146,55 @@ static bool is_below_run(const char *model) {
            access(path, F_OK) == 0;
 }
 
+/* And that run is a fold: its own recipe knows which samples it was trained without. */
+static bool is_below_fold(tub_context *ctx, const char *model) {
+    char run[PATH_MAX];
+    tub_error err;
+    tub_train_config *c = malloc(sizeof *c);
+    const bool below = is_below_run(model) && c != NULL &&
+                       snprintf(run, sizeof run, "%s/..", model) < (int)sizeof run &&
+                       tub_run_config(ctx, run, c, &err) == TUB_OK && c->folds > 0;
+    free(c);
+    return below;
+}
+
+/* What the whole is called: one model's folder, that of all folds, or how many there are. */
+static void name_subject(const eval_options *o, eval_job *job) {
+    const members *m = &job->members;
+    eval_subject *s = &job->subject;
+    s->model = o->count == 1 && !m->folds ? m->list[0].subject.folder : o->model;
+    s->weights = m->list[0].subject.weights;
+    s->count = m->count;
+    s->views = m->list[0].views;
+    for (int i = 1; i < m->count; i++) {
+        const char *weights = m->list[i].subject.weights;
+        s->weights = s->weights != NULL && weights != NULL && strcmp(s->weights, weights) == 0
+                         ? weights
+                         : NULL;
+        s->views = m->list[i].views == s->views ? s->views : TUB_VIEWS_KINDS;
+    }
+    s->average = o->average;
+}
+
 /* The data set and the weights that the run's own recipe means, where the options leave them open.
  */
 static int resolve(const cli_command *self, tub_context *ctx, const eval_options *o,
                    eval_job *job) {
-    int code = subject_resolve(self, ctx, o->model, o->weights, &job->model);
+    int code = members_resolve(self, ctx, o->models, o->count, &o->members, &job->members);
     if (code != CLI_GO) {
         return code;
     }
-    if (!job->model.is_run && access(o->model, F_OK) == 0 && o->data == NULL) {
+    const members *m = &job->members;
+    const subject *first = &m->list[0].subject;
+    for (int i = 0; i < m->count && o->split != TUB_TEST; i++) {
+        if (!m->list[i].subject.is_run && is_below_fold(ctx, m->list[i].path)) {
+            return cli_fail_with(self,
+                                 "%s is the best model of a fold, whose val split is not the data "
+                                 "set's; evaluate the run itself with --weights best",
+                                 m->list[i].path);
+        }
+    }
+    if (!first->is_run && access(o->model, F_OK) == 0 && o->data == NULL) {
         fprintf(stderr, "tubelet eval: %s does not say its data set; name one with --data%s\n",
                 o->model,
                 is_below_run(o->model) ? ", or evaluate the run with its best weights (--weights "
@@ -142,12 +202,18 @@ static int resolve(const cli_command *self, tub_context *ctx, const eval_options
                                        : "");
         return CLI_MISUSE;
     }
-    job->subject.weights = job->model.weights;
+    if (m->folds && o->split == TUB_TRAIN) {
+        return cli_fail_with(self,
+                             "%s: each fold has another train split; evaluate a single one "
+                             "(%s/fold-0), or all of them on val or test",
+                             o->model, o->model);
+    }
+    job->out_of_fold = m->folds && o->split == TUB_VAL;
+    name_subject(o, job);
     snprintf(job->data, sizeof job->data, "%s",
-             o->data != NULL     ? o->data
-             : job->model.is_run ? job->model.config.data
-                                 : "");
-    job->own_data = job->model.is_run && same_data(job->data, job->model.config.data);
+             o->data != NULL ? o->data
+             : first->is_run ? (m->folds ? m->folds_config.data : first->config.data)
+                             : "");
     if (o->data == NULL && job->data[0] == '/' && access(job->data, F_OK) != 0 && errno == ENOENT) {
         return cli_fail_with(self, "the run's data set is not at %s any more; name it with --data",
                              job->data);
@@ -155,10 +221,15 @@ static int resolve(const cli_command *self, tub_context *ctx, const eval_options
     return CLI_GO;
 }
 
+/* The means of several models are nobody's: they are written only where one says so. */
+static bool writes_files(const eval_options *o) {
+    return !o->no_files && (o->out != NULL || o->count == 1);
+}
+
 /* Result files go into a folder that exists and can be written: seen before the work, not after it.
  */
 static int check_out(const cli_command *self, const eval_options *o) {
-    if (o->no_files) {
+    if (!writes_files(o)) {
         return CLI_GO;
     }
     const char *folder = o->out != NULL ? o->out : o->model;
@@ -188,13 +259,21 @@ static void add_part(char name[PATH_MAX], const char *separator, const char *par
     snprintf(name + used, PATH_MAX - used, "%s%s", part[0] != '\0' ? separator : "", part);
 }
 
-/* What tells an evaluation from the plain one of float32: the order of the frames, the precision. */
-static void add_ways(char name[PATH_MAX], const char *separator, const eval_options *o) {
+/* What tells an evaluation from the plain one of float32: the order of the frames, the precision, the
+ * views and what is averaged. */
+static void add_ways(char name[PATH_MAX], const char *separator, const eval_options *o,
+                     const eval_subject *s) {
     static const char *const precisions[] = {
         [TUB_PRECISION_F32] = "", [TUB_PRECISION_BF16] = "bf16", [TUB_PRECISION_INT8] = "int8"};
     add_part(name, separator,
              o->frames == TUB_FRAMES_ORIGINAL ? "" : tub_frame_order_name(o->frames));
     add_part(name, separator, precisions[o->common.precision]);
+    add_part(name, separator,
+             s->views == TUB_VIEWS_NONE    ? ""
+             : s->views == TUB_VIEWS_KINDS ? "views"
+                                           : tub_views_name(s->views));
+    add_part(name, separator,
+             s->average == TUB_AVERAGE_PROBABILITIES ? "" : tub_average_name(s->average));
 }
 
 /* The benchmark knows one class and labels, but no heads. */
@@ -223,7 +302,10 @@ static int write_files(const cli_command *self, tub_context *ctx, const eval_opt
     tub_error err;
     data_flag(flag, s->data);
     snprintf(which, sizeof which, "%s", s->weights != NULL ? s->weights : "model");
-    add_ways(which, "_", o);
+    if (s->count > 1) {
+        snprintf(which, sizeof which, "%s%d", job->out_of_fold ? "folds" : "mean", s->count);
+    }
+    add_ways(which, "_", o, s);
     if (s->head_metrics == NULL &&
         medmnist_file(ctx, folder, flag, which, s, probabilities, csv, &err) != TUB_OK) {
         return cli_fail(self, &err);
@@ -233,7 +315,7 @@ static int write_files(const cli_command *self, tub_context *ctx, const eval_opt
     add_part(path, "-", job->own_data ? "" : flag);
     add_part(path, "-", s->split);
     add_part(path, "-", best ? "best" : "");
-    add_ways(path, "-", o);
+    add_ways(path, "-", o, s);
     add_part(path, "", ".json");
     if (strlen(path) + 1 == sizeof path) {
         return cli_fail_with(self, "the path of the result is too long");
@@ -280,79 +362,77 @@ static void free_result(tub_context *ctx, eval_result *r) {
     tub_head_metrics_free(ctx, r->heads);
 }
 
-/* Runs the model over the split and reports. */
-static int evaluate(const cli_command *self, cli_work *work, const eval_options *o, eval_job *job,
-                    tub_model *model, tub_dataset *data) {
+/* The metrics of the answers, and where they go. */
+static int report(const cli_command *self, cli_work *work, const eval_options *o, eval_job *job,
+                  const eval_answers *a) {
     tub_context *ctx = work->context;
-    const tub_dataset_info *info = tub_dataset_describe(data);
+    const tub_dataset_info *info = tub_dataset_describe(a->data);
+    const tub_model_config *c = tub_model_describe(a->first);
     eval_subject *s = &job->subject;
-    tub_error err;
-    const tub_model_config *c = tub_model_describe(model);
-    int64_t n = info->count[o->split];
-    float *probabilities = calloc((size_t)(n > 0 ? n : 1), (size_t)c->classes * sizeof(float));
-    int code = CLI_DONE;
-    if (probabilities == NULL) {
-        return cli_fail_with(self, "out of memory");
-    }
     eval_result result = {0};
-    if (tub_dataset_order_frames(data, o->split, s->frames, s->frames_seed, &err) != TUB_OK ||
-        tub_predict_split(model, data, o->split, o->batch, NULL, probabilities, &err) != TUB_OK ||
-        compute(ctx, c, n, probabilities, tub_dataset_labels(data, o->split), (int)o->draws,
-                &result, &err) != TUB_OK) {
-        progress_clear(&work->progress);
-        code = cli_fail(self, &err);
-        goto done;
-    }
+    tub_error err;
+    int code = CLI_DONE;
+    const tub_status status =
+        compute(ctx, c, a->samples, a->probabilities, a->truth, (int)o->draws, &result, &err);
     progress_clear(&work->progress);
+    if (status != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    job->own_data = a->own != 0;
     s->data = info->name;
     s->task = c->task == TUB_TASK_DATA ? TUB_TASK_MULTI_CLASS : c->task;
     s->metrics = result.metrics;
     s->label_metrics = result.labels;
     s->head_metrics = result.heads;
-    s->labels = tub_model_labels(model) != NULL ? tub_model_labels(model)
-                : c->classes == info->classes   ? info->labels
-                                                : NULL;
-    if (!o->no_files && write_files(self, ctx, o, job, probabilities) != CLI_GO) {
+    s->folds = a->folds;
+    s->mean = a->mean;
+    s->deviation = a->deviation;
+    s->labels = tub_model_labels(a->first) != NULL ? tub_model_labels(a->first)
+                : c->classes == info->classes      ? info->labels
+                                                   : NULL;
+    if (writes_files(o) && write_files(self, ctx, o, job, a->probabilities) != CLI_GO) {
         code = CLI_FAILED;
-        goto done;
-    }
-    if (o->common.json) {
+    } else if (o->common.json) {
         code = cli_print_json(self, eval_json(s));
     } else {
         eval_print(s);
     }
-done:
     free_result(ctx, &result);
-    free(probabilities);
     return code;
 }
 
 /* Everything is opened, and the place of the result files looked at, before the work. */
 static int open_and_evaluate(const cli_command *self, cli_work *work, void *parsed) {
     const eval_options *o = parsed;
-    eval_job job = {0};
-    tub_model *model = NULL;
-    tub_dataset *data = NULL;
-    tub_error err;
-    int code = resolve(self, work->context, o, &job);
-    if (code != CLI_GO) {
-        return code;
+    eval_job *job = calloc(1, sizeof *job);
+    eval_answers answers = {0};
+    if (job == NULL) {
+        return cli_fail_with(self, "out of memory");
     }
-    job.subject.model = job.model.folder;
-    job.subject.split = tub_split_name(o->split);
-    job.subject.frames = o->frames;
-    job.subject.frames_seed = o->frames_seed == 0 ? 1 : (uint64_t)o->frames_seed;
-    if (tub_model_open(work->context, job.model.folder, &model, &err) != TUB_OK) {
-        return cli_fail(self, &err);
-    }
-    code = check_out(self, o);
+    int code = resolve(self, work->context, o, job);
+    job->subject.split = tub_split_name(o->split);
+    job->subject.frames = o->frames;
+    job->subject.frames_seed = o->frames_seed == 0 ? 1 : (uint64_t)o->frames_seed;
+    const eval_how how = {job->data, &o->data_options,         o->split,
+                          o->frames, job->subject.frames_seed, o->batch,
+                          o->average};
     if (code == CLI_GO) {
-        code = tub_dataset_open(work->context, job.data, &o->data_options, &data, &err) == TUB_OK
-                   ? evaluate(self, work, o, &job, model, data)
-                   : cli_fail(self, &err);
+        code = eval_answers_open(self, work, &job->members, &answers);
     }
-    tub_dataset_close(data);
-    tub_model_close(model);
+    if (code == CLI_GO) {
+        code = check_out(self, o);
+    }
+    if (code == CLI_GO) {
+        code = job->out_of_fold
+                   ? eval_answers_out_of_fold(self, work, &job->members, &how, &answers)
+                   : eval_answers_mean(self, work, &job->members, &how, &answers);
+    }
+    if (code == CLI_GO) {
+        code = report(self, work, o, job, &answers);
+    }
+    eval_answers_free(&answers);
+    members_free(&job->members);
+    free(job);
     return code;
 }
 
@@ -360,13 +440,19 @@ static int run(const cli_command *self, int argc, char **argv) {
     eval_options o = {.data_options = tub_dataset_options_default(),
                       .split = TUB_TEST,
                       .batch = 32,
-                      .draws = 1000};
-    return cli_run(self, argc, argv, &o, open_and_evaluate);
+                      .draws = 1000,
+                      .models = calloc((size_t)argc + 1, sizeof *o.models)};
+    if (o.models == NULL) {
+        return cli_fail_with(self, "out of memory");
+    }
+    const int code = cli_run(self, argc, argv, &o, open_and_evaluate);
+    free(o.models);
+    return code;
 }
 
 const cli_command cli_eval = {
     .name = "eval",
-    .arguments = "MODEL",
+    .arguments = "MODEL...",
     .summary = "prints the metrics of a model on a data set",
     .description =
         "Top-1, top-5 and AUC with 95 % bootstrap intervals, a table of the classes and the "
@@ -377,10 +463,15 @@ const cli_command cli_eval = {
         "the run was not trained on: eval-DATA-SPLIT.json) and the result file of the MedMNIST "
         "benchmark. --frames shuffled and reversed show what a model makes of time: a model "
         "that looks at single frames only scores on shuffled ones as on the original; their result "
-        "files have the order in their names.",
+        "files have the order in their names. Several MODELs are averaged, and written only to "
+        "--out. The folder of a cross-validation (tubelet train --folds) stands for all its folds: "
+        "on test they are averaged, and on val each predicts the samples that it was trained "
+        "without.",
     .examples = "  tubelet eval runs/first\n"
                 "  tubelet eval runs/first --weights best --split val\n"
-                "  tubelet eval runs/first --data other.npz --out results --json",
+                "  tubelet eval runs/first --data other.npz --out results --json\n"
+                "  tubelet eval runs/seed-1 runs/seed-2 runs/seed-3\n"
+                "  tubelet eval runs/cv --split val",
     .options = options,
     .parser = parse,
     .run = run,

@@ -8,10 +8,12 @@
 static json_t *subject_json(const eval_subject *s, int64_t samples) {
     json_t *seed =
         s->frames == TUB_FRAMES_SHUFFLED ? json_integer((json_int_t)s->frames_seed) : json_null();
-    return json_pack("{s:o,s:s?,s:o,s:s,s:s,s:s,s:o,s:I}", "model", output_text(s->model),
-                     "weights", s->weights, "data", output_text(s->data), "split", s->split, "task",
-                     tub_task_name(s->task), "frames", tub_frame_order_name(s->frames),
-                     "frames_seed", seed, "samples", (json_int_t)samples);
+    return json_pack(
+        "{s:o,s:i,s:s,s:s?,s:s?,s:o,s:s,s:s,s:s,s:o,s:I}", "model", output_text(s->model), "models",
+        s->count, "average", tub_average_name(s->average), "tta",
+        s->views == TUB_VIEWS_KINDS ? NULL : tub_views_name(s->views), "weights", s->weights,
+        "data", output_text(s->data), "split", s->split, "task", tub_task_name(s->task), "frames",
+        tub_frame_order_name(s->frames), "frames_seed", seed, "samples", (json_int_t)samples);
 }
 
 static json_t *class_json(int64_t k, const char *const *labels, const tub_class_scores *c) {
@@ -71,6 +73,18 @@ static json_t *heads_json(const tub_head_metrics *m, const char *const *labels) 
                      output_interval(&m->loss), "heads", list);
 }
 
+static json_t *scores_json(const tub_scores *s) {
+    return json_pack("{s:o,s:o,s:o,s:o}", "loss", output_number(s->loss), "top1",
+                     output_number(s->top1), "top5", output_number(s->top5), "auc",
+                     output_number(s->auc));
+}
+
+/* Of predictions out of fold. */
+static json_t *folds_json(const eval_subject *s) {
+    return json_pack("{s:I,s:o,s:o}", "count", (json_int_t)s->folds, "mean", scores_json(&s->mean),
+                     "std", scores_json(&s->deviation));
+}
+
 json_t *eval_json(const eval_subject *s) {
     json_t *whole, *more;
     if (s->label_metrics != NULL) {
@@ -82,6 +96,9 @@ json_t *eval_json(const eval_subject *s) {
     } else {
         whole = subject_json(s, s->metrics->samples);
         more = metrics_json(s->metrics, s->labels);
+    }
+    if (s->folds > 0 && whole != NULL) {
+        json_object_set_new(whole, "folds", folds_json(s));
     }
     if (whole == NULL || more == NULL || json_object_update_new(whole, more) != 0) {
         json_decref(whole);

@@ -80,7 +80,33 @@ static void print_head_line(const eval_subject *s, int64_t samples, int64_t clas
     } else if (s->frames == TUB_FRAMES_REVERSED) {
         printf("The frames of each sample are in reverse order.\n");
     }
+    if (s->folds > 0) {
+        printf("Each sample is predicted by the one of %lld folds that was trained without it.\n",
+               (long long)s->folds);
+    } else if (s->count > 1) {
+        printf("The mean %s of %d models.\n", tub_average_name(s->average), s->count);
+    }
+    if (s->views != TUB_VIEWS_NONE) {
+        printf("Each sample is seen in several views (%s).\n",
+               s->views == TUB_VIEWS_KINDS ? "as each recipe says" : tub_views_name(s->views));
+    }
     putchar('\n');
+}
+
+/* How much the folds differ. */
+static void print_folds(const eval_subject *s) {
+    char a[OUTPUT_FIGURE], b[OUTPUT_FIGURE];
+    const struct {
+        const char *name;
+        double mean, deviation;
+    } rows[] = {{"top-1", s->mean.top1, s->deviation.top1},
+                {"AUC", s->mean.auc, s->deviation.auc},
+                {"loss", s->mean.loss, s->deviation.loss}};
+    printf("\nMean and standard deviation over the %lld folds\n", (long long)s->folds);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        printf("%-18s %7s ± %s\n", rows[i].name, output_figure(a, rows[i].mean),
+               output_figure(b, rows[i].deviation));
+    }
 }
 
 static void print_titles(void) {
@@ -148,5 +174,8 @@ void eval_print(const eval_subject *s) {
     } else {
         print_head_line(s, s->metrics->samples, s->metrics->classes, "classes");
         print_metrics(s->metrics, s->labels);
+    }
+    if (s->folds > 0) {
+        print_folds(s);
     }
 }

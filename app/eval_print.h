@@ -12,6 +12,11 @@ typedef struct eval_subject {
     tub_frame_order frames;
     uint64_t frames_seed; /* of shuffled ones */
     tub_task task;
+    int count;       /* models; more than one are averaged, or folds */
+    tub_views views; /* TUB_VIEWS_KINDS: they differ */
+    tub_average average;
+    int64_t folds;              /* each sample by the one of them that left it out; 0: not so */
+    tub_scores mean, deviation; /* over these folds */
     /* The one of the task. */
     const tub_metrics *metrics;
     const tub_label_metrics *label_metrics;

@@ -6,16 +6,39 @@
 #include <string.h>
 
 #include "cli.h"
+#include "members.h"
 #include "output.h"
 #include "predict_print.h"
 #include "shell.h"
 #include "subject.h"
 
-enum { KEY_CSV = CLI_KEY_OWN, KEY_NO_PREPROCESS, KEY_WEIGHTS, KEY_SPLIT, KEY_FIRST, KEY_DATA_URL };
+enum {
+    KEY_CSV = CLI_KEY_OWN,
+    KEY_NO_PREPROCESS,
+    KEY_WEIGHTS,
+    KEY_SPLIT,
+    KEY_FIRST,
+    KEY_DATA_URL,
+    KEY_WITH,
+    KEY_TTA,
+    KEY_AVERAGE
+};
 
 static const struct argp_option options[] = {
     {"csv", KEY_CSV, NULL, 0, "Print comma-separated values with a header line", 1},
     {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 1},
+    {"with", KEY_WITH, "MODEL", 0,
+     "Average with another model, as often as you like; a cross-validation's folder stands for all "
+     "its folds",
+     1},
+    {"tta", KEY_TTA, "VIEWS", 0,
+     "Average over views of each volume: none, flip, shift or all (default: as the run's recipe "
+     "says)",
+     1},
+    {"average", KEY_AVERAGE, "WHAT", 0,
+     "What several models or views are averaged by: probabilities or logits (default "
+     "probabilities)",
+     1},
     {"no-preprocess", KEY_NO_PREPROCESS, NULL, 0,
      "Refuse uint8 files: the values must be float32 already, as the model takes them", 1},
     {"data", 'd', "NAME", 0, "Take the volumes from a data set instead of files", 1},
@@ -30,7 +53,11 @@ static const struct argp_option options[] = {
 
 typedef struct predict_options {
     cli_common common;
-    const char *model, *data, *weights;
+    const char *model, *data;
+    const char **models; /* the model, and those beside it */
+    int model_count;
+    members_options members;
+    tub_average average;
     tub_dataset_options data_options;
     tub_split split;
     long first;
@@ -74,7 +101,19 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         o->no_preprocess = true;
         return 0;
     case KEY_WEIGHTS:
-        return subject_parse_weights(&o->weights, argument, state);
+        return subject_parse_weights(&o->members.weights, argument, state);
+    case KEY_WITH:
+        o->models[++o->model_count] = argument;
+        return 0;
+    case KEY_TTA:
+        o->members.views_given = true;
+        return tub_views_parse(argument, &o->members.views, &err) == TUB_OK
+                   ? 0
+                   : cli_misuse(state, "--tta: %s", err.message);
+    case KEY_AVERAGE:
+        return tub_average_parse(argument, &o->average, &err) == TUB_OK
+                   ? 0
+                   : cli_misuse(state, "--average: %s", err.message);
     case 'd':
         o->data = argument;
         return 0;
@@ -90,7 +129,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case ARGP_KEY_ARG:
         if (o->model == NULL) {
-            o->model = argument;
+            o->model = o->models[0] = argument;
         } else {
             o->files[o->count++] = argument;
         }
@@ -113,69 +152,118 @@ static const int32_t *truth_of(const predict_block *block, const tub_model_confi
  * each has a copy that is prepared. A batch's size changes no bit. */
 enum { BATCH = 32, PREPARED_BATCH = 4 };
 
-/* Classifies n volumes from x on. prepared: room for them as the model takes them; NULL: they are. */
-static tub_status classify_batch(tub_model *model, const predict_block *block, int64_t n,
-                                 const void *x, float *prepared, float *logits,
-                                 float *probabilities, tub_error *err) {
-    if (prepared == NULL) {
-        return tub_model_forward(model, n, block->dtype, x, logits, probabilities, err);
+/* The models whose mean is printed; the first one's names and sizes are everybody's. */
+typedef struct predictor {
+    const predict_options *options;
+    members members;
+    tub_model **list;     /* [members.count] */
+    tub_answers *answers; /* of a batch; NULL for a single model */
+} predictor;
+
+/* Room of a batch. */
+typedef struct room {
+    float *logits, *probabilities; /* [BATCH, K] */
+    float *prepared;               /* the volumes as a model takes them; NULL: none prepares any */
+} room;
+
+/* One model on n volumes from x on. */
+static tub_status classify_by(const predictor *p, int i, const predict_block *block, int64_t n,
+                              const void *x, const room *r, tub_error *err) {
+    tub_model *model = p->list[i];
+    const bool prepares = block->dtype == TUB_U8 && tub_model_prepares(model);
+    if (prepares) {
+        const tub_status status = tub_model_prepare(model, n, block->shape, x, r->prepared, err);
+        if (status != TUB_OK) {
+            return status;
+        }
     }
-    const tub_status status = tub_model_prepare(model, n, block->shape, x, prepared, err);
-    return status != TUB_OK
-               ? status
-               : tub_model_forward(model, n, TUB_F32, prepared, logits, probabilities, err);
+    return tub_model_forward_views(model, n, prepares ? TUB_F32 : block->dtype,
+                                   prepares ? r->prepared : x, p->members.list[i].views,
+                                   p->options->average, r->logits, r->probabilities, err);
 }
 
-/* The same of all, printing each. out: room for a batch's logits and probabilities. */
-static tub_status classify_all(predict_printer *printer, tub_model *model,
-                               const predict_block *block, float *prepared, float *out,
-                               tub_error *err) {
-    const tub_model_config *c = tub_model_describe(model);
+static tub_status classify_batch(const predictor *p, const predict_block *block, int64_t n,
+                                 const void *x, const room *r, tub_error *err) {
+    if (p->answers == NULL) {
+        return classify_by(p, 0, block, n, x, r, err);
+    }
+    tub_answers_reset(p->answers, n);
+    for (int i = 0; i < p->members.count; i++) {
+        const tub_status status = classify_by(p, i, block, n, x, r, err);
+        if (status != TUB_OK) {
+            return status;
+        }
+        tub_answers_add(p->answers, r->logits, r->probabilities);
+    }
+    tub_answers_mean(p->answers, r->logits, r->probabilities);
+    return TUB_OK;
+}
+
+/* The same of all, printing each. */
+static tub_status classify_all(predict_printer *printer, const predictor *p,
+                               const predict_block *block, const room *r, tub_error *err) {
+    const tub_model_config *c = tub_model_describe(p->list[0]);
     const int64_t *shape = block->shape, classes = c->classes;
     const size_t element = block->dtype == TUB_U8 ? 1 : sizeof(float);
     const size_t volume = (size_t)(shape[0] * shape[1] * shape[2] * shape[3]) * element;
-    const int64_t most = prepared != NULL ? PREPARED_BATCH : BATCH;
-    float *probabilities = out + BATCH * classes;
+    const int64_t most = r->prepared != NULL ? PREPARED_BATCH : BATCH;
     tub_status status = TUB_OK;
     for (int64_t i = 0; i < block->count && status == TUB_OK; i += most) {
         const int64_t n = block->count - i < most ? block->count - i : most;
         const double start = predict_clock();
-        status = classify_batch(model, block, n, (const char *)block->samples + (size_t)i * volume,
-                                prepared, out, probabilities, err);
+        status =
+            classify_batch(p, block, n, (const char *)block->samples + (size_t)i * volume, r, err);
         const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
         for (int64_t k = 0; k < n && status == TUB_OK; k++) {
-            predict_line line = {
-                block->file,       block->first + i + k,        truth_of(block, c, i + k),
-                out + k * classes, probabilities + k * classes, milliseconds};
+            predict_line line = {block->file,
+                                 block->first + i + k,
+                                 truth_of(block, c, i + k),
+                                 r->logits + k * classes,
+                                 r->probabilities + k * classes,
+                                 milliseconds};
             predict_print(printer, &line);
         }
     }
     return status;
 }
 
-static tub_status classify(predict_printer *printer, tub_model *model, const predict_block *block,
+/* Numbers of the largest input that a model prepares; 0: none does. */
+static size_t prepared_input(const predictor *p, const predict_block *block) {
+    size_t most = 0;
+    for (int i = 0; i < p->members.count && block->dtype == TUB_U8; i++) {
+        const tub_model_config *c = tub_model_describe(p->list[i]);
+        const size_t input = (size_t)(c->frames * c->height * c->width * c->channels);
+        most = tub_model_prepares(p->list[i]) && input > most ? input : most;
+    }
+    return most;
+}
+
+static tub_status classify(predict_printer *printer, const predictor *p, const predict_block *block,
                            tub_error *err) {
-    const tub_model_config *c = tub_model_describe(model);
-    const bool prepares = block->dtype == TUB_U8 && tub_model_prepares(model);
-    const size_t input = (size_t)(c->frames * c->height * c->width * c->channels);
-    float *out = calloc((size_t)c->classes * 2 * BATCH, sizeof(float));
-    float *prepared = prepares ? calloc(input, PREPARED_BATCH * sizeof(float)) : NULL;
+    const size_t classes = (size_t)tub_model_describe(p->list[0])->classes,
+                 input = prepared_input(p, block);
+    room r = {calloc(classes * BATCH, sizeof(float)), calloc(classes * BATCH, sizeof(float)),
+              input > 0 ? calloc(input, PREPARED_BATCH * sizeof(float)) : NULL};
     tub_status status = TUB_E_MEMORY;
-    if (out == NULL || (prepares && prepared == NULL)) {
+    if (r.logits == NULL || r.probabilities == NULL || (input > 0 && r.prepared == NULL)) {
         *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
     } else {
-        status = classify_all(printer, model, block, prepared, out, err);
+        status = classify_all(printer, p, block, &r, err);
     }
-    free(prepared);
-    free(out);
+    free(r.prepared);
+    free(r.probabilities);
+    free(r.logits);
     return status;
 }
 
 /* The library's sentence, with the name of what does not fit before it. */
-static tub_status check_shape(const tub_model *model, const char *name, const predict_block *block,
+static tub_status check_shape(const predictor *p, const char *name, const predict_block *block,
                               tub_error *err) {
     tub_error plain;
-    const tub_status status = tub_model_accepts(model, block->dtype, block->shape, &plain);
+    tub_status status = TUB_OK;
+    for (int i = 0; i < p->members.count && status == TUB_OK; i++) {
+        status = tub_model_accepts(p->list[i], block->dtype, block->shape, &plain);
+    }
     if (status != TUB_OK) {
         err->status = status;
         snprintf(err->message, sizeof err->message, "%.200s: %.300s", name, plain.message);
@@ -183,9 +271,9 @@ static tub_status check_shape(const tub_model *model, const char *name, const pr
     return status;
 }
 
-static tub_status classify_file(predict_printer *printer, tub_context *ctx, tub_model *model,
+static tub_status classify_file(predict_printer *printer, tub_context *ctx, const predictor *p,
                                 const char *file, bool as_is, tub_error *err) {
-    const tub_model_config *c = tub_model_describe(model);
+    const tub_model_config *c = tub_model_describe(p->list[0]);
     const int64_t want[4] = {c->frames, c->height, c->width, c->channels};
     tub_volumes v;
     tub_status status = tub_volumes_read(ctx, file, want, &v, err);
@@ -195,7 +283,7 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, tub_
     const predict_block block = {
         file,   v.first, v.count,        v.dtype, {v.frames, v.height, v.width, v.channels},
         v.data, v.truth, v.truth_columns};
-    status = check_shape(model, file, &block, err);
+    status = check_shape(p, file, &block, err);
     if (status == TUB_OK && as_is && v.dtype != TUB_F32) {
         err->status = status = TUB_E_SHAPE;
         snprintf(err->message, sizeof err->message,
@@ -203,7 +291,7 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, tub_
                  "option away",
                  file);
     } else if (status == TUB_OK) {
-        status = classify(printer, model, &block, err);
+        status = classify(printer, p, &block, err);
     }
     tub_volumes_free(&v);
     return status;
@@ -211,11 +299,11 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, tub_
 
 /* Every file; a bad one is named and counted, and the work goes on. */
 static int classify_files(const cli_command *self, predict_printer *printer, cli_work *work,
-                          tub_model *model, const predict_options *o) {
+                          const predictor *p, const predict_options *o) {
     int bad = 0;
     for (int i = 0; i < o->count; i++) {
         tub_error err;
-        if (classify_file(printer, work->context, model, o->files[i], o->no_preprocess, &err) !=
+        if (classify_file(printer, work->context, p, o->files[i], o->no_preprocess, &err) !=
             TUB_OK) {
             fflush(stdout); /* the sentence stands where the file would */
             output_note();
@@ -230,10 +318,20 @@ static int classify_files(const cli_command *self, predict_printer *printer, cli
 }
 
 static int classify_data(const cli_command *self, predict_printer *printer, cli_work *work,
-                         tub_model *model, const predict_options *o) {
+                         const predictor *p, const predict_options *o) {
+    const subject *first = &p->members.list[0].subject;
     tub_dataset *data = NULL;
     tub_error err;
-    if (tub_dataset_open(work->context, o->data, &o->data_options, &data, &err) != TUB_OK) {
+    int own;
+    tub_model *model = p->list[0];
+    const int same = members_check_parts(self, &p->members, o->split);
+    if (same != CLI_GO) {
+        return same;
+    }
+    if ((first->is_run
+             ? tub_run_dataset(work->context, &first->config, o->data, &o->data_options, &data,
+                               &own, &err)
+             : tub_dataset_open(work->context, o->data, &o->data_options, &data, &err)) != TUB_OK) {
         return cli_fail(self, &err);
     }
     const tub_dataset_info *info = tub_dataset_describe(data);
@@ -256,9 +354,9 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
         if (tub_model_labels(model) == NULL && info->classes == c->classes) {
             printer->labels = info->labels;
         }
-        status = check_shape(model, o->data, &block, &err);
+        status = check_shape(p, o->data, &block, &err);
         if (status == TUB_OK) {
-            status = classify(printer, model, &block, &err);
+            status = classify(printer, p, &block, &err);
         }
     }
     if (status != TUB_OK) {
@@ -275,47 +373,94 @@ static int fail_swapped(const cli_command *self, const char *model, const char *
                          shell_path(second, volume));
 }
 
-static int open_and_classify(const cli_command *self, cli_work *work, void *parsed) {
-    const predict_options *o = parsed;
-    tub_model *model = NULL;
+/* All models, which stay open: files come one by one. */
+static int open_models(const cli_command *self, cli_work *work, predictor *p) {
+    const int count = p->members.count;
     tub_error err;
-    subject s;
-    if (o->count > 0 && !subject_is_model(o->model) && subject_is_model(o->files[0])) {
-        return fail_swapped(self, o->files[0], o->model);
+    int code = CLI_GO;
+    p->list = calloc((size_t)count, sizeof *p->list);
+    if (p->list == NULL) {
+        return cli_fail_with(self, "out of memory");
     }
-    int code = subject_resolve(self, work->context, o->model, o->weights, &s);
-    if (code != CLI_GO) {
-        return code;
+    for (int i = 0; i < count && code == CLI_GO; i++) {
+        p->list[i] = members_open(self, work->context, &p->members.list[i], p->list[0], &code);
     }
-    if (tub_model_open(work->context, s.folder, &model, &err) != TUB_OK) {
-        return cli_fail(self, &err);
+    for (int i = 0; i < count && code == CLI_GO; i++) { /* before the first file */
+        const tub_model_config *c = tub_model_describe(p->list[i]);
+        if (tub_views_check(p->members.list[i].views, tub_model_labels(p->list[i]), c->classes,
+                            &err) != TUB_OK) {
+            code = cli_fail(self, &err);
+        }
     }
-    if (s.is_run && !o->common.quiet && !o->common.json) {
-        fprintf(stderr, "%s (%s weights)\n", s.folder, s.weights);
+    if (code == CLI_GO && count > 1 &&
+        tub_answers_create(work->context, tub_model_describe(p->list[0]), BATCH,
+                           p->options->average, &p->answers, &err) != TUB_OK) {
+        code = cli_fail(self, &err);
     }
+    return code;
+}
+
+static void close_models(predictor *p) {
+    tub_answers_free(p->answers);
+    for (int i = 0; p->list != NULL && i < p->members.count; i++) {
+        tub_model_close(p->list[i]);
+    }
+    free(p->list);
+    members_free(&p->members);
+}
+
+static int print_all(const cli_command *self, cli_work *work, const predictor *p,
+                     const predict_options *o) {
+    const subject *s = &p->members.list[0].subject;
     predict_printer printer;
+    int code = CLI_FAILED;
     const predict_format format = o->common.json ? PREDICT_JSON
                                   : o->csv       ? PREDICT_CSV
                                                  : PREDICT_TEXT;
-    if (predict_printer_open(&printer, format, model)) {
-        printer.weights = s.weights;
-        code = o->data != NULL ? classify_data(self, &printer, work, model, o)
-                               : classify_files(self, &printer, work, model, o);
+    if (predict_printer_open(&printer, format, p->list[0])) {
+        printer.weights = p->members.count == 1 ? s->weights : NULL;
+        code = o->data != NULL ? classify_data(self, &printer, work, p, o)
+                               : classify_files(self, &printer, work, p, o);
     } else {
         code = cli_fail_with(self, "out of memory");
     }
     predict_printer_close(&printer);
-    tub_model_close(model);
+    return code;
+}
+
+static int open_and_classify(const cli_command *self, cli_work *work, void *parsed) {
+    const predict_options *o = parsed;
+    predictor p = {.options = o};
+    if (o->count > 0 && !subject_is_model(o->model) && subject_is_model(o->files[0])) {
+        return fail_swapped(self, o->files[0], o->model);
+    }
+    int code = members_resolve(self, work->context, o->models, o->model_count + 1, &o->members,
+                               &p.members);
+    if (code == CLI_GO) {
+        code = open_models(self, work, &p);
+    }
+    if (code == CLI_GO) {
+        const subject *s = &p.members.list[0].subject;
+        if (p.members.count > 1 && !o->common.quiet && !o->common.json) {
+            fprintf(stderr, "The mean %s of %d models\n", tub_average_name(o->average),
+                    p.members.count);
+        } else if (s->is_run && !o->common.quiet && !o->common.json) {
+            fprintf(stderr, "%s (%s weights)\n", s->folder, s->weights);
+        }
+        code = print_all(self, work, &p, o);
+    }
+    close_models(&p);
     return code;
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
     predict_options o = {.data_options = tub_dataset_options_default(), .split = TUB_TEST};
     o.files = calloc((size_t)argc + 1, sizeof *o.files);
-    if (o.files == NULL) {
-        return cli_fail_with(self, "out of memory");
-    }
-    int code = cli_run(self, argc, argv, &o, open_and_classify);
+    o.models = calloc((size_t)argc + 1, sizeof *o.models);
+    int code = o.files == NULL || o.models == NULL
+                   ? cli_fail_with(self, "out of memory")
+                   : cli_run(self, argc, argv, &o, open_and_classify);
+    free(o.models);
     free(o.files);
     return code;
 }
@@ -332,6 +477,7 @@ const cli_command cli_predict = {
                 "  tubelet predict runs/first organmnist3d.npz:test_images[5] --json\n"
                 "  tubelet predict runs/first --data phantom3d --split test --first 5\n"
                 "  tubelet predict runs/first volume.npy --weights best\n"
+                "  tubelet predict runs/first volume.npy --with runs/second --tta shift\n"
                 "  tubelet predict runs/first *.npy --csv > classes.csv",
     .options = options,
     .parser = parse,

@@ -97,20 +97,73 @@ TUB_API TUB_MUST_USE tub_status tub_task_scores_compute(tub_context *ctx,
                                                         const int32_t *labels, tub_scores *out,
                                                         tub_error *err);
 
-/* What is averaged over in testing: the clip and transforms of it (docs/metrics.md). */
+/* ---- Means of several answers: of views of a clip, and of several models (docs/metrics.md) ---- */
+
+/* Views of a clip that are classified beside it. */
 typedef enum tub_views {
     TUB_VIEWS_NONE = 0,
-    TUB_VIEWS_FLIP,  /* and mirrored from left to right */
-    TUB_VIEWS_SHIFT, /* and shifted by half a voxel along each axis, both ways */
+    TUB_VIEWS_FLIP,  /* mirrored from left to right */
+    TUB_VIEWS_SHIFT, /* shifted by half a voxel along each axis that is longer than 1, both ways */
     TUB_VIEWS_ALL,   /* each of the shifted ones, mirrored or not */
     TUB_VIEWS_KINDS
 } tub_views;
+/* "none", "flip", "shift" or "all"; "unknown" of no kind. */
+TUB_API const char *tub_views_name(tub_views views);
+TUB_API TUB_MUST_USE tub_status tub_views_parse(const char *text, tub_views *out, tub_error *err);
+/* Whether classes of these names (NULL: not known) may be mirrored into each other: a word of one is
+ * left, right, clockwise, anticlockwise or counterclockwise. TUB_E_ARGUMENT when views would mirror
+ * them, naming the first. */
+TUB_API TUB_MUST_USE tub_status tub_views_check(tub_views views, const char *const *labels,
+                                                int64_t classes, tub_error *err);
+
+/* What is averaged: probabilities, or logits, whose mean then becomes probabilities. */
+typedef enum tub_average { TUB_AVERAGE_PROBABILITIES = 0, TUB_AVERAGE_LOGITS } tub_average;
+/* "probabilities" or "logits"; "unknown" of no kind. */
+TUB_API const char *tub_average_name(tub_average average);
+TUB_API TUB_MUST_USE tub_status tub_average_parse(const char *text, tub_average *out,
+                                                  tub_error *err);
+
+/* Sums of answers of n samples, in double, in the order in which they are added. */
+typedef struct tub_answers tub_answers;
+/* For models of these outputs. *out is the caller's. Errors: TUB_E_ARGUMENT (n < 1), TUB_E_MEMORY. */
+TUB_API TUB_MUST_USE tub_status tub_answers_create(tub_context *ctx, const tub_model_config *model,
+                                                   int64_t n, tub_average average,
+                                                   tub_answers **out, tub_error *err);
+TUB_API void tub_answers_free(tub_answers *answers); /* accepts NULL */
+/* Forgets what was added; the next answers are of n samples, at most as many as it was made for. */
+TUB_API void tub_answers_reset(tub_answers *answers, int64_t n);
+/* Adds one model's answers, [n,K] each. */
+TUB_API void tub_answers_add(tub_answers *answers, const float *logits, const float *probabilities);
+/* Their means, [n,K] each; either may be NULL. Of a single answer it itself, bit by bit. At least one
+ * was added. */
+TUB_API void tub_answers_mean(const tub_answers *answers, float *logits, float *probabilities);
+
+/* Whether a model can stand beside another in a mean: the same task and classes, and the same names
+ * where both have some. Error: TUB_E_SHAPE, whose sentence has both. */
+TUB_API TUB_MUST_USE tub_status tub_models_agree(const tub_model *first, const tub_model *other,
+                                                 tub_error *err);
+
+/* tub_model_forward, averaged over views; with TUB_VIEWS_NONE the same. Errors also: TUB_E_ARGUMENT
+ * (classes that are sides). */
+TUB_API TUB_MUST_USE tub_status tub_model_forward_views(tub_model *model, int64_t batch,
+                                                        tub_dtype dtype, const void *x,
+                                                        tub_views views, tub_average average,
+                                                        float *logits, float *probabilities,
+                                                        tub_error *err);
 
 /* Runs the model over a split. logits and probabilities: caller's buffers [count,K], either may be
  * NULL. Sends TUB_EVENT_EVALUATE events. batch_size changes no bit. Errors: TUB_E_SHAPE when data
  * and model do not fit, naming both; TUB_E_NOT_FOUND (empty split). */
 TUB_API TUB_MUST_USE tub_status tub_predict_split(tub_model *model, const tub_dataset *data,
                                                   tub_split split, int64_t batch_size,
+                                                  float *logits, float *probabilities,
+                                                  tub_error *err);
+
+/* The same, averaged over views. Errors also: TUB_E_ARGUMENT (views would mirror classes that are
+ * sides). */
+TUB_API TUB_MUST_USE tub_status tub_predict_views(tub_model *model, const tub_dataset *data,
+                                                  tub_split split, int64_t batch_size,
+                                                  tub_views views, tub_average average,
                                                   float *logits, float *probabilities,
                                                   tub_error *err);
 

@@ -57,6 +57,8 @@ typedef struct run {
     const unsigned char *samples;
     size_t sample_bytes;
     int64_t count, batch_size;
+    tub_views views;
+    tub_average average;
     float *logits, *probabilities, *scratch, *prepared;
 } run;
 
@@ -83,7 +85,8 @@ static tub_status run_batches(const run *r, tub_error *err) {
         tub_dtype dtype;
         const void *samples;
         TUB__TRY(batch_of(r, done, batch, &dtype, &samples, err));
-        TUB__TRY(tub_model_forward(r->model, batch, dtype, samples, logits, probabilities, err));
+        TUB__TRY(tub_model_forward_views(r->model, batch, dtype, samples, r->views, r->average,
+                                         logits, probabilities, err));
         done += batch;
         tub__emit(r->model->context, &(tub_event){.kind = TUB_EVENT_EVALUATE,
                                                   .done = (uint64_t)done,
@@ -97,6 +100,13 @@ static tub_status run_batches(const run *r, tub_error *err) {
 tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_split split,
                              int64_t batch_size, float *logits, float *probabilities,
                              tub_error *err) {
+    return tub_predict_views(model, data, split, batch_size, TUB_VIEWS_NONE,
+                             TUB_AVERAGE_PROBABILITIES, logits, probabilities, err);
+}
+
+tub_status tub_predict_views(tub_model *model, const tub_dataset *data, tub_split split,
+                             int64_t batch_size, tub_views views, tub_average average,
+                             float *logits, float *probabilities, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     const tub_dataset_info *info = tub_dataset_describe(data);
     if (batch_size < 1 || (int)split < 0 || split >= TUB_SPLITS) {
@@ -108,7 +118,10 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
         return tub__fail(err, TUB_E_NOT_FOUND, "%s has no samples in the split '%s'", info->name,
                          tub_split_name(split));
     }
+    TUB__TRY(tub_views_check(views, info->labels, info->classes, err));
     run r = {.model = model,
+             .views = views,
+             .average = average,
              .info = info,
              .samples = tub_dataset_samples(data, split),
              .sample_bytes = tub__dataset_sample_bytes(info),

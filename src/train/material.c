@@ -121,6 +121,9 @@ static tub_status resolve(tub_context *ctx, tub_train_config *c, const tub_datas
         return tub__fail(err, TUB_E_NOT_FOUND, "%s: the val split is empty, so %s can't be used",
                          info->name, c->patience > 0 ? "patience" : "evaluate: best");
     }
+    if (tub_views_check(c->tta, info->labels, info->classes, err) != TUB_OK) {
+        return tub__prefix(err, TUB_E_ARGUMENT, "tta");
+    }
     TUB__TRY(check_model(ctx, &c->model, info, err));
     if (tub_augment_is_on(&c->augment)) {
         const int64_t clip[] = {c->model.frames, c->model.height, c->model.width};

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The answers that an evaluation judges: of one model, of the mean of several, or of each fold on the
+ * samples that it was trained without. */
+#ifndef APP_EVAL_MEMBERS_H
+#define APP_EVAL_MEMBERS_H
+
+#include "members.h"
+
+typedef struct eval_how {
+    const char *data; /* name of the data set */
+    const tub_dataset_options *options;
+    tub_split split;
+    tub_frame_order frames;
+    uint64_t frames_seed;
+    int64_t batch;
+    tub_average average;
+} eval_how;
+
+typedef struct eval_answers {
+    tub_model *first;  /* the names and sizes of all */
+    tub_dataset *data; /* the split that was judged; out of fold: the whole */
+    int own;           /* the data that the first was trained on */
+    int64_t samples;
+    float *probabilities;       /* [samples, K] */
+    const int32_t *truth;       /* [samples, label_columns] */
+    int32_t *joined_truth;      /* out of fold, what truth is; else NULL */
+    int64_t folds;              /* out of fold: so many; else 0 */
+    tub_scores mean, deviation; /* over the folds */
+} eval_answers;
+
+/* Opens the first model and nothing else. CLI_GO, or the exit code after a sentence, as all of these;
+ * eval_answers_free in any case. */
+int eval_answers_open(const cli_command *self, cli_work *work, const members *m, eval_answers *out);
+/* The mean over all members, of one the answer itself. */
+int eval_answers_mean(const cli_command *self, cli_work *work, const members *m,
+                      const eval_how *how, eval_answers *out);
+/* Each fold on the part of train and val that it was trained without, in the order of the data. */
+int eval_answers_out_of_fold(const cli_command *self, cli_work *work, const members *m,
+                             const eval_how *how, eval_answers *out);
+void eval_answers_free(eval_answers *a);
+
+#endif
