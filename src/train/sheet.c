@@ -14,6 +14,7 @@
 #include "base/module.h"
 #include "data/loader.h"
 #include "train/material.h"
+#include "train/trainer.h"
 #include <string.h>
 
 enum {
@@ -35,7 +36,7 @@ typedef struct sheet {
     const tub_dataset_info *info;
     const unsigned char *samples; /* of the train split */
     size_t sample_bytes, count;
-    tub__loader_config order_of; /* how a training orders its epochs */
+    tub__order orders;
     tub_sheet_options options;
     tub__augmenter *augmenter;
     void *scratch, *clip;
@@ -150,7 +151,7 @@ static void draw(sheet *s) {
     }
     for (uint32_t epoch = (uint32_t)s->options.epoch - 1, i = 0; full < rows && i < EPOCHS;
          epoch++, i++) {
-        tub__loader_order(&s->order_of, epoch, s->count, s->order);
+        tub__order_fill(&s->orders, epoch, s->order);
         for (size_t row = 0; row < rows; row++) {
             if (drawn[row] < versions &&
                 draw_version(s, epoch, row_sample(s, row), row, 1 + drawn[row])) {
@@ -168,8 +169,6 @@ static tub_status prepare(sheet *s, tub_dataset *data, tub_error *err) {
     s->samples = tub_dataset_samples(data, TUB_TRAIN);
     s->sample_bytes = tub__dataset_sample_bytes(s->info);
     s->count = (size_t)s->info->count[TUB_TRAIN];
-    s->order_of = (tub__loader_config){
-        .data = data, .split = TUB_TRAIN, .seed = s->config->seed, .shuffle = true};
     if ((size_t)s->options.samples > s->count) {
         s->options.samples = (int64_t)s->count;
     }
@@ -182,6 +181,9 @@ static tub_status prepare(sheet *s, tub_dataset *data, tub_error *err) {
     TUB__TRY(tub__alloc(s->allocator, tub__augmenter_clip_bytes(s->augmenter), &s->clip, err));
     TUB__TRY(tub__alloc_array(s->allocator, s->count, sizeof *s->order, &block, err));
     s->order = block;
+    TUB__TRY(tub__order_create(s->allocator, tub__train_order(s->config), s->config->seed,
+                               tub_dataset_labels(data, TUB_TRAIN), s->count,
+                               (size_t)s->info->classes, &s->orders, err));
     return lay_out(s, err);
 }
 
@@ -210,6 +212,7 @@ static tub_status make(tub_context *ctx, const tub__material *m, sheet *s, const
     }
     tub__free(s->allocator, s->pixels);
     tub__free(s->allocator, s->order);
+    tub__order_destroy(&s->orders);
     tub__free(s->allocator, s->clip);
     tub__free(s->allocator, s->scratch);
     tub__augmenter_destroy(s->augmenter);

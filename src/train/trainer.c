@@ -97,8 +97,7 @@ static tub_status make_loader(tub__trainer *t, tub_error *err) {
                                  .split = TUB_TRAIN,
                                  .seed = c->seed,
                                  .batch = batch,
-                                 .order = c->sampling == TUB_BALANCED ? TUB__ORDER_BALANCED
-                                                                      : TUB__ORDER_SHUFFLED,
+                                 .order = tub__train_order(c),
                                  .depth = TUB__LOADER_DEPTH,
                                  .share_begin = begin,
                                  .share_end = end,

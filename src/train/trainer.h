@@ -64,6 +64,11 @@ typedef struct tub__trainer {
 TUB_MUST_USE tub_status tub__class_weights(const tub_allocator *a, const int32_t *labels, size_t n,
                                            size_t classes, float **out, tub_error *err);
 
+/* How a training orders its epochs. */
+static inline tub__order_kind tub__train_order(const tub_train_config *config) {
+    return config->sampling == TUB_BALANCED ? TUB__ORDER_BALANCED : TUB__ORDER_SHUFFLED;
+}
+
 /* Samples to validate at once, of so many: usually 32, but fewer of a model of many tokens, which fill
  * the processor as well and take less memory. */
 size_t tub__validation_batch(const tub_model_config *model, int64_t count);
