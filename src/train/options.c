@@ -119,9 +119,9 @@
       "checkpoint after so many steps too (0: after each epoch only)") \
     X(evaluate, "evaluate", CHOICE, "last|best", 0, 0, "WHICH", \
       "weights that eval and predict use") \
-    TUB__AUGMENT_SETTINGS(X) \
     X(tta, "tta", CHOICE, "none|flip|shift|all", 0, 0, "VIEWS", \
       "eval and predict average over mirrored or shifted views, or both") \
+    TUB__AUGMENT_SETTINGS(X) \
     X(model.frames, "model.frames", INT, NULL, 0, WIDE, "N", \
       "frames (depth) of a clip (0: as the data)") \
     X(model.height, "model.height", INT, NULL, 0, WIDE, "N", \
