@@ -290,6 +290,8 @@ static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *er
     c.max_steps = 1;
     c.optimizer = TUB_ADAMW;
     c.schedule = TUB_COSINE;
+    c.augment.noise[1] = 0.1;
+    c.augment.cutmix = 1;
     snprintf(run, sizeof run, "%s/run2", s->folder.path);
     return tub_train(ctx, &c, NULL, run, 1, NULL, err);
 }
