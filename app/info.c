@@ -336,7 +336,8 @@ static int show_augmented(const cli_command *self, tub_context *ctx, const info_
         return cli_fail(self, &err);
     }
     if (o->common.json) {
-        return cli_print_json(self, json_pack("{s:o}", "sheet", output_text(out)));
+        return cli_print_json(self,
+                              json_pack("{s:s,s:o}", "kind", "sheet", "sheet", output_text(out)));
     }
     printf("%s\n", out);
     return CLI_DONE;
