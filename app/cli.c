@@ -215,9 +215,7 @@ static struct argp_option setting_option(const tub_option *setting, size_t index
                                 setting_argument(setting),
                                 setting->type == TUB_OPTION_FLAG ? OPTION_ARG_OPTIONAL : 0,
                                 help,
-                                strncmp(setting->key, "model.", 6) == 0     ? 7
-                                : strncmp(setting->key, "augment.", 8) == 0 ? 6
-                                                                            : 5};
+                                strncmp(setting->key, "model.", 6) == 0 ? 6 : 5};
 }
 
 /* prefixes: "model.|augment."; an empty one begins every key. */
@@ -254,7 +252,11 @@ struct argp_option *cli_full_options(const cli_command *command) {
             NULL,
             OPTION_DOC,
             of_recipe ? "Settings of the recipe (the option wins over the file):"
-                      : "Settings of the model (the option wins over the preset):",
+            : strchr(command->settings, '|') != NULL
+                ? "Settings of the model (the option wins over the preset), and of a training "
+                  "whose "
+                  "augmentation is shown:"
+                : "Settings of the model (the option wins over the preset):",
             4};
     }
     char *texts = (char *)(table + own + n + 3);

@@ -35,12 +35,12 @@ static const struct argp_option options[] = {
     {"precision", KEY_PRECISION, "f32|bf16", 0, "For training in this precision (default f32)", 1},
     {"show-augmented", KEY_SHEET, NULL, 0,
      "Of a data set: write a picture of samples beside what training makes of them", 2},
-    {"recipe", KEY_RECIPE, "FILE", 0, "For it: settings of a training", 2},
-    {"samples", KEY_SAMPLES, "N", 0, "For it: rows (default 8)", 2},
-    {"versions", KEY_VERSIONS, "N", 0, "For it: clips beside a sample, one an epoch (default 6)",
-     2},
-    {"epoch", KEY_EPOCH, "N", 0, "For it: the first epoch shown (default 1)", 2},
-    {"out", KEY_OUT, "FILE", 0, "For it: where it goes (default augmented.png)", 2},
+    {"recipe", KEY_RECIPE, "FILE", 0, "With --show-augmented: settings of a training", 2},
+    {"samples", KEY_SAMPLES, "N", 0, "With --show-augmented: rows (default 8)", 2},
+    {"versions", KEY_VERSIONS, "N", 0,
+     "With --show-augmented: clips of each, one an epoch (default 6)", 2},
+    {"epoch", KEY_EPOCH, "N", 0, "With --show-augmented: the first epoch shown (default 1)", 2},
+    {"out", KEY_OUT, "FILE", 0, "With --show-augmented: where it goes (default augmented.png)", 2},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
@@ -336,10 +336,24 @@ static int show_augmented(const cli_command *self, tub_context *ctx, const info_
         return cli_fail(self, &err);
     }
     if (o->common.json) {
-        return cli_print_json(self, json_pack("{s:o}", "sheet", output_text(out)));
+        return cli_print_json(self,
+                              json_pack("{s:s,s:o}", "kind", "sheet", "sheet", output_text(out)));
     }
     printf("%s\n", out);
     return CLI_DONE;
+}
+
+/* An option that only the sheet has a use for; NULL: none was given. */
+static const char *sheet_option(const info_options *o, char *room, size_t size) {
+    for (int i = 0; i < o->settings.count; i++) {
+        const char *key = o->settings.given[i].setting->key;
+        if (strncmp(key, "model.", 6) != 0) {
+            snprintf(room, size, "--");
+            cli_setting_name(key, room + 2, size - 2);
+            return room;
+        }
+    }
+    return o->sheet_word;
 }
 
 /* A name that is a preset is one, unless a folder of that name lies here. */
@@ -352,8 +366,10 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
     if (o->sheet) {
         return show_augmented(self, ctx, o);
     }
-    if (o->sheet_word != NULL) {
-        (void)cli_fail_with(self, "%s is for --show-augmented, which is not there", o->sheet_word);
+    char option[48];
+    const char *lost = sheet_option(o, option, sizeof option);
+    if (lost != NULL) {
+        (void)cli_fail_with(self, "%s is for --show-augmented, which is not there", lost);
         return CLI_MISUSE;
     }
     const bool there = o->what != NULL && stat(o->what, &status) == 0;
@@ -398,7 +414,7 @@ const cli_command cli_info = {
                 "  tubelet info vivit-b --variant factorised_encoder\n"
                 "  tubelet info runs/first --arrays\n"
                 "  tubelet info organmnist3d --json\n"
-                "  tubelet info organmnist3d --show-augmented --augment-volume --augment-rotate 15",
+                "  tubelet info organmnist3d --show-augmented --augment-rotate 9",
     .options = options,
     .settings = "model.|augment.|seed",
     .parser = parse,

@@ -153,6 +153,13 @@ typedef float vec __attribute__((vector_size(16)));
 typedef int32_t whole __attribute__((vector_size(16)));
 typedef float twin __attribute__((vector_size(8)));
 
+/* Compilers that can put two halves together without going through memory. */
+#ifdef __has_builtin
+#if __has_builtin(__builtin_shufflevector)
+#define HAS_TWINS 1
+#endif
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE vec all_of(float x) {
@@ -199,7 +206,7 @@ INLINE whole find_places(const line *l, int axis, fold f, size_t first, vec *beh
 /* The voxels at the places and one behind along the width, mixed. Of one channel they lie beside each
  * other. */
 INLINE vec along_width(const float *from, whole at, int32_t channels, vec behind) {
-    vec near, far;
+#ifdef HAS_TWINS
     if (channels == 1) {
         twin p[GROUP];
         for (int i = 0; i < GROUP; i++) {
@@ -207,14 +214,13 @@ INLINE vec along_width(const float *from, whole at, int32_t channels, vec behind
         }
         const vec x = __builtin_shufflevector(p[0], p[1], 0, 1, 2, 3),
                   y = __builtin_shufflevector(p[2], p[3], 0, 1, 2, 3);
-        near = __builtin_shufflevector(x, y, 0, 2, 4, 6);
-        far = __builtin_shufflevector(x, y, 1, 3, 5, 7);
-    } else {
-        const whole next = at + channels;
-        near = (vec){from[at[0]], from[at[1]], from[at[2]], from[at[3]]};
-        far = (vec){from[next[0]], from[next[1]], from[next[2]], from[next[3]]};
+        return mixed(__builtin_shufflevector(x, y, 0, 2, 4, 6),
+                     __builtin_shufflevector(x, y, 1, 3, 5, 7), behind);
     }
-    return mixed(near, far, behind);
+#endif
+    const whole next = at + channels;
+    return mixed((vec){from[at[0]], from[at[1]], from[at[2]], from[at[3]]},
+                 (vec){from[next[0]], from[next[1]], from[next[2]], from[next[3]]}, behind);
 }
 
 INLINE void keep(vec made, size_t n, size_t channels, float *out) {

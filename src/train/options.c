@@ -256,7 +256,7 @@ static tub_status unknown(const char *key, tub_error *err) {
 }
 
 static tub_status out_of_range(const tub_option *o, const char *text, tub_error *err) {
-    const char *format = o->type == TUB_OPTION_REAL
+    const char *format = o->type == TUB_OPTION_REAL || o->type == TUB_OPTION_RANGE
                              ? "%s is %.80s; it must lie between %.10g and %.10g"
                              : "%s is %.80s; it must lie between %.0f and %.0f";
     return tub__fail(err, TUB_E_RANGE, format, o->key, text, o->low, o->high);

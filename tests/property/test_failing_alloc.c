@@ -294,6 +294,8 @@ static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *er
     c.layer_decay = 0.75;
     c.class_weights = TUB_WEIGHTS_NONE;
     c.sampling = TUB_BALANCED;
+    c.augment.noise[1] = 0.1;
+    c.augment.cutmix = 1;
     snprintf(run, sizeof run, "%s/run2", s->folder.path);
     return tub_train(ctx, &c, NULL, run, 1, NULL, err);
 }

@@ -98,6 +98,7 @@ static void small_model(void **state) {
                  again = check("small, recomputed", "recompute=true");
     check("small, ranks", "ranks=2 micro_batch=4");
     check("small, bf16, sgd", "precision=bf16 optimizer=sgd");
+    check("small, augmented", "augment.volume=true augment.rotate=10 augment.mixup=0.2");
     assert_true(pieces < 0.9 * whole && again < 0.8 * whole);
 }
 

@@ -81,6 +81,16 @@ static void killed_with_everything_dropped(void **state) {
     assert_true(kill_at_events(&c, "drops", 7) > 5);
 }
 
+/* In the middle of epochs, too: clips are of their places, wherever a run began. */
+static void killed_with_augmentation(void **state) {
+    (void)state;
+    tub_train_config c = long_recipe();
+    turn_augmentation_on(&c);
+    must_run(&c, &plainly, "augmented");
+    assert_other_weights("reference", "augmented");
+    assert_true(kill_at_events(&c, "augmented", 7) > 5);
+}
+
 static void killed_with_labels_and_heads(void **state) {
     static const char *const data[] = {"tiny-labels.npz", "tiny-heads.npz"}, *const names[] = {
                                                                                  "labels", "heads"};
@@ -433,6 +443,7 @@ int main(void) {
         cmocka_unit_test(killed_in_bf16),
         cmocka_unit_test(killed_in_micro_batches),
         cmocka_unit_test(killed_with_everything_dropped),
+        cmocka_unit_test(killed_with_augmentation),
         cmocka_unit_test(killed_with_labels_and_heads),
         cmocka_unit_test(killed_again_and_again),
         cmocka_unit_test(killed_at_random_times),

@@ -261,6 +261,38 @@ static void it_learns(void **state) {
     assert_true(result.val.top1 > 0.7 && result.best_val.auc > 0.9);
 }
 
+/* Augmentation and mixing: drawn for a place in the epoch, and partners come from the whole batch. */
+static void with_augmentation(void **state) {
+    (void)state;
+    tub_train_config c = small_recipe();
+    c.epochs = 3;
+    must_run(&c, &plainly, "plain");
+    turn_augmentation_on(&c);
+    must_run(&c, &plainly, "augmented");
+    assert_other_weights("plain", "augmented");
+    compare(&c, "augmented", &(how){3, TUB_CPU_PORTABLE, 1, 0});
+    for (int ranks = 1; ranks <= 4; ranks *= 2) {
+        for (int samples = 1; samples <= 16; samples *= 4) {
+            compare(&c, "augmented", &(how){3, TUB_CPU_AUTO, ranks, samples});
+        }
+    }
+    /* Each of them changes something. */
+    tub_augment_config *const a = &c.augment;
+    double *const amounts[] = {&a->flip_w, &a->rotate, &a->noise[1], &a->mixup, &a->cutmix};
+    for (size_t i = 0; i < sizeof amounts / sizeof *amounts; i++) {
+        const double amount = *amounts[i];
+        *amounts[i] = 0;
+        must_run(&c, &plainly, "without");
+        assert_other_weights("augmented", "without");
+        assert_int_equal(tub__folder_remove(&tub__default_allocator, "without", NULL), TUB_OK);
+        *amounts[i] = amount;
+    }
+    a->shape_intensity = 1; /* clips as float32 */
+    must_run(&c, &plainly, "floats");
+    assert_other_weights("augmented", "floats");
+    compare(&c, "floats", &(how){2, TUB_CPU_AUTO, 2, 8});
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_and_instruction_sets),
@@ -275,6 +307,7 @@ int main(void) {
         cmocka_unit_test(labels_and_heads),
         cmocka_unit_test(other_seeds_differ),
         cmocka_unit_test(it_learns),
+        cmocka_unit_test(with_augmentation),
     };
     return cmocka_run_group_tests(tests, set_up, scratch_leave);
 }

@@ -99,6 +99,21 @@ void turn_drops_on(tub_train_config *c) {
     c->model.drop_layer_rescale = 1;
 }
 
+void turn_augmentation_on(tub_train_config *c) {
+    tub_augment_config *a = &c->augment;
+    a->volume = 1;
+    a->flip_h = a->flip_w = 0.5;
+    a->rotate = 20;
+    a->shift = 0.1;
+    a->scale[0] = 0.9, a->scale[1] = 1.1;
+    a->intensity[0] = 0.8, a->intensity[1] = 1.2;
+    a->noise[1] = 0.1;
+    a->rand_ops = 1;
+    a->mixup = 0.4;
+    a->cutmix = 1;
+    a->mix_chance = 0.8;
+}
+
 tub_train_config long_recipe(void) {
     tub_train_config c = small_recipe();
     c.epochs = 6;

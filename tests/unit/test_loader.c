@@ -131,6 +131,52 @@ static void starts_anywhere(void **state) {
     }
 }
 
+/* A batch's clips, labels, and what was mixed in, are the same whatever the shares. */
+static void augments_the_same_in_shares(void **state) {
+    fixture *f = *state;
+    tub_augment_config a = tub_augment_config_default();
+    a.flip_w = 0.5;
+    a.intensity[1] = 2;
+    a.mixup = a.cutmix = 1;
+    const int64_t clip[3] = {1, 2, 3};
+    tub__augmenter *augmenter;
+    tub__loader *whole, *part;
+    tub__batch b, p;
+    tub__loader_config c = config_of(f);
+    assert_int_equal(tub__augmenter_create(&f->ctx->allocator, &a, c.seed, &f->data.info, clip,
+                                           &augmenter, NULL),
+                     TUB_OK);
+    c.augmenter = augmenter;
+    assert_int_equal(tub__loader_create(f->ctx, &c, &whole, NULL), TUB_OK);
+    c.share_begin = 3, c.share_end = 7;
+    assert_int_equal(tub__loader_create(f->ctx, &c, &part, NULL), TUB_OK);
+    assert_int_equal(tub__loader_start(whole, 0, 1, NULL), TUB_OK);
+    assert_int_equal(tub__loader_start(part, 0, 1, NULL), TUB_OK);
+    size_t changed = 0, mixed = 0;
+    for (int i = 0; i < 2 * BATCHES; i++) {
+        assert_int_equal(tub__loader_next(whole, &b, NULL), TUB_OK);
+        assert_int_equal(tub__loader_next(part, &p, NULL), TUB_OK);
+        assert_int_equal(p.sample_bytes, VOXELS);
+        for (size_t k = 0; k < p.count; k++) {
+            const unsigned char *clip_at = (const unsigned char *)p.samples + k * VOXELS;
+            assert_memory_equal(clip_at, (const unsigned char *)b.samples + (k + 3) * VOXELS,
+                                VOXELS);
+            assert_int_equal(p.labels[k], b.labels[k + 3]);
+            assert_int_equal(p.labels[k], f->labels[p.index[k]]);
+            assert_int_equal(p.second[k], b.second[k + 3]);
+            assert_true(p.share[k] == b.share[k + 3]);
+            changed += memcmp(clip_at, f->samples + p.index[k] * VOXELS, VOXELS) != 0;
+            mixed += p.share[k] > 0;
+        }
+        tub__loader_release(whole);
+        tub__loader_release(part);
+    }
+    assert_true(changed > BATCHES && mixed > BATCHES);
+    tub__loader_destroy(whole);
+    tub__loader_destroy(part);
+    tub__augmenter_destroy(augmenter);
+}
+
 static void gives_shares(void **state) {
     fixture *f = *state;
     static const size_t shares[][2] = {{0, 4}, {4, 8}, {2, 3}, {5, 5}, {7, 8}};
@@ -262,6 +308,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(delivers_what_the_definition_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(starts_anywhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(augments_the_same_in_shares, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_shares, set_up, tear_down),
         cmocka_unit_test_setup_teardown(shuffles_whole_epochs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(restarts_and_stops_at_any_time, set_up, tear_down),
