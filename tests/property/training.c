@@ -99,6 +99,14 @@ void turn_drops_on(tub_train_config *c) {
     c->model.drop_layer_rescale = 1;
 }
 
+void turn_accuracy_on(tub_train_config *c) {
+    c->ema = 0.9;
+    c->class_weights = TUB_WEIGHTS_NONE;
+    c->sampling = TUB_BALANCED;
+    c->layer_decay = 0.8;
+    strcpy(c->freeze, "embedding");
+}
+
 tub_train_config long_recipe(void) {
     tub_train_config c = small_recipe();
     c.epochs = 6;

@@ -36,6 +36,9 @@ void use_labels_of(tub_train_config *c, const char *data);
 /* Everything that drops at random, turned on. */
 void turn_drops_on(tub_train_config *c);
 
+/* Averaged weights, balanced epochs, rates by depth, a frozen embedding. */
+void turn_accuracy_on(tub_train_config *c);
+
 /* The same for six epochs of six steps, with a checkpoint every four. */
 tub_train_config long_recipe(void);
 
