@@ -22,8 +22,8 @@ enum { KEY_RECIPE = CLI_KEY_OWN, KEY_OUT, KEY_RESUME, KEY_FORCE, KEY_DRY_RUN, KE
 
 static const struct argp_option options[] = {
     {"recipe", KEY_RECIPE, "FILE", 0,
-     "Read settings from a YAML recipe first: a file, or one that comes with tubelet (keras-vivit, "
-     "vivit-adamw, vivit-scenic, motion-variant1 to motion-variant4)",
+     "Read settings from a YAML recipe first: a file, or one that comes with tubelet "
+     "(docs/training.md lists them)",
      1},
     {"out", 'o', "RUN", 0, "Run folder to make (default: runs/DATA-NUMBER)", 1},
     {"resume", KEY_RESUME, "RUN", 0,
@@ -37,9 +37,7 @@ static const struct argp_option options[] = {
      "writes nothing",
      1},
     {"budget", KEY_BUDGET, "SECONDS", 0,
-     "Train as many epochs as fit into this time, by steps timed first; the recipe of the run "
-     "keeps "
-     "their number, and what the time cuts off",
+     "Train as many epochs as fit into this time, by steps timed first; the run's recipe has them",
      1},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,

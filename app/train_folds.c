@@ -97,5 +97,5 @@ int train_folds_resume(const cli_command *self, tub_context *ctx, const char *ou
     }
     const int code = finish(self, out, status, &result, common, &err);
     tub_dataset_close(data);
-    return code;
+    return status == TUB_OK ? code : CLI_FAILED; /* what its files refuse is no misuse */
 }

@@ -8,6 +8,7 @@
 #include "train/material.h"
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct cross {
     tub_context *ctx;
@@ -137,11 +138,15 @@ static tub_status run(cross *x, tub_folds_result *result, tub_error *err) {
 /* A single fold may join others: they must be of the same settings and data. */
 static tub_status join(cross *x, bool *there, tub_error *err) {
     tub_train_config before;
-    *there = tub_folds_config(x->ctx, x->out, &before, NULL) == TUB_OK;
-    if (!*there || x->config.fold < 0 || x->force) {
-        *there = false;
+    *there = false;
+    if (x->config.fold < 0 || x->force) {
         return TUB_OK;
     }
+    const tub_status status = tub_folds_config(x->ctx, x->out, &before, err);
+    if (status != TUB_OK) {
+        return status == TUB_E_NOT_FOUND ? TUB_OK : status;
+    }
+    *there = true;
     if (before.folds != x->config.folds || before.fold_seed != x->config.fold_seed ||
         strcmp(before.data_digest, x->config.data_digest) != 0) {
         return tub__fail(err, TUB_E_EXISTS,
@@ -167,6 +172,9 @@ tub_status tub_train_folds(tub_context *ctx, const tub_train_config *config, tub
         TUB__TRY(tub__folder_create(out, err));
     }
     const tub_status status = run(&x, result, err);
+    if (status != TUB_OK) {
+        (void)!rmdir(out); /* nothing in it, not even folds.json: it was never begun */
+    }
     ctx->stop = 0;
     return status;
 }

@@ -345,6 +345,9 @@ tub_status tub__folds_make_way(const tub_allocator *a, const char *out, bool for
                            "%s exists already; choose another folder%s, or replace it by force "
                            "(--force of tubelet train)",
                            out, folds ? ", go on with its folds (--resume)" : "");
+    } else if (!folds && rmdir(out) == 0) { /* empty: a kill came before folds.json */
+        tub__free(a, file);
+        return TUB_OK;
     } else if (!folds) {
         status = tub__fail(err, TUB_E_EXISTS,
                            "%s is no folder of folds (it has no " TUB__FOLDS_FILE "), so it is not "

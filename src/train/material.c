@@ -122,7 +122,7 @@ static tub_status resolve(tub_context *ctx, tub_train_config *c, const tub_datas
                          info->name, c->patience > 0 ? "patience" : "evaluate: best");
     }
     if (tub_views_check(c->tta, info->labels, info->classes, err) != TUB_OK) {
-        return tub__prefix(err, TUB_E_ARGUMENT, "tta");
+        return tub__prefix(err, TUB_E_SHAPE, "tta"); /* it depends on the data */
     }
     TUB__TRY(check_model(ctx, &c->model, info, err));
     if (tub_augment_is_on(&c->augment)) {

@@ -34,9 +34,9 @@
     X(data_url, "data_url", TEXT, NULL, 0, 0, "URL", \
       "folder of a mirror that has the data set's file") \
     X(data_digest, "data_digest", TEXT, NULL, 0, 0, "MD5", \
-      "refuse other train and val data than those with this digest; folds write it themselves") \
+      "refuse data whose train and val have another digest; folds set it") \
     X(folds, "folds", INT, NULL, 0, 1000, "K", \
-      "cut train and val into so many parts, and train K runs, each without one (0: one run)") \
+      "cut train and val into K parts, train K runs, each without one (0: one run)") \
     X(fold, "fold", INT, NULL, -1, 999, "N", "only the run that leaves out part N, from 0 (-1: all)") \
     X(fold_seed, "fold_seed", INT, NULL, 0, 9.2e18, "N", "seed of the parts") \
     X(preset, "preset", TEXT, NULL, 0, 0, "NAME", \
@@ -82,7 +82,7 @@
     X(decay_scope, "decay_scope", CHOICE, "kernels|all", 0, 0, "WHAT", \
       "arrays that decay: kernels only, or all (as Keras)") \
     X(layer_decay, "layer_decay", REAL, NULL, 0.01, 1, "X", \
-      "learning rate of each block times this for every block above it; least in the embedding") \
+      "learning rates fall by this from block to block, from the classifier down to the embedding") \
     X(freeze, "freeze", TEXT, NULL, 0, 0, "WHAT", \
       "what stays as it is: none, embedding, or a number of lowest blocks with it") \
     X(clip_norm, "clip_norm", REAL, NULL, 0, 1e9, "X", \
@@ -94,7 +94,7 @@
     X(sampling, "sampling", CHOICE, "shuffled|balanced", 0, 0, "KIND", \
       "an epoch has every sample once, or every class equally often") \
     X(ema, "ema", REAL, NULL, 0, 0.9999999, "X", \
-      "decay of a running average of the weights, which validation and use take (0: none)") \
+      "decay of an average of the weights, for validation and use (0: none)") \
     X(ema_warmup, "ema_warmup", FLAG, NULL, 0, 1, NULL, \
       "the average's decay at step t is at most (1 + t) / (10 + t)") \
     X(schedule, "schedule", CHOICE, "constant|cosine|compound", 0, 0, "NAME", \

@@ -240,9 +240,9 @@ static tub_status check_not_folder(const tub_allocator *a, const char *path, tub
 }
 
 /* The recipes of the folder recipes/, which are installed beside the modules. */
-static const char *const own_recipes[] = {"keras-vivit",     "vivit-adamw",     "vivit-scenic",
-                                          "motion-variant1", "motion-variant2", "motion-variant3",
-                                          "motion-variant4"};
+static const char *const own_recipes[] = {
+    "keras-vivit", "vivit-adamw",     "vivit-scenic",    "organ",           "adrenal",
+    "modelnet10",  "motion-variant1", "motion-variant2", "motion-variant3", "motion-variant4"};
 enum { OWN_RECIPES = sizeof own_recipes / sizeof *own_recipes };
 
 static const char *recipe_word(const void *words, size_t index) {
@@ -290,7 +290,8 @@ static tub_status find_recipe(const tub_context *ctx, const char *name, char *pa
                            name, own_recipes[near])
                : tub__fail(err, TUB_E_NOT_FOUND,
                            "%s: no such file, and no recipe of tubelet's own (keras-vivit, "
-                           "vivit-adamw, vivit-scenic, motion-variant1, motion-variant2, "
+                           "vivit-adamw, vivit-scenic, organ, adrenal, modelnet10, "
+                           "motion-variant1, motion-variant2, "
                            "motion-variant3, motion-variant4)",
                            name);
 }

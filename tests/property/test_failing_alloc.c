@@ -300,6 +300,34 @@ static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *er
     return tub_train(ctx, &c, NULL, run, 1, NULL, err);
 }
 
+/* Two folds, the second one resumed; then what eval does with them. */
+static tub_status train_folds(tub_context *ctx, const scene *s, tub_error *err) {
+    tub_train_config c = two_steps(s);
+    char out[700];
+    c.folds = 2;
+    c.ema = 0.9;
+    c.checkpoint_every = 0;
+    c.max_steps = 1;
+    strcpy(c.freeze, "embedding");
+    snprintf(out, sizeof out, "%s/folds", s->folder.path);
+    return tub_train_folds(ctx, &c, NULL, out, 1, NULL, err);
+}
+
+static tub_status resume_folds(tub_context *ctx, const scene *s, tub_error *err) {
+    char out[700], run[720];
+    tub_train_config c;
+    tub_dataset *data;
+    tub_folds_result result;
+    int own;
+    snprintf(out, sizeof out, "%s/folds", s->folder.path);
+    snprintf(run, sizeof run, "%s/fold-1", out);
+    TUB__TRY(tub_train_folds_resume(ctx, out, NULL, &result, err));
+    TUB__TRY(tub_run_config(ctx, run, &c, err));
+    TUB__TRY(tub_run_dataset(ctx, &c, s->npz, NULL, &data, &own, err));
+    tub_dataset_close(data);
+    return TUB_OK;
+}
+
 /* From the model of the scene, with a second rank that learns of it by the checkpoint. */
 static tub_status train_from_model(tub_context *ctx, const scene *s, tub_error *err) {
     tub_train_config c = two_steps(s);
@@ -348,6 +376,11 @@ static void test_train(void **state) {
     check(*state, resume, 40);
     check(*state, train_in_parts, 40);
     check(*state, train_from_model, 60);
+}
+
+static void test_folds(void **state) {
+    check(*state, train_folds, 80);
+    check(*state, resume_folds, 40);
 }
 
 static void test_bf16(void **state) {
@@ -412,6 +445,7 @@ int main(void) {
         cmocka_unit_test(test_load_batches), cmocka_unit_test(test_forward),
         cmocka_unit_test(test_one_step),     cmocka_unit_test(test_save_and_open),
         cmocka_unit_test(test_evaluate),     cmocka_unit_test(test_train),
-        cmocka_unit_test(test_bf16),         cmocka_unit_test(test_int8)};
+        cmocka_unit_test(test_folds),        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_int8)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

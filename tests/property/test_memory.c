@@ -75,8 +75,9 @@ static tub_train_memory predicted(const char *settings) {
     assert_ok(tub_train_plan_of(ctx, &c, NULL, NULL, 0, &plan, &err), err);
     tub_context_destroy(ctx);
     const tub_train_memory *m = &plan.memory;
-    assert_true(m->total == m->weights + m->gradients + m->moments + m->activations +
-                                m->validation + m->data + m->program);
+    const size_t sum = m->weights + m->gradients + m->moments + m->average + m->activations +
+                       m->validation + m->data + m->program;
+    assert_true(m->total == sum || (c.folds > 0 && m->total == m->program + 2 * m->data));
     return plan.memory;
 }
 
@@ -100,6 +101,19 @@ static void small_model(void **state) {
     check("small, bf16, sgd", "precision=bf16 optimizer=sgd");
     check("small, augmented", "augment.volume=true augment.rotate=10 augment.mixup=0.2");
     assert_true(pieces < 0.9 * whole && again < 0.8 * whole);
+}
+
+/* One more slab for each rank; and a fold that is cut from data larger than the model. */
+static void averages_and_folds(void **state) {
+    (void)state;
+    const double plain = check("small, one epoch's end", "preset=vivit-tiny model.hidden=256"),
+                 averaged = check("small, averaged", "model.hidden=256 ema=0.99");
+    assert_true(averaged > 1.02 * plain);
+    check("small, averaged, ranks", "ranks=2 micro_batch=4 ema=0.99");
+    check("small, a fold", "folds=3 fold=1");
+    const double fold = check("tiny, a fold", "model.hidden=16 model.heads=2 model.layers=1 "
+                                              "model.mlp=16 batch_size=4 folds=3 fold=1");
+    assert_true(fold > 60.0 * (1 << 20));
 }
 
 /* 343 tokens, 5 million parameters. */
@@ -152,6 +166,7 @@ int main(int argc, char **argv) {
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_model),
+        cmocka_unit_test(averages_and_folds),
         cmocka_unit_test(middle_model),
         cmocka_unit_test(without_data),
     };

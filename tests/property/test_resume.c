@@ -72,6 +72,15 @@ static void killed_in_micro_batches(void **state) {
     }
 }
 
+/* The checkpoint holds the weights and their average, best/ and model.safetensors the average. */
+static void killed_with_averages(void **state) {
+    (void)state;
+    tub_train_config c = long_recipe();
+    turn_accuracy_on(&c);
+    must_run(&c, &plainly, "averages");
+    assert_true(kill_at_events(&c, "averages", 5) > 8);
+}
+
 static void killed_with_everything_dropped(void **state) {
     (void)state;
     tub_train_config c = long_recipe();
@@ -442,6 +451,7 @@ int main(void) {
         cmocka_unit_test(killed_at_every_event),
         cmocka_unit_test(killed_in_bf16),
         cmocka_unit_test(killed_in_micro_batches),
+        cmocka_unit_test(killed_with_averages),
         cmocka_unit_test(killed_with_everything_dropped),
         cmocka_unit_test(killed_with_augmentation),
         cmocka_unit_test(killed_with_labels_and_heads),

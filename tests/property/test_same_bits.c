@@ -200,6 +200,40 @@ static void with_everything_dropped(void **state) {
     }
 }
 
+/* Averages, balanced epochs, rates by depth and frozen arrays, also where products are rounded. */
+static void training_for_accuracy(void **state) {
+    (void)state;
+    tub_train_config c = small_recipe();
+    c.epochs = 3;
+    turn_accuracy_on(&c);
+    must_run(&c, &plainly, "accuracy");
+    for (tub_cpu cpu = TUB_CPU_PORTABLE; cpu <= TUB_CPU_AVX512; cpu++) {
+        for (int i = 1; runs_on(cpu) && i < THREADS; i += 2) {
+            compare(&c, "accuracy", &(how){threads[i], cpu, 1, 0});
+        }
+    }
+    for (int ranks = 1; ranks <= 8; ranks *= 2) {
+        for (int samples = 1; samples <= 16; samples *= 4) {
+            compare(&c, "accuracy", &(how){2, TUB_CPU_AUTO, ranks, samples});
+        }
+    }
+    /* Each of them changes something. */
+    for (int i = 0; i < 5; i++) {
+        tub_train_config without = c;
+        without.ema = i == 0 ? 0.0 : c.ema;
+        without.ema_warmup = i != 1;
+        without.sampling = i == 2 ? TUB_SHUFFLED : c.sampling;
+        without.layer_decay = i == 3 ? 1.0 : c.layer_decay;
+        strcpy(without.freeze, i == 4 ? "none" : c.freeze);
+        must_run(&without, &plainly, "without");
+        assert_other_weights("accuracy", "without");
+        assert_int_equal(tub__folder_remove(&tub__default_allocator, "without", NULL), TUB_OK);
+    }
+    c.precision = TUB_PRECISION_BF16;
+    must_run(&c, &plainly, "accuracy-bf16");
+    compare(&c, "accuracy-bf16", &(how){3, TUB_CPU_AUTO, 1, 0});
+}
+
 static void labels_and_heads(void **state) {
     static const char *const data[] = {"tiny-labels.npz", "tiny-heads.npz"};
     static const how ways[] = {{3, TUB_CPU_PORTABLE, 1, 0}, {2, TUB_CPU_AVX2, 1, 0},
@@ -304,6 +338,7 @@ int main(void) {
         cmocka_unit_test(memory_is_saved_in_other_variants),
         cmocka_unit_test(memory_is_saved_with_drops),
         cmocka_unit_test(with_everything_dropped),
+        cmocka_unit_test(training_for_accuracy),
         cmocka_unit_test(labels_and_heads),
         cmocka_unit_test(other_seeds_differ),
         cmocka_unit_test(it_learns),

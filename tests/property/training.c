@@ -114,6 +114,14 @@ void turn_augmentation_on(tub_train_config *c) {
     a->mix_chance = 0.8;
 }
 
+void turn_accuracy_on(tub_train_config *c) {
+    c->ema = 0.9;
+    c->class_weights = TUB_WEIGHTS_NONE;
+    c->sampling = TUB_BALANCED;
+    c->layer_decay = 0.8;
+    strcpy(c->freeze, "embedding");
+}
+
 tub_train_config long_recipe(void) {
     tub_train_config c = small_recipe();
     c.epochs = 6;

@@ -39,6 +39,9 @@ void turn_drops_on(tub_train_config *c);
 /* Much of augmentation, turned on: the small data have no sides, and as many frames as the model. */
 void turn_augmentation_on(tub_train_config *c);
 
+/* Averaged weights, balanced epochs, rates by depth, a frozen embedding. */
+void turn_accuracy_on(tub_train_config *c);
+
 /* The same for six epochs of six steps, with a checkpoint every four. */
 tub_train_config long_recipe(void);
 
