@@ -245,7 +245,8 @@ static tub_status read_folder(tub_model *model, const char *folder, wish wanted,
     tub__weights w;
     TUB__TRY(tub__weights_open(&model->context->allocator, folder, &w, err));
     if (classifier != NULL) {
-        *classifier = *classifier && tub__weights_find(&w, "classifier.weight") != NULL;
+        const tub__param *head = tub__params_find(&model->params, TUB__HEAD_KERNEL, -1);
+        *classifier = *classifier && tub__weights_find(&w, head->name) != NULL;
         wanted.encoder = !*classifier;
     }
     tub__fpenv saved = tub__fpenv_enter();

@@ -160,6 +160,18 @@ static tub_status one_step_of(tub_context *ctx, const tub_model_config *c, tub_e
     return status;
 }
 
+static tub_status baselines(tub_context *ctx, const scene *s, tub_error *err) {
+    (void)s;
+    for (int f = TUB_FAMILY_CNN_FRAME; f <= TUB_FAMILY_RESNET3D18; f++) {
+        tub_model_config c = tiny();
+        c.family = (tub_family)f;
+        c.filters = 2, c.stages = 2, c.units = 3;
+        TUB__TRY(forward_of(ctx, &c, err));
+        TUB__TRY(one_step_of(ctx, &c, err));
+    }
+    return TUB_OK;
+}
+
 static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err) {
     const tub_model_config joint = tiny(), encoder = tiny_encoder();
     (void)s;
@@ -402,6 +414,7 @@ static void test_forward(void **state) {
 }
 static void test_one_step(void **state) {
     check(*state, one_step, 8);
+    check(*state, baselines, 40);
 }
 static void test_evaluate(void **state) {
     check(*state, evaluate, 20);

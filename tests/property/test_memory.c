@@ -132,6 +132,13 @@ static void middle_model(void **state) {
     assert_true(pieces < 0.6 * whole);
 }
 
+static void baselines(void **state) {
+    (void)state;
+    check("frames, recurrent", "model.family=cnn-rnn model.filters=16 batch_size=16");
+    check("frames, transformer", "model.family=cnn-transformer model.layers=2 batch_size=16");
+    check("residual", "model.family=resnet3d18 model.filters=16 batch_size=4");
+}
+
 static void without_data(void **state) {
     (void)state;
     tub_train_memory m, with = predicted("preset=vivit-tiny");
@@ -168,6 +175,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(small_model),
         cmocka_unit_test(averages_and_folds),
         cmocka_unit_test(middle_model),
+        cmocka_unit_test(baselines),
         cmocka_unit_test(without_data),
     };
     if (has_sanitizer()) {
