@@ -54,7 +54,8 @@ typedef enum tub_event_kind {
     TUB_EVENT_EPOCH, /* epoch, done, total, seconds, train, val, lr */
     TUB_EVENT_CHECKPOINT, /* message (path), done (step) */
     TUB_EVENT_TRAIN_END,  /* message (run folder), done, total, seconds */
-    TUB_EVENT_EVALUATE    /* done, total (samples) */
+    TUB_EVENT_EVALUATE,   /* done, total (samples) */
+    TUB_EVENT_CLIPS       /* message (data set), done, total (clips to decode for the first time) */
 } tub_event_kind;
 
 /* Loss and accuracies of a set of samples; NaN where not known. */
