@@ -152,6 +152,25 @@ static tub_status make_empty(const tub_allocator *a, const tub__clip_set *set, t
     return status;
 }
 
+/* Cuts off what lies behind the last record that counts: what a kill left of one, and nobody else can have
+ * mapped. Whoever is alone with the file may. */
+static void trim(const tub__clip_set *set) {
+    const uint64_t size = tub__clip_set_size(set);
+    uint64_t end = tub__clip_set_begin(set->config->count);
+    if (size == end || flock(set->fd, LOCK_EX | LOCK_NB) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < set->config->count; i++) {
+        tub__clip_entry e;
+        if (tub__clip_set_entry(set, i, &e) && e.offset + e.bytes > end) {
+            end = e.offset + e.bytes;
+        }
+    }
+    if (end < size) {
+        (void)!ftruncate(set->fd, (off_t)end);
+    }
+}
+
 /* Opens the file and says to others that it is in use; with the folder locked. */
 static tub_status open_file(const tub_allocator *a, tub__clip_set *set, bool *rebuilt,
                             tub_error *err) {
@@ -165,6 +184,9 @@ static tub_status open_file(const tub_allocator *a, tub__clip_set *set, bool *re
     if (set->fd < 0) {
         TUB__TRY(make_empty(a, set, err));
         set->fd = openat(set->folder, set->name, flags);
+    }
+    if (set->fd >= 0) {
+        trim(set);
     }
     if (set->fd < 0 || flock(set->fd, LOCK_SH | LOCK_NB) != 0) {
         return tub__fail_errno(err, errno, "%s/%s", set->config->folder, set->name);
@@ -236,12 +258,13 @@ static bool write_record(const tub__clip_set *set, const char *data, size_t byte
 
 tub_status tub__clip_set_append(const tub__clip_set *set, size_t i, const void *data, size_t bytes,
                                 tub_error *err) {
-    const uint64_t size = tub__clip_set_size(set);
-    if (size < tub__clip_set_begin(set->config->count)) {
+    const uint64_t size = tub__clip_set_size(set), begin = tub__clip_set_begin(set->config->count);
+    if (size < begin) {
         return tub__fail(err, TUB_E_IO, "%s/%s was cut off by somebody", set->config->folder,
                          set->name);
     }
-    tub__clip_entry e = {.offset = (size + ALIGN - 1) / ALIGN * ALIGN,
+    /* An empty record makes the file no longer: it has to lie where there is one. */
+    tub__clip_entry e = {.offset = bytes > 0 ? (size + ALIGN - 1) / ALIGN * ALIGN : begin,
                          .bytes = bytes,
                          .hash = tub__hash64(data, bytes, 0)};
     e.check = check_of(set, i, &e);

@@ -122,13 +122,14 @@ static void damaged_bytes_are_found(void **state) {
         write_at(file_of(f, 1), at, &byte, 1);
         found += open_and_stream(f, &c) > 0; /* the stream is right in any case */
         assert_int_equal(open_and_stream(f, &c), 0);
-        if (size > 20 << 20) { /* repairs append: begin again before it grows large */
+        if (round % 4 ==
+            3) { /* repairs append, and leave waste behind that nobody minds the loss of */
             unlink(file_of(f, 1));
             assert_int_equal(open_and_stream(f, &c), SET);
         }
     }
     print_message("%d of 120 damaged bytes were in use\n", found);
-    assert_true(found > 60);
+    assert_true(found > 80);
     assert_int_equal(f->warnings, 0);
 }
 
@@ -176,10 +177,8 @@ static void foreign_files_are_replaced(void **state) {
 static void a_damaged_record_is_not_trusted_when_it_was_made_again(void **state) {
     fixture *f = *state;
     const tub__clip_cache_config c = config_of(f, 1);
-    const off_t begin = 64 + 32 * SET; /* a multiple of 64, which is where the first record lies */
-    assert_int_equal(begin % 64, 0x160 % 64);
+    const off_t first = (64 + 32 * SET + 63) / 64 * 64; /* record 0 */
     assert_int_equal(open_and_stream(f, &c), SET);
-    const off_t first = (begin + 63) / 64 * 64;
     const unsigned char byte = (unsigned char)(byte_at(file_of(f, 1), first) ^ 0xff);
     write_at(file_of(f, 1), first, &byte, 1);
     tub__clip_cache *cache = must_open(f, &c);
