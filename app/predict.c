@@ -229,6 +229,38 @@ static int classify_files(const cli_command *self, predict_printer *printer, cli
     return bad > 0 ? CLI_FAILED : CLI_DONE;
 }
 
+/* A block of a data set; of one whose samples lie in files, read a few at a time. */
+static tub_status classify_block(predict_printer *printer, tub_model *model,
+                                 const tub_dataset *data, tub_split split,
+                                 const predict_block *whole, tub_error *err) {
+    const tub_dataset_info *info = tub_dataset_describe(data);
+    const size_t element = info->dtype == TUB_U8 ? 1 : sizeof(float);
+    const int64_t *shape = whole->shape;
+    tub_status status = TUB_OK;
+    if (whole->samples != NULL) {
+        return classify(printer, model, whole, err);
+    }
+    void *room =
+        calloc(PREPARED_BATCH, (size_t)(shape[0] * shape[1] * shape[2] * shape[3]) * element);
+    if (room == NULL) {
+        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
+        return TUB_E_MEMORY;
+    }
+    for (int64_t i = 0; i < whole->count && status == TUB_OK; i += PREPARED_BATCH) {
+        predict_block part = *whole;
+        part.first = i;
+        part.count = whole->count - i < PREPARED_BATCH ? whole->count - i : PREPARED_BATCH;
+        part.samples = room;
+        part.truth = whole->truth + i * whole->truth_columns;
+        status = tub_dataset_read(data, split, i, part.count, room, err);
+        if (status == TUB_OK) {
+            status = classify(printer, model, &part, err);
+        }
+    }
+    free(room);
+    return status;
+}
+
 static int classify_data(const cli_command *self, predict_printer *printer, cli_work *work,
                          tub_model *model, const predict_options *o) {
     tub_dataset *data = NULL;
@@ -258,7 +290,7 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
         }
         status = check_shape(model, o->data, &block, &err);
         if (status == TUB_OK) {
-            status = classify(printer, model, &block, &err);
+            status = classify_block(printer, model, data, o->split, &block, &err);
         }
     }
     if (status != TUB_OK) {

@@ -66,8 +66,15 @@ TUB_API void tub_dataset_close(tub_dataset *data); /* accepts NULL */
 /* Facts; pointers stay valid until close. */
 TUB_API const tub_dataset_info *tub_dataset_describe(const tub_dataset *data);
 /* Samples of one split: count * T*H*W*C elements in C order, of the info's dtype; float data are as
- * in the file. NULL for an empty split. Valid until close. */
+ * in the file. NULL for an empty split, and where samples are read from files when they are needed
+ * (tub_dataset_read works for both). Valid until close. */
 TUB_API const void *tub_dataset_samples(const tub_dataset *data, tub_split split);
+/* Copies `count` samples of one split, from number `first` on, to out: [count,T,H,W,C] of the info's
+ * dtype. Of files: the clips that evaluation sees. Errors: TUB_E_ARGUMENT (no such samples); of files
+ * those of reading them, which name the file. */
+TUB_API TUB_MUST_USE tub_status tub_dataset_read(const tub_dataset *data, tub_split split,
+                                                 int64_t first, int64_t count, void *out,
+                                                 tub_error *err);
 /* Labels of one split, [count, label_columns]: class indices, or 0 and 1 of multi_label. */
 TUB_API const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split split);
 
@@ -79,7 +86,8 @@ typedef enum tub_frame_order {
     TUB_FRAMES_REVERSED
 } tub_frame_order;
 /* Puts the frames of every sample of one split into another order, in place: what
- * tub_dataset_samples gave before shows the new order. Of frames shuffled, each sample's order
+ * tub_dataset_samples gave before shows the new order. Of samples in files the order is that of what
+ * tub_dataset_read gives from now on. Of frames shuffled, each sample's order
  * follows from (seed, split, index) alone. Errors: TUB_E_ARGUMENT, TUB_E_MEMORY (nothing has
  * changed then). */
 TUB_API TUB_MUST_USE tub_status tub_dataset_order_frames(tub_dataset *data, tub_split split,

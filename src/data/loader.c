@@ -1,93 +1,82 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loader thread and its ring of batches.
+/* The loader's threads and its ring of batches.
  *
  *      slot:    0        1        2        3
  *           [ batch 8 | batch 9 | free  | batch 7 ]
- *                                  ^         ^
- *                       made % depth         taken % depth: what tub__loader_next hands out
+ *                        ^                 ^
+ *                        opened - 1        taken: what tub__loader_next hands out, once it is made
  *
- * `made` counts batches that the thread finished, `taken` those that the reader released; made -
- * taken <= depth. Both are guarded by the lock; a slot's content belongs to the thread before it is
- * made and to the reader after. */
+ * `opened` counts batches that have got a slot, `taken` those that the reader released; opened - taken <=
+ * depth. Samples of the batch opened last are handed out to the threads a few at a time, in order; when
+ * they are at an end, whoever asks next opens the next slot. A slot is made when none of its samples is
+ * left. All counts are guarded by the lock; a sample's bytes belong to the thread that has it, until it
+ * says so under the lock. */
 #include "data/loader.h"
 
 #include "base/error.h"
+#include "base/fpenv.h"
 #include "base/philox.h"
-#include "data/dataset.h"
+#include "data/sample_maker.h"
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 typedef struct slot {
     unsigned char *samples;
     int32_t *labels;
     uint32_t *index;
     tub__batch batch;
+    size_t left;       /* samples that are not made */
+    tub_status failed; /* of the first one that can't be */
+    size_t failed_at;
+    tub_error why;
 } slot;
+
+/* Samples [begin, end) of a slot, which one thread makes. */
+typedef struct piece {
+    slot *slot;
+    size_t begin, end;
+} piece;
+
+typedef struct worker {
+    struct tub__loader *loader;
+    pthread_t thread;
+    tub__sample_scratch scratch;
+} worker;
 
 struct tub__loader {
     const tub_allocator *allocator;
-    const unsigned char *samples; /* the split's */
-    const int32_t *labels;
-    size_t columns; /* of the labels */
-    size_t count;   /* samples in the split */
+    tub__sample_maker maker;
+    const int32_t *labels; /* the split's */
+    size_t columns;        /* of the labels */
+    size_t count;          /* samples in the split */
     size_t sample_bytes;
     uint64_t seed;
-    bool shuffle;
+    bool shuffle, polite;
     size_t batch, batches, depth, share_begin, share_end;
     slot *slots;
-    uint32_t *order; /* of the epoch that the thread is in; the thread's own */
-
-    pthread_t thread;
-    bool running;   /* a thread exists */
+    worker *workers;
+    size_t threads; /* as configured */
+    size_t running; /* that exist */
     bool held;      /* a batch is out and not released */
-    uint32_t epoch; /* where the thread starts */
-    size_t first;
 
     pthread_mutex_t lock;
-    pthread_cond_t changed;
-    size_t made, taken; /* under the lock */
-    bool stop;          /* under the lock */
+    pthread_cond_t made, room; /* a batch is complete; there is work, or the end has come */
+    /* Under the lock: */
+    size_t opened, taken;
+    size_t given;   /* samples of the batch opened last that were handed out */
+    uint32_t epoch; /* of the batch to open next */
+    size_t next;    /* its number in that */
+    uint32_t *order;
+    bool stop;
 };
 
-/* Copies this share of one batch into a slot. */
-static void fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch) {
-    size_t start = batch * l->batch;
-    size_t whole = tub__min(l->batch, l->count - start);
-    size_t begin = tub__min(l->share_begin, whole), end = tub__min(l->share_end, whole);
-    for (size_t i = begin; i < end; i++) {
-        uint32_t from = l->order[start + i];
-        size_t to = i - begin;
-        memcpy(s->samples + to * l->sample_bytes, l->samples + from * l->sample_bytes,
-               l->sample_bytes);
-        memcpy(s->labels + to * l->columns, l->labels + from * l->columns,
-               l->columns * sizeof *s->labels);
-        s->index[to] = from;
-    }
-    s->batch = (tub__batch){.samples = s->samples,
-                            .labels = s->labels,
-                            .index = s->index,
-                            .count = end - begin,
-                            .whole = whole,
-                            .position = start + begin,
-                            .batch = batch,
-                            .epoch = epoch};
-}
-
-/* Waits for a free slot; NULL when the loader stops. */
-static slot *free_slot(tub__loader *l) {
-    pthread_mutex_lock(&l->lock);
-    while (!l->stop && l->made - l->taken == l->depth) {
-        pthread_cond_wait(&l->changed, &l->lock);
-    }
-    slot *s = l->stop ? NULL : &l->slots[l->made % l->depth];
-    pthread_mutex_unlock(&l->lock);
-    return s;
-}
-
-static void set_order(tub__loader *l, uint32_t epoch) {
+static void set_order(tub__loader *l) {
     if (l->shuffle) {
-        tub__permutation(l->seed, epoch, l->count, l->order);
+        tub__permutation(l->seed, l->epoch, l->count, l->order);
         return;
     }
     for (size_t i = 0; i < l->count; i++) {
@@ -95,36 +84,125 @@ static void set_order(tub__loader *l, uint32_t epoch) {
     }
 }
 
-static void *run(void *argument) {
-    tub__loader *l = argument;
-    size_t batch = l->first;
-    for (uint32_t epoch = l->epoch;; epoch++) {
-        set_order(l, epoch);
-        for (; batch < l->batches; batch++) {
-            slot *s = free_slot(l);
-            if (!s) {
-                return NULL;
-            }
-            fill_slot(l, s, epoch, batch);
-            pthread_mutex_lock(&l->lock);
-            l->made++;
-            pthread_cond_broadcast(&l->changed);
-            pthread_mutex_unlock(&l->lock);
-        }
-        batch = 0;
+/* Gives the next batch a slot. The order is the epoch's as long as one of its batches is to be opened. */
+static void open_slot(tub__loader *l) {
+    slot *s = &l->slots[l->opened++ % l->depth];
+    const size_t start = l->next * l->batch, whole = tub__min(l->batch, l->count - start);
+    const size_t begin = tub__min(l->share_begin, whole), end = tub__min(l->share_end, whole);
+    memcpy(s->index, l->order + start + begin, (end - begin) * sizeof *s->index);
+    s->batch = (tub__batch){.samples = s->samples,
+                            .labels = s->labels,
+                            .index = s->index,
+                            .count = end - begin,
+                            .whole = whole,
+                            .position = start + begin,
+                            .batch = l->next,
+                            .epoch = l->epoch};
+    s->left = s->batch.count;
+    s->failed = TUB_OK;
+    l->given = 0;
+    if (s->left == 0) {
+        pthread_cond_signal(&l->made);
+    }
+    if (++l->next == l->batches) {
+        l->next = 0;
+        l->epoch++;
+        set_order(l);
     }
 }
 
-static void stop_thread(tub__loader *l) {
-    if (!l->running) {
-        return;
+/* The next samples to make; waits for them. False when the loader stops. */
+static bool take_piece(tub__loader *l, piece *out) {
+    pthread_mutex_lock(&l->lock);
+    for (;;) {
+        slot *last = l->opened > 0 ? &l->slots[(l->opened - 1) % l->depth] : NULL;
+        if (l->stop) {
+            break;
+        }
+        if (last != NULL && l->given < last->batch.count) {
+            /* One thread alone copies a whole batch; many take turns. */
+            const size_t most = l->threads == 1 ? last->batch.count : 1;
+            out->slot = last;
+            out->begin = l->given;
+            out->end = l->given = tub__min(l->given + most, last->batch.count);
+            break;
+        }
+        if (l->opened - l->taken < l->depth) {
+            open_slot(l);
+            pthread_cond_broadcast(&l->room);
+        } else {
+            pthread_cond_wait(&l->room, &l->lock);
+        }
     }
+    const bool stop = l->stop;
+    pthread_mutex_unlock(&l->lock);
+    return !stop;
+}
+
+/* Makes sample i of a slot, with its labels. */
+static tub_status make_sample(tub__loader *l, slot *s, size_t i, tub__sample_scratch *scratch,
+                              tub_error *err) {
+    const uint32_t from = s->index[i];
+    const tub__sample_key key = {l->seed, s->batch.epoch, (uint32_t)(s->batch.position + i), from};
+    memcpy(s->labels + i * l->columns, l->labels + from * l->columns,
+           l->columns * sizeof *s->labels);
+    return tub__sample_make(&l->maker, &key, scratch, s->samples + i * l->sample_bytes, err);
+}
+
+static void note_failure(tub__loader *l, slot *s, size_t i, tub_status status,
+                         const tub_error *why) {
+    pthread_mutex_lock(&l->lock);
+    if (s->failed == TUB_OK || i < s->failed_at) {
+        s->failed = status;
+        s->failed_at = i;
+        s->why = *why;
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* For the thread that calls it alone; where a system has no such thing, nothing happens. */
+static void step_back(void) {
+#ifdef __linux__
+    enum { NICER = 5 };
+    const id_t thread = (id_t)syscall(SYS_gettid);
+    (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + NICER);
+#endif
+}
+
+static void *run(void *argument) {
+    worker *w = argument;
+    tub__loader *l = w->loader;
+    const tub__fpenv saved = tub__fpenv_enter();
+    if (l->polite) {
+        step_back();
+    }
+    for (piece p; take_piece(l, &p);) {
+        for (size_t i = p.begin; i < p.end; i++) {
+            tub_error why = {0};
+            const tub_status status = make_sample(l, p.slot, i, &w->scratch, &why);
+            if (status != TUB_OK) {
+                note_failure(l, p.slot, i, status, &why);
+            }
+        }
+        pthread_mutex_lock(&l->lock);
+        p.slot->left -= p.end - p.begin;
+        if (p.slot->left == 0) {
+            pthread_cond_signal(&l->made);
+        }
+        pthread_mutex_unlock(&l->lock);
+    }
+    tub__fpenv_leave(saved);
+    return NULL;
+}
+
+static void stop_threads(tub__loader *l) {
     pthread_mutex_lock(&l->lock);
     l->stop = true;
-    pthread_cond_broadcast(&l->changed);
+    pthread_cond_broadcast(&l->room);
     pthread_mutex_unlock(&l->lock);
-    pthread_join(l->thread, NULL);
-    l->running = false;
+    for (; l->running > 0; l->running--) {
+        pthread_join(l->workers[l->running - 1].thread, NULL);
+    }
 }
 
 static tub_status check_config(const tub__loader_config *c, tub_error *err) {
@@ -143,7 +221,7 @@ static tub_status check_config(const tub__loader_config *c, tub_error *err) {
                          "loader: batch %zu, depth %zu, share %zu to %zu do not fit together",
                          c->batch, c->depth, c->share_begin, end);
     }
-    return TUB_OK;
+    return tub__in_range("threads of a loader", (int64_t)c->threads, 0, TUB__LOADER_THREADS, err);
 }
 
 static tub_status take_array(tub__loader *l, size_t count, size_t size, void **out,
@@ -156,6 +234,8 @@ static tub_status make_buffers(tub__loader *l, tub_error *err) {
     void *block;
     TUB__TRY(take_array(l, l->count, sizeof *l->order, &block, err));
     l->order = block;
+    TUB__TRY(take_array(l, l->threads, sizeof *l->workers, &block, err));
+    l->workers = block;
     TUB__TRY(take_array(l, l->depth, sizeof *l->slots, &block, err));
     l->slots = block;
     size_t room = l->share_end - l->share_begin;
@@ -170,6 +250,17 @@ static tub_status make_buffers(tub__loader *l, tub_error *err) {
     return TUB_OK;
 }
 
+size_t tub__loader_threads(int64_t setting, const tub_dataset *data, int threads) {
+    if (setting > 0) {
+        return (size_t)setting;
+    }
+    if (data == NULL || data->files == NULL) {
+        return 1;
+    }
+    const int half = threads / 2 < 2 ? 2 : threads / 2;
+    return half < TUB__LOADER_THREADS ? (size_t)half : TUB__LOADER_THREADS;
+}
+
 tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config, tub__loader **out,
                               tub_error *err) {
     TUB__TRY(check_config(config, err));
@@ -178,13 +269,15 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     TUB__TRY(tub__alloc_array(&ctx->allocator, 1, sizeof(tub__loader), &block, err));
     tub__loader *l = block;
     l->allocator = &ctx->allocator;
-    l->samples = tub_dataset_samples(config->data, config->split);
+    l->maker = (tub__sample_maker){config->data, config->split, config->instead, config->user};
     l->labels = tub_dataset_labels(config->data, config->split);
     l->columns = (size_t)info->label_columns;
     l->count = (size_t)info->count[config->split];
-    l->sample_bytes = tub__dataset_sample_bytes(info);
+    l->sample_bytes = tub__sample_bytes(&l->maker);
     l->seed = config->seed;
     l->shuffle = config->shuffle;
+    l->polite = config->polite;
+    l->threads = config->threads > 0 ? config->threads : 1;
     l->batch = config->batch;
     l->batches = (l->count - 1) / l->batch + 1;
     l->depth = config->depth;
@@ -193,7 +286,8 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     l->share_begin = tub__min(config->share_begin, longest);
     l->share_end = tub__min(config->share_end == 0 ? l->batch : config->share_end, longest);
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->changed, NULL);
+    pthread_cond_init(&l->made, NULL);
+    pthread_cond_init(&l->room, NULL);
     tub_status status = make_buffers(l, err);
     if (status != TUB_OK) {
         tub__loader_destroy(l);
@@ -207,8 +301,9 @@ void tub__loader_destroy(tub__loader *loader) {
     if (!loader) {
         return;
     }
-    stop_thread(loader);
-    pthread_cond_destroy(&loader->changed);
+    stop_threads(loader);
+    pthread_cond_destroy(&loader->room);
+    pthread_cond_destroy(&loader->made);
     pthread_mutex_destroy(&loader->lock);
     const tub_allocator *a = loader->allocator;
     for (size_t i = 0; loader->slots && i < loader->depth; i++) {
@@ -216,7 +311,11 @@ void tub__loader_destroy(tub__loader *loader) {
         tub__free(a, loader->slots[i].labels);
         tub__free(a, loader->slots[i].index);
     }
+    for (size_t i = 0; loader->workers && i < loader->threads; i++) {
+        tub__sample_scratch_free(&loader->maker, &loader->workers[i].scratch);
+    }
     tub__free(a, loader->slots);
+    tub__free(a, loader->workers);
     tub__free(a, loader->order);
     tub__free(a, loader);
 }
@@ -226,41 +325,52 @@ size_t tub__loader_batches(const tub__loader *loader) {
 }
 
 tub_status tub__loader_start(tub__loader *loader, uint32_t epoch, size_t batch, tub_error *err) {
-    stop_thread(loader);
+    stop_threads(loader);
     if (batch >= loader->batches) {
         return tub__fail(err, TUB_E_ARGUMENT, "loader: batch %zu of an epoch of %zu", batch,
                          loader->batches);
     }
     loader->epoch = epoch;
-    loader->first = batch;
-    loader->made = loader->taken = 0;
+    loader->next = batch;
+    loader->opened = loader->taken = loader->given = 0;
     loader->stop = loader->held = false;
+    set_order(loader);
     /* Signals are for the caller's threads. */
     sigset_t all, before;
+    int failure = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&loader->thread, NULL, run, loader);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure) {
-        return tub__fail_errno(err, failure, "the loader thread can't be started");
+    for (; loader->running < loader->threads && failure == 0; loader->running += failure == 0) {
+        worker *w = &loader->workers[loader->running];
+        w->loader = loader;
+        failure = pthread_create(&w->thread, NULL, run, w);
     }
-    loader->running = true;
-    return TUB_OK;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    /* Fewer threads than asked for make the same. */
+    return loader->running > 0
+               ? TUB_OK
+               : tub__fail_errno(err, failure, "the loader's threads can't be started");
 }
 
 tub_status tub__loader_next(tub__loader *loader, tub__batch *out, tub_error *err) {
-    if (!loader->running || loader->held) {
+    if (loader->running == 0 || loader->held) {
         return tub__fail(err, TUB_E_ARGUMENT, "loader: %s",
-                         loader->running ? "the last batch was not released" : "not started");
+                         loader->held ? "the last batch was not released" : "not started");
     }
     pthread_mutex_lock(&loader->lock);
-    while (loader->made == loader->taken) {
-        pthread_cond_wait(&loader->changed, &loader->lock);
+    const slot *s = &loader->slots[loader->taken % loader->depth];
+    while (loader->opened == loader->taken || s->left > 0) {
+        pthread_cond_wait(&loader->made, &loader->lock);
     }
-    *out = loader->slots[loader->taken % loader->depth].batch;
+    const tub_status status = s->failed;
+    if (status == TUB_OK) {
+        *out = s->batch;
+        loader->held = true;
+    } else {
+        (void)tub__fail(err, status, "%s", s->why.message);
+    }
     pthread_mutex_unlock(&loader->lock);
-    loader->held = true;
-    return TUB_OK;
+    return status;
 }
 
 void tub__loader_release(tub__loader *loader) {
@@ -270,6 +380,6 @@ void tub__loader_release(tub__loader *loader) {
     loader->held = false;
     pthread_mutex_lock(&loader->lock);
     loader->taken++;
-    pthread_cond_broadcast(&loader->changed);
+    pthread_cond_broadcast(&loader->room);
     pthread_mutex_unlock(&loader->lock);
 }

@@ -53,21 +53,23 @@ static tub_status check_fit(const tub_model *model, const tub_dataset_info *d, t
  * of samples that the model does not take as they are. */
 typedef struct run {
     tub_model *model;
-    const tub_dataset_info *info;
-    const unsigned char *samples;
-    size_t sample_bytes;
+    const tub_dataset *data;
+    tub_split split;
     int64_t count, batch_size;
     float *logits, *probabilities, *scratch, *prepared;
+    void *room; /* for samples that lie in files */
 } run;
 
 /* A batch's samples, as the model takes them. */
 static tub_status batch_of(const run *r, int64_t first, int64_t batch, tub_dtype *dtype,
                            const void **out, tub_error *err) {
-    const tub_dataset_info *d = r->info;
+    const tub_dataset_info *d = tub_dataset_describe(r->data);
     const int64_t shape[4] = {d->frames, d->height, d->width, d->channels};
-    const unsigned char *samples = r->samples + (size_t)first * r->sample_bytes;
+    const void *samples = NULL;
+    TUB__TRY(
+        tub__dataset_view(r->data, r->split, (size_t)first, (size_t)batch, r->room, &samples, err));
     *dtype = r->prepared != NULL ? TUB_F32 : d->dtype;
-    *out = r->prepared != NULL ? (const void *)r->prepared : samples;
+    *out = r->prepared != NULL ? r->prepared : samples;
     return r->prepared == NULL
                ? TUB_OK
                : tub_model_prepare(r->model, batch, shape, samples, r->prepared, err);
@@ -109,9 +111,8 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
                          tub_split_name(split));
     }
     run r = {.model = model,
-             .info = info,
-             .samples = tub_dataset_samples(data, split),
-             .sample_bytes = tub__dataset_sample_bytes(info),
+             .data = data,
+             .split = split,
              .count = info->count[split],
              .batch_size = batch_size < info->count[split] ? batch_size : info->count[split],
              .logits = logits,
@@ -129,9 +130,14 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
                                       sizeof(float),
                                   (void **)&r.prepared, err);
     }
+    const size_t room = tub__dataset_view_room(data, (size_t)r.batch_size);
+    if (status == TUB_OK && room > 0) {
+        status = tub__alloc(a, room, &r.room, err);
+    }
     if (status == TUB_OK) {
         status = run_batches(&r, err);
     }
+    tub__free(a, r.room);
     tub__free(a, r.prepared);
     tub__free(a, r.scratch);
     return status;

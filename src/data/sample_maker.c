@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making one sample of a training. */
+#include "data/sample_maker.h"
+
+#include "base/error.h"
+
+size_t tub__sample_bytes(const tub__sample_maker *maker) {
+    return tub__dataset_sample_bytes(tub_dataset_describe(maker->data));
+}
+
+tub_status tub__sample_make(const tub__sample_maker *m, const tub__sample_key *key,
+                            tub__sample_scratch *scratch, void *out, tub_error *err) {
+    if (m->instead != NULL) {
+        return m->instead(m->user, key, out, err);
+    }
+    TUB__TRY(tub__dataset_source(m->data, m->split, key->index, &scratch->source, err));
+    tub__source_clip(m->data, &scratch->source, key, out);
+    return TUB_OK;
+}
+
+void tub__sample_scratch_free(const tub__sample_maker *m, tub__sample_scratch *scratch) {
+    tub__source_free(m->data, &scratch->source);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How one sample of a training is made, by whichever thread of the loader comes to it: from the data set, to
+ * the bytes of the model's clip. All that is drawn for it follows from its key. */
+#ifndef TUB__DATA_SAMPLE_MAKER_H
+#define TUB__DATA_SAMPLE_MAKER_H
+
+#include "data/dataset.h"
+
+/* What a thread keeps from one sample to the next; begins cleared. */
+typedef struct tub__sample_scratch {
+    tub__source source;
+} tub__sample_scratch;
+
+typedef tub_status tub__sample_fn(void *user, const tub__sample_key *key, void *out,
+                                  tub_error *err);
+
+/* Nobody changes it while threads use it. */
+typedef struct tub__sample_maker {
+    const tub_dataset *data;
+    tub_split split;
+    tub__sample_fn *instead; /* NULL; or what makes samples in a test */
+    void *user;
+} tub__sample_maker;
+
+/* Bytes of one made sample. */
+size_t tub__sample_bytes(const tub__sample_maker *maker);
+/* Makes one. From several threads at once, each with a scratch of its own. Errors are the data set's: of a
+ * file they name it. */
+TUB_MUST_USE tub_status tub__sample_make(const tub__sample_maker *maker, const tub__sample_key *key,
+                                         tub__sample_scratch *scratch, void *out, tub_error *err);
+void tub__sample_scratch_free(const tub__sample_maker *maker, tub__sample_scratch *scratch);
+
+#endif
