@@ -216,6 +216,10 @@ static void on_epoch(progress *p, const tub_event *event) {
         append_figure(line, sizeof line, "val loss", event->val.loss);
         append_figure(line, sizeof line, "val top-1", event->val.top1);
         append_figure(line, sizeof line, "val AUC", event->val.auc);
+        if (event->data_wait > 1.0 && event->data_wait > 0.05 * seconds) {
+            const size_t used = strlen(line);
+            snprintf(line + used, sizeof line - used, "  waited %.1f s for data", event->data_wait);
+        }
         fprintf(stderr, "%s\n", line);
     }
     p->epoch_started = t;

@@ -76,6 +76,8 @@ typedef struct tub_event {
     double seconds;         /* since the run started or resumed */
     double lr;
     tub_scores train, val;
+    double data_wait; /* of TUB_EVENT_STEP and _EPOCH: seconds of the epoch in which training waited for
+                         samples */
 } tub_event;
 
 /* Called on the thread that called the library; must not call back into the same context. */

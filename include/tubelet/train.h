@@ -81,6 +81,10 @@ typedef struct tub_train_config {
         patience; /* early stopping after so many epochs without a better validation AUC; 0: off */
     int64_t checkpoint_every;          /* * steps; 0: at the end of each epoch only */
     tub_evaluate_which evaluate;       /* which weights `eval RUN` uses */
+    int64_t loader_threads; /* * threads that make samples of coming batches, per rank; 0: one, or where
+                                files are decoded half as many as compute, two at least */
+    int no_cache;         /* * non-zero: clips that were decoded are not kept on the disk */
+    int64_t cache_limit;  /* * bytes of all clips that are kept */
     tub_pooling_source pooling_source; /* * kept by tub_train_config_set and _start */
 } tub_train_config;
 
@@ -94,7 +98,8 @@ typedef enum tub_option_type {
     TUB_OPTION_CHOICE,
     TUB_OPTION_FLAG,
     TUB_OPTION_INT3,
-    TUB_OPTION_HEADS /* one to TUB_HEAD_LIMIT whole numbers; 0: none */
+    TUB_OPTION_HEADS, /* one to TUB_HEAD_LIMIT whole numbers; 0: none */
+    TUB_OPTION_SIZE   /* bytes: "20G", "64MiB", "1000000" */
 } tub_option_type;
 
 /* One setting: the same table drives recipe keys, command-line options, help, the man page and

@@ -24,6 +24,7 @@ tub_train_config tub_train_config_default(void) {
     c.epsilon = 1e-7;
     c.momentum = 0.9;
     c.final_lr_share = 0.0;
+    c.cache_limit = 20000000000;
     memcpy(c.lr_factors, usual_factors, sizeof usual_factors);
     /* The default preset is one of the library's own: it can't be missing. */
     (void)!tub_train_config_set(&c, "preset", "vivit-tiny", NULL);

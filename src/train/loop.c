@@ -24,7 +24,8 @@ static tub_event make_event(const tub__trainer *t, tub_event_kind kind) {
                    .epoch = p->epoch + 1,
                    .samples = p->samples,
                    .lr = t->lr,
-                   .val = p->val};
+                   .val = p->val,
+                   .data_wait = p->data_wait};
     e.total = tub__progress_total(t->run->config, t->batches);
     e.epochs = (uint64_t)t->run->config->epochs;
     e.seconds = tub__seconds() - t->began;
@@ -101,7 +102,7 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
     if (p->batch == t->batches) { /* else max_steps ended the run inside the epoch */
         p->epoch++;
         p->batch = p->samples = 0;
-        p->loss = p->top1 = p->top5 = 0.0;
+        p->loss = p->top1 = p->top5 = p->data_wait = 0.0;
     }
     TUB__TRY(checkpoint(t, err));
     TUB__TRY(tub__run_settle_best(&t->ctx->allocator, run->folder, p->best_epoch, err));

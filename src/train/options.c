@@ -20,6 +20,7 @@
 #define FLAG   TUB_OPTION_FLAG
 #define INT3   TUB_OPTION_INT3
 #define HEADS  TUB_OPTION_HEADS
+#define SIZE   TUB_OPTION_SIZE
 #define BIG    1e15  /* more than anybody's steps, and exact in double and JSON */
 #define WIDE   65536 /* the largest size that a model may have */
 
@@ -97,6 +98,12 @@
       "stop after so many epochs without a better validation AUC (0: never)") \
     X(checkpoint_every, "checkpoint_every", INT, NULL, 0, BIG, "N", \
       "checkpoint after so many steps too (0: after each epoch only)") \
+    X(loader_threads, "loader_threads", INT, NULL, 0, 256, "N", \
+      "threads that read samples ahead (0: one, or half as many as compute where files are decoded)") \
+    X(no_cache, "no_cache", FLAG, NULL, 0, 1, NULL, \
+      "keep no decoded clips on the disk: every epoch decodes the files again; same bits") \
+    X(cache_limit, "cache_limit", SIZE, NULL, 0, BIG, "SIZE", \
+      "space on the disk for the decoded clips of all data sets: 500M, 20G") \
     X(evaluate, "evaluate", CHOICE, "last|best", 0, 0, "WHICH", \
       "weights that eval and predict use") \
     X(model.frames, "model.frames", INT, NULL, 0, WIDE, "N", \
@@ -237,6 +244,19 @@ static tub_status set_int(const tub_option *o, void *at, const char *text, tub_e
         }
         return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes a whole number", o->key,
                          text);
+    }
+    if ((double)value < o->low || (double)value > o->high) {
+        return out_of_range(o, text, err);
+    }
+    memcpy(at, &value, sizeof value);
+    return TUB_OK;
+}
+
+static tub_status set_size(const tub_option *o, void *at, const char *text, tub_error *err) {
+    int64_t value = 0;
+    if (!tub__number_to_bytes(text, &value)) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s is '%.80s'; it takes a number of bytes, as 500M or 20G", o->key, text);
     }
     if ((double)value < o->low || (double)value > o->high) {
         return out_of_range(o, text, err);
@@ -477,6 +497,8 @@ tub_status tub_train_config_set(tub_train_config *config, const char *key, const
         return set_int3(o, at, value, err);
     case TUB_OPTION_HEADS:
         return set_heads(o, at, value, err);
+    case TUB_OPTION_SIZE:
+        return set_size(o, at, value, err);
     case TUB_OPTION_TEXT:
         break;
     }
@@ -513,6 +535,10 @@ tub_status tub_train_config_get(const tub_train_config *config, const char *key,
     case TUB_OPTION_INT:
         memcpy(whole, at, sizeof *whole);
         snprintf(number, sizeof number, "%" PRId64, whole[0]);
+        break;
+    case TUB_OPTION_SIZE:
+        memcpy(whole, at, sizeof *whole);
+        tub__number_print_bytes(number, whole[0]);
         break;
     case TUB_OPTION_INT3:
         memcpy(whole, at, 3 * sizeof *whole);

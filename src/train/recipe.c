@@ -169,9 +169,10 @@ tub_status tub__recipe_write(const tub_allocator *a, const char *path,
 
 /* Settings that change no bit of a step, or that a resumed run may change. */
 static bool decides(const char *key) {
-    static const char *const others[] = {"data",      "data_url",         "preset",    "epochs",
-                                         "max_steps", "micro_batch",      "recompute", "ranks",
-                                         "patience",  "checkpoint_every", "evaluate"};
+    static const char *const others[] = {
+        "data",        "data_url",       "preset",   "epochs",     "max_steps",
+        "micro_batch", "recompute",      "ranks",    "patience",   "checkpoint_every",
+        "evaluate",    "loader_threads", "no_cache", "cache_limit"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(key, others[i]) == 0) {
             return false;

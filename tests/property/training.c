@@ -205,6 +205,7 @@ char *log_without_time(const char *folder) {
         char *time = strchr(strchr(line, ',') + 1, ',') + 1; /* epoch,step,seconds,... */
         strncat(out, line, (size_t)(time - line));
         strcat(out, strchr(time, ',') + 1);
+        *strrchr(out, ',') = '\0'; /* ...,data_wait */
         strcat(out, "\n");
     }
     tub__free(&tub__default_allocator, text);
