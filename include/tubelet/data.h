@@ -48,21 +48,22 @@ typedef struct tub_dataset_info {
 
 /* How the clips of a set of files are made (docs/data.md). Sets in memory have none. */
 typedef struct tub_clip_options {
-    int64_t frames, height, width; /* of a clip; 0: 16, 112 and 112, of arrays and volumes of one size
+    int64_t frames, height,
+        width;             /* of a clip; 0: 16, 112 and 112, of arrays and volumes of one size
                                       that size */
     tub_sampling sampling; /* which frames of a file */
     int64_t stride;        /* of stride and linspace; 0: 1, and none */
-    int64_t resize;        /* short side of the frames before they are cropped; 0: the larger of height
+    int64_t resize;     /* short side of the frames before they are cropped; 0: the larger of height
                               and width; not below it */
-    int gray;              /* non-zero: one channel, of videos too */
-    int64_t max_frames;    /* that are kept of a file for training, at equal distances; 0: 64 */
+    int gray;           /* non-zero: one channel, of videos too */
+    int64_t max_frames; /* that are kept of a file for training, at equal distances; 0: 64 */
 } tub_clip_options;
 
 typedef struct tub_dataset_options {
-    size_t size;          /* sizeof(tub_dataset_options) */
-    const char *data_url; /* NULL: where the data set is published; else a mirror's folder that has
+    size_t size;           /* sizeof(tub_dataset_options) */
+    const char *data_url;  /* NULL: where the data set is published; else a mirror's folder that has
                              the same file names */
-    int offline;          /* non-zero: never download */
+    int offline;           /* non-zero: never download */
     tub_clip_options clip; /* of sets of files */
     uint64_t split_seed;   /* of a set of files that does not say its splits */
     int quiet;             /* non-zero: files that can't be read are not told in warnings

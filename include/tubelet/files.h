@@ -17,9 +17,9 @@ typedef struct tub_file {
     const char *problem; /* NULL; or why it can't be read and is left out */
     int64_t line;        /* of a .csv; 0: none */
     tub_split split;
-    int64_t sample;       /* its number in the split; -1: left out */
-    int32_t label;        /* its class */
-    int32_t group_number; /* from 0; files of one group never cross splits */
+    int64_t sample;        /* its number in the split; -1: left out */
+    int32_t label;         /* its class */
+    int32_t group_number;  /* from 0; files of one group never cross splits */
     int64_t first, frames; /* of the part; 0 where it can't be read */
     int64_t height, width, channels;
     double rate;    /* frames a second, on average; 0: frames have no times */

@@ -113,8 +113,8 @@ static void mark(tub__file_set *set, const sorted *e, size_t count) {
 tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err) {
     void *block;
     size_t count = 0;
-    TUB__TRY(tub__alloc_array(&set->ctx->allocator, set->list.count + 1, sizeof(sorted), &block,
-                              err));
+    TUB__TRY(
+        tub__alloc_array(&set->ctx->allocator, set->list.count + 1, sizeof(sorted), &block, err));
     sorted *e = block;
     for (size_t i = 0; i < set->list.count; i++) {
         set->entries[i].duplicate = -1;
@@ -137,8 +137,7 @@ tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err) {
 static void add_numbers(tub__md5 *md5, const int64_t *numbers, size_t count) {
     for (size_t i = 0; i < count; i++) {
         char text[32];
-        tub__md5_update(md5, text,
-                        (size_t)snprintf(text, sizeof text, "%" PRId64 ",", numbers[i]));
+        tub__md5_update(md5, text, (size_t)snprintf(text, sizeof text, "%" PRId64 ",", numbers[i]));
     }
 }
 

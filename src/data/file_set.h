@@ -7,6 +7,7 @@
 #include "data/clip_file.h"
 #include "data/dataset.h"
 #include "data/file_list.h"
+#include "picture/preprocess.h"
 #include <tubelet/files.h>
 
 enum { TUB__CLIP_FRAMES_DEFAULT = 16, TUB__CLIP_SIDE_DEFAULT = 112, TUB__CLIP_KEPT_DEFAULT = 64 };
@@ -28,15 +29,16 @@ typedef struct tub__file_entry {
 typedef struct tub__file_set {
     tub_context *ctx;
     tub__file_list list;
-    tub__file_entry *entries;      /* [list.count] */
-    uint32_t *sample[TUB_SPLITS];  /* items of a split's samples, in the list's order */
-    int32_t *group[TUB_SPLITS];    /* [count]: their group numbers */
-    int64_t count[TUB_SPLITS];     /* of samples */
-    size_t broken;                 /* items left out */
-    tub_clip_options clip;         /* nothing left open, but resize may be 0: just so large that the crop fits */
-    int64_t channels;              /* of a clip */
+    tub__file_entry *entries;     /* [list.count] */
+    uint32_t *sample[TUB_SPLITS]; /* items of a split's samples, in the list's order */
+    int32_t *group[TUB_SPLITS];   /* [count]: their group numbers */
+    int64_t count[TUB_SPLITS];    /* of samples */
+    size_t broken;                /* items left out */
+    tub_clip_options
+        clip;         /* nothing left open, but resize may be 0: just so large that the crop fits */
+    int64_t channels; /* of a clip */
     tub_dtype dtype;
-    char digest[33];               /* of train and val, tub__file_set_digest */
+    char digest[33]; /* of train and val, tub__file_set_digest */
 } tub__file_set;
 
 /* Opens what tub__is_file_list says yes to: lists, surveys, settles the clip. Fills data->info but for name, and
@@ -63,10 +65,11 @@ TUB_MUST_USE tub_status tub__file_set_clip(const tub__file_set *set, tub_split s
 TUB_MUST_USE tub_status tub__file_set_source(const tub__file_set *set, tub_split split,
                                              size_t index, tub__source *source, tub_error *err);
 /* A training's clip of them. */
-void tub__file_set_draw(const tub__file_set *set, tub_split split, const tub__source *source,
-                        const tub__sample_key *key, void *out);
-/* Height and width of an entry's resized frames. */
-void tub__file_set_resized(const tub__file_set *set, const tub__file_entry *entry, int64_t out[2]);
+TUB_MUST_USE tub_status tub__file_set_draw(const tub__file_set *set, tub_split split,
+                                           const tub__source *source, const tub__sample_key *key,
+                                           void *out, tub_error *err);
+/* Resizing of the frames, and the crop where it is asked for. */
+tub__preprocessing tub__clip_picture(const tub_clip_options *c, bool crop);
 /* Frames kept of an entry. */
 int64_t tub__file_set_kept(const tub__file_set *set, const tub__file_entry *entry);
 

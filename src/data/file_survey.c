@@ -3,6 +3,7 @@
  * takes the next file that nobody has; what is found does not depend on who looked. */
 #include "base/error.h"
 #include "base/ratio.h"
+#include "data/clip_read.h"
 #include "data/file_set.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -58,62 +59,25 @@ static tub_status order_items(survey *s, tub_error *err) {
     return TUB_OK;
 }
 
-/* The first frame at or behind a time; times rise. */
-static int64_t frame_at(const tub__clip_facts *f, const int64_t *times, int64_t nanoseconds) {
-    int64_t low = 0, high = f->frames;
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        if (tub__compare_times(times[middle], f->time_base_numerator, f->time_base_denominator,
-                               nanoseconds) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-/* From the first frame of a part to the end of its last one, which stays as long as the average. */
-static int64_t length_of(const tub__clip_facts *f, const int64_t *times, int64_t first,
-                         int64_t frames) {
-    const int64_t shown = tub__to_nanoseconds(times[first + frames - 1] - times[first],
-                                              f->time_base_numerator, f->time_base_denominator);
-    const int64_t last = first + frames < f->frames
-                             ? tub__to_nanoseconds(
-                                   times[first + frames] - times[first + frames - 1],
-                                   f->time_base_numerator, f->time_base_denominator)
-                         : f->rate_numerator > 0
-                             ? tub__to_nanoseconds(1, f->rate_denominator, f->rate_numerator)
-                             : 0;
-    return shown + last;
+/* How long a part is shown: to the next frame's time, or to the file's end. */
+static int64_t length_of(const tub__clip_facts *f, const int64_t *times,
+                         const tub__clip_part *part) {
+    const int64_t behind = part->first + part->count;
+    const int64_t end = behind < f->frames ? times[behind] : tub__clip_length(f, times);
+    return tub__to_nanoseconds(end - times[part->first], f->time_base_numerator,
+                               f->time_base_denominator);
 }
 
 /* Which frames an item's part is. */
-static tub_status find_part(const tub__clip_file *clip, const tub__file_item *item,
-                            tub__file_entry *e, tub_error *err) {
+static tub_status find_part(tub__clip_file *clip, const tub__file_item *item, tub__file_entry *e,
+                            tub_error *err) {
     const tub__clip_facts *f = tub__clip_describe(clip);
     const int64_t *times = tub__clip_times(clip);
-    const bool part = item->start > 0 || item->end >= 0;
-    int64_t end = f->frames;
-    e->first = 0;
-    if (part && times == NULL) {
-        return tub__fail(err, TUB_E_ARGUMENT, "it has no times, and start or end is given");
-    }
-    if (part) {
-        e->first = frame_at(f, times, item->start);
-        end = item->end >= 0 ? frame_at(f, times, item->end) : end;
-    }
-    if (end <= e->first) {
-        const int64_t last = times != NULL ? times[f->frames - 1] : 0;
-        return tub__fail(err, TUB_E_RANGE,
-                         "no frame lies between start %.6g and end %.6g s; its last one is at %.6g",
-                         (double)item->start * 1e-9, (double)item->end * 1e-9,
-                         (double)tub__to_nanoseconds(last, f->time_base_numerator,
-                                                     f->time_base_denominator) *
-                             1e-9);
-    }
-    e->frames = end - e->first;
-    e->nanoseconds = times != NULL ? length_of(f, times, e->first, e->frames) : 0;
+    tub__clip_part part;
+    TUB__TRY(tub__clip_part_of(clip, item->start, item->end, &part, err));
+    e->first = part.first;
+    e->frames = part.count;
+    e->nanoseconds = times != NULL && f->time_base_numerator > 0 ? length_of(f, times, &part) : 0;
     return TUB_OK;
 }
 
@@ -142,13 +106,12 @@ static tub_status open_and_look(tub__file_set *set, const char *path, tub__clip_
     TUB__TRY(tub__clip_count(*clip, err));
     TUB__TRY(tub__clip_next(*clip, &frame, &end, err));
     const tub__clip_facts *f = tub__clip_describe(*clip);
-    return end || f->frames < 1 ? tub__fail(err, TUB_E_FORMAT, "no frame can be read")
-           : f->frames > INT32_MAX
-               ? tub__fail(err, TUB_E_RANGE, "more than %d frames", INT32_MAX)
-               : TUB_OK;
+    return end || f->frames < 1    ? tub__fail(err, TUB_E_FORMAT, "no frame can be read")
+           : f->frames > INT32_MAX ? tub__fail(err, TUB_E_RANGE, "more than %d frames", INT32_MAX)
+                                   : TUB_OK;
 }
 
-static tub_status look_at_item(tub__file_set *set, const tub__clip_file *clip, uint32_t item,
+static tub_status look_at_item(tub__file_set *set, tub__clip_file *clip, uint32_t item,
                                tub_error *err) {
     const tub__clip_facts *f = tub__clip_describe(clip);
     tub__file_entry *e = &set->entries[item];
