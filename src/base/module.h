@@ -90,6 +90,9 @@ typedef struct tub__video_module {
     /* Makes next() begin anew with a packet from which decoding can begin, at `time` or before; *landed:
      * that packet's time. false where the file can't: reopen it. */
     bool (*seek)(tub__video *video, int64_t time, int64_t *landed);
+    /* Whether damage was met while several threads decoded, so that what comes out depends on their
+     * number. reopen() decodes with one thread from then on. */
+    bool (*unsettled)(tub__video *video);
     /* NULL, or what was found broken so far: "3 packets can't be decoded". */
     const char *(*damage)(tub__video *video);
     void (*close)(tub__video *video); /* accepts NULL */

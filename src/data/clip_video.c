@@ -228,6 +228,11 @@ static tub_status next_frame(tub__clip_file *clip, bool samples, tub__clip_frame
     video_clip *v = (video_clip *)clip;
     int64_t said = NO_TIME;
     TUB__TRY(take(v, &said, end, err));
+    if (v->module->unsettled(v->video)) {
+        v->order.reliable = false;
+        TUB__TRY(from_start(v, clip->position, err));
+        TUB__TRY(take(v, &said, end, err));
+    }
     if (v->order.reliable && is_unexpected(v, said, *end)) {
         v->order.reliable = false;
         if (v->jumped) {

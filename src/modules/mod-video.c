@@ -47,12 +47,12 @@ struct tub__video {
     bool at_end; /* of reading */
     note *early; /* packets that were read until the first frame came out */
     size_t early_count;
-    int64_t bad_packets;
-    int64_t last_time; /* of a frame, where the file says it; else INT64_MIN */
-    int read_failure;  /* why reading ended, if it was not the end of the file */
+    int64_t bad_packets, bad_frames; /* bad_frames: shown all the same */
+    int64_t last_time;               /* of a frame, where the file says it; else INT64_MIN */
+    int read_failure;                /* why reading ended, if it was not the end of the file */
     bool encrypted;
-    bool opening;   /* until the first frame has come out */
-    char said[96];  /* damage() */
+    bool opening;  /* until the first frame has come out */
+    char said[96]; /* damage() */
     char path[PATH_ROOM];
     tub__rgb rgb;
 };
@@ -246,6 +246,8 @@ static bool decode(tub__video *v) {
         const int ret = avcodec_receive_frame(v->decoder, v->frame);
         if (ret >= 0) {
             v->last_time = frame_time(v->frame);
+            v->bad_frames +=
+                v->frame->decode_error_flags != 0 || (v->frame->flags & AV_FRAME_FLAG_CORRUPT) != 0;
             return true;
         }
         if (ret == AVERROR_EOF || (v->draining && ++failures > FAILURE_LIMIT)) {
@@ -295,7 +297,7 @@ static tub_status open_file(tub__video *v, const char *path, tub_error *err) {
     }
     v->held = v->draining = v->encrypted = v->at_end = false;
     v->pixels = NULL;
-    v->bad_packets = 0;
+    v->bad_packets = v->bad_frames = 0;
     v->read_failure = 0;
     v->early_count = 0;
     v->last_time = AV_NOPTS_VALUE;
@@ -344,6 +346,12 @@ static tub_status make_pixels(tub__video *v, const unsigned char **rgb, tub_erro
     return TUB_OK;
 }
 
+static bool is_unsettled(tub__video *v) {
+    const bool unsettled = v->threads > 1 && v->bad_packets + v->bad_frames > 0;
+    v->threads = unsettled ? 1 : v->threads;
+    return unsettled;
+}
+
 /* Seconds of the stream behind its last frame, by the container's word; 0 when it has none. */
 static double missing_seconds(const tub__video *v) {
     const AVStream *s = v->stream;
@@ -363,8 +371,10 @@ static const char *tell_damage(tub__video *v) {
     if (v->read_failure != 0 && v->draining && missing > 0) {
         snprintf(v->said, sizeof v->said, "the last %.1f s can't be decoded", missing);
     } else if (v->bad_packets > 0) {
-        snprintf(v->said, sizeof v->said, "%lld packets can't be decoded",
-                 (long long)v->bad_packets);
+        snprintf(v->said, sizeof v->said, "%lld packet%s can't be decoded",
+                 (long long)v->bad_packets, v->bad_packets == 1 ? "" : "s");
+    } else if (v->bad_frames > 0) {
+        snprintf(v->said, sizeof v->said, "%lld frames are damaged", (long long)v->bad_frames);
     } else if (v->read_failure != 0) {
         snprintf(v->said, sizeof v->said, "the rest can't be read");
     } else {
@@ -553,5 +563,6 @@ const tub__video_module tub__module_table = {.version = TUB__MODULE_VERSION,
                                              .pixels = make_pixels,
                                              .scan = scan_packets,
                                              .seek = seek_packet,
+                                             .unsettled = is_unsettled,
                                              .damage = tell_damage,
                                              .close = close_video};
