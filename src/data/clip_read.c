@@ -231,25 +231,40 @@ tub_status tub__clip_read_frames(tub__clip_reader *r, size_t n, const int64_t *i
     return status;
 }
 
-tub_status tub__clip_read_views(tub__clip_reader *r, const tub__frame_plan *plan,
-                                const tub__clip_part *part, int64_t views, void *out,
-                                tub_error *err) {
-    tub__clip_part whole;
-    int64_t *indices;
-    if (part == NULL) {
-        TUB__TRY(tub__clip_part_of(r->clip, 0, -1, &whole, err));
-        r->at = r->next = -1;
-        part = &whole;
-    }
+static tub_status read_planned(tub__clip_reader *r, const tub__frame_plan *plan,
+                               const tub__clip_part *part, int64_t views, int64_t *indices,
+                               void *out, tub_error *err) {
     const size_t n = (size_t)(views * plan->frames);
-    TUB__TRY(tub__alloc_array(r->allocator, n, sizeof *indices, (void **)&indices, err));
     for (int64_t v = 0; v < views; v++) {
         tub__frames_of_view(plan, part->count, v, views, indices + v * plan->frames);
     }
     for (size_t i = 0; i < n; i++) {
         indices[i] += part->first;
     }
-    const tub_status status = tub__clip_read_frames(r, n, indices, out, err);
+    return tub__clip_read_frames(r, n, indices, out, err);
+}
+
+tub_status tub__clip_read_views(tub__clip_reader *r, const tub__frame_plan *plan,
+                                const tub__clip_part *part, int64_t views, void *out,
+                                tub_error *err) {
+    const tub__clip_facts *f = tub__clip_describe(r->clip);
+    tub__clip_part now;
+    int64_t *indices;
+    if (part == NULL) {
+        TUB__TRY(tub__clip_part_of(r->clip, 0, -1, &now, err));
+        r->at = r->next = -1;
+    } else {
+        now = *part;
+    }
+    TUB__TRY(tub__alloc_array(r->allocator, (size_t)(views * plan->frames), sizeof *indices,
+                              (void **)&indices, err));
+    tub_status status = read_planned(r, plan, &now, views, indices, out, err);
+    /* A damaged file may have fewer frames than packets, as its end tells: they are what is sampled. */
+    while (status != TUB_OK && status != TUB_E_MEMORY && f->frames > now.first &&
+           f->frames - now.first < now.count) {
+        now.count = f->frames - now.first;
+        status = read_planned(r, plan, &now, views, indices, out, err);
+    }
     tub__free(r->allocator, indices);
     return status;
 }
