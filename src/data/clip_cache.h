@@ -71,15 +71,20 @@ bool tub__clip_cache_takes(tub__clip_cache *cache);
  * the limit is reached or the disk is full. */
 void tub__clip_cache_tell(tub__clip_cache *cache);
 
-/* Makes record i and puts it; several threads call it, worker tells them apart (0 to below the context's
+/* Some records of a set, in an order of the caller's: `record[i]` is one, or i itself where it is NULL. */
+typedef struct tub__clip_range {
+    const uint32_t *record; /* [count] */
+    size_t count;
+} tub__clip_range;
+/* Makes the i-th record of the range and puts it; several threads call it, worker tells them apart (0 to below the context's
  * threads). */
 typedef tub_status tub__clip_make(void *user, size_t i, int worker, tub_error *err);
-/* The first pass: makes all records that are not there, on the threads of the context, with
+/* The first pass: makes the records of a range (NULL: all) that are not there, on the threads of the context, with
  * TUB_EVENT_CLIPS named `name` as it goes. Does nothing without a cache, and ends early when it takes no
- * more. Errors: of the first record (in the set's order) that fails; TUB_E_CANCELLED by tub_train_stop; what
+ * more. Errors: of the first record (in the range's order) that fails; TUB_E_CANCELLED by tub_train_stop; what
  * was made stays. */
 TUB_MUST_USE tub_status tub__clip_cache_fill(tub_context *ctx, tub__clip_cache *cache,
-                                             const char *name, tub__clip_make *make, void *user,
-                                             tub_error *err);
+                                             const tub__clip_range *range, const char *name,
+                                             tub__clip_make *make, void *user, tub_error *err);
 
 #endif

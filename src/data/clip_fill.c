@@ -10,6 +10,7 @@ typedef struct job {
     const char *name;
     tub__clip_make *make;
     void *user;
+    tub__clip_range range;
     size_t count;
     uint64_t missing;
     atomic_size_t next;
@@ -20,6 +21,10 @@ typedef struct job {
     tub_status status;
     tub_error error;
 } job;
+
+static bool is_there(const job *j, size_t i) {
+    return tub__clip_cache_has(j->cache, j->range.record != NULL ? j->range.record[i] : i);
+}
 
 static void emit(job *j) {
     tub__emit(j->ctx, &(tub_event){.kind = TUB_EVENT_CLIPS,
@@ -56,7 +61,7 @@ static void work(void *argument, int worker, int workers) {
     (void)workers;
     for (size_t i = 0; take(j, &i);) {
         tub_error error = {0};
-        if (tub__clip_cache_has(j->cache, i)) {
+        if (is_there(j, i)) {
             continue;
         }
         const tub_status status = j->make(j->user, i, worker, &error);
@@ -85,18 +90,21 @@ static tub_status outcome(const job *j, tub_error *err) {
                : TUB_OK;
 }
 
-tub_status tub__clip_cache_fill(tub_context *ctx, tub__clip_cache *cache, const char *name,
+tub_status tub__clip_cache_fill(tub_context *ctx, tub__clip_cache *cache,
+                                const tub__clip_range *range, const char *name,
                                 tub__clip_make *make, void *user, tub_error *err) {
-    const size_t count = tub__clip_cache_count(cache);
+    const tub__clip_range all = {.count = tub__clip_cache_count(cache)};
+    const size_t count = range != NULL && cache != NULL ? range->count : all.count;
     job j = {.ctx = ctx,
              .cache = cache,
              .name = name,
              .make = make,
              .user = user,
+             .range = range != NULL ? *range : all,
              .count = count,
              .failed = count};
     for (size_t i = 0; i < count; i++) {
-        j.missing += !tub__clip_cache_has(cache, i);
+        j.missing += !is_there(&j, i);
     }
     if (j.missing == 0 || !tub__clip_cache_takes(cache)) {
         return TUB_OK;

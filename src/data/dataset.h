@@ -62,8 +62,18 @@ TUB_MUST_USE tub_status tub__dataset_source(const tub_dataset *data, tub_split s
 void tub__source_free(const tub_dataset *data, tub__source *source);
 /* The clip [T,H,W,C] of a source that nothing else is done to: its frames drawn by the key as the data
  * set's sampling says, the middle of each. */
-void tub__source_clip(const tub_dataset *data, const tub__source *source,
-                      const tub__sample_key *key, void *out);
+TUB_MUST_USE tub_status tub__source_clip(const tub_dataset *data, tub_split split,
+                                         const tub__source *source, const tub__sample_key *key,
+                                         void *out, tub_error *err);
+
+/* Before many samples of a split are read: of a set of files, what the cache of clips lacks is made, with
+ * TUB_EVENT_CLIPS. training: for tub__dataset_source, else for tub__dataset_read. Does nothing for a set in
+ * memory, and is never needed. Not while others read. Errors of the first file that can't be read;
+ * TUB_E_CANCELLED. */
+TUB_MUST_USE tub_status tub__dataset_prepare(const tub_dataset *data, tub_split split,
+                                             bool training, tub_error *err);
+/* Tells what became of the cache since, on the thread that owns the context. */
+void tub__dataset_tell(const tub_dataset *data);
 
 /* Puts the frames of one sample into another order; spare: room for a frame. */
 void tub__order_frames(const tub_dataset_info *info, tub_split split, size_t index,

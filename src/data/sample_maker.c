@@ -14,8 +14,7 @@ tub_status tub__sample_make(const tub__sample_maker *m, const tub__sample_key *k
         return m->instead(m->user, key, out, err);
     }
     TUB__TRY(tub__dataset_source(m->data, m->split, key->index, &scratch->source, err));
-    tub__source_clip(m->data, &scratch->source, key, out);
-    return TUB_OK;
+    return tub__source_clip(m->data, m->split, &scratch->source, key, out, err);
 }
 
 void tub__sample_scratch_free(const tub__sample_maker *m, tub__sample_scratch *scratch) {

@@ -104,6 +104,7 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
         p->batch = p->samples = 0;
         p->loss = p->top1 = p->top5 = p->data_wait = 0.0;
     }
+    tub__dataset_tell(run->data);
     TUB__TRY(checkpoint(t, err));
     TUB__TRY(tub__run_settle_best(&t->ctx->allocator, run->folder, p->best_epoch, err));
     tub__emit(t->ctx, &e);

@@ -108,6 +108,10 @@ tub_status tub__session_tell_resume(tub_status status, tub_error *err) {
 
 tub_status tub__session_run(tub__session *s, tub_train_result *result, tub_error *err) {
     const tub__trainer *first = &s->ranks.list[0].trainer;
+    if (!tub__progress_over(&first->progress, &s->config)) {
+        TUB__TRY(tub__dataset_prepare(s->run.data, TUB_TRAIN, true, err));
+        TUB__TRY(tub__dataset_prepare(s->run.data, TUB_VAL, false, err));
+    }
     tub_status status = tub__ranks_run(&s->ranks, err);
     if (status != TUB_OK) {
         return tub__session_tell_resume(status, err);

@@ -89,7 +89,10 @@ static tub_status make_loader(tub__trainer *t, tub_error *err) {
                                  .shuffle = true,
                                  .depth = TUB__LOADER_DEPTH,
                                  .share_begin = begin,
-                                 .share_end = end};
+                                 .share_end = end,
+                                 .threads = tub__loader_threads(c->loader_threads, t->run->data,
+                                                                tub_context_threads(t->ctx)),
+                                 .polite = t->run->data->files != NULL};
     return tub__loader_create(t->ctx, &config, &t->loader, err);
 }
 

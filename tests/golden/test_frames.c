@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "formats/json.h"
+#include "picture/framing.h"
 #include "support/cmocka_all.h"
 
 #define FOLDER GOLDEN "/frames/"
@@ -206,6 +207,27 @@ static void test_dmvr(void **state) {
     tub__json_free(root);
 }
 
+/* Corners of scenic's three crops, and the order of views: crop by crop. */
+static void test_crops(void **state) {
+    (void)state;
+    static const tub__crop three[] = {TUB__CROP_FIRST, TUB__CROP_MIDDLE, TUB__CROP_LAST};
+    tub__json *root = load("scenic_multiview");
+    const tub__json *cases = tub__json_get(root, "three_spatial_crops");
+    assert_int_equal(tub__json_size(cases), 10);
+    for (size_t i = 0; i < tub__json_size(cases); i++) {
+        const tub__json *one = tub__json_at(cases, i), *corners = tub__json_get(one, "top_left_yx");
+        const size_t size[2] = {(size_t)number(one, "height"), (size_t)number(one, "width")};
+        const size_t side = (size_t)number(one, "size");
+        for (size_t c = 0; c < 3; c++) {
+            size_t corner[2];
+            tub__crop_corner(size, (const size_t[2]){side, side}, three[c], corner);
+            assert_int_equal(corner[0], at(tub__json_at(corners, c), 0));
+            assert_int_equal(corner[1], at(tub__json_at(corners, c), 1));
+        }
+    }
+    tub__json_free(root);
+}
+
 /* A wrong number in a table would be seen. */
 static void test_control(void **state) {
     (void)state;
@@ -223,7 +245,7 @@ int main(void) {
         cmocka_unit_test(test_linspace), cmocka_unit_test(test_hf),
         cmocka_unit_test(test_uniform),  cmocka_unit_test(test_scenic_uniform),
         cmocka_unit_test(test_segments), cmocka_unit_test(test_dmvr),
-        cmocka_unit_test(test_control),
+        cmocka_unit_test(test_crops),    cmocka_unit_test(test_control),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

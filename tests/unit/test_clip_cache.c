@@ -52,7 +52,7 @@ static void is_nothing_when_switched_off(void **state) {
     tub__clip_cache_put(NULL, 0, "", 0);
     tub__clip_cache_tell(NULL);
     tub__clip_cache_close(NULL);
-    assert_int_equal(tub__clip_cache_fill(f->ctx, NULL, "set", NULL, NULL, NULL), TUB_OK);
+    assert_int_equal(tub__clip_cache_fill(f->ctx, NULL, NULL, "set", NULL, NULL, NULL), TUB_OK);
 }
 
 /* Nothing that can be made: a warning, and no cache. */
@@ -284,14 +284,14 @@ static void fills_what_is_missing(void **state) {
     maker m = maker_of(f, &c);
     make_record(4, f->made);
     tub__clip_cache_put(m.cache, 4, f->made, record_bytes(4));
-    assert_ok(tub__clip_cache_fill(f->ctx, m.cache, "set", make_one, &m, &e), e);
+    assert_ok(tub__clip_cache_fill(f->ctx, m.cache, NULL, "set", make_one, &m, &e), e);
     for (int i = 0; i < SET; i++) {
         assert_int_equal(m.calls[i], i != 4);
     }
     assert_true(f->clips_told >= 2);
     assert_true(f->last_done == SET - 1 && f->last_total == SET - 1);
     const int told = f->clips_told;
-    assert_ok(tub__clip_cache_fill(f->ctx, m.cache, "set", make_one, &m, &e), e);
+    assert_ok(tub__clip_cache_fill(f->ctx, m.cache, NULL, "set", make_one, &m, &e), e);
     assert_int_equal(f->clips_told, told); /* nothing to do, nothing to tell */
     assert_int_equal(stream(f, m.cache), 0);
     drop(&m);
@@ -303,11 +303,11 @@ static void fills_up_to_the_limit(void **state) {
     tub_error e;
     c.limit = 1 << 20;
     maker m = maker_of(f, &c);
-    assert_ok(tub__clip_cache_fill(f->ctx, m.cache, "set", make_one, &m, &e), e);
+    assert_ok(tub__clip_cache_fill(f->ctx, m.cache, NULL, "set", make_one, &m, &e), e);
     assert_int_equal(f->info, 1);
     assert_true(f->last_done == f->last_total);
     assert_true(stream(f, m.cache) >= 1);
-    assert_ok(tub__clip_cache_fill(f->ctx, m.cache, "set", make_one, &m, &e), e);
+    assert_ok(tub__clip_cache_fill(f->ctx, m.cache, NULL, "set", make_one, &m, &e), e);
     assert_int_equal(f->info, 1);
     drop(&m);
 }
@@ -319,7 +319,7 @@ static void tells_the_first_broken_clip(void **state) {
         tub_error e;
         maker m = maker_of(f, &c);
         m.bad[round] = m.bad[6] = m.bad[SET - 1] = true;
-        assert_int_equal(tub__clip_cache_fill(f->ctx, m.cache, "set", make_one, &m, &e),
+        assert_int_equal(tub__clip_cache_fill(f->ctx, m.cache, NULL, "set", make_one, &m, &e),
                          TUB_E_FORMAT);
         char want[40];
         snprintf(want, sizeof want, "clip %d is broken", round);
@@ -334,7 +334,7 @@ static void stops_when_asked_to(void **state) {
     tub_error e = {0};
     maker m = maker_of(f, &c);
     f->ctx->stop = 1;
-    const tub_status status = tub__clip_cache_fill(f->ctx, m.cache, "set", make_one, &m, &e);
+    const tub_status status = tub__clip_cache_fill(f->ctx, m.cache, NULL, "set", make_one, &m, &e);
     f->ctx->stop = 0;
     /* The other workers may have made all before the calling thread came to look. */
     assert_true(status == TUB_OK || status == TUB_E_CANCELLED);
