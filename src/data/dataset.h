@@ -62,8 +62,9 @@ TUB_MUST_USE tub_status tub__dataset_source(const tub_dataset *data, tub_split s
 void tub__source_free(const tub_dataset *data, tub__source *source);
 /* The clip [T,H,W,C] of a source that nothing else is done to: its frames drawn by the key as the data
  * set's sampling says, the middle of each. */
-void tub__source_clip(const tub_dataset *data, const tub__source *source,
-                      const tub__sample_key *key, void *out);
+TUB_MUST_USE tub_status tub__source_clip(const tub_dataset *data, tub_split split,
+                                         const tub__source *source, const tub__sample_key *key,
+                                         void *out, tub_error *err);
 
 /* Puts the frames of one sample into another order; spare: room for a frame. */
 void tub__order_frames(const tub_dataset_info *info, tub_split split, size_t index,

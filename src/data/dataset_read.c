@@ -2,6 +2,7 @@
 /* Reading samples of a data set, wherever they lie: copied from memory, or made from their files. */
 #include "base/error.h"
 #include "data/dataset.h"
+#include "data/file_set.h"
 #include <string.h>
 
 static const unsigned char *in_memory(const tub_dataset *data, tub_split split, size_t index) {
@@ -9,10 +10,33 @@ static const unsigned char *in_memory(const tub_dataset *data, tub_split split, 
            index * tub__dataset_sample_bytes(&data->info);
 }
 
+/* A clip of a file, with its frames in the order that was asked for. */
+static tub_status read_file(const tub_dataset *data, tub_split split, size_t index, void *out,
+                            tub_error *err) {
+    const tub_allocator *a = &data->ctx->allocator;
+    const tub_frame_order order = data->frames[split].order;
+    void *spare;
+    TUB__TRY(tub__file_set_clip(data->files, split, index, out, err));
+    if (order == TUB_FRAMES_ORIGINAL) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__alloc(a, tub__dataset_sample_bytes(&data->info) / (size_t)data->info.frames,
+                        &spare, err));
+    tub__order_frames(&data->info, split, index, order, data->frames[split].seed, out, spare);
+    tub__free(a, spare);
+    return TUB_OK;
+}
+
 tub_status tub__dataset_read(const tub_dataset *data, tub_split split, const uint32_t *index,
                              size_t first, size_t count, void *out, tub_error *err) {
-    (void)err;
     const size_t bytes = tub__dataset_sample_bytes(&data->info);
+    for (size_t i = 0; data->files != NULL && i < count; i++) {
+        TUB__TRY(read_file(data, split, index != NULL ? index[i] : first + i,
+                           (unsigned char *)out + i * bytes, err));
+    }
+    if (data->files != NULL) {
+        return TUB_OK;
+    }
     if (index == NULL) {
         memcpy(out, in_memory(data, split, first), count * bytes);
         return TUB_OK;
@@ -50,7 +74,9 @@ tub_status tub_dataset_read(const tub_dataset *data, tub_split split, int64_t fi
 tub_status tub__dataset_source(const tub_dataset *data, tub_split split, size_t index,
                                tub__source *source, tub_error *err) {
     const tub_dataset_info *info = &data->info;
-    (void)err;
+    if (data->files != NULL) {
+        return tub__file_set_source(data->files, split, index, source, err);
+    }
     source->samples = in_memory(data, split, index);
     source->frames = info->frames;
     source->height = info->height;
@@ -65,8 +91,11 @@ void tub__source_free(const tub_dataset *data, tub__source *source) {
     *source = (tub__source){0};
 }
 
-void tub__source_clip(const tub_dataset *data, const tub__source *source,
-                      const tub__sample_key *key, void *out) {
-    (void)key;
+tub_status tub__source_clip(const tub_dataset *data, tub_split split, const tub__source *source,
+                            const tub__sample_key *key, void *out, tub_error *err) {
+    if (data->files != NULL) {
+        return tub__file_set_draw(data->files, split, source, key, out, err);
+    }
     memcpy(out, source->samples, tub__dataset_sample_bytes(&data->info));
+    return TUB_OK;
 }

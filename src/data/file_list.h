@@ -42,6 +42,17 @@ TUB_MUST_USE tub_status tub__file_list_read(tub_context *ctx, const char *path, 
                                             tub__file_list *out, tub_error *err);
 void tub__file_list_free(tub__file_list *list); /* accepts a cleared one */
 
+/* The names in a folder, sorted by bytes, without hidden ones. */
+typedef struct tub__names {
+    const tub_allocator *allocator;
+    char **list;
+    size_t count, room;
+} tub__names;
+/* *out is freed by tub__names_free, on failure too. */
+TUB_MUST_USE tub_status tub__names_read(const tub_allocator *a, const char *path, tub__names *out,
+                                        tub_error *err);
+void tub__names_free(tub__names *n);
+
 /* Parts of the reading. */
 TUB_MUST_USE tub_status tub__file_list_scan(tub_context *ctx, const char *folder,
                                             tub__file_list *out, tub_error *err);

@@ -9,24 +9,11 @@
 #include <string.h>
 #include <strings.h>
 
-typedef struct names {
-    const tub_allocator *allocator;
-    char **list;
-    size_t count, room;
-} names;
-
-static void names_free(names *n) {
-    for (size_t i = 0; i < n->count; i++) {
-        tub__free(n->allocator, n->list[i]);
-    }
-    tub__free(n->allocator, n->list);
-}
-
 static int by_bytes(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static tub_status add_name(names *n, const char *name, tub_error *err) {
+static tub_status add_name(tub__names *n, const char *name, tub_error *err) {
     void *list = n->list;
     TUB__TRY(tub__alloc_room(n->allocator, &list, n->count, sizeof(char *), &n->room, err));
     n->list = list;
@@ -35,10 +22,17 @@ static tub_status add_name(names *n, const char *name, tub_error *err) {
     return TUB_OK;
 }
 
-/* The names in a folder, sorted, without hidden ones; freed by names_free on failure too. */
-static tub_status read_names(const tub_allocator *a, const char *path, names *out, tub_error *err) {
+void tub__names_free(tub__names *n) {
+    for (size_t i = 0; i < n->count; i++) {
+        tub__free(n->allocator, n->list[i]);
+    }
+    tub__free(n->allocator, n->list);
+}
+
+tub_status tub__names_read(const tub_allocator *a, const char *path, tub__names *out,
+                           tub_error *err) {
     tub_status status = TUB_OK;
-    *out = (names){.allocator = a};
+    *out = (tub__names){.allocator = a};
     DIR *folder = opendir(path);
     if (folder == NULL) {
         return tub__fail_errno(err, errno, "%s", path);
@@ -82,9 +76,9 @@ typedef struct scan {
 
 static tub_status scan_class(scan *s, const char *folder, const char *class_name, tub_error *err) {
     const tub_allocator *a = &s->ctx->allocator;
-    names files;
+    tub__names files;
     int32_t label = 0;
-    tub_status status = read_names(a, folder, &files, err);
+    tub_status status = tub__names_read(a, folder, &files, err);
     if (status == TUB_OK) {
         status = tub__file_list_class(s->list, class_name, &label, err);
     }
@@ -103,15 +97,15 @@ static tub_status scan_class(scan *s, const char *folder, const char *class_name
             item->name = item->path + s->root;
         }
     }
-    names_free(&files);
+    tub__names_free(&files);
     return status;
 }
 
 /* The class folders in a folder. */
 static tub_status scan_classes(scan *s, const char *folder, tub_error *err) {
     const tub_allocator *a = &s->ctx->allocator;
-    names classes;
-    tub_status status = read_names(a, folder, &classes, err);
+    tub__names classes;
+    tub_status status = tub__names_read(a, folder, &classes, err);
     for (size_t i = 0; i < classes.count && status == TUB_OK; i++) {
         char *path = NULL;
         status = tub__path_join(a, folder, classes.list[i], &path, err);
@@ -120,7 +114,7 @@ static tub_status scan_classes(scan *s, const char *folder, tub_error *err) {
         }
         tub__free(a, path);
     }
-    names_free(&classes);
+    tub__names_free(&classes);
     return status;
 }
 

@@ -59,8 +59,7 @@ struct tub__loader {
 static tub_status make_sample(tub__loader *l, const tub__sample_key *key, void *out,
                               tub_error *err) {
     TUB__TRY(tub__dataset_source(l->data, l->split, key->index, &l->source, err));
-    tub__source_clip(l->data, &l->source, key, out);
-    return TUB_OK;
+    return tub__source_clip(l->data, l->split, &l->source, key, out, err);
 }
 
 /* Makes this share of one batch in a slot. */
