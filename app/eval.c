@@ -22,7 +22,8 @@ enum {
     KEY_NO_FILES,
     KEY_DATA_URL,
     KEY_FRAMES,
-    KEY_FRAMES_SEED
+    KEY_FRAMES_SEED,
+    KEY_SPLIT_SEED
 };
 
 static const struct argp_option options[] = {
@@ -33,6 +34,8 @@ static const struct argp_option options[] = {
     {"frames", KEY_FRAMES, "ORDER", 0,
      "Order of each sample's frames: original, shuffled or reversed (default original)", 1},
     {"frames-seed", KEY_FRAMES_SEED, "N", 0, "Seed of --frames shuffled (default 1)", 1},
+    {"split-seed", KEY_SPLIT_SEED, "N", 0,
+     "Seed of the split of a set of files without one (default: the run's, else 0)", 1},
     {"no-files", KEY_NO_FILES, NULL, 0, "Write no result files", 1},
     {"batch-size", KEY_BATCH, "N", 0, "Samples at a time (default 32); changes no digit", 1},
     {"draws", KEY_DRAWS, "N", 0, "Bootstrap draws for the intervals (default 1000, 0 none)", 1},
@@ -51,6 +54,7 @@ typedef struct eval_options {
     long batch, draws;
     tub_frame_order frames;
     long frames_seed; /* 0: not given */
+    long split_seed;  /* -1: not given */
     bool no_files;
 } eval_options;
 
@@ -82,6 +86,10 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
                    : cli_misuse(state, "--frames: %s", err.message);
     case KEY_FRAMES_SEED:
         return cli_parse_int(state, "--frames-seed", argument, 1, LONG_MAX, &o->frames_seed)
+                   ? 0
+                   : ECANCELED;
+    case KEY_SPLIT_SEED:
+        return cli_parse_int(state, "--split-seed", argument, 0, LONG_MAX, &o->split_seed)
                    ? 0
                    : ECANCELED;
     case KEY_DATA_URL:
@@ -327,6 +335,13 @@ done:
     return code;
 }
 
+/* Of a set of files that does not say its splits: as the run had it. */
+static uint64_t split_seed(const eval_options *o, const eval_job *job) {
+    return o->split_seed >= 0  ? (uint64_t)o->split_seed
+           : job->model.is_run ? job->model.config.split_seed
+                               : 0;
+}
+
 /* Everything is opened, and the place of the result files looked at, before the work. */
 static int open_and_evaluate(const cli_command *self, cli_work *work, void *parsed) {
     const eval_options *o = parsed;
@@ -347,7 +362,10 @@ static int open_and_evaluate(const cli_command *self, cli_work *work, void *pars
     }
     code = check_out(self, o);
     if (code == CLI_GO) {
-        code = tub_dataset_open(work->context, job.data, &o->data_options, &data, &err) == TUB_OK
+        tub_dataset_options opening = tub_model_dataset_options(model);
+        opening.data_url = o->data_options.data_url;
+        opening.split_seed = split_seed(o, &job);
+        code = tub_dataset_open(work->context, job.data, &opening, &data, &err) == TUB_OK
                    ? evaluate(self, work, o, &job, model, data)
                    : cli_fail(self, &err);
     }
@@ -360,7 +378,8 @@ static int run(const cli_command *self, int argc, char **argv) {
     eval_options o = {.data_options = tub_dataset_options_default(),
                       .split = TUB_TEST,
                       .batch = 32,
-                      .draws = 1000};
+                      .draws = 1000,
+                      .split_seed = -1};
     return cli_run(self, argc, argv, &o, open_and_evaluate);
 }
 

@@ -229,43 +229,50 @@ static int classify_files(const cli_command *self, predict_printer *printer, cli
     return bad > 0 ? CLI_FAILED : CLI_DONE;
 }
 
-/* A block of a data set; of one whose samples lie in files, read a few at a time. */
-static tub_status classify_block(predict_printer *printer, tub_model *model,
-                                 const tub_dataset *data, tub_split split,
-                                 const predict_block *whole, tub_error *err) {
-    const tub_dataset_info *info = tub_dataset_describe(data);
-    const size_t element = info->dtype == TUB_U8 ? 1 : sizeof(float);
-    const int64_t *shape = whole->shape;
+/* Samples in files: the library reads them and takes them as the model does, a few at a time. */
+static tub_status classify_samples(predict_printer *printer, tub_model *model,
+                                   const tub_dataset *data, tub_split split,
+                                   const predict_block *whole, tub_error *err) {
+    const tub_model_config *c = tub_model_describe(model);
+    float *out = calloc((size_t)c->classes * 2 * PREPARED_BATCH, sizeof(float));
     tub_status status = TUB_OK;
-    if (whole->samples != NULL) {
-        return classify(printer, model, whole, err);
-    }
-    void *room =
-        calloc(PREPARED_BATCH, (size_t)(shape[0] * shape[1] * shape[2] * shape[3]) * element);
-    if (room == NULL) {
+    if (out == NULL) {
         *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
         return TUB_E_MEMORY;
     }
+    float *probabilities = out + PREPARED_BATCH * c->classes;
     for (int64_t i = 0; i < whole->count && status == TUB_OK; i += PREPARED_BATCH) {
-        predict_block part = *whole;
-        part.first = i;
-        part.count = whole->count - i < PREPARED_BATCH ? whole->count - i : PREPARED_BATCH;
-        part.samples = room;
-        part.truth = whole->truth + i * whole->truth_columns;
-        status = tub_dataset_read(data, split, i, part.count, room, err);
-        if (status == TUB_OK) {
-            status = classify(printer, model, &part, err);
+        const int64_t n = whole->count - i < PREPARED_BATCH ? whole->count - i : PREPARED_BATCH;
+        const double start = predict_clock();
+        status = tub_predict_samples(model, data, split, i, n, n, out, probabilities, err);
+        const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
+        for (int64_t k = 0; k < n && status == TUB_OK; k++) {
+            tub_file file;
+            status =
+                tub_dataset_file(data, tub_dataset_sample_file(data, split, i + k), &file, err);
+            if (status == TUB_OK) {
+                predict_line line = {file.path,
+                                     i + k,
+                                     truth_of(whole, c, i + k),
+                                     out + k * c->classes,
+                                     probabilities + k * c->classes,
+                                     milliseconds};
+                predict_print(printer, &line);
+            }
         }
     }
-    free(room);
+    free(out);
     return status;
 }
 
 static int classify_data(const cli_command *self, predict_printer *printer, cli_work *work,
-                         tub_model *model, const predict_options *o) {
+                         tub_model *model, const predict_options *o, uint64_t split_seed) {
     tub_dataset *data = NULL;
     tub_error err;
-    if (tub_dataset_open(work->context, o->data, &o->data_options, &data, &err) != TUB_OK) {
+    tub_dataset_options opening = tub_model_dataset_options(model);
+    opening.data_url = o->data_options.data_url;
+    opening.split_seed = split_seed;
+    if (tub_dataset_open(work->context, o->data, &opening, &data, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
     const tub_dataset_info *info = tub_dataset_describe(data);
@@ -290,7 +297,9 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
         }
         status = check_shape(model, o->data, &block, &err);
         if (status == TUB_OK) {
-            status = classify_block(printer, model, data, o->split, &block, &err);
+            status = block.samples != NULL
+                         ? classify(printer, model, &block, &err)
+                         : classify_samples(printer, model, data, o->split, &block, &err);
         }
     }
     if (status != TUB_OK) {
@@ -331,7 +340,8 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
                                                  : PREDICT_TEXT;
     if (predict_printer_open(&printer, format, model)) {
         printer.weights = s.weights;
-        code = o->data != NULL ? classify_data(self, &printer, work, model, o)
+        code = o->data != NULL ? classify_data(self, &printer, work, model, o,
+                                               s.is_run ? s.config.split_seed : 0)
                                : classify_files(self, &printer, work, model, o);
     } else {
         code = cli_fail_with(self, "out of memory");

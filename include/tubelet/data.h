@@ -70,6 +70,7 @@ typedef struct tub_dataset_options {
                               (tub_dataset_file tells them) */
     int no_cache;          /* non-zero: of a set of files nothing is kept in the cache folder */
     int64_t cache_limit;   /* bytes of what is kept there of all of them; 20 GB by default */
+    const struct tub__preprocessing *picture; /* from tub_model_dataset_options; else NULL */
 } tub_dataset_options;
 TUB_API tub_dataset_options tub_dataset_options_default(void);
 

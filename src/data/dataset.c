@@ -172,6 +172,17 @@ static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_op
     return TUB_OK;
 }
 
+/* The last part of a path, whose folder may have a slash behind it. */
+static tub_status take_name(tub_dataset *data, const char *name, tub_error *err) {
+    TUB__TRY(tub__alloc_string(&data->ctx->allocator, name, &data->name, err));
+    for (size_t n = strlen(name); n > 1 && data->name[n - 1] == '/'; n--) {
+        data->name[n - 1] = '\0';
+    }
+    const char *last = tub__path_name(data->name);
+    memmove(data->name, last, strlen(last) + 1);
+    return TUB_OK;
+}
+
 tub_status tub_dataset_open(tub_context *ctx, const char *name, const tub_dataset_options *options,
                             tub_dataset **out, tub_error *err) {
     void *block;
@@ -180,8 +191,7 @@ tub_status tub_dataset_open(tub_context *ctx, const char *name, const tub_datase
     TUB__TRY(tub__alloc_array(&ctx->allocator, 1, sizeof(tub_dataset), &block, err));
     tub_dataset *data = block;
     data->ctx = ctx;
-    tub_status status = tub__alloc_string(
-        &ctx->allocator, strchr(name, '/') ? tub__path_name(name) : name, &data->name, err);
+    tub_status status = take_name(data, name, err);
     if (status == TUB_OK) {
         data->info.name = data->name;
         status = fill(data, name, &read, err);

@@ -29,7 +29,8 @@ typedef tub_status job(const tub__file_set *set, const tub__file_entry *e, tub__
 static tub_status read_with(const tub__file_set *set, const tub__file_entry *e,
                             tub__clip_file *clip, bool crop, job *work, void *user,
                             tub_error *err) {
-    const tub__clip_form form = {tub__clip_picture(&set->clip, crop), set->channels};
+    const tub__clip_form form = {crop ? set->picture : tub__clip_picture(&set->clip, false),
+                                 set->channels};
     tub__clip_reader *reader = NULL;
     int64_t shape[3];
     TUB__TRY(tub__clip_count(clip, err));

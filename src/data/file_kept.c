@@ -41,6 +41,16 @@ void tub__file_kept_tell(tub__file_kept *kept) {
     }
 }
 
+/* How the frames of evaluation's clips are resized and cut; what follows works on what is kept. */
+static void add_picture(const tub__preprocessing *p, tub__md5 *md5) {
+    char text[256];
+    const int n = snprintf(text, sizeof text, "%d %d %lld %lld %lld %lld %lld %d %d", p->resize,
+                           p->crop, (long long)p->shortest_edge, (long long)p->height,
+                           (long long)p->width, (long long)p->crop_height, (long long)p->crop_width,
+                           (int)p->filter, (int)p->order);
+    tub__md5_update(md5, text, (size_t)n + 1);
+}
+
 /* Of every file, in order: what tub__file_set_key tells apart, and when the file was changed, because its
  * content is known by its size, beginning and end only. And the version, which may prepare otherwise. */
 static void make_key(const tub__file_set *set, bool training, unsigned char key[TUB__CLIP_KEY]) {
@@ -48,6 +58,9 @@ static void make_key(const tub__file_set *set, bool training, unsigned char key[
     tub__md5 md5;
     tub__md5_init(&md5);
     tub__md5_update(&md5, TUB__VERSION, sizeof TUB__VERSION);
+    if (!training) {
+        add_picture(&set->picture, &md5);
+    }
     for (size_t i = 0; i < set->list.count; i++) {
         struct stat st = {0};
         char changed[64];

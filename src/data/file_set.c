@@ -50,6 +50,10 @@ static tub_status number_samples(tub__file_set *set, tub_error *err) {
 static tub_status fill_set(tub__file_set *set, const char *path, const char *name,
                            const tub_dataset_options *options, tub_error *err) {
     set->clip = options->clip;
+    set->picture_given = options->picture != NULL;
+    if (set->picture_given) {
+        set->picture = *options->picture;
+    }
     TUB__TRY(tub__file_kept_create(&set->ctx->allocator, options, &set->kept, err));
     TUB__TRY(tub__file_list_read(set->ctx, path, options->split_seed, &set->list, err));
     TUB__TRY(make_entries(set, err));

@@ -34,12 +34,13 @@ typedef struct tub__file_set {
     int32_t *group[TUB_SPLITS];   /* [count]: their group numbers */
     int64_t count[TUB_SPLITS];    /* of samples */
     size_t broken;                /* items left out */
-    tub_clip_options
-        clip;         /* nothing left open, but resize may be 0: just so large that the crop fits */
-    int64_t channels; /* of a clip */
+    tub_clip_options clip;        /* nothing open; resize 0: frames have the clip's size */
+    int64_t channels;             /* of a clip */
     tub_dtype dtype;
-    char digest[33];             /* of train and val, tub__file_set_digest */
+    tub__preprocessing picture;  /* resizing and crop of evaluation's frames */
+    bool picture_given;          /* it is a model's */
     struct tub__file_kept *kept; /* on the disk: data/file_kept.h */
+    char digest[33];             /* of train and val, tub__file_set_digest */
 } tub__file_set;
 
 /* Opens what tub__is_file_list says yes to: lists, surveys, settles the clip. Fills data->info but for name, and

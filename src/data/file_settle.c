@@ -75,6 +75,9 @@ static tub_status fill_options(tub__file_set *set, const tub__file_entry *first,
     TUB__TRY(tub__in_range("clip.max_frames", c->max_frames, 1, TUB__CLIP_FRAMES, err));
     const tub__frame_plan plan = {c->sampling, c->frames, c->stride};
     TUB__TRY(tub__frame_plan_check(&plan, err));
+    if (set->picture_given) {
+        return TUB_OK;
+    }
     const int64_t side = larger(c->height, c->width);
     if (c->resize != 0 && (c->resize < side || c->resize > 65536)) {
         return tub__fail(err, TUB_E_RANGE,
@@ -84,6 +87,7 @@ static tub_status fill_options(tub__file_set *set, const tub__file_entry *first,
     }
     const bool as_they_are = one_size && first->height == c->height && first->width == c->width;
     c->resize = c->resize == 0 && !as_they_are && first->dtype == TUB_U8 ? side : c->resize;
+    set->picture = tub__clip_picture(c, true);
     return TUB_OK;
 }
 
@@ -91,7 +95,6 @@ static tub_status fill_options(tub__file_set *set, const tub__file_entry *first,
 static tub_status check_entry(const tub__file_set *set, const tub__file_entry *first,
                               tub__file_entry *e, tub_error *why) {
     const size_t from[2] = {(size_t)e->height, (size_t)e->width};
-    const tub__preprocessing picture = tub__clip_picture(&set->clip, true);
     const bool wide = e->dtype != TUB_U8;
     tub__framer *framer = NULL;
     if (!of_one_kind(set, e, first)) {
@@ -106,10 +109,17 @@ static tub_status check_entry(const tub__file_set *set, const tub__file_entry *f
                          "resizes to %" PRId64 " x %" PRId64,
                          e->height, e->width, set->clip.height, set->clip.width);
     }
-    TUB__TRY(tub__framer_create(&set->ctx->allocator, &picture, from, (size_t)set->channels, wide,
-                                &framer, why));
+    TUB__TRY(tub__framer_create(&set->ctx->allocator, &set->picture, from, (size_t)set->channels,
+                                wide, &framer, why));
+    const int64_t height = (int64_t)tub__framer_size(framer)[0],
+                  width = (int64_t)tub__framer_size(framer)[1];
     tub__framer_destroy(framer);
-    return TUB_OK;
+    return height == set->clip.height && width == set->clip.width
+               ? TUB_OK
+               : tub__fail(why, TUB_E_SHAPE,
+                           "its frames come out as %" PRId64 " x %" PRId64 ", clips are of %" PRId64
+                           " x %" PRId64,
+                           height, width, set->clip.height, set->clip.width);
 }
 
 tub_status tub__file_set_settle(tub__file_set *set, const char *name, tub_error *err) {
