@@ -43,6 +43,9 @@ typedef struct tub_dataset_info {
     const char *const *labels;            /* class names, [classes]; NULL when not known */
     int64_t count[TUB_SPLITS];            /* samples in each split; 0: no such split */
     int64_t constant[TUB_SPLITS];         /* samples whose voxels are all equal */
+    int64_t left_out;                     /* of a set of files: those that can't be read */
+    int64_t file_bytes; /* 0: samples are in memory; else reading one from its file takes so much at
+                           most */
     int channels_first; /* non-zero: samples look like [C,T,H,W], which is read as [T,H,W,C] */
 } tub_dataset_info;
 

@@ -87,6 +87,25 @@ int64_t tub__file_set_kept(const tub__file_set *set, const tub__file_entry *entr
     return entry->frames < set->clip.max_frames ? entry->frames : set->clip.max_frames;
 }
 
+int64_t tub__file_set_memory(const tub__file_set *set) {
+    enum { DECODER = 20 }; /* pictures: sixteen to refer to, and some at work */
+    const tub__preprocessing picture = tub__clip_picture(&set->clip, false);
+    int64_t most = 1;
+    for (size_t i = 0; i < set->list.count; i++) {
+        const tub__file_entry *e = &set->entries[i];
+        const size_t from[2] = {(size_t)e->height, (size_t)e->width};
+        size_t size[2] = {0};
+        if (e->problem == NULL && tub__preprocessed_size(&picture, from, size, NULL) == TUB_OK) {
+            const int64_t pixel = set->channels * (int64_t)tub__dtype_bytes(e->dtype),
+                          kept = tub__file_set_kept(set, e) * (int64_t)(size[0] * size[1]) * pixel,
+                          whole = (e->kind == TUB__CLIP_VIDEO ? DECODER : e->frames) * e->height *
+                                  e->width * e->channels * (int64_t)tub__dtype_bytes(e->dtype);
+            most = kept + whole > most ? kept + whole : most;
+        }
+    }
+    return most;
+}
+
 static tub_status grow(const tub_allocator *a, tub__source *source, size_t bytes, tub_error *err) {
     if (source->room_bytes >= bytes) {
         return TUB_OK;

@@ -125,6 +125,8 @@ static tub_status fill_info(tub_dataset *data, const tub__file_set *set, tub_err
     info->task = TUB_TASK_MULTI_CLASS;
     info->label_columns = 1;
     info->labels = (const char *const *)set->list.classes;
+    info->left_out = (int64_t)set->broken;
+    info->file_bytes = tub__file_set_memory(set);
     for (int s = 0; s < TUB_SPLITS; s++) {
         void *block;
         info->count[s] = set->count[s];

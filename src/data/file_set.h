@@ -72,6 +72,9 @@ TUB_MUST_USE tub_status tub__file_set_draw(const tub__file_set *set, tub_split s
                                            void *out, tub_error *err);
 /* Resizing of the frames, and the crop where it is asked for. */
 tub__preprocessing tub__clip_picture(const tub_clip_options *c, bool crop);
+/* Bytes that reading one sample takes at most: the frames that are kept of it, and the pictures that a decoder
+ * holds. */
+int64_t tub__file_set_memory(const tub__file_set *set);
 /* Frames kept of an entry. */
 int64_t tub__file_set_kept(const tub__file_set *set, const tub__file_entry *entry);
 

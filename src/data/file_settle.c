@@ -124,10 +124,8 @@ static tub_status check_entry(const tub__file_set *set, const tub__file_entry *f
 
 tub_status tub__file_set_settle(tub__file_set *set, const char *name, tub_error *err) {
     const tub__file_entry *first = most_common(set);
-    if (first == NULL) { /* the caller tells it; the clip is as it would be of videos */
-        const tub__file_entry video = {.channels = 3};
-        set->channels = 3;
-        return fill_options(set, &video, name, err);
+    if (first == NULL) { /* the caller tells it */
+        return TUB_OK;
     }
     set->channels = channels_of(set, first);
     set->dtype = first->dtype;
