@@ -250,11 +250,11 @@ static tub_status make_buffers(tub__loader *l, tub_error *err) {
     return TUB_OK;
 }
 
-size_t tub__loader_threads(int64_t setting, const tub_dataset *data, int threads) {
+size_t tub__loader_threads(int64_t setting, bool files, int threads) {
     if (setting > 0) {
         return (size_t)setting;
     }
-    if (data == NULL || data->files == NULL) {
+    if (!files) {
         return 1;
     }
     const int half = threads / 2 < 2 ? 2 : threads / 2;

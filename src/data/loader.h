@@ -40,9 +40,9 @@ typedef struct tub__batch {
     uint32_t epoch;
 } tub__batch;
 
-/* Threads for a setting (0: as many as fit) of a training on so many threads, per rank. A set in memory
+/* Threads for a setting (0: as many as fit) of a rank that computes on so many. A set in memory
  * needs one, which only copies; where files are decoded, half as many as compute, two at least. */
-size_t tub__loader_threads(int64_t setting, const tub_dataset *data, int threads);
+size_t tub__loader_threads(int64_t setting, bool files, int threads);
 
 TUB_MUST_USE tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config,
                                            tub__loader **out, tub_error *err);

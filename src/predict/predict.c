@@ -176,6 +176,7 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
                              int64_t batch_size, float *logits, float *probabilities,
                              tub_error *err) {
     TUB__TRY(check_call(model, data, split, batch_size, err));
+    TUB__TRY(tub__dataset_prepare(data, split, false, err));
     const run r = {.count = tub_dataset_describe(data)->count[split],
                    .batch_size = batch_size,
                    .logits = logits,

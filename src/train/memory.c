@@ -11,8 +11,15 @@ static tub__tree_split split_of(const tub_train_config *c) {
     return tub__tree_split_of((size_t)c->batch_size, (size_t)c->ranks, (size_t)c->micro_batch);
 }
 
+/* Files that are decoded at once: by the threads of all loaders, or by those of the first pass. */
+static size_t files_at_once(const tub_train_config *c, int threads) {
+    const int ranks = (int)c->ranks, own = threads > ranks ? threads / ranks : 1;
+    const size_t loading = (size_t)ranks * tub__loader_threads(c->loader_threads, true, own);
+    return !c->no_cache && (size_t)threads > loading ? (size_t)threads : loading;
+}
+
 /* Samples of all splits, and what the loaders hold of them. */
-static size_t data_bytes(const tub_train_config *c, const tub_dataset_info *data) {
+static size_t data_bytes(const tub_train_config *c, const tub_dataset_info *data, int threads) {
     const tub_model_config *m = &c->model;
     const size_t voxels = (size_t)(m->frames * m->height * m->width * m->channels);
     const size_t sample = data != NULL ? tub__dataset_sample_bytes(data) : voxels;
@@ -21,11 +28,11 @@ static size_t data_bytes(const tub_train_config *c, const tub_dataset_info *data
     for (int split = 0; data != NULL && !files && split < TUB_SPLITS; split++) {
         count += (size_t)data->count[split];
     }
-    if (files) { /* what is validated at once, and one file for each loader */
+    if (files) { /* what is validated at once */
         count += tub__validation_batch(m, data->count[TUB_VAL]);
     }
     return (count + TUB__LOADER_DEPTH * (size_t)c->batch_size) * sample +
-           (files ? (size_t)c->ranks * (size_t)data->file_bytes : 0);
+           (files ? files_at_once(c, threads) * (size_t)data->file_bytes : 0);
 }
 
 static tub_status measure_passes(const tub_train_config *c, const tub_dataset_info *data,
@@ -60,7 +67,7 @@ tub_status tub_train_memory_of(const tub_train_config *config, const tub_dataset
     const tub_status status = measure_passes(config, data, &o.model, out, err);
     if (status == TUB_OK) {
         measure_slabs(config, &o.model, out);
-        out->data = data_bytes(config, data);
+        out->data = data_bytes(config, data, threads);
         out->program = PROGRAM + (size_t)threads * WORKER +
                        tub__params_largest(&o.model.params) * sizeof(float);
         out->total = out->weights + out->gradients + out->moments + out->activations +

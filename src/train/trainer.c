@@ -79,20 +79,21 @@ static tub_status make_buffers(tub__trainer *t, tub_error *err) {
 
 static tub_status make_loader(tub__trainer *t, tub_error *err) {
     const tub_train_config *c = t->run->config;
+    const bool files = t->run->data->files != NULL;
     size_t batch = (size_t)c->batch_size, begin = 0, end = 0;
     tub__tree_part(batch, tub__tree_leaves(batch), (size_t)t->dist.rank, (size_t)t->dist.size,
                    &begin, &end);
-    tub__loader_config config = {.data = t->run->data,
-                                 .split = TUB_TRAIN,
-                                 .seed = c->seed,
-                                 .batch = batch,
-                                 .shuffle = true,
-                                 .depth = TUB__LOADER_DEPTH,
-                                 .share_begin = begin,
-                                 .share_end = end,
-                                 .threads = tub__loader_threads(c->loader_threads, t->run->data,
-                                                                tub_context_threads(t->ctx)),
-                                 .polite = t->run->data->files != NULL};
+    tub__loader_config config = {
+        .data = t->run->data,
+        .split = TUB_TRAIN,
+        .seed = c->seed,
+        .batch = batch,
+        .shuffle = true,
+        .depth = TUB__LOADER_DEPTH,
+        .share_begin = begin,
+        .share_end = end,
+        .threads = tub__loader_threads(c->loader_threads, files, tub_context_threads(t->ctx)),
+        .polite = files};
     return tub__loader_create(t->ctx, &config, &t->loader, err);
 }
 

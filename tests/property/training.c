@@ -34,7 +34,9 @@ static bool enter(void) {
     /* In memory where possible: the tests wait for the disk thousands of times otherwise. */
     bool memory = access("/dev/shm", W_OK) == 0;
     strcpy(scratch, memory ? "/dev/shm/tubelet-train-XXXXXX" : "/tmp/tubelet-train-XXXXXX");
+    /* Clips of files are kept there too, not in the user's own cache. */
     return mkdtemp(scratch) != NULL && chdir(scratch) == 0 &&
+           setenv("TUBELET_DATA", scratch, 1) == 0 &&
            tiny_data_write("tiny.npz", TINY_CLASS) == 0 &&
            tiny_data_write("tiny-labels.npz", TINY_LABELS) == 0 &&
            tiny_data_write("tiny-heads.npz", TINY_HEADS) == 0;

@@ -337,16 +337,13 @@ static void tells_the_first_sample_that_fails(void **state) {
 }
 
 static void counts_threads(void **state) {
-    fixture *f = *state;
-    assert_int_equal(tub__loader_threads(0, &f->data, 8), 1);
-    assert_int_equal(tub__loader_threads(0, NULL, 8), 1);
-    assert_int_equal(tub__loader_threads(3, &f->data, 1), 3);
-    f->data.files = (struct tub__file_set *)f; /* only asked whether there is one */
-    assert_int_equal(tub__loader_threads(0, &f->data, 1), 2);
-    assert_int_equal(tub__loader_threads(0, &f->data, 8), 4);
-    assert_int_equal(tub__loader_threads(0, &f->data, 1000), 256);
-    assert_int_equal(tub__loader_threads(1, &f->data, 8), 1);
-    f->data.files = NULL;
+    (void)state;
+    assert_int_equal(tub__loader_threads(0, false, 8), 1);
+    assert_int_equal(tub__loader_threads(3, false, 1), 3);
+    assert_int_equal(tub__loader_threads(0, true, 1), 2);
+    assert_int_equal(tub__loader_threads(0, true, 8), 4);
+    assert_int_equal(tub__loader_threads(0, true, 1000), 256);
+    assert_int_equal(tub__loader_threads(1, true, 8), 1);
 }
 
 static void refuses_wrong_use(void **state) {
