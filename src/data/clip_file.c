@@ -116,7 +116,9 @@ tub_status tub__clip_seek(tub__clip_file *clip, int64_t index, tub_error *err) {
         return tub__fail(err, TUB_E_RANGE, "%s: no frame %lld; there are %lld, counted from 0",
                          clip->path, (long long)index, (long long)clip->facts.frames);
     }
-    return index == clip->position ? TUB_OK : clip->operations->seek(clip, index, err);
+    return index == clip->position && clip->facts.frames_exact
+               ? TUB_OK
+               : clip->operations->seek(clip, index, err);
 }
 
 const char *tub__clip_damage(const tub__clip_file *clip) {

@@ -68,11 +68,11 @@ static tub_status fail_open(tub__video *v, int ret, tub_error *err) {
     if (ret == AVERROR(ENOMEM)) {
         return fail_memory(v, err);
     }
-    if (ret == AVERROR(EACCES)) {
+    const char *kind = tub__video_file_kind(&v->file);
+    if (v->file.refused || (kind != NULL && strcmp(kind, "concat") == 0)) {
         return tub__fail(err, TUB_E_UNSUPPORTED, "%s: a list of other files; give the video itself",
                          v->path);
     }
-    const char *kind = tub__video_file_kind(&v->file);
     if (kind == NULL) {
         return tub__fail(
             err, TUB_E_FORMAT,
@@ -145,6 +145,12 @@ static tub_status choose_stream(tub__video *v, tub_error *err) {
 static tub_status open_decoder(tub__video *v, tub_error *err) {
     const AVCodecParameters *p = v->stream->codecpar;
     const AVCodec *codec = avcodec_find_decoder(p->codec_id);
+    if (p->codec_id == AV_CODEC_ID_NONE) {
+        return tub__fail(err, TUB_E_FORMAT,
+                         "%s: of an unknown codec, or what describes its video is damaged or cut "
+                         "off",
+                         v->path);
+    }
     if (codec == NULL) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
                          "%s: its codec (%s) can't be decoded by this build of FFmpeg; convert the "
