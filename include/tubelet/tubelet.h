@@ -10,6 +10,7 @@
 #include <tubelet/machine.h>
 #include <tubelet/model.h>
 #include <tubelet/predict.h>
+#include <tubelet/sampling.h>
 #include <tubelet/start.h>
 #include <tubelet/status.h>
 #include <tubelet/train.h>

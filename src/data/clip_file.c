@@ -89,6 +89,10 @@ static tub_status next(tub__clip_file *clip, bool samples, tub__clip_frame *out,
     *end = false;
     TUB__TRY(clip->operations->next(clip, samples, frame, end, err));
     clip->position += !*end;
+    if (*end) { /* packets may have promised more than can be decoded */
+        clip->facts.frames = clip->position;
+        clip->facts.frames_exact = true;
+    }
     return TUB_OK;
 }
 

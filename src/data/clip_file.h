@@ -28,7 +28,8 @@ typedef struct tub__clip_facts {
         channels; /* 1 for gray arrays and volumes, 3 for videos and pictures, else as the array has them */
     int64_t frames;    /* 0: not known before the end (a stream) */
     bool frames_exact; /* false: the container's word, which may differ from what can be decoded;
-                          tub__clip_count makes it true */
+                          tub__clip_count and the end, once
+                          it was reached, make it true; the end has the last word */
     /* Time of frame i where frames have no time of their own: i * rate_denominator / rate_numerator seconds. */
     int64_t rate_numerator,
         rate_denominator; /* average frames a second; 0/1: none (volumes, arrays, pictures) */
