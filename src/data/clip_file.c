@@ -105,7 +105,7 @@ tub_status tub__clip_skip(tub__clip_file *clip, tub__clip_frame *out, bool *end,
 }
 
 tub_status tub__clip_count(tub__clip_file *clip, tub_error *err) {
-    if (!clip->facts.frames_exact) {
+    if (clip->operations->count != NULL && clip->times == NULL) {
         TUB__TRY(clip->operations->count(clip, err));
     }
     return tub__clip_seek(clip, 0, err);

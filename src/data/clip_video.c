@@ -320,6 +320,10 @@ static tub_status count_frames(tub__clip_file *clip, tub_error *err) {
     if (!v->order.known) {
         TUB__TRY(find_order(v, err));
     }
+    /* Reading to the end may have shown already that packets promise too much. */
+    if (clip->facts.frames_exact && clip->facts.frames != (int64_t)v->order.count) {
+        v->order.reliable = false;
+    }
     TUB__TRY(v->order.reliable ? take_times(v, err) : decode_times(v, err));
     clip->facts.frames_exact = true;
     return TUB_OK;

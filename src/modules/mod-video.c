@@ -12,6 +12,7 @@
 #include "base/module.h"
 #include "video_file.h"
 #include "video_frames.h"
+#include "video_write.h"
 
 enum {
     /* Pixels of a frame that are decoded: 8192 x 4320, more than any camera's. A decoder keeps up to 17
@@ -569,6 +570,8 @@ const tub__video_module tub__module_table = {.version = TUB__MODULE_VERSION,
                                              .pixels = make_pixels,
                                              .scan = scan_packets,
                                              .seek = seek_packet,
+                                             .encode = tub__video_encode,
+                                             .release = tub__video_release,
                                              .unsettled = is_unsettled,
                                              .damage = tell_damage,
                                              .close = close_video};
