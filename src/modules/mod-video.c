@@ -12,6 +12,7 @@
 #include "base/module.h"
 #include "video_file.h"
 #include "video_frames.h"
+#include "video_write.h"
 
 enum {
     /* Pixels of a frame that are decoded: 8192 x 4320, more than any camera's. A decoder keeps up to 17
@@ -68,11 +69,11 @@ static tub_status fail_open(tub__video *v, int ret, tub_error *err) {
     if (ret == AVERROR(ENOMEM)) {
         return fail_memory(v, err);
     }
-    if (ret == AVERROR(EACCES)) {
+    const char *kind = tub__video_file_kind(&v->file);
+    if (v->file.refused || (kind != NULL && strcmp(kind, "concat") == 0)) {
         return tub__fail(err, TUB_E_UNSUPPORTED, "%s: a list of other files; give the video itself",
                          v->path);
     }
-    const char *kind = tub__video_file_kind(&v->file);
     if (kind == NULL) {
         return tub__fail(
             err, TUB_E_FORMAT,
@@ -145,6 +146,12 @@ static tub_status choose_stream(tub__video *v, tub_error *err) {
 static tub_status open_decoder(tub__video *v, tub_error *err) {
     const AVCodecParameters *p = v->stream->codecpar;
     const AVCodec *codec = avcodec_find_decoder(p->codec_id);
+    if (p->codec_id == AV_CODEC_ID_NONE) {
+        return tub__fail(err, TUB_E_FORMAT,
+                         "%s: of an unknown codec, or what describes its video is damaged or cut "
+                         "off",
+                         v->path);
+    }
     if (codec == NULL) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
                          "%s: its codec (%s) can't be decoded by this build of FFmpeg; convert the "
@@ -563,6 +570,8 @@ const tub__video_module tub__module_table = {.version = TUB__MODULE_VERSION,
                                              .pixels = make_pixels,
                                              .scan = scan_packets,
                                              .seek = seek_packet,
+                                             .encode = tub__video_encode,
+                                             .release = tub__video_release,
                                              .unsettled = is_unsettled,
                                              .damage = tell_damage,
                                              .close = close_video};

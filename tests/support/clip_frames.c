@@ -108,8 +108,7 @@ static bool is_frame(tub__clip_file *clip, const seen *s, int64_t index, tub_err
         return false;
     }
     digest(frame.samples, frame_size(tub__clip_describe(clip)), md5);
-    return frame.index == index && frame.time == s->times[index] &&
-           strcmp(md5, s->md5[index]) == 0;
+    return frame.index == index && frame.time == s->times[index] && strcmp(md5, s->md5[index]) == 0;
 }
 
 /* Every frame, in an order that goes forward and back. */
