@@ -89,12 +89,12 @@ tub_status tub__taking_reader(const tub_allocator *a, const tub__taking *t, tub_
 
 /* ---- Running ---- */
 
-tub_status tub__runner_create(tub_model *model, const tub__taking *taking, int64_t most,
-                              tub__runner *out, tub_error *err) {
+tub_status tub__classifier_create(tub_model *model, const tub__taking *taking, int64_t most,
+                                  tub__classifier *out, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     const size_t elements = tub__taking_elements(taking), classes = (size_t)model->config.classes;
     const int64_t batch = tub__taking_batch(taking);
-    *out = (tub__runner){
+    *out = (tub__classifier){
         .model = model, .taking = taking, .batch = batch < most ? batch : most, .room = most};
     tub_status status = tub__alloc_array(a, (size_t)most, classes * sizeof *out->logits,
                                          (void **)&out->logits, err);
@@ -107,23 +107,23 @@ tub_status tub__runner_create(tub_model *model, const tub__taking *taking, int64
                                   (void **)&out->scaled, err);
     }
     if (status != TUB_OK) {
-        tub__runner_destroy(out);
+        tub__classifier_destroy(out);
     }
     return status;
 }
 
-void tub__runner_destroy(tub__runner *r) {
+void tub__classifier_destroy(tub__classifier *r) {
     if (r->model != NULL) {
         const tub_allocator *a = &r->model->context->allocator;
         tub__free(a, r->scaled);
         tub__free(a, r->probabilities);
         tub__free(a, r->logits);
     }
-    *r = (tub__runner){0};
+    *r = (tub__classifier){0};
 }
 
-tub_status tub__runner_run(tub__runner *r, int64_t n, tub_dtype dtype, const void *clips,
-                           tub_error *err) {
+tub_status tub__classifier_run(tub__classifier *r, int64_t n, tub_dtype dtype, const void *clips,
+                               tub_error *err) {
     const size_t clip = tub__taking_elements(r->taking) * (dtype == TUB_U8 ? 1 : sizeof(float));
     const size_t classes = (size_t)r->model->config.classes;
     const bool scales = dtype == TUB_U8 && r->scaled != NULL;

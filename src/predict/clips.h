@@ -31,7 +31,7 @@ TUB_MUST_USE tub_status tub__taking_reader(const tub_allocator *a, const tub__ta
                                            tub_error *err);
 
 /* Room to run a model in. */
-typedef struct tub__runner {
+typedef struct tub__classifier {
     tub_model *model;
     const tub__taking *taking;
     int64_t batch; /* clips at once: few enough that their memory stays small */
@@ -39,13 +39,13 @@ typedef struct tub__runner {
     float *logits; /* [room, K] */
     float *probabilities;
     int64_t room;
-} tub__runner;
+} tub__classifier;
 /* most: clips that are given at once. */
-TUB_MUST_USE tub_status tub__runner_create(tub_model *model, const tub__taking *taking,
-                                           int64_t most, tub__runner *out, tub_error *err);
-void tub__runner_destroy(tub__runner *r); /* accepts one that is all zero */
+TUB_MUST_USE tub_status tub__classifier_create(tub_model *model, const tub__taking *taking,
+                                               int64_t most, tub__classifier *out, tub_error *err);
+void tub__classifier_destroy(tub__classifier *r); /* accepts one that is all zero */
 /* n clips, at most `most`, to the runner's logits and probabilities. */
-TUB_MUST_USE tub_status tub__runner_run(tub__runner *r, int64_t n, tub_dtype dtype,
-                                        const void *clips, tub_error *err);
+TUB_MUST_USE tub_status tub__classifier_run(tub__classifier *r, int64_t n, tub_dtype dtype,
+                                            const void *clips, tub_error *err);
 
 #endif

@@ -128,7 +128,7 @@ static void drop_floats(const turn *t) {
 /* ---- Telling ---- */
 
 typedef struct teller {
-    tub__runner runner;
+    tub__classifier runner;
     float *mean; /* [2, K]: logits, probabilities */
     tub_file_fn *fn;
     void *user;
@@ -161,7 +161,7 @@ static tub_status classify_row(teller *to, const turn *t, size_t first, size_t b
     const size_t classes = (size_t)to->runner.model->config.classes;
     const size_t clips = (size_t)samples * tub__taking_elements(t->taking);
     const double start = tub__seconds();
-    TUB__TRY(tub__runner_run(
+    TUB__TRY(tub__classifier_run(
         &to->runner, (int64_t)n * samples, file->dtype,
         file->floats != NULL ? file->floats : (const void *)(t->bytes + begin * clips), err));
     const double milliseconds = (tub__seconds() - start) * 1e3 / (double)n;
@@ -239,7 +239,7 @@ tub_status tub_predict_files(tub_model *model, size_t count, const char *const *
     const size_t slots = files_in_turn(model->context, &taking, count);
     const size_t clips = (size_t)taking.samples * tub__taking_elements(&taking);
     tub_status status =
-        tub__runner_create(model, &taking, (int64_t)slots * taking.samples, &to.runner, err);
+        tub__classifier_create(model, &taking, (int64_t)slots * taking.samples, &to.runner, err);
     if (status == TUB_OK) {
         status = tub__alloc_array(a, 2, (size_t)model->config.classes * sizeof(float),
                                   (void **)&to.mean, err);
@@ -256,6 +256,6 @@ tub_status tub_predict_files(tub_model *model, size_t count, const char *const *
     tub__free(a, t.bytes);
     tub__free(a, t.files);
     tub__free(a, to.mean);
-    tub__runner_destroy(&to.runner);
+    tub__classifier_destroy(&to.runner);
     return status;
 }

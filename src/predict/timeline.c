@@ -50,7 +50,7 @@ typedef struct timeline {
     bool coming;
     tub_window row;
     tub__clip_part part;
-    tub__runner runner;
+    tub__classifier runner;
     float *mean; /* [2, K]: logits, probabilities */
     tub_window_fn *fn;
     void *user;
@@ -131,7 +131,8 @@ static int64_t whole_windows(const timeline *t) {
 static tub_status classify(timeline *t, int64_t n, tub_error *err) {
     const tub_model_config *c = &t->runner.model->config;
     const int64_t samples = t->taking->samples;
-    TUB__TRY(tub__runner_run(&t->runner, n * samples, t->facts->dtype, clips_of(t, t->head), err));
+    TUB__TRY(
+        tub__classifier_run(&t->runner, n * samples, t->facts->dtype, clips_of(t, t->head), err));
     for (int64_t i = 0; i < n && !t->stopped; i++) {
         const size_t row = (size_t)(i * samples * c->classes);
         tub_window *w = &slot(t, t->head + i)->row;
@@ -239,7 +240,7 @@ static tub_status make_room(timeline *t, tub_model *model, tub_error *err) {
     t->wanted = g->views * g->frames;
     t->clip_bytes = (size_t)g->samples * tub__taking_elements(g) * element;
     TUB__TRY(count_slots(t, err));
-    TUB__TRY(tub__runner_create(model, g, t->slots * g->samples, &t->runner, err));
+    TUB__TRY(tub__classifier_create(model, g, t->slots * g->samples, &t->runner, err));
     TUB__TRY(tub__alloc_array(a, 2, (size_t)model->config.classes * sizeof(float),
                               (void **)&t->mean, err));
     TUB__TRY(tub__alloc_array(a, (size_t)g->frames, sizeof *t->frames, (void **)&t->frames, err));
@@ -256,7 +257,7 @@ static void drop_room(timeline *t) {
     tub__free(a, t->open);
     tub__free(a, t->frames);
     tub__free(a, t->mean);
-    tub__runner_destroy(&t->runner);
+    tub__classifier_destroy(&t->runner);
 }
 
 static tub_status of_clip(timeline *t, tub_model *model, tub_error *err) {
