@@ -78,6 +78,10 @@ const tub__clip_facts *tub__clip_describe(const tub__clip_file *clip) {
     return &clip->facts;
 }
 
+const char *tub__clip_path(const tub__clip_file *clip) {
+    return clip->path;
+}
+
 static tub_status next(tub__clip_file *clip, bool samples, tub__clip_frame *out, bool *end,
                        tub_error *err) {
     tub__clip_frame unused;
