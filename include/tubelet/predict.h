@@ -106,7 +106,7 @@ TUB_API TUB_MUST_USE tub_status tub_predict_split(tub_model *model, const tub_da
                                                   float *logits, float *probabilities,
                                                   tub_error *err);
 
-/* ---- Videos, animations, folders of pictures, volumes (docs/video.md) ---- */
+/* ---- Videos, animations, folders of pictures, volumes (docs/predicting.md) ---- */
 
 /* What is averaged over the views of a file. */
 typedef enum tub_average { TUB_AVERAGE_LOGITS = 0, TUB_AVERAGE_PROBABILITIES } tub_average;

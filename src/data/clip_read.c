@@ -24,14 +24,17 @@ static int64_t times_before(const tub__clip_facts *f, const int64_t *times, int6
     return low;
 }
 
-/* A frame's time says when it begins; the last is taken to last as long as the one before it, a single
- * one as long as the rate says. */
+/* A frame's time says when it begins. The last is taken to last as long as the one before it; a single
+ * one, and where the two differ by a rounding of times, as long as the rate says. */
 int64_t tub__clip_length(const tub__clip_facts *f, const int64_t *times) {
     const int64_t last = f->frames - 1;
-    int64_t frame = last > 0 ? times[last] - times[last - 1] : 0;
-    if (last == 0 && f->rate_numerator > 0) {
-        frame = f->rate_denominator * f->time_base_denominator /
+    int64_t frame = last > 0 ? times[last] - times[last - 1] : 0, rated = 0;
+    if (f->rate_numerator > 0) {
+        rated = f->rate_denominator * f->time_base_denominator /
                 (f->rate_numerator * f->time_base_numerator);
+    }
+    if (last == 0 || frame == rated + 1) {
+        frame = rated;
     }
     return times[last] + (frame > 0 ? frame : 1);
 }

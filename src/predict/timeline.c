@@ -270,7 +270,9 @@ static tub_status of_clip(timeline *t, tub_model *model, tub_error *err) {
     }
     TUB__TRY(tub__taking_reader(t->allocator, t->taking, t->clip, &reader, err));
     tub_status status = make_room(t, model, err);
-    if (status == TUB_OK) {
+    if (status != TUB_OK) {
+        status = tub__prefix(err, status, "%s", tub__clip_path(t->clip));
+    } else {
         status = walk_all(t, reader, err);
     }
     drop_room(t);
