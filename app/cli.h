@@ -42,7 +42,7 @@ typedef struct cli_command {
     int (*run)(const struct cli_command *self, int argc, char **argv);
 } cli_command;
 
-extern const cli_command cli_train, cli_eval, cli_predict, cli_info, cli_fetch, cli_bench, cli_convert;
+extern const cli_command cli_train, cli_eval, cli_predict, cli_info, cli_fetch, cli_bench, cli_convert, cli_clip;
 /* All commands in the order of the help, *n of them. */
 const cli_command *const *cli_commands(size_t *n);
 const cli_command *cli_command_find(const char *name);

@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "output.h"
+#include "predict_files.h"
 #include "predict_print.h"
 #include "shell.h"
 #include "subject.h"
@@ -23,6 +24,8 @@ static const struct argp_option options[] = {
     {"first", KEY_FIRST, "N", 0, "Only the first N volumes of the split (default: all)", 1},
     {"data-url", KEY_DATA_URL, "URL", 0,
      "Folder of a mirror for the download (default: where the set is published)", 1},
+    PREDICT_OPTIONS_VIEWS,
+    PREDICT_OPTIONS_FILES,
     CLI_OPTIONS_COMPUTE,
     CLI_OPTION_PRECISION,
     CLI_OPTIONS_TALK,
@@ -35,12 +38,13 @@ typedef struct predict_options {
     tub_split split;
     long first;
     bool csv, no_preprocess, split_given;
+    predict_taking taking;
     const char **files;
     int count;
 } predict_options;
 
 /* Options that contradict each other, once all are read. */
-static error_t check(const predict_options *o, struct argp_state *state) {
+static error_t check(predict_options *o, struct argp_state *state) {
     if (o->model == NULL) {
         return cli_misuse(state, "needs a model folder and files to classify");
     }
@@ -60,7 +64,14 @@ static error_t check(const predict_options *o, struct argp_state *state) {
     if (o->csv && o->common.json) {
         return cli_misuse(state, "--csv and --json contradict each other");
     }
-    return 0;
+    if (o->data != NULL && (o->taking.sampled || o->taking.window > 0)) {
+        return cli_misuse(state, "views, sampling and windows work with files only");
+    }
+    if (o->no_preprocess && (o->taking.sampled || o->taking.window > 0)) {
+        return cli_misuse(state, "--no-preprocess takes values as they are; sampling and windows "
+                                 "contradict it");
+    }
+    return predict_taking_check(&o->taking, state);
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
@@ -98,7 +109,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case ARGP_KEY_END:
         return check(o, state);
     default:
-        return cli_parse_common(key, argument, state);
+        return key >= PREDICT_KEY_VIEWS && key <= PREDICT_KEY_HOP
+                   ? predict_taking_parse(&o->taking, key, argument, state)
+                   : cli_parse_common(key, argument, state);
     }
 }
 
@@ -144,9 +157,12 @@ static tub_status classify_all(predict_printer *printer, tub_model *model,
                                 prepared, out, probabilities, err);
         const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
         for (int64_t k = 0; k < n && status == TUB_OK; k++) {
-            predict_line line = {
-                block->file,       block->first + i + k,        truth_of(block, c, i + k),
-                out + k * classes, probabilities + k * classes, milliseconds};
+            const predict_line line = {.file = block->file,
+                                       .index = block->first + i + k,
+                                       .truth = truth_of(block, c, i + k),
+                                       .logits = out + k * classes,
+                                       .probabilities = probabilities + k * classes,
+                                       .milliseconds = milliseconds};
             predict_print(printer, &line);
         }
     }
@@ -209,18 +225,50 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, tub_
     return status;
 }
 
+/* A volume in an array is taken as it is, unless the model was trained on files or an option asks for
+ * more. */
+static bool is_volume(const tub_model *model, const predict_options *o, const char *file) {
+    const bool as_file = tub_model_takes_files(model) || o->taking.sampled || o->taking.window > 0;
+    return predict_is_array(file) && (!as_file || o->no_preprocess);
+}
+
+/* One volume in an array, or as many other files as follow each other. */
+static int classify_some(const cli_command *self, predict_printer *printer, cli_work *work,
+                         tub_model *model, const predict_options *o, int first, int *n, int *bad) {
+    const char *const *files = o->files + first;
+    tub_error err;
+    *n = 1;
+    if (!is_volume(model, o, files[0])) {
+        if (o->no_preprocess) {
+            (*bad)++;
+            (void)cli_fail_with(self,
+                                "%s: --no-preprocess takes float32 values in .npy and .npz "
+                                "files; leave the option away",
+                                files[0]);
+            return CLI_DONE;
+        }
+        while (first + *n < o->count && !is_volume(model, o, files[*n])) {
+            (*n)++;
+        }
+        return predict_clips(self, printer, model, &o->taking, files, *n, bad);
+    }
+    if (classify_file(printer, work->context, model, files[0], o->no_preprocess, &err) != TUB_OK) {
+        fflush(stdout); /* the sentence stands where the file would */
+        output_note();
+        (void)cli_fail(self, &err);
+        (*bad)++;
+    }
+    return CLI_DONE;
+}
+
 /* Every file; a bad one is named and counted, and the work goes on. */
 static int classify_files(const cli_command *self, predict_printer *printer, cli_work *work,
                           tub_model *model, const predict_options *o) {
-    int bad = 0;
-    for (int i = 0; i < o->count; i++) {
-        tub_error err;
-        if (classify_file(printer, work->context, model, o->files[i], o->no_preprocess, &err) !=
-            TUB_OK) {
-            fflush(stdout); /* the sentence stands where the file would */
-            output_note();
-            (void)cli_fail(self, &err);
-            bad++;
+    int bad = 0, n;
+    for (int i = 0; i < o->count; i += n) {
+        const int code = classify_some(self, printer, work, model, o, i, &n, &bad);
+        if (code != CLI_DONE) {
+            return code;
         }
     }
     if (bad > 0 && o->count > 1) {
@@ -352,7 +400,9 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-    predict_options o = {.data_options = tub_dataset_options_default(), .split = TUB_TEST};
+    predict_options o = {.data_options = tub_dataset_options_default(),
+                         .split = TUB_TEST,
+                         .taking = predict_taking_default()};
     o.files = calloc((size_t)argc + 1, sizeof *o.files);
     if (o.files == NULL) {
         return cli_fail_with(self, "out of memory");
@@ -365,16 +415,20 @@ static int run(const cli_command *self, int argc, char **argv) {
 const cli_command cli_predict = {
     .name = "predict",
     .arguments = "MODEL FILE...\nMODEL --data NAME",
-    .summary = "classifies volumes",
+    .summary = "classifies videos and volumes",
     .description =
-        "FILE is a .npy of one volume or a stack, a .npz with one array, or a member of one: "
-        "set.npz:test_images, set.npz:test_images[5], set.npz:test_images[5:10]. A bad file among "
-        "many is named and the work goes on; the exit code is 1 then.",
+        "FILE is a video, an animation, a picture, a folder of pictures, a NIfTI volume; or a .npy "
+        "of "
+        "one volume or a stack, a .npz with one array, or a member of one: set.npz:test_images, "
+        "set.npz:test_images[5], set.npz:test_images[5:10]. A bad file among many is named and the "
+        "work goes on; the exit code is 1 then.",
     .examples = "  tubelet predict runs/first volume.npy\n"
+                "  tubelet predict runs/fight *.mp4 --csv > classes.csv\n"
+                "  tubelet predict runs/fight long.mp4 --window 2s --hop 1s\n"
+                "  tubelet predict runs/fight clip.mp4 --views 4 --crops 3\n"
                 "  tubelet predict runs/first organmnist3d.npz:test_images[5] --json\n"
                 "  tubelet predict runs/first --data phantom3d --split test --first 5\n"
-                "  tubelet predict runs/first volume.npy --weights best\n"
-                "  tubelet predict runs/first *.npy --csv > classes.csv",
+                "  tubelet predict runs/first volume.npy --weights best",
     .options = options,
     .parser = parse,
     .run = run,

@@ -80,7 +80,8 @@ typedef struct tub_event {
                          samples */
 } tub_event;
 
-/* Called on the thread that called the library; must not call back into the same context. */
+/* Called on the thread that called the library or on one that works for it, never on two at once; must
+ * not call back into the same context. */
 typedef void tub_event_fn(void *user, const tub_event *event);
 
 typedef struct tub_context_config {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which frames of a file a model sees (docs/video.md). */
+/* Which frames of a file a model sees (docs/predicting.md). */
 #ifndef TUBELET_SAMPLING_H
 #define TUBELET_SAMPLING_H
 

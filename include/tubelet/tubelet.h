@@ -4,6 +4,7 @@
 #define TUBELET_H
 
 #include <tubelet/bench.h>
+#include <tubelet/clip.h>
 #include <tubelet/context.h>
 #include <tubelet/convert.h>
 #include <tubelet/data.h>

@@ -69,6 +69,13 @@ typedef struct tub__video_facts {
 /* A packet that becomes a frame: its time, and whether decoding can begin with it. */
 typedef tub_status tub__video_packet(void *user, int64_t time, bool key, tub_error *err);
 
+/* What encode() makes a picture file of. */
+typedef struct tub__video_picture {
+    const unsigned char *levels;             /* [frames,height,width,channels] */
+    int64_t frames, height, width, channels; /* channels: 1 gray, 3 rgb */
+    int hundredths; /* seconds / 100 that a frame of an animation is shown */
+} tub__video_picture;
+
 typedef struct tub__video_module {
     int version;
     /* Opens a file and decodes its first frame, which next() gives first. threads: 1 for none beside
@@ -90,6 +97,12 @@ typedef struct tub__video_module {
     /* Makes next() begin anew with a packet from which decoding can begin, at `time` or before; *landed:
      * that packet's time. false where the file can't: reopen it. */
     bool (*seek)(tub__video *video, int64_t time, int64_t *landed);
+    /* A picture as the bytes of a .png (one frame) or an animation as those of a .gif: gray exact, colours
+     * of one palette for all frames, exact where there are no more than 256. *bytes is released by
+     * release(). The sentence names no file. */
+    tub_status (*encode)(const tub__video_picture *picture, bool gif, void **bytes, size_t *size,
+                         tub_error *err);
+    void (*release)(void *bytes);
     /* Whether damage was met while several threads decoded, so that what comes out depends on their
      * number. reopen() decodes with one thread from then on. */
     bool (*unsettled)(tub__video *video);

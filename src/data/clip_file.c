@@ -78,6 +78,10 @@ const tub__clip_facts *tub__clip_describe(const tub__clip_file *clip) {
     return &clip->facts;
 }
 
+const char *tub__clip_path(const tub__clip_file *clip) {
+    return clip->path;
+}
+
 static tub_status next(tub__clip_file *clip, bool samples, tub__clip_frame *out, bool *end,
                        tub_error *err) {
     tub__clip_frame unused;
@@ -105,7 +109,7 @@ tub_status tub__clip_skip(tub__clip_file *clip, tub__clip_frame *out, bool *end,
 }
 
 tub_status tub__clip_count(tub__clip_file *clip, tub_error *err) {
-    if (!clip->facts.frames_exact) {
+    if (clip->operations->count != NULL && clip->times == NULL) {
         TUB__TRY(clip->operations->count(clip, err));
     }
     return tub__clip_seek(clip, 0, err);
@@ -120,7 +124,9 @@ tub_status tub__clip_seek(tub__clip_file *clip, int64_t index, tub_error *err) {
         return tub__fail(err, TUB_E_RANGE, "%s: no frame %lld; there are %lld, counted from 0",
                          clip->path, (long long)index, (long long)clip->facts.frames);
     }
-    return index == clip->position ? TUB_OK : clip->operations->seek(clip, index, err);
+    return index == clip->position && clip->facts.frames_exact
+               ? TUB_OK
+               : clip->operations->seek(clip, index, err);
 }
 
 const char *tub__clip_damage(const tub__clip_file *clip) {

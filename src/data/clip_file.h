@@ -50,6 +50,8 @@ typedef struct tub__clip_frame {
 TUB_MUST_USE tub_status tub__clip_open(tub_context *ctx, const char *path, int threads,
                                        tub__clip_file **out, tub_error *err);
 const tub__clip_facts *tub__clip_describe(const tub__clip_file *clip);
+/* As it was opened by; valid until close. */
+const char *tub__clip_path(const tub__clip_file *clip);
 /* The next frame in presentation order; *end at the end. A broken tail ends the clip with *end, after what could be
  * decoded, and tub__clip_damage tells it; no frame at all is an error of the first call. */
 TUB_MUST_USE tub_status tub__clip_next(tub__clip_file *clip, tub__clip_frame *out, bool *end,

@@ -11,8 +11,9 @@ typedef struct tub__clip_operations {
      * out->samples. Index, height and width are the caller's to fill in. */
     tub_status (*next)(tub__clip_file *clip, bool samples, tub__clip_frame *out, bool *end,
                        tub_error *err);
-    tub_status (*count)(tub__clip_file *clip, tub_error *err);
-    /* To an index that is not the position, not behind facts.frames where that is exact. */
+    tub_status (*count)(tub__clip_file *clip,
+                        tub_error *err); /* sets times; NULL: there are none */
+    /* To an index that is not behind facts.frames where that is exact; TUB_E_RANGE behind the last. */
     tub_status (*seek)(tub__clip_file *clip, int64_t index, tub_error *err);
     const char *(*damage)(const tub__clip_file *clip); /* NULL: never any */
     void (*close)(tub__clip_file *clip);               /* what the kind itself has */

@@ -24,14 +24,17 @@ static int64_t times_before(const tub__clip_facts *f, const int64_t *times, int6
     return low;
 }
 
-/* A frame's time says when it begins; the last is taken to last as long as the one before it, a single
- * one as long as the rate says. */
+/* A frame's time says when it begins. The last is taken to last as long as the one before it; a single
+ * one, and where the two differ by a rounding of times, as long as the rate says. */
 int64_t tub__clip_length(const tub__clip_facts *f, const int64_t *times) {
     const int64_t last = f->frames - 1;
-    int64_t frame = last > 0 ? times[last] - times[last - 1] : 0;
-    if (last == 0 && f->rate_numerator > 0) {
-        frame = f->rate_denominator * f->time_base_denominator /
+    int64_t frame = last > 0 ? times[last] - times[last - 1] : 0, rated = 0;
+    if (f->rate_numerator > 0) {
+        rated = f->rate_denominator * f->time_base_denominator /
                 (f->rate_numerator * f->time_base_numerator);
+    }
+    if (last == 0 || frame == rated + 1) {
+        frame = rated;
     }
     return times[last] + (frame > 0 ? frame : 1);
 }
@@ -40,9 +43,8 @@ static double seconds_of(int64_t nanoseconds) {
     return (double)nanoseconds / TUB__NANOSECONDS;
 }
 
-/* The frames that begin from `from` to before `to`; where none does, the one that is shown then. */
-static tub_status part_between(const tub__clip_facts *f, const int64_t *times, int64_t from,
-                               int64_t to, tub__clip_part *out, tub_error *err) {
+tub_status tub__clip_between(const tub__clip_facts *f, const int64_t *times, int64_t from,
+                             int64_t to, tub__clip_part *out, tub_error *err) {
     const int64_t length = tub__clip_length(f, times);
     if (tub__compare_times(length, f->time_base_numerator, f->time_base_denominator, from) <= 0) {
         return tub__fail(err, TUB_E_RANGE, "a part from %g s on begins behind its end at %g s",
@@ -67,14 +69,14 @@ tub_status tub__clip_part_of(tub__clip_file *clip, int64_t from, int64_t to, tub
         return TUB_OK;
     }
     if (times == NULL || f->time_base_numerator < 1) {
-        return tub__fail(err, TUB_E_RANGE,
-                         "its frames have no times, so that no part of it can be named by seconds");
+        return tub__fail(err, TUB_E_RANGE, "%s: %s", tub__clip_path(clip), TUB__CLIP_TIMELESS);
     }
     if (from < 0 || (to >= 0 && from >= to)) {
-        return tub__fail(err, TUB_E_RANGE, "a part from %g s to %g s has nothing in it",
-                         seconds_of(from), seconds_of(to));
+        return tub__fail(err, TUB_E_RANGE, "%s: a part from %g s to %g s has nothing in it",
+                         tub__clip_path(clip), seconds_of(from), seconds_of(to));
     }
-    return part_between(f, times, from, to, out, err);
+    const tub_status status = tub__clip_between(f, times, from, to, out, err);
+    return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", tub__clip_path(clip));
 }
 
 /* ---- Frames one by one ---- */
@@ -138,7 +140,7 @@ tub_status tub__clip_reader_create(const tub_allocator *a, tub__clip_file *clip,
     const tub_status status = prepare(r, form, err);
     if (status != TUB_OK) {
         tub__clip_reader_destroy(r);
-        return status;
+        return tub__prefix(err, status, "%s", tub__clip_path(clip));
     }
     *out = r;
     return TUB_OK;
@@ -182,7 +184,8 @@ tub_status tub__clip_reader_go(tub__clip_reader *r, int64_t index, tub_error *er
     }
     TUB__TRY(tub__clip_next(r->clip, &frame, &end, err));
     if (end) {
-        return tub__fail(err, TUB_E_FORMAT, "it ends before frame %lld", (long long)index);
+        return tub__fail(err, TUB_E_FORMAT, "%s: it ends before frame %lld",
+                         tub__clip_path(r->clip), (long long)index);
     }
     if (r->gray != NULL) {
         make_gray(frame.samples, (size_t)(frame.height * frame.width), r->gray);

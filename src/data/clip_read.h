@@ -27,6 +27,11 @@ typedef struct tub__clip_part {
 TUB_MUST_USE tub_status tub__clip_part_of(tub__clip_file *clip, int64_t from, int64_t to,
                                           tub__clip_part *out, tub_error *err);
 
+/* The same of times that are known: [facts->frames]. The sentence does not name the file. */
+TUB_MUST_USE tub_status tub__clip_between(const tub__clip_facts *facts, const int64_t *times,
+                                          int64_t from, int64_t to, tub__clip_part *out,
+                                          tub_error *err);
+#define TUB__CLIP_TIMELESS "its frames have no times, so that no part of it can be named by seconds"
 /* How long a counted file is, in units of its time base. */
 int64_t tub__clip_length(const tub__clip_facts *facts, const int64_t *times);
 

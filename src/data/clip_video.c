@@ -250,11 +250,11 @@ static tub_status next_frame(tub__clip_file *clip, bool samples, tub__clip_frame
 
 static tub_status seek_frame(tub__clip_file *clip, int64_t index, tub_error *err) {
     video_clip *v = (video_clip *)clip;
-    bool done = false;
-    if (!v->order.known && index > 0) {
+    bool done = index == clip->position;
+    if (!v->order.known && !done && index > 0) {
         TUB__TRY(find_order(v, err));
     }
-    if (v->order.reliable && index < (int64_t)v->order.count) {
+    if (!done && v->order.reliable && index < (int64_t)v->order.count) {
         const size_t key = key_before(&v->order, (size_t)index);
         done = clip->position <= index && (int64_t)key <= clip->position;
         if (!done && key > 0) {
@@ -266,10 +266,14 @@ static tub_status seek_frame(tub__clip_file *clip, int64_t index, tub_error *err
     } else {
         TUB__TRY(from_start(v, index, err));
     }
-    return clip->position == index
-               ? TUB_OK
-               : tub__fail(err, TUB_E_RANGE, "%s: no frame %lld; there are %lld, counted from 0",
-                           clip->path, (long long)index, (long long)clip->position);
+    bool end = clip->position < index;
+    if (!end && !v->pending && !clip->facts.frames_exact) {
+        TUB__TRY(take(v, &v->pending_time, &end, err)); /* is there one? */
+        v->pending = !end;
+    }
+    return !end ? TUB_OK
+                : tub__fail(err, TUB_E_RANGE, "%s: no frame %lld; there are %lld, counted from 0",
+                            clip->path, (long long)index, (long long)clip->position);
 }
 
 /* ---- Counting ---- */
@@ -315,6 +319,10 @@ static tub_status count_frames(tub__clip_file *clip, tub_error *err) {
     video_clip *v = (video_clip *)clip;
     if (!v->order.known) {
         TUB__TRY(find_order(v, err));
+    }
+    /* Reading to the end may have shown already that packets promise too much. */
+    if (clip->facts.frames_exact && clip->facts.frames != (int64_t)v->order.count) {
+        v->order.reliable = false;
     }
     TUB__TRY(v->order.reliable ? take_times(v, err) : decode_times(v, err));
     clip->facts.frames_exact = true;

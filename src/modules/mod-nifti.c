@@ -100,6 +100,26 @@ static tub_status read_bytes(tub__nifti *n, void *out, size_t size, tub_error *e
                      n->path);
 }
 
+/* What niftilib would complain about to stderr, whatever its level of talk is. */
+static bool is_sensible(const nifti_1_header *h, bool swapped) {
+    short dim[8], type = h->datatype;
+    float offset = h->vox_offset;
+    int bytes, unused;
+    memcpy(dim, h->dim, sizeof dim);
+    if (swapped) {
+        nifti_swap_2bytes(8, dim);
+        nifti_swap_2bytes(1, &type);
+        nifti_swap_4bytes(1, &offset);
+    }
+    nifti_datatype_sizes(type, &bytes, &unused);
+    bool sensible =
+        dim[0] >= 1 && dim[0] <= 7 && bytes > 0 && offset >= 0 && offset <= OFFSET_LIMIT;
+    for (int i = 1; i <= dim[0] && sensible; i++) {
+        sensible = dim[i] >= 1;
+    }
+    return sensible;
+}
+
 static tub_status read_header(tub__nifti *n, tub_error *err) {
     nifti_1_header h;
     TUB__TRY(read_bytes(n, &h, sizeof h, err));
@@ -116,6 +136,10 @@ static tub_status read_header(tub__nifti *n, tub_error *err) {
     if (memcmp(h.magic, "n+1", 4) != 0) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
                          "%s: a header whose values lie in an .img file; convert both to one .nii",
+                         n->path);
+    }
+    if (!is_sensible(&h, size != (int)sizeof h)) {
+        return tub__fail(err, TUB_E_FORMAT, "%s: its header makes no sense; copy the file again",
                          n->path);
     }
     n->image = nifti_convert_nhdr2nim(h, n->path);
@@ -156,9 +180,8 @@ static tub_status check_size(tub__nifti *n, uint64_t file_size, uint64_t limit, 
         return tub__fail(err, TUB_E_RANGE, "%s: %dx%dx%d values are more than %llu GiB", n->path,
                          m->nx, m->ny, m->nz, (unsigned long long)(limit >> 30));
     }
-    if (m->iname_offset < (int)sizeof(nifti_1_header) || m->iname_offset > OFFSET_LIMIT) {
-        return tub__fail(err, TUB_E_FORMAT, "%s: its values begin at byte %d, which can't be",
-                         n->path, m->iname_offset);
+    if (m->iname_offset < (int)sizeof(nifti_1_header)) {
+        return tub__fail(err, TUB_E_FORMAT, "%s: its values begin within its header", n->path);
     }
     const uint64_t possible = gzdirect(n->file) ? file_size : file_size * PACKING_LIMIT;
     if (wanted + (uint64_t)m->iname_offset > possible) {

@@ -49,6 +49,7 @@ tub_status tub__video_file_open(const char *path, tub__video_file *out, tub_erro
         tub__video_file_close(out);
         return tub__fail(err, TUB_E_FORMAT, "%s: the file is empty", path);
     }
+    out->refused = false;
     out->seekable = S_ISREG(facts.st_mode) || S_ISBLK(facts.st_mode);
     name_file(path, out->name, sizeof out->name);
     return TUB_OK;
@@ -130,7 +131,11 @@ static int io_open(AVFormatContext *format, AVIOContext **out, const char *url, 
                    AVDictionary **options) {
     tub__video_file *file = format->opaque;
     (void)options;
-    if (file == NULL || (flags & AVIO_FLAG_WRITE) || strcmp(url, file->name) != 0) {
+    if (file == NULL) {
+        return AVERROR(EACCES);
+    }
+    file->refused = (flags & AVIO_FLAG_WRITE) || strcmp(url, file->name) != 0;
+    if (file->refused) {
         return AVERROR(EACCES);
     }
     for (int i = 0; i < TUB__VIDEO_READERS; i++) {

@@ -16,6 +16,7 @@ typedef struct tub__video_file {
     int fd;        /* -1: closed */
     bool seekable; /* no pipe */
     char name[24]; /* what FFmpeg is told: "clip.mp4"; some formats show in the ending only */
+    bool refused;  /* a demuxer wanted another file */
     AVIOContext *readers[TUB__VIDEO_READERS]; /* that are open */
 } tub__video_file;
 

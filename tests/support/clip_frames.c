@@ -5,8 +5,12 @@
  *   clip_frames times THREADS FILE    "INDEX TIME NUMERATOR/DENOMINATOR" a frame
  *   clip_frames seek THREADS FILE...  every frame by seeking equals reading from the start, and what
  *                                     counting says is what can be read; prints how it went
+ *   clip_frames first THREADS FILE... 16 frames at equal distances of each file at 112x112, THREADS files at a
+ *                                     time: what the first pass of a training does; prints how many
  *   clip_frames try THREADS FILE...   reads, counts and seeks, whatever comes out; for damaged files
  * A file that can't be read is one line "FILE: sentence" on stderr, and the exit code is 1. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +19,7 @@
 #include "base/context.h"
 #include "base/md5.h"
 #include "data/clip_file.h"
+#include "data/clip_read.h"
 
 typedef struct program {
     tub_context *ctx;
@@ -108,8 +113,7 @@ static bool is_frame(tub__clip_file *clip, const seen *s, int64_t index, tub_err
         return false;
     }
     digest(frame.samples, frame_size(tub__clip_describe(clip)), md5);
-    return frame.index == index && frame.time == s->times[index] &&
-           strcmp(md5, s->md5[index]) == 0;
+    return frame.index == index && frame.time == s->times[index] && strcmp(md5, s->md5[index]) == 0;
 }
 
 /* Every frame, in an order that goes forward and back. */
@@ -184,6 +188,67 @@ static tub_status try_all(tub__clip_file *clip, tub_error *err) {
     return TUB_OK;
 }
 
+/* ---- The first pass ---- */
+
+enum { FIRST_FRAMES = 16, FIRST_SIDE = 112, FIRST_THREADS = 64 };
+
+typedef struct first_pass {
+    const program *program;
+    char **files;
+    int count;
+    atomic_int next, read;
+} first_pass;
+
+static tub_status read_first(tub_context *ctx, const char *path, unsigned char *out,
+                             tub_error *err) {
+    const tub__clip_form form = {
+        .picture = {
+            .resize = true, .height = FIRST_SIDE, .width = FIRST_SIDE, .filter = TUB__BILINEAR}};
+    const tub__frame_plan plan = {TUB_SAMPLING_UNIFORM, FIRST_FRAMES, 0};
+    tub__clip_file *clip;
+    tub__clip_reader *reader = NULL;
+    tub_status status = tub__clip_open(ctx, path, 1, &clip, err);
+    if (status != TUB_OK) {
+        return status;
+    }
+    status = tub__clip_reader_create(&ctx->allocator, clip, &form, 1, &reader, err);
+    if (status == TUB_OK) {
+        status = tub__clip_read_views(reader, &plan, NULL, 1, out, err);
+    }
+    tub__clip_reader_destroy(reader);
+    tub__clip_close(clip);
+    return status;
+}
+
+static void *first_worker(void *argument) {
+    first_pass *pass = argument;
+    unsigned char *clip = malloc(FIRST_FRAMES * FIRST_SIDE * FIRST_SIDE * 3);
+    tub_error err;
+    for (int i; (i = atomic_fetch_add(&pass->next, 1)) < pass->count;) {
+        if (read_first(pass->program->ctx, pass->files[i], clip, &err) == TUB_OK) {
+            atomic_fetch_add(&pass->read, 1);
+        } else {
+            fprintf(stderr, "%s\n", err.message);
+        }
+    }
+    free(clip);
+    return NULL;
+}
+
+static int run_first(const program *p, char **files, int count) {
+    first_pass pass = {.program = p, .files = files, .count = count};
+    pthread_t threads[FIRST_THREADS];
+    const int n = p->threads < FIRST_THREADS ? p->threads : FIRST_THREADS;
+    for (int i = 0; i < n; i++) {
+        pthread_create(&threads[i], NULL, first_worker, &pass);
+    }
+    for (int i = 0; i < n; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    printf("%d of %d files\n", pass.read, count);
+    return pass.read == count ? 0 : 1;
+}
+
 static tub_status run(const program *p, const char *verb, const char *path, tub_error *err) {
     tub__clip_file *clip;
     tub_status status = tub__clip_open(p->ctx, path, p->threads, &clip, err);
@@ -210,6 +275,10 @@ int main(int argc, char **argv) {
     if (tub_context_create(NULL, &p.ctx, &err) != TUB_OK) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
+    }
+    if (argc > 3 && strcmp(argv[1], "first") == 0) {
+        code = run_first(&p, argv + 3, argc - 3);
+        argc = 3;
     }
     for (int i = 3; i < argc; i++) {
         err.message[0] = '\0';
