@@ -125,6 +125,11 @@ TUB_API const char *tub_average_name(tub_average average);
 TUB_API TUB_MUST_USE tub_status tub_average_parse(const char *text, tub_average *out,
                                                   tub_error *err);
 
+/* Frames of one file by their numbers, as those of a data set's sample (tubelet/files.h). */
+typedef struct tub_file_part {
+    int64_t first, frames; /* frames 0: the whole file */
+} tub_file_part;
+
 typedef struct tub_file_options {
     size_t size; /* sizeof(tub_file_options) */
     /* Which frames a clip has. TUB_SAMPLING_DEFAULT: as the model's folder says, uniform where it says
@@ -135,6 +140,8 @@ typedef struct tub_file_options {
     int crops;      /* of each: 1, or 3 along the longer axis */
     tub_average average;
     int64_t from, to; /* nanoseconds: the part of each file; to < 0: up to its end */
+    const tub_file_part
+        *parts; /* NULL, or one for each file of tub_predict_files, instead of from and to */
 } tub_file_options;
 /* One view, one crop, all of the file. */
 TUB_API tub_file_options tub_file_options_default(void);

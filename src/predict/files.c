@@ -33,6 +33,7 @@ typedef struct turn {
     const tub__taking *taking;
     const char *const *paths; /* of this turn */
     int64_t from, to;
+    const tub_file_part *parts; /* likewise, or NULL */
     size_t count;
     int threads;          /* of a decoder */
     unsigned char *bytes; /* [slots, samples] clips of uint8 */
@@ -51,15 +52,34 @@ static double length_of(const tub__clip_file *clip) {
                      (double)f->time_base_denominator;
 }
 
-static tub_status read_clips(const turn *t, tub__clip_file *clip, unsigned char *bytes, taken *out,
-                             tub_error *err) {
+/* The part of file i that is asked for. */
+static tub_status part_of(const turn *t, size_t i, tub__clip_file *clip, tub__clip_part *out,
+                          tub_error *err) {
+    const tub_file_part *given = t->parts != NULL ? &t->parts[i] : NULL;
+    if (given == NULL) {
+        return tub__clip_part_of(clip, t->from, t->to, out, err);
+    }
+    TUB__TRY(tub__clip_part_of(clip, 0, -1, out, err));
+    if (given->first < 0 || given->frames < 0 || given->first >= out->count) {
+        return tub__fail(err, TUB_E_RANGE, "%s: no frame %lld; there are %lld, counted from 0",
+                         t->paths[i], (long long)given->first, (long long)out->count);
+    }
+    if (given->frames > 0) {
+        const int64_t left = out->count - given->first;
+        *out = (tub__clip_part){given->first, given->frames < left ? given->frames : left};
+    }
+    return TUB_OK;
+}
+
+static tub_status read_clips(const turn *t, size_t i, tub__clip_file *clip, unsigned char *bytes,
+                             taken *out, tub_error *err) {
     const tub_allocator *a = &t->ctx->allocator;
     tub__clip_reader *reader = NULL;
     tub__clip_part part = {0, 0};
     void *room = bytes;
     out->dtype = tub__clip_describe(clip)->dtype;
     TUB__TRY(tub__taking_reader(a, t->taking, clip, &reader, err));
-    tub_status status = tub__clip_part_of(clip, t->from, t->to, &part, err);
+    tub_status status = part_of(t, i, clip, &part, err);
     if (status == TUB_OK && out->dtype != TUB_U8) {
         status =
             tub__alloc_array(a, (size_t)t->taking->samples,
@@ -84,7 +104,7 @@ static void take_file(const turn *t, size_t i) {
     if (out->status != TUB_OK) {
         return;
     }
-    out->status = read_clips(t, clip, t->bytes + i * clips, out, &out->error);
+    out->status = read_clips(t, i, clip, t->bytes + i * clips, out, &out->error);
     const char *damage = tub__clip_damage(clip);
     if (damage != NULL) {
         tub_error text;
@@ -210,8 +230,10 @@ static size_t files_in_turn(const tub_context *ctx, const tub__taking *taking, s
 
 static tub_status run_turns(turn *t, teller *to, size_t slots, size_t count,
                             const char *const *paths, tub_error *err) {
+    const tub_file_part *const parts = t->parts;
     for (size_t first = 0; first < count && !to->stopped; first += slots) {
         t->paths = paths + first;
+        t->parts = parts != NULL ? parts + first : NULL;
         t->count = tub__min(count - first, slots);
         take_all(t);
         const tub_status status = classify_turn(to, t, first, err);
@@ -235,6 +257,7 @@ tub_status tub_predict_files(tub_model *model, size_t count, const char *const *
     if (options != NULL) {
         t.from = options->from;
         t.to = options->to;
+        t.parts = options->parts;
     }
     const size_t slots = files_in_turn(model->context, &taking, count);
     const size_t clips = (size_t)taking.samples * tub__taking_elements(&taking);

@@ -2,12 +2,14 @@
 /* Which frames of a file: every table that other programs' sampling gave. */
 #include "data/frame_sampling.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "backend/backend.h"
 #include "formats/json.h"
 #include "picture/framing.h"
+#include "predict/average.h"
 #include "support/cmocka_all.h"
 
 #define FOLDER GOLDEN "/frames/"
@@ -228,6 +230,40 @@ static void test_crops(void **state) {
     tub__json_free(root);
 }
 
+/* Means over scenic's six views: of logits, and of probabilities. */
+static void test_averages(void **state) {
+    (void)state;
+    enum { VIEWS = 6, CLASSES = 6 };
+    float logits[VIEWS * CLASSES], shares[VIEWS * CLASSES], mean[CLASSES], made[CLASSES];
+    tub__json *root = load("scenic_averages");
+    const tub__json *views = tub__json_get(root, "view_logits"),
+                    *average = tub__json_get(root, "average_logits"),
+                    *softmax = tub__json_get(root, "average_softmax");
+    const tub_model_config c = {.classes = CLASSES, .task = TUB_TASK_MULTI_CLASS};
+    tub_error err = {0};
+    double value;
+    assert_int_equal(tub__json_size(views), VIEWS * CLASSES);
+    for (size_t i = 0; i < VIEWS * CLASSES; i++) {
+        assert_ok(tub__json_to_real(tub__json_at(views, i), "a logit", &value, &err), err);
+        logits[i] = (float)value;
+    }
+    for (int v = 0; v < VIEWS; v++) {
+        tub__probabilities_of(&c, logits + v * CLASSES, shares + v * CLASSES);
+    }
+    tub__average_views(&c, TUB_AVERAGE_PROBABILITIES, VIEWS, logits, shares, mean, made);
+    for (size_t k = 0; k < CLASSES; k++) {
+        assert_ok(tub__json_to_real(tub__json_at(average, k), "a mean", &value, &err), err);
+        assert_true(fabs((double)mean[k] - value) < 1e-6);
+        assert_ok(tub__json_to_real(tub__json_at(softmax, k), "a mean", &value, &err), err);
+        assert_true(fabs((double)made[k] - value) < 1e-6);
+    }
+    /* Of mean logits it is another answer. */
+    float other[CLASSES];
+    tub__average_views(&c, TUB_AVERAGE_LOGITS, VIEWS, logits, shares, mean, other);
+    assert_true(fabsf(other[2] - made[2]) > 1e-4f);
+    tub__json_free(root);
+}
+
 /* A wrong number in a table would be seen. */
 static void test_control(void **state) {
     (void)state;
@@ -245,7 +281,8 @@ int main(void) {
         cmocka_unit_test(test_linspace), cmocka_unit_test(test_hf),
         cmocka_unit_test(test_uniform),  cmocka_unit_test(test_scenic_uniform),
         cmocka_unit_test(test_segments), cmocka_unit_test(test_dmvr),
-        cmocka_unit_test(test_crops),    cmocka_unit_test(test_control),
+        cmocka_unit_test(test_crops),    cmocka_unit_test(test_averages),
+        cmocka_unit_test(test_control),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -295,6 +295,21 @@ static void test_part(void **state) {
     float logits[DAY_CLASSES];
     by_hand(model, all, frames, 2, 5, logits);
     assert_memory_equal(t.logits[0], logits, sizeof logits);
+    /* The same by numbers, of one of two files. */
+    const char *two[] = {path, path};
+    const tub_file_part parts[] = {{0, 0}, {2, 18}};
+    told by_number = {0};
+    o.parts = parts;
+    assert_ok(tub_predict_files(model, 2, two, &o, tell, &by_number, &err), err);
+    assert_int_equal(by_number.frames[0], COUNT);
+    assert_int_equal(by_number.frames[1], 18);
+    assert_memory_equal(by_number.logits[1], logits, sizeof logits);
+    assert_memory_not_equal(by_number.logits[0], logits, sizeof logits);
+    const tub_file_part behind[] = {{COUNT, 1}};
+    o.parts = behind;
+    assert_ok(tub_predict_files(model, 1, paths, &o, tell, &by_number, &err), err);
+    assert_non_null(strstr(by_number.message[2], "clip.mov: no frame 21; there are 21"));
+    o.parts = NULL;
     o.from = (int64_t)60 * 1000000000;
     o.to = -1;
     assert_ok(tub_predict_files(model, 1, paths, &o, tell, &t, &err), err);
