@@ -213,9 +213,7 @@ static struct argp_option setting_option(const tub_option *setting, size_t index
                                 setting_argument(setting),
                                 setting->type == TUB_OPTION_FLAG ? OPTION_ARG_OPTIONAL : 0,
                                 help,
-                                strncmp(setting->key, "model.", 6) == 0  ? 7
-                                : strncmp(setting->key, "clip.", 5) == 0 ? 6
-                                                                         : 5};
+                                strncmp(setting->key, "model.", 6) == 0 ? 6 : 5};
 }
 
 /* prefixes: "model.|clip."; an empty one begins every key. */

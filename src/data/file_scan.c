@@ -150,20 +150,24 @@ static tub_status scan_splits(scan *s, const char *folder, bool *found, tub_erro
     return check_trained(s->list, folder, trained, err);
 }
 
-static tub_status fail_empty(const tub_allocator *a, const char *folder, bool classes,
-                             tub_error *err) {
+/* Somebody named a model where data belong: its parts in folders would be taken for classes. */
+static tub_status check_no_model(const tub_allocator *a, const char *folder, tub_error *err) {
     char *path = NULL;
     TUB__TRY(tub__path_join(a, folder, "config.json", &path, err));
     const bool model = tub__file_exists(path);
     tub__free(a, path);
-    return model     ? tub__fail(err, TUB_E_FORMAT,
-                                 "%s is a model folder, no data set; name the data with --data", folder)
-           : classes ? tub__fail(err, TUB_E_NOT_FOUND,
-                                 "%s: its class folders have no files in them", folder)
-                     : tub__fail(err, TUB_E_NOT_FOUND,
-                                 "%s has no class folders: a data set is DIR/CLASS/FILE, or "
-                                 "DIR/train/CLASS/FILE with val and test beside train",
-                                 folder);
+    return model ? tub__fail(err, TUB_E_FORMAT,
+                             "%s is a model folder, no data set; name the data with --data", folder)
+                 : TUB_OK;
+}
+
+static tub_status fail_empty(const char *folder, bool classes, tub_error *err) {
+    return classes ? tub__fail(err, TUB_E_NOT_FOUND, "%s: its class folders have no files in them",
+                               folder)
+                   : tub__fail(err, TUB_E_NOT_FOUND,
+                               "%s has no class folders: a data set is DIR/CLASS/FILE, or "
+                               "DIR/train/CLASS/FILE with val and test beside train",
+                               folder);
 }
 
 tub_status tub__file_list_scan(tub_context *ctx, const char *folder, tub__file_list *out,
@@ -173,10 +177,11 @@ tub_status tub__file_list_scan(tub_context *ctx, const char *folder, tub__file_l
               .list = out,
               .root = length + (length > 0 && folder[length - 1] != '/'),
               .split = -1};
+    TUB__TRY(check_no_model(&ctx->allocator, folder, err));
     TUB__TRY(scan_splits(&s, folder, &out->has_splits, err));
     if (!out->has_splits) {
         s.split = -1;
         TUB__TRY(scan_classes(&s, folder, err));
     }
-    return out->count > 0 ? TUB_OK : fail_empty(&ctx->allocator, folder, out->class_count > 0, err);
+    return out->count > 0 ? TUB_OK : fail_empty(folder, out->class_count > 0, err);
 }

@@ -147,11 +147,9 @@ tub_status tub__dataset_fill_files(tub_dataset *data, const char *path,
     data->files = block; /* closed with the data set */
     data->files->ctx = data->ctx;
     TUB__TRY(fill_set(data->files, path, data->name, options, err));
-    if (!options->quiet) {
-        tell_broken(data->files, data->name);
-    }
     TUB__TRY(check_any(data->files, data->name, err));
     if (!options->quiet) {
+        tell_broken(data->files, data->name);
         tell_duplicates(data->files, data->name);
     }
     return fill_info(data, data->files, err);

@@ -107,13 +107,13 @@
     X(evaluate, "evaluate", CHOICE, "last|best", 0, 0, "WHICH", \
       "weights that eval and predict use") \
     X(split_seed, "split_seed", INT, NULL, 0, 9.2e18, "N", \
-      "seed of the split of a set of files that does not say its own") \
+      "seed of the split of a set of files that says none") \
     X(clip.sampling, "clip.sampling", CHOICE, "default|uniform|linspace|stride|segments", 0, 0, \
-      "KIND", "which frames of a file make a clip (default: uniform, over the whole file)") \
+      "KIND", "frames of a file that make a clip (default: uniform)") \
     X(clip.stride, "clip.stride", INT, NULL, 0, WIDE, "N", \
       "frames from one of a clip to the next, of sampling stride and linspace (0: 1, and none)") \
     X(clip.resize, "clip.resize", INT, NULL, 0, WIDE, "N", \
-      "short side of a file's frames before they are cropped to the clip (0: as the crop's longer)") \
+      "short side of frames before they are cropped (0: as the crop has it)") \
     X(clip.gray, "clip.gray", FLAG, NULL, 0, 1, NULL, "one channel, of videos in colour too") \
     X(clip.max_frames, "clip.max_frames", INT, NULL, 0, WIDE, "N", \
       "frames that are kept of a file for training, at equal distances (0: 64)") \
