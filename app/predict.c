@@ -299,12 +299,12 @@ static tub_status classify_samples(predict_printer *printer, tub_model *model,
             status =
                 tub_dataset_file(data, tub_dataset_sample_file(data, split, i + k), &file, err);
             if (status == TUB_OK) {
-                predict_line line = {file.path,
-                                     i + k,
-                                     truth_of(whole, c, i + k),
-                                     out + k * c->classes,
-                                     probabilities + k * c->classes,
-                                     milliseconds};
+                const predict_line line = {.file = file.path,
+                                           .index = i + k,
+                                           .truth = truth_of(whole, c, i + k),
+                                           .logits = out + k * c->classes,
+                                           .probabilities = probabilities + k * c->classes,
+                                           .milliseconds = milliseconds};
                 predict_print(printer, &line);
             }
         }

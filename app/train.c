@@ -22,7 +22,7 @@ enum { KEY_RECIPE = CLI_KEY_OWN, KEY_OUT, KEY_RESUME, KEY_FORCE, KEY_DRY_RUN };
 static const struct argp_option options[] = {
     {"recipe", KEY_RECIPE, "FILE", 0,
      "Read settings from a YAML recipe first: a file, or one that comes with tubelet (keras-vivit, "
-     "vivit-adamw, vivit-scenic, motion-variant1 to motion-variant4)",
+     "vivit-adamw, vivit-scenic, motion-variant1 to motion-variant4, fight, lung-ultrasound)",
      1},
     {"out", 'o', "RUN", 0, "Run folder to make (default: runs/DATA-NUMBER)", 1},
     {"resume", KEY_RESUME, "RUN", 0,

@@ -138,7 +138,7 @@ TUB_API TUB_MUST_USE tub_status tub_train_config_get(const tub_train_config *con
  * are those of *config. */
 TUB_API tub_dataset_options tub_train_dataset_options(const tub_train_config *config);
 /* Applies a YAML recipe over *config: a file, or the name of one that comes with tubelet
- * ("keras-vivit", "vivit-adamw", "vivit-scenic", "motion-variant1" to "motion-variant4"). A recipe
+ * ("keras-vivit", "vivit-adamw", "vivit-scenic", "motion-variant1" to "motion-variant4", "fight", "lung-ultrasound"). A recipe
  * with init_from sets every model value as that model has it, after a preset and before the recipe's
  * own. Unknown keys are errors that suggest a near known
  * one. Errors also: TUB_E_MODULE (mod-yaml), TUB_E_FORMAT with line and column. */

@@ -27,7 +27,7 @@
 typedef struct slot {
     unsigned char *samples;
     int32_t *labels;
-    uint32_t *index;
+    uint32_t *index; /* of the whole batch, all ranks */
     tub__batch batch;
     size_t left;       /* samples that are not made */
     tub_status failed; /* of the first one that can't be */
@@ -89,10 +89,10 @@ static void open_slot(tub__loader *l) {
     slot *s = &l->slots[l->opened++ % l->depth];
     const size_t start = l->next * l->batch, whole = tub__min(l->batch, l->count - start);
     const size_t begin = tub__min(l->share_begin, whole), end = tub__min(l->share_end, whole);
-    memcpy(s->index, l->order + start + begin, (end - begin) * sizeof *s->index);
+    memcpy(s->index, l->order + start, whole * sizeof *s->index);
     s->batch = (tub__batch){.samples = s->samples,
                             .labels = s->labels,
-                            .index = s->index,
+                            .index = s->index + begin,
                             .count = end - begin,
                             .whole = whole,
                             .position = start + begin,
@@ -142,11 +142,14 @@ static bool take_piece(tub__loader *l, piece *out) {
 /* Makes sample i of a slot, with its labels. */
 static tub_status make_sample(tub__loader *l, slot *s, size_t i, tub__sample_scratch *scratch,
                               tub_error *err) {
-    const uint32_t from = s->index[i];
+    const uint32_t from = s->batch.index[i];
     const tub__sample_key key = {l->seed, s->batch.epoch, (uint32_t)(s->batch.position + i), from};
     memcpy(s->labels + i * l->columns, l->labels + from * l->columns,
            l->columns * sizeof *s->labels);
-    return tub__sample_make(&l->maker, &key, scratch, s->samples + i * l->sample_bytes, err);
+    const tub__sample_batch batch = {s->index, s->batch.whole,
+                                     (size_t)(s->batch.index - s->index) + i};
+    return tub__sample_make(&l->maker, &key, &batch, scratch, s->samples + i * l->sample_bytes,
+                            err);
 }
 
 static void note_failure(tub__loader *l, slot *s, size_t i, tub_status status,
@@ -244,7 +247,7 @@ static tub_status make_buffers(tub__loader *l, tub_error *err) {
         l->slots[i].samples = block;
         TUB__TRY(take_array(l, room, l->columns * sizeof(int32_t), &block, err));
         l->slots[i].labels = block;
-        TUB__TRY(take_array(l, room, sizeof(uint32_t), &block, err));
+        TUB__TRY(take_array(l, tub__min(l->batch, l->count), sizeof(uint32_t), &block, err));
         l->slots[i].index = block;
     }
     return TUB_OK;

@@ -9,7 +9,9 @@ size_t tub__sample_bytes(const tub__sample_maker *maker) {
 }
 
 tub_status tub__sample_make(const tub__sample_maker *m, const tub__sample_key *key,
-                            tub__sample_scratch *scratch, void *out, tub_error *err) {
+                            const tub__sample_batch *batch, tub__sample_scratch *scratch, void *out,
+                            tub_error *err) {
+    (void)batch; /* nothing is mixed */
     if (m->instead != NULL) {
         return m->instead(m->user, key, out, err);
     }

@@ -22,11 +22,19 @@ typedef struct tub__sample_maker {
     void *user;
 } tub__sample_maker;
 
+/* The batch that a sample is of, all ranks together: what mixes samples takes the others from it. */
+typedef struct tub__sample_batch {
+    const uint32_t *index; /* [whole]: indices in the split */
+    size_t whole;
+    size_t number; /* of the sample among them */
+} tub__sample_batch;
+
 /* Bytes of one made sample. */
 size_t tub__sample_bytes(const tub__sample_maker *maker);
 /* Makes one. From several threads at once, each with a scratch of its own. Errors are the data set's: of a
  * file they name it. */
 TUB_MUST_USE tub_status tub__sample_make(const tub__sample_maker *maker, const tub__sample_key *key,
+                                         const tub__sample_batch *batch,
                                          tub__sample_scratch *scratch, void *out, tub_error *err);
 void tub__sample_scratch_free(const tub__sample_maker *maker, tub__sample_scratch *scratch);
 

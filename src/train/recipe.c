@@ -236,7 +236,7 @@ static tub_status check_not_folder(const tub_allocator *a, const char *path, tub
 /* The recipes of the folder recipes/, which are installed beside the modules. */
 static const char *const own_recipes[] = {"keras-vivit",     "vivit-adamw",     "vivit-scenic",
                                           "motion-variant1", "motion-variant2", "motion-variant3",
-                                          "motion-variant4"};
+                                          "motion-variant4", "fight",           "lung-ultrasound"};
 enum { OWN_RECIPES = sizeof own_recipes / sizeof *own_recipes };
 
 static const char *recipe_word(const void *words, size_t index) {
@@ -285,7 +285,7 @@ static tub_status find_recipe(const tub_context *ctx, const char *name, char *pa
                : tub__fail(err, TUB_E_NOT_FOUND,
                            "%s: no such file, and no recipe of tubelet's own (keras-vivit, "
                            "vivit-adamw, vivit-scenic, motion-variant1, motion-variant2, "
-                           "motion-variant3, motion-variant4)",
+                           "motion-variant3, motion-variant4, fight, lung-ultrasound)",
                            name);
 }
 
