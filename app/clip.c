@@ -56,9 +56,13 @@ static error_t misuse(struct argp_state *state, const tub_error *err, const char
     return cli_misuse(state, "%s: %s", option, err->message);
 }
 
-static bool is_array(const char *path) {
+static bool ends_so(const char *path, const char *ending) {
     const char *dot = strrchr(path, '.');
-    return dot != NULL && strcasecmp(dot, ".npy") == 0;
+    return dot != NULL && strcasecmp(dot, ending) == 0;
+}
+
+static bool is_array(const char *path) {
+    return ends_so(path, ".npy");
 }
 
 static error_t check(const clip_options *o, struct argp_state *state) {
@@ -73,6 +77,9 @@ static error_t check(const clip_options *o, struct argp_state *state) {
                    c->sampling != TUB_SAMPLING_DEFAULT)) {
         return cli_misuse(state, "--frames all writes every frame untouched: leave the other "
                                  "options away");
+    }
+    if (!is_array(o->out) && !ends_so(o->out, ".gif") && !ends_so(o->out, ".png")) {
+        return cli_misuse(state, "%s: a clip is written as .npy, .gif or .png", o->out);
     }
     if (o->all && !is_array(o->out)) {
         return cli_misuse(state, "--frames all writes an array: name OUT.npy");

@@ -28,7 +28,7 @@ enum {
 
 /* What counting needs of a packet. */
 typedef struct note {
-    int64_t time;
+    int64_t time, end;
     bool key, shown, good;
 } note;
 
@@ -48,9 +48,12 @@ struct tub__video {
     bool at_end; /* of reading */
     note *early; /* packets that were read until the first frame came out */
     size_t early_count;
-    int64_t bad_packets, bad_frames; /* bad_frames: shown all the same */
-    int64_t last_time;               /* of a frame, where the file says it; else INT64_MIN */
-    int read_failure;                /* why reading ended, if it was not the end of the file */
+    int64_t bad_packets, bad_frames;   /* since it was opened; bad_frames: shown all the same */
+    int64_t most_packets, most_frames; /* whenever it was opened */
+    int64_t
+        last_end; /* when the last frame or, once they were counted, packet ends; INT64_MIN: not known */
+    bool all_seen;    /* last_end is of all there are */
+    int read_failure; /* why reading ended, if it was not the end of the file */
     bool encrypted;
     bool opening;  /* until the first frame has come out */
     char said[96]; /* damage() */
@@ -203,7 +206,11 @@ static void read_on(tub__video *v) {
 }
 
 static note note_of(const AVPacket *p) {
+    const int64_t begin = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
+    int64_t end;
+    const bool known = begin != AV_NOPTS_VALUE && !__builtin_add_overflow(begin, p->duration, &end);
     return (note){.time = p->pts,
+                  .end = known ? end : AV_NOPTS_VALUE,
                   .key = (p->flags & AV_PKT_FLAG_KEY) != 0,
                   .shown = !(p->flags & AV_PKT_FLAG_DISCARD),
                   .good = p->pts != AV_NOPTS_VALUE && !(p->flags & AV_PKT_FLAG_CORRUPT)};
@@ -245,6 +252,19 @@ static int64_t frame_time(const AVFrame *frame) {
     return frame->pts != AV_NOPTS_VALUE ? frame->pts : frame->best_effort_timestamp;
 }
 
+/* When the frame ends that was decoded last, by its length or the average rate. */
+static void note_end(tub__video *v) {
+    const AVRational rate = v->stream->avg_frame_rate;
+    int64_t end = frame_time(v->frame), length = v->frame->pkt_duration;
+    if (length <= 0 && rate.num > 0 && rate.den > 0) {
+        length = av_rescale_q(1, av_inv_q(rate), v->stream->time_base);
+    }
+    if (end == AV_NOPTS_VALUE || __builtin_add_overflow(end, length, &end)) {
+        return;
+    }
+    v->last_end = end > v->last_end ? end : v->last_end;
+}
+
 /* Decodes the next frame. false at the end. */
 static bool decode(tub__video *v) {
     int failures = 0;
@@ -252,7 +272,7 @@ static bool decode(tub__video *v) {
     for (;;) {
         const int ret = avcodec_receive_frame(v->decoder, v->frame);
         if (ret >= 0) {
-            v->last_time = frame_time(v->frame);
+            note_end(v);
             v->bad_frames +=
                 v->frame->decode_error_flags != 0 || (v->frame->flags & AV_FRAME_FLAG_CORRUPT) != 0;
             return true;
@@ -289,7 +309,43 @@ static tub_status fail_no_frame(const tub__video *v, tub_error *err) {
                      v->path, codec);
 }
 
+/* Seconds of the stream behind its last frame, by the container's word; 0 when it has none, and where it
+ * is so little that rounding may make it. */
+static double missing_seconds(const tub__video *v) {
+    const AVStream *s = v->stream;
+    if (s == NULL || s->duration == AV_NOPTS_VALUE || s->duration <= 0 ||
+        v->last_end == AV_NOPTS_VALUE) {
+        return 0;
+    }
+    const double begin = s->start_time == AV_NOPTS_VALUE ? 0 : (double)s->start_time;
+    const double rate = av_q2d(s->avg_frame_rate), frame = rate > 0 ? 1 / rate : 0;
+    const double missing =
+        (begin + (double)s->duration - (double)v->last_end) * av_q2d(s->time_base);
+    return missing >= 2 * frame && missing >= 0.1 ? missing : 0;
+}
+
+static const char *tell_damage(tub__video *v) {
+    v->most_packets = v->bad_packets > v->most_packets ? v->bad_packets : v->most_packets;
+    v->most_frames = v->bad_frames > v->most_frames ? v->bad_frames : v->most_frames;
+    const double missing = v->all_seen ? missing_seconds(v) : 0;
+    if (missing > 0) {
+        snprintf(v->said, sizeof v->said, "the last %.1f s can't be decoded", missing);
+    } else if (v->most_packets > 0) {
+        snprintf(v->said, sizeof v->said, "%lld packet%s can't be decoded",
+                 (long long)v->most_packets, v->most_packets == 1 ? "" : "s");
+    } else if (v->most_frames > 0) {
+        snprintf(v->said, sizeof v->said, "%lld frame%s damaged", (long long)v->most_frames,
+                 v->most_frames == 1 ? " is" : "s are");
+    } else if (v->read_failure != 0) {
+        snprintf(v->said, sizeof v->said, "the rest can't be read");
+    } else {
+        return NULL;
+    }
+    return v->said;
+}
+
 static void close_file(tub__video *v) {
+    (void)tell_damage(v); /* remembers it */
     clear_queue(v);
     avcodec_free_context(&v->decoder);
     avformat_close_input(&v->format);
@@ -299,15 +355,19 @@ static void close_file(tub__video *v) {
 
 /* Opens the file and its decoder, and decodes nothing. */
 static tub_status open_file(tub__video *v, const char *path, tub_error *err) {
-    if ((size_t)snprintf(v->path, sizeof v->path, "%s", path) >= sizeof v->path) {
+    if (strcmp(path, v->path) != 0) { /* of the same file what was found broken is still known */
+        v->most_packets = v->most_frames = v->read_failure = 0;
+        v->last_end = AV_NOPTS_VALUE;
+        v->all_seen = false;
+    }
+    if (path != v->path &&
+        (size_t)snprintf(v->path, sizeof v->path, "%s", path) >= sizeof v->path) {
         return tub__fail(err, TUB_E_ARGUMENT, "%.100s...: the name is too long", path);
     }
     v->held = v->draining = v->encrypted = v->at_end = false;
     v->pixels = NULL;
     v->bad_packets = v->bad_frames = 0;
-    v->read_failure = 0;
     v->early_count = 0;
-    v->last_time = AV_NOPTS_VALUE;
     TUB__TRY(tub__video_file_open(path, &v->file, err));
     TUB__TRY(open_format(v, err));
     TUB__TRY(choose_stream(v, err));
@@ -335,6 +395,7 @@ static tub_status next_frame(tub__video *v, int64_t *time, bool *end, tub_error 
     (void)err;
     *end = v->decoder == NULL || (!v->held && !decode(v));
     v->held = false;
+    v->all_seen = v->all_seen || *end;
     if (!*end) {
         *time = frame_time(v->frame);
     }
@@ -357,37 +418,6 @@ static bool is_unsettled(tub__video *v) {
     const bool unsettled = v->threads > 1 && v->bad_packets + v->bad_frames > 0;
     v->threads = unsettled ? 1 : v->threads;
     return unsettled;
-}
-
-/* Seconds of the stream behind its last frame, by the container's word; 0 when it has none. */
-static double missing_seconds(const tub__video *v) {
-    const AVStream *s = v->stream;
-    if (s == NULL || s->duration == AV_NOPTS_VALUE || s->duration <= 0 ||
-        v->last_time == AV_NOPTS_VALUE) {
-        return 0;
-    }
-    const double begin = s->start_time == AV_NOPTS_VALUE ? 0 : (double)s->start_time;
-    const double rate = av_q2d(s->avg_frame_rate), frame = rate > 0 ? 1 / rate : 0;
-    const double missing =
-        (begin + (double)s->duration - (double)v->last_time) * av_q2d(s->time_base) - frame;
-    return missing >= 2 * frame && missing >= 0.05 ? missing : 0;
-}
-
-static const char *tell_damage(tub__video *v) {
-    const double missing = missing_seconds(v);
-    if (v->read_failure != 0 && v->draining && missing > 0) {
-        snprintf(v->said, sizeof v->said, "the last %.1f s can't be decoded", missing);
-    } else if (v->bad_packets > 0) {
-        snprintf(v->said, sizeof v->said, "%lld packet%s can't be decoded",
-                 (long long)v->bad_packets, v->bad_packets == 1 ? "" : "s");
-    } else if (v->bad_frames > 0) {
-        snprintf(v->said, sizeof v->said, "%lld frames are damaged", (long long)v->bad_frames);
-    } else if (v->read_failure != 0) {
-        snprintf(v->said, sizeof v->said, "the rest can't be read");
-    } else {
-        return NULL;
-    }
-    return v->said;
 }
 
 /* ---- Going about ---- */
@@ -437,9 +467,10 @@ static bool enqueue(tub__video *v, size_t *bytes) {
     return kept != NULL;
 }
 
-static tub_status tell_note(note n, tub__video_packet *visit, void *user, bool *reliable,
-                            tub_error *err) {
+static tub_status tell_note(tub__video *v, note n, tub__video_packet *visit, void *user,
+                            bool *reliable, tub_error *err) {
     *reliable = *reliable && n.good;
+    v->last_end = n.end > v->last_end ? n.end : v->last_end;
     return n.shown ? visit(user, n.time, n.key, err) : TUB_OK;
 }
 
@@ -454,7 +485,7 @@ static tub_status scan_rest(tub__video *v, tub__video_packet *visit, void *user,
             *reliable = *reliable && v->read_failure == 0;
             return TUB_OK;
         }
-        TUB__TRY(tell_note(note_of(v->packet), visit, user, reliable, err));
+        TUB__TRY(tell_note(v, note_of(v->packet), visit, user, reliable, err));
         if (*kept && !enqueue(v, &bytes)) {
             *kept = false;
             clear_queue(v);
@@ -464,15 +495,14 @@ static tub_status scan_rest(tub__video *v, tub__video_packet *visit, void *user,
 
 static tub_status scan_packets(tub__video *v, tub__video_packet *visit, void *user, bool *reliable,
                                tub_error *err) {
-    char path[sizeof v->path];
     bool kept;
     *reliable = one_packet_one_frame(v) && v->early_count <= EARLY_LIMIT;
     for (size_t i = 0; i < v->early_count && i < EARLY_LIMIT; i++) {
-        TUB__TRY(tell_note(v->early[i], visit, user, reliable, err));
+        TUB__TRY(tell_note(v, v->early[i], visit, user, reliable, err));
     }
     TUB__TRY(scan_rest(v, visit, user, reliable, &kept, err));
-    snprintf(path, sizeof path, "%s", v->path);
-    return kept ? TUB_OK : reopen_video(v, path, err);
+    v->all_seen = true;
+    return kept ? TUB_OK : reopen_video(v, v->path, err);
 }
 
 static bool seek_packet(tub__video *v, int64_t time, int64_t *landed) {

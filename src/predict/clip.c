@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "convert/prepare.h"
 #include "data/clip_read.h"
-#include "model/model.h"
+#include "predict/clips.h"
 
 enum { FRAMES = 16, SIDE_LIMIT = 65536 };
 
@@ -40,34 +40,29 @@ static tub_status check_options(const tub_clip_options *o, tub_error *err) {
     return tub__in_range("side", o->side, 0, SIDE_LIMIT, err);
 }
 
-/* Which frames, and what is made of them. */
-static tub_status settle(const tub_clip_options *o, tub__frame_plan *plan, tub__clip_form *form,
-                         tub_error *err) {
-    tub__clip_rule rule = {TUB_SAMPLING_DEFAULT, 0, {0}};
+/* Which frames, and what is made of them: with a model as predicting takes them. */
+static tub_status settle(const tub_clip_options *o, tub__taking *out, tub_error *err) {
     TUB__TRY(check_options(o, err));
-    *form = (tub__clip_form){.channels = 0};
-    plan->frames = o->frames > 0 ? o->frames : FRAMES;
     if (o->model != NULL) {
-        const tub_model_config *c = tub_model_describe(o->model);
-        rule = tub__model_clip_rule(o->model);
-        plan->frames = c->frames;
-        form->channels = c->channels;
-        form->picture = rule.picture;
-    } else if (o->side > 0) {
-        form->picture = (tub__preprocessing){.resize = true,
-                                             .crop = true,
-                                             .shortest_edge = o->side,
-                                             .crop_height = o->side,
-                                             .crop_width = o->side,
-                                             .filter = TUB__BILINEAR};
+        tub_file_options files = tub_file_options_default();
+        files.sampling = o->sampling;
+        files.stride = o->stride;
+        return tub__taking_of(o->model, &files, out, err);
     }
-    const bool own = o->sampling != TUB_SAMPLING_DEFAULT;
-    plan->sampling = own ? o->sampling : rule.sampling;
-    plan->stride = own || o->stride > 0 ? o->stride : rule.stride;
-    if (plan->sampling == TUB_SAMPLING_DEFAULT) {
-        plan->sampling = TUB_SAMPLING_UNIFORM;
+    *out = (tub__taking){.plan = {.sampling = o->sampling != TUB_SAMPLING_DEFAULT
+                                                  ? o->sampling
+                                                  : TUB_SAMPLING_UNIFORM,
+                                  .frames = o->frames > 0 ? o->frames : FRAMES,
+                                  .stride = o->stride}};
+    if (o->side > 0) {
+        out->form.picture = (tub__preprocessing){.resize = true,
+                                                 .crop = true,
+                                                 .shortest_edge = o->side,
+                                                 .crop_height = o->side,
+                                                 .crop_width = o->side,
+                                                 .filter = TUB__BILINEAR};
     }
-    return tub__frame_plan_check(plan, err);
+    return tub__frame_plan_check(&out->plan, err);
 }
 
 /* ---- Reading ---- */
@@ -122,16 +117,6 @@ static tub_status read_samples(tub__clip_file *file, tub__clip_reader *reader,
     return note_frames(file, plan, &part, out, err);
 }
 
-static tub_status check_fit(const tub_model *model, const tub_clip *clip, tub_error *err) {
-    const tub_model_config *c = tub_model_describe(model);
-    return clip->height == c->height && clip->width == c->width
-               ? TUB_OK
-               : tub__fail(err, TUB_E_SHAPE,
-                           "its frames become %lldx%lld (height, width), the model takes %lldx%lld",
-                           (long long)clip->height, (long long)clip->width, (long long)c->height,
-                           (long long)c->width);
-}
-
 /* Levels to what the model's first layer gets. */
 static tub_status scale(const tub_model *model, tub_clip *clip, tub_error *err) {
     const tub_allocator *a = &clip->owner->allocator;
@@ -154,16 +139,14 @@ static tub_status scale(const tub_model *model, tub_clip *clip, tub_error *err) 
 
 static tub_status read_file(tub__clip_file *file, const tub_clip_options *o, tub_clip *out,
                             tub_error *err) {
-    tub__frame_plan plan;
-    tub__clip_form form;
+    const tub_allocator *a = &out->owner->allocator;
+    tub__taking taking;
     tub__clip_reader *reader;
-    TUB__TRY(settle(o, &plan, &form, err));
-    TUB__TRY(tub__clip_reader_create(&out->owner->allocator, file, &form, 1, &reader, err));
-    tub_status status = read_samples(file, reader, &plan, o, out, err);
+    TUB__TRY(settle(o, &taking, err));
+    TUB__TRY(o->model != NULL ? tub__taking_reader(a, &taking, file, &reader, err)
+                              : tub__clip_reader_create(a, file, &taking.form, 1, &reader, err));
+    const tub_status status = read_samples(file, reader, &taking.plan, o, out, err);
     tub__clip_reader_destroy(reader);
-    if (status == TUB_OK && o->model != NULL) {
-        status = check_fit(o->model, out, err);
-    }
     return status == TUB_OK && o->scaled ? scale(o->model, out, err) : status;
 }
 
