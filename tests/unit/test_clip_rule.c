@@ -56,7 +56,7 @@ static void expect_rule(const tub_model *model, const tub__clip_rule *want) {
 
 /* A folder keeps the rule, byte for byte after a second turn; samples of the model's size stay what the
  * model takes. */
-static void round_trip(const fixture *f, const tub__clip_rule *rule) {
+static void round_trip(fixture *f, const tub__clip_rule *rule) {
     tub_error err;
     char folder[512], file[600];
     char *first = NULL, *second = NULL;
@@ -95,14 +95,14 @@ static void test_round_trip(void **state) {
 
 /* A model without a rule takes frames of its size. */
 static void test_none(void **state) {
-    const fixture *f = *state;
+    fixture *f = *state;
     tub_model *model = make_model(f->ctx);
     expect_rule(model, &(tub__clip_rule){TUB_SAMPLING_DEFAULT, 0, {0}});
     tub_model_close(model);
 }
 
 /* Writes another preprocessor_config.json into a model folder and opens it. */
-static tub_status open_with(const fixture *f, const char *text, tub_model **out, tub_error *err) {
+static tub_status open_with(fixture *f, const char *text, tub_model **out, tub_error *err) {
     char folder[512], file[600];
     tub_model *model = make_model(f->ctx);
     snprintf(folder, sizeof folder, "%s", temp_path(&f->folder, "other"));
