@@ -218,7 +218,7 @@ static struct argp_option setting_option(const tub_option *setting, size_t index
                                 strncmp(setting->key, "model.", 6) == 0 ? 6 : 5};
 }
 
-/* prefixes: "model.|augment."; an empty one begins every key. */
+/* prefixes: "model.|augment.|clip."; an empty one begins every key. */
 static bool begins_with(const char *key, const char *prefixes) {
     for (const char *p = prefixes;; p++) {
         const size_t length = strcspn(p, "|");

@@ -36,13 +36,13 @@ typedef struct cli_command {
     const char *examples;              /* lines "command\n", what it does in a comment */
     const struct argp_option *options; /* ended by an empty entry */
     const char *settings;              /* settings of a recipe follow, one option each: those whose
-                                          key begins so, or with one of several ("model.|augment.");
+                                          key begins so, or with one of several ("model.|clip.");
                                           NULL: none */
     argp_parser_t parser;              /* gets the keys of `options` and the arguments */
     int (*run)(const struct cli_command *self, int argc, char **argv);
 } cli_command;
 
-extern const cli_command cli_train, cli_eval, cli_predict, cli_info, cli_fetch, cli_bench, cli_convert;
+extern const cli_command cli_train, cli_eval, cli_predict, cli_info, cli_fetch, cli_bench, cli_convert, cli_clip;
 /* All commands in the order of the help, *n of them. */
 const cli_command *const *cli_commands(size_t *n);
 const cli_command *cli_command_find(const char *name);

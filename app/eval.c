@@ -25,7 +25,8 @@ enum {
     KEY_FRAMES,
     KEY_FRAMES_SEED,
     KEY_TTA,
-    KEY_AVERAGE
+    KEY_AVERAGE,
+    KEY_SPLIT_SEED
 };
 
 static const struct argp_option options[] = {
@@ -44,6 +45,8 @@ static const struct argp_option options[] = {
      "What several models or views are averaged by: probabilities or logits (default "
      "probabilities)",
      1},
+    {"split-seed", KEY_SPLIT_SEED, "N", 0,
+     "Seed of the split of a set of files without one (default: the run's, else 0)", 1},
     {"no-files", KEY_NO_FILES, NULL, 0, "Write no result files", 1},
     {"batch-size", KEY_BATCH, "N", 0, "Samples at a time (default 32); changes no digit", 1},
     {"draws", KEY_DRAWS, "N", 0, "Bootstrap draws for the intervals (default 1000, 0 none)", 1},
@@ -66,6 +69,7 @@ typedef struct eval_options {
     long batch, draws;
     tub_frame_order frames;
     long frames_seed; /* 0: not given */
+    long split_seed;  /* -1: not given */
     bool no_files;
 } eval_options;
 
@@ -106,6 +110,10 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
                    : cli_misuse(state, "--frames: %s", err.message);
     case KEY_FRAMES_SEED:
         return cli_parse_int(state, "--frames-seed", argument, 1, LONG_MAX, &o->frames_seed)
+                   ? 0
+                   : ECANCELED;
+    case KEY_SPLIT_SEED:
+        return cli_parse_int(state, "--split-seed", argument, 0, LONG_MAX, &o->split_seed)
                    ? 0
                    : ECANCELED;
     case KEY_DATA_URL:
@@ -401,6 +409,14 @@ static int report(const cli_command *self, cli_work *work, const eval_options *o
     return code;
 }
 
+/* Of a set of files that does not say its splits: as the run had it. */
+static uint64_t split_seed(const eval_options *o, const eval_job *job) {
+    const subject *first = &job->members.list[0].subject;
+    return o->split_seed >= 0 ? (uint64_t)o->split_seed
+           : first->is_run    ? first->config.split_seed
+                              : 0;
+}
+
 /* Everything is opened, and the place of the result files looked at, before the work. */
 static int open_and_evaluate(const cli_command *self, cli_work *work, void *parsed) {
     const eval_options *o = parsed;
@@ -413,10 +429,11 @@ static int open_and_evaluate(const cli_command *self, cli_work *work, void *pars
     job->subject.split = tub_split_name(o->split);
     job->subject.frames = o->frames;
     job->subject.frames_seed = o->frames_seed == 0 ? 1 : (uint64_t)o->frames_seed;
-    const eval_how how = {job->data, &o->data_options,         o->split,
-                          o->frames, job->subject.frames_seed, o->batch,
-                          o->average};
+    tub_dataset_options data_options = o->data_options;
+    const eval_how how = {job->data, &data_options, o->split, o->frames, job->subject.frames_seed,
+                          o->batch,  o->average};
     if (code == CLI_GO) {
+        data_options.split_seed = split_seed(o, job);
         code = eval_answers_open(self, work, &job->members, &answers);
     }
     if (code == CLI_GO) {
@@ -441,6 +458,7 @@ static int run(const cli_command *self, int argc, char **argv) {
                       .split = TUB_TEST,
                       .batch = 32,
                       .draws = 1000,
+                      .split_seed = -1,
                       .models = calloc((size_t)argc + 1, sizeof *o.models)};
     if (o.models == NULL) {
         return cli_fail_with(self, "out of memory");

@@ -83,10 +83,11 @@ int eval_answers_mean(const cli_command *self, cli_work *work, const members *m,
     if (code != CLI_GO) {
         return code;
     }
-    tub_status status =
-        first->is_run ? tub_run_dataset(work->context, &first->config, how->data, how->options,
-                                        &a->data, &a->own, &err)
-                      : tub_dataset_open(work->context, how->data, how->options, &a->data, &err);
+    const tub_dataset_options opening = members_opening(a->first, how->options);
+    tub_status status = first->is_run
+                            ? tub_run_dataset(work->context, &first->config, how->data, &opening,
+                                              &a->data, &a->own, &err)
+                            : tub_dataset_open(work->context, how->data, &opening, &a->data, &err);
     if (status == TUB_OK) {
         a->samples = tub_dataset_describe(a->data)->count[how->split];
         a->truth = tub_dataset_labels(a->data, how->split);

@@ -8,8 +8,8 @@
 
 #include "cli.h"
 
-static const cli_command *const commands[] = {&cli_train, &cli_eval,  &cli_predict, &cli_convert,
-                                              &cli_info,  &cli_fetch, &cli_bench};
+static const cli_command *const commands[] = {&cli_train,   &cli_eval, &cli_predict, &cli_clip,
+                                              &cli_convert, &cli_info, &cli_fetch,   &cli_bench};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 const cli_command *const *cli_commands(size_t *n) {

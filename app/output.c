@@ -86,12 +86,13 @@ bool output_line(json_t *object) {
 
 void output_epoch(const tub_event *event) {
     json_t *line = json_pack(
-        "{s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", (json_int_t)event->epoch, "step",
-        (json_int_t)event->done, "seconds", output_number(event->seconds), "train_loss",
+        "{s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", (json_int_t)event->epoch,
+        "step", (json_int_t)event->done, "seconds", output_number(event->seconds), "train_loss",
         output_number(event->train.loss), "train_top1", output_number(event->train.top1),
         "train_top5", output_number(event->train.top5), "val_loss", output_number(event->val.loss),
         "val_top1", output_number(event->val.top1), "val_top5", output_number(event->val.top5),
-        "val_auc", output_number(event->val.auc), "lr", output_number(event->lr));
+        "val_auc", output_number(event->val.auc), "lr", output_number(event->lr), "data_wait",
+        output_number(event->data_wait));
     (void)output_line(line);
     fflush(stdout); /* whoever reads the lines wants them now */
     output_note();

@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "members.h"
 #include "output.h"
+#include "predict_files.h"
 #include "predict_print.h"
 #include "shell.h"
 #include "subject.h"
@@ -46,6 +47,8 @@ static const struct argp_option options[] = {
     {"first", KEY_FIRST, "N", 0, "Only the first N volumes of the split (default: all)", 1},
     {"data-url", KEY_DATA_URL, "URL", 0,
      "Folder of a mirror for the download (default: where the set is published)", 1},
+    PREDICT_OPTIONS_VIEWS,
+    PREDICT_OPTIONS_FILES,
     CLI_OPTIONS_COMPUTE,
     CLI_OPTION_PRECISION,
     CLI_OPTIONS_TALK,
@@ -62,12 +65,13 @@ typedef struct predict_options {
     tub_split split;
     long first;
     bool csv, no_preprocess, split_given;
+    predict_taking taking;
     const char **files;
     int count;
 } predict_options;
 
 /* Options that contradict each other, once all are read. */
-static error_t check(const predict_options *o, struct argp_state *state) {
+static error_t check(predict_options *o, struct argp_state *state) {
     if (o->model == NULL) {
         return cli_misuse(state, "needs a model folder and files to classify");
     }
@@ -87,7 +91,14 @@ static error_t check(const predict_options *o, struct argp_state *state) {
     if (o->csv && o->common.json) {
         return cli_misuse(state, "--csv and --json contradict each other");
     }
-    return 0;
+    if (o->data != NULL && (o->taking.sampled || o->taking.window > 0)) {
+        return cli_misuse(state, "views, sampling and windows work with files only");
+    }
+    if (o->no_preprocess && (o->taking.sampled || o->taking.window > 0)) {
+        return cli_misuse(state, "--no-preprocess takes values as they are; sampling and windows "
+                                 "contradict it");
+    }
+    return predict_taking_check(&o->taking, state);
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
@@ -137,7 +148,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case ARGP_KEY_END:
         return check(o, state);
     default:
-        return cli_parse_common(key, argument, state);
+        return key >= PREDICT_KEY_VIEWS && key <= PREDICT_KEY_HOP
+                   ? predict_taking_parse(&o->taking, key, argument, state)
+                   : cli_parse_common(key, argument, state);
     }
 }
 
@@ -215,12 +228,12 @@ static tub_status classify_all(predict_printer *printer, const predictor *p,
             classify_batch(p, block, n, (const char *)block->samples + (size_t)i * volume, r, err);
         const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
         for (int64_t k = 0; k < n && status == TUB_OK; k++) {
-            predict_line line = {block->file,
-                                 block->first + i + k,
-                                 truth_of(block, c, i + k),
-                                 r->logits + k * classes,
-                                 r->probabilities + k * classes,
-                                 milliseconds};
+            const predict_line line = {.file = block->file,
+                                       .index = block->first + i + k,
+                                       .truth = truth_of(block, c, i + k),
+                                       .logits = r->logits + k * classes,
+                                       .probabilities = r->probabilities + k * classes,
+                                       .milliseconds = milliseconds};
             predict_print(printer, &line);
         }
     }
@@ -297,18 +310,59 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, cons
     return status;
 }
 
+/* A volume in an array is taken as it is, unless the model was trained on files or an option asks for
+ * more. */
+static bool is_volume(const tub_model *model, const predict_options *o, const char *file) {
+    const bool as_file = tub_model_takes_files(model) || o->taking.sampled || o->taking.window > 0;
+    return predict_is_array(file) && (!as_file || o->no_preprocess);
+}
+
+/* One volume in an array, or as many other files as follow each other. */
+static int classify_some(const cli_command *self, predict_printer *printer, cli_work *work,
+                         const predictor *p, const predict_options *o, int first, int *n,
+                         int *bad) {
+    const char *const *files = o->files + first;
+    tub_model *model = p->list[0];
+    tub_error err;
+    *n = 1;
+    if (!is_volume(model, o, files[0])) {
+        if (o->no_preprocess) {
+            (*bad)++;
+            (void)cli_fail_with(self,
+                                "%s: --no-preprocess takes float32 values in .npy and .npz "
+                                "files; leave the option away",
+                                files[0]);
+            return CLI_DONE;
+        }
+        while (first + *n < o->count && !is_volume(model, o, files[*n])) {
+            (*n)++;
+        }
+        if (p->members.count > 1 || p->members.list[0].views != TUB_VIEWS_NONE) {
+            return cli_fail_with(self,
+                                 "%s: several models and --tta are for arrays and for --data; give "
+                                 "one model, with --views if you like, or a .csv of the files as "
+                                 "--data",
+                                 files[0]);
+        }
+        return predict_clips(self, printer, model, &o->taking, files, *n, bad);
+    }
+    if (classify_file(printer, work->context, p, files[0], o->no_preprocess, &err) != TUB_OK) {
+        fflush(stdout); /* the sentence stands where the file would */
+        output_note();
+        (void)cli_fail(self, &err);
+        (*bad)++;
+    }
+    return CLI_DONE;
+}
+
 /* Every file; a bad one is named and counted, and the work goes on. */
 static int classify_files(const cli_command *self, predict_printer *printer, cli_work *work,
                           const predictor *p, const predict_options *o) {
-    int bad = 0;
-    for (int i = 0; i < o->count; i++) {
-        tub_error err;
-        if (classify_file(printer, work->context, p, o->files[i], o->no_preprocess, &err) !=
-            TUB_OK) {
-            fflush(stdout); /* the sentence stands where the file would */
-            output_note();
-            (void)cli_fail(self, &err);
-            bad++;
+    int bad = 0, n;
+    for (int i = 0; i < o->count; i += n) {
+        const int code = classify_some(self, printer, work, p, o, i, &n, &bad);
+        if (code != CLI_DONE) {
+            return code;
         }
     }
     if (bad > 0 && o->count > 1) {
@@ -317,21 +371,79 @@ static int classify_files(const cli_command *self, predict_printer *printer, cli
     return bad > 0 ? CLI_FAILED : CLI_DONE;
 }
 
+/* A few samples in files by all models: the library reads them and takes them as the model does. */
+static tub_status answer_samples(const predictor *p, const tub_dataset *data, tub_split split,
+                                 int64_t first, int64_t n, float *logits, float *probabilities,
+                                 tub_error *err) {
+    tub_status status = TUB_OK;
+    if (p->answers != NULL) {
+        tub_answers_reset(p->answers, n);
+    }
+    for (int i = 0; i < p->members.count && status == TUB_OK; i++) {
+        status = tub_predict_samples(p->list[i], data, split, first, n, n, p->members.list[i].views,
+                                     p->options->average, logits, probabilities, err);
+        if (status == TUB_OK && p->answers != NULL) {
+            tub_answers_add(p->answers, logits, probabilities);
+        }
+    }
+    if (status == TUB_OK && p->answers != NULL) {
+        tub_answers_mean(p->answers, logits, probabilities);
+    }
+    return status;
+}
+
+/* Samples in files, a few at a time. */
+static tub_status classify_samples(predict_printer *printer, const predictor *p,
+                                   const tub_dataset *data, tub_split split,
+                                   const predict_block *whole, tub_error *err) {
+    const tub_model_config *c = tub_model_describe(p->list[0]);
+    float *out = calloc((size_t)c->classes * 2 * PREPARED_BATCH, sizeof(float));
+    tub_status status = TUB_OK;
+    if (out == NULL) {
+        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
+        return TUB_E_MEMORY;
+    }
+    float *probabilities = out + PREPARED_BATCH * c->classes;
+    for (int64_t i = 0; i < whole->count && status == TUB_OK; i += PREPARED_BATCH) {
+        const int64_t n = whole->count - i < PREPARED_BATCH ? whole->count - i : PREPARED_BATCH;
+        const double start = predict_clock();
+        status = answer_samples(p, data, split, i, n, out, probabilities, err);
+        const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
+        for (int64_t k = 0; k < n && status == TUB_OK; k++) {
+            tub_file file;
+            status =
+                tub_dataset_file(data, tub_dataset_sample_file(data, split, i + k), &file, err);
+            if (status == TUB_OK) {
+                const predict_line line = {.file = file.path,
+                                           .index = i + k,
+                                           .truth = truth_of(whole, c, i + k),
+                                           .logits = out + k * c->classes,
+                                           .probabilities = probabilities + k * c->classes,
+                                           .milliseconds = milliseconds};
+                predict_print(printer, &line);
+            }
+        }
+    }
+    free(out);
+    return status;
+}
+
 static int classify_data(const cli_command *self, predict_printer *printer, cli_work *work,
                          const predictor *p, const predict_options *o) {
     const subject *first = &p->members.list[0].subject;
+    tub_model *model = p->list[0];
     tub_dataset *data = NULL;
     tub_error err;
     int own;
-    tub_model *model = p->list[0];
+    tub_dataset_options opening = members_opening(model, &o->data_options);
     const int same = members_check_parts(self, &p->members, o->split);
     if (same != CLI_GO) {
         return same;
     }
+    opening.split_seed = first->is_run ? first->config.split_seed : 0;
     if ((first->is_run
-             ? tub_run_dataset(work->context, &first->config, o->data, &o->data_options, &data,
-                               &own, &err)
-             : tub_dataset_open(work->context, o->data, &o->data_options, &data, &err)) != TUB_OK) {
+             ? tub_run_dataset(work->context, &first->config, o->data, &opening, &data, &own, &err)
+             : tub_dataset_open(work->context, o->data, &opening, &data, &err)) != TUB_OK) {
         return cli_fail(self, &err);
     }
     const tub_dataset_info *info = tub_dataset_describe(data);
@@ -356,7 +468,9 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
         }
         status = check_shape(p, o->data, &block, &err);
         if (status == TUB_OK) {
-            status = classify(printer, p, &block, &err);
+            status = block.samples != NULL
+                         ? classify(printer, p, &block, &err)
+                         : classify_samples(printer, p, data, o->split, &block, &err);
         }
     }
     if (status != TUB_OK) {
@@ -454,7 +568,9 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-    predict_options o = {.data_options = tub_dataset_options_default(), .split = TUB_TEST};
+    predict_options o = {.data_options = tub_dataset_options_default(),
+                         .split = TUB_TEST,
+                         .taking = predict_taking_default()};
     o.files = calloc((size_t)argc + 1, sizeof *o.files);
     o.models = calloc((size_t)argc + 1, sizeof *o.models);
     int code = o.files == NULL || o.models == NULL
@@ -468,12 +584,17 @@ static int run(const cli_command *self, int argc, char **argv) {
 const cli_command cli_predict = {
     .name = "predict",
     .arguments = "MODEL FILE...\nMODEL --data NAME",
-    .summary = "classifies volumes",
+    .summary = "classifies videos and volumes",
     .description =
-        "FILE is a .npy of one volume or a stack, a .npz with one array, or a member of one: "
-        "set.npz:test_images, set.npz:test_images[5], set.npz:test_images[5:10]. A bad file among "
-        "many is named and the work goes on; the exit code is 1 then.",
+        "FILE is a video, an animation, a picture, a folder of pictures, a NIfTI volume; or a .npy "
+        "of "
+        "one volume or a stack, a .npz with one array, or a member of one: set.npz:test_images, "
+        "set.npz:test_images[5], set.npz:test_images[5:10]. A bad file among many is named and the "
+        "work goes on; the exit code is 1 then.",
     .examples = "  tubelet predict runs/first volume.npy\n"
+                "  tubelet predict runs/fight *.mp4 --csv > classes.csv\n"
+                "  tubelet predict runs/fight long.mp4 --window 2s --hop 1s\n"
+                "  tubelet predict runs/fight clip.mp4 --views 4 --crops 3\n"
                 "  tubelet predict runs/first organmnist3d.npz:test_images[5] --json\n"
                 "  tubelet predict runs/first --data phantom3d --split test --first 5\n"
                 "  tubelet predict runs/first volume.npy --weights best\n"

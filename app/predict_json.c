@@ -39,16 +39,35 @@ static void put_truth(const predict_printer *p, const predict_line *line, json_t
     }
 }
 
+/* Of a row of a timeline and of a file, what a volume in an array has not. */
+static void put_place(const predict_line *line, json_t *object) {
+    if (line->window != NULL) {
+        json_object_set_new(object, "start", output_number((double)line->window->begin / 1e9));
+        json_object_set_new(object, "end", output_number((double)line->window->end / 1e9));
+    }
+    if (line->frames > 0) {
+        json_object_set_new(object, "frames", json_integer(line->frames));
+    }
+    if (line->frames > 0 && line->window == NULL) {
+        json_object_set_new(object, "seconds", output_number(line->seconds));
+    }
+}
+
 void predict_print_json(const predict_printer *p, const predict_line *line) {
     const int64_t classes = p->model->classes;
     json_t *object =
         json_pack("{s:o,s:I}", "file", output_text(line->file), "index", (json_int_t)line->index);
-    json_t *rest = json_pack("{s:o,s:o,s:o,s:s?}", "probabilities",
-                             output_floats(line->probabilities, classes), "logits",
-                             output_floats(line->logits, classes), "milliseconds",
-                             output_number(line->milliseconds), "weights", p->weights);
+    json_t *rest =
+        json_pack("{s:o,s:o}", "probabilities", output_floats(line->probabilities, classes),
+                  "logits", output_floats(line->logits, classes));
     if (object != NULL && rest != NULL) {
+        put_place(line, object);
         put_answer(p, object);
+        if (line->window == NULL) {
+            json_object_set_new(rest, "milliseconds", output_number(line->milliseconds));
+        }
+        json_object_set_new(rest, "weights",
+                            p->weights != NULL ? json_string(p->weights) : json_null());
         if (json_object_update(object, rest) == 0) {
             put_truth(p, line, object);
         }

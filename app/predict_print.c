@@ -35,6 +35,17 @@ void predict_printer_close(predict_printer *p) {
     *p = (predict_printer){0};
 }
 
+const char *predict_time(char out[PREDICT_TIME], int64_t nanoseconds) {
+    const int64_t second = 1000000000;
+    snprintf(out, PREDICT_TIME, "%lld.%09lld", (long long)(nanoseconds / second),
+             (long long)(nanoseconds % second));
+    char *end = out + strlen(out), *least = strchr(out, '.') + 4;
+    while (end > least && end[-1] == '0') {
+        *--end = '\0';
+    }
+    return out;
+}
+
 static int64_t heads_of(const tub_model_config *c) {
     int64_t heads = 0;
     while (heads < TUB_HEAD_LIMIT && c->head_classes[heads] != 0) {
@@ -150,10 +161,31 @@ static void print_text(predict_printer *p, const predict_line *line) {
     }
 }
 
+static void print_row(predict_printer *p, const predict_line *line) {
+    char numbers[JOINED], labels[JOINED], begin[PREDICT_TIME], end[PREDICT_TIME];
+    const double probability = probability_of(p, line);
+    join(p, &p->told, false, ',', "-", numbers);
+    join(p, &p->told, true, ',', "-", labels);
+    predict_time(begin, line->window->begin);
+    predict_time(end, line->window->end);
+    if (p->table) {
+        if (!p->header_done) {
+            printf("%-36s %10s %10s  %5s %-20s %6s\n", "FILE", "START", "END", "CLASS", "LABEL",
+                   "P");
+        }
+        printf("%-36s %10s %10s  %5s %-20s %6.4f\n", line->file, begin, end, numbers, labels,
+               probability);
+    } else {
+        printf("%s\t%s\t%s\t%s\t%s\t%.6f\n", line->file, begin, end, numbers, labels, probability);
+    }
+}
+
 static void print_csv(predict_printer *p, const predict_line *line) {
     char numbers[JOINED], labels[JOINED], truth[JOINED];
+    char begin[PREDICT_TIME], end[PREDICT_TIME];
     if (!p->header_done) {
-        fputs("file,index,class,label,truth", stdout);
+        fputs(line->window != NULL ? "file,start,end,class,label" : "file,index,class,label,truth",
+              stdout);
         for (int64_t k = 0; k < p->model->classes; k++) {
             printf(",p%lld", (long long)k);
         }
@@ -163,9 +195,16 @@ static void print_csv(predict_printer *p, const predict_line *line) {
     join(p, &p->told, true, ';', "", labels);
     join(p, &p->truth, false, ';', "", truth);
     output_csv_text(line->file);
-    printf(",%lld,%s,", (long long)line->index, numbers);
+    if (line->window != NULL) {
+        printf(",%s,%s,%s,", predict_time(begin, line->window->begin),
+               predict_time(end, line->window->end), numbers);
+    } else {
+        printf(",%lld,%s,", (long long)line->index, numbers);
+    }
     output_csv_text(labels);
-    printf(",%s", truth);
+    if (line->window == NULL) {
+        printf(",%s", truth);
+    }
     for (int64_t k = 0; k < p->model->classes; k++) {
         printf(",%.9g", (double)line->probabilities[k]);
     }
@@ -176,7 +215,7 @@ void predict_print(predict_printer *p, const predict_line *line) {
     tell(p, line);
     switch (p->format) {
     case PREDICT_TEXT:
-        print_text(p, line);
+        (line->window != NULL ? print_row : print_text)(p, line);
         break;
     case PREDICT_CSV:
         print_csv(p, line);

@@ -26,6 +26,9 @@ typedef struct predict_line {
     const float *logits;        /* [classes] */
     const float *probabilities; /* [classes] */
     double milliseconds;
+    int64_t frames;           /* of a file; 0: of a volume in an array */
+    double seconds;           /* of a file; NaN: its frames have no times */
+    const tub_window *window; /* a row of a timeline, whose index this is; or NULL */
 } predict_line;
 
 /* Some of a model's K classes, counted over all heads. */
@@ -54,6 +57,10 @@ int64_t predict_head_begin(const tub_model_config *model, int64_t k);
 
 /* predict_json.c: one line; told and truth are filled. */
 void predict_print_json(const predict_printer *p, const predict_line *line);
+
+/* "2.000" or "0.033366667": seconds, exact, with three decimals or as many as it takes. */
+enum { PREDICT_TIME = 32 };
+const char *predict_time(char out[PREDICT_TIME], int64_t nanoseconds);
 
 /* Seconds of a clock that only goes forward. */
 double predict_clock(void);

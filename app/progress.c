@@ -142,6 +142,21 @@ static void on_download(progress *p, const tub_event *event) {
     tell_download(p, event, name);
 }
 
+/* Away from a terminal a line when it begins: it may take minutes. */
+static void on_clips(progress *p, const tub_event *event) {
+    char text[LINE_LIMIT];
+    const char *name = event->message != NULL ? event->message : "clips";
+    snprintf(text, sizeof text, "preparing clips of %s  %" PRIu64 " of %" PRIu64, name, event->done,
+             event->total);
+    draw_bar(p, event->done, event->total, text);
+    if (event->done == 0 && !p->quiet && !p->terminal) {
+        fprintf(stderr, "%s: preparing %" PRIu64 " clips\n", name, event->total);
+    }
+    if (event->done == event->total) {
+        progress_clear(p);
+    }
+}
+
 static void on_start(progress *p, const tub_event *event) {
     p->first_step = event->done;
     p->started = p->epoch_started = now();
@@ -201,6 +216,10 @@ static void on_epoch(progress *p, const tub_event *event) {
         append_figure(line, sizeof line, "val loss", event->val.loss);
         append_figure(line, sizeof line, "val top-1", event->val.top1);
         append_figure(line, sizeof line, "val AUC", event->val.auc);
+        if (event->data_wait > 1.0 && event->data_wait > 0.05 * seconds) {
+            const size_t used = strlen(line);
+            snprintf(line + used, sizeof line - used, "  waited %.1f s for data", event->data_wait);
+        }
         fprintf(stderr, "%s\n", line);
     }
     p->epoch_started = t;
@@ -244,6 +263,9 @@ void progress_event(void *user, const tub_event *event) {
         break;
     case TUB_EVENT_EVALUATE:
         draw_bar(p, event->done, event->total, "evaluating");
+        break;
+    case TUB_EVENT_CLIPS:
+        on_clips(p, event);
         break;
     case TUB_EVENT_CHECKPOINT: /* one per epoch: not worth a line */
         break;

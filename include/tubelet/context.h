@@ -54,7 +54,8 @@ typedef enum tub_event_kind {
     TUB_EVENT_EPOCH, /* epoch, done, total, seconds, train, val, lr */
     TUB_EVENT_CHECKPOINT, /* message (path), done (step) */
     TUB_EVENT_TRAIN_END,  /* message (run folder), done, total, seconds */
-    TUB_EVENT_EVALUATE    /* done, total (samples) */
+    TUB_EVENT_EVALUATE,   /* done, total (samples) */
+    TUB_EVENT_CLIPS       /* message (data set), done, total (clips to decode for the first time) */
 } tub_event_kind;
 
 /* Loss and accuracies of a set of samples; NaN where not known. */
@@ -75,9 +76,12 @@ typedef struct tub_event {
     double seconds;         /* since the run started or resumed */
     double lr;
     tub_scores train, val;
+    double data_wait; /* of TUB_EVENT_STEP and _EPOCH: seconds of the epoch in which training waited for
+                         samples */
 } tub_event;
 
-/* Called on the thread that called the library; must not call back into the same context. */
+/* Called on the thread that called the library or on one that works for it, never on two at once; must
+ * not call back into the same context. */
 typedef void tub_event_fn(void *user, const tub_event *event);
 
 typedef struct tub_context_config {

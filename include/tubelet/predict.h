@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Using a trained model: evaluation with metrics and confidence intervals. */
+/* Using a trained model: classifying files, evaluation with metrics and confidence intervals. */
 #ifndef TUBELET_PREDICT_H
 #define TUBELET_PREDICT_H
 
 #include <tubelet/data.h>
 #include <tubelet/model.h>
+#include <tubelet/sampling.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -151,6 +152,10 @@ TUB_API TUB_MUST_USE tub_status tub_model_forward_views(tub_model *model, int64_
                                                         float *logits, float *probabilities,
                                                         tub_error *err);
 
+/* Options for opening a set of files as the model's folder takes files: clips of the model's size, sampled,
+ * resized and cropped as it says. The model must outlive the opening. */
+TUB_API tub_dataset_options tub_model_dataset_options(const tub_model *model);
+
 /* Runs the model over a split. logits and probabilities: caller's buffers [count,K], either may be
  * NULL. Sends TUB_EVENT_EVALUATE events. batch_size changes no bit. Errors: TUB_E_SHAPE when data
  * and model do not fit, naming both; TUB_E_NOT_FOUND (empty split). */
@@ -166,6 +171,88 @@ TUB_API TUB_MUST_USE tub_status tub_predict_views(tub_model *model, const tub_da
                                                   tub_views views, tub_average average,
                                                   float *logits, float *probabilities,
                                                   tub_error *err);
+
+
+/* The same of `count` samples from number `first` on; no events. TUB_E_ARGUMENT where there are no such. */
+TUB_API TUB_MUST_USE tub_status tub_predict_samples(tub_model *model, const tub_dataset *data,
+                                                    tub_split split, int64_t first, int64_t count,
+                                                    int64_t batch_size, tub_views views,
+                                                    tub_average average, float *logits,
+                                                    float *probabilities, tub_error *err);
+/* ---- Videos, animations, folders of pictures, volumes (docs/predicting.md) ---- */
+
+/* Frames of one file by their numbers, as those of a data set's sample (tubelet/files.h). */
+typedef struct tub_file_part {
+    int64_t first, frames; /* frames 0: the whole file */
+} tub_file_part;
+
+typedef struct tub_file_options {
+    size_t size; /* sizeof(tub_file_options) */
+    /* Which frames a clip has. TUB_SAMPLING_DEFAULT: as the model's folder says, uniform where it says
+     * nothing; stride is the folder's too then. */
+    tub_sampling sampling;
+    int64_t stride; /* of stride and linspace; 0: 1 of stride, none of linspace */
+    int64_t views;  /* clips of a file, over time: 1 to 1024 */
+    int crops;      /* of each: 1, or 3 along the longer axis */
+    tub_average average;
+    int64_t from, to; /* nanoseconds: the part of each file; to < 0: up to its end */
+    const tub_file_part
+        *parts; /* NULL, or one for each file of tub_predict_files, instead of from and to */
+} tub_file_options;
+/* One view, one crop, all of the file. */
+TUB_API tub_file_options tub_file_options_default(void);
+
+/* Whether the model's folder says how frames of files are taken (it was trained on a data set of files).
+ * Then a volume in an array is a file like any other: its frames are sampled, resized and cropped. */
+TUB_API int tub_model_takes_files(const tub_model *model);
+
+typedef struct tub_file_result {
+    const char *path;
+    size_t index;        /* of the file in the list */
+    tub_status status;   /* not TUB_OK: the file could not be classified, and message says why */
+    const char *message; /* one sentence that begins with the path; or NULL. Of a file that was
+                            classified: what could not be decoded of it */
+    const float *logits, *probabilities; /* [K]: means over the views */
+    int64_t frames;                      /* of the file, or of its part */
+    double seconds; /* length of the file; NaN where its frames have no times */
+    double
+        milliseconds; /* that computing took, reading not included; a share of what was computed together */
+} tub_file_result;
+/* Called once for each file, in the order of the list, on the caller's thread; what it gets is valid
+ * during the call. Returns 0 to go on. */
+typedef int tub_file_fn(void *user, const tub_file_result *result);
+
+/* Classifies files: videos, animations, single pictures, folders of pictures, arrays and volumes. Each is
+ * decoded, sampled, resized and cropped as the model's folder says, once, and its views' outputs are
+ * averaged in their order. Bad files are told to fn and the work goes on. Several files are decoded at a
+ * time, by the context's threads. Memory: only frames that are wanted are kept. Errors: those of options
+ * (TUB_E_RANGE, TUB_E_ARGUMENT), TUB_E_MEMORY; TUB_OK where fn stopped. */
+TUB_API TUB_MUST_USE tub_status tub_predict_files(tub_model *model, size_t count,
+                                                  const char *const *paths,
+                                                  const tub_file_options *options, tub_file_fn *fn,
+                                                  void *user, tub_error *err);
+
+/* A row of a timeline: the frames that begin in [begin, end). */
+typedef struct tub_window {
+    int64_t index;      /* from 0: the window begins at index times hop */
+    int64_t begin, end; /* nanoseconds from the first frame; end is cut at the file's end */
+    int64_t frames;     /* that begin in it; a window without has the one that is shown: 1 */
+    const float *logits, *probabilities; /* [K] */
+} tub_window;
+typedef int tub_window_fn(void *user, const tub_window *window);
+
+/* Classifies windows of a long file, `window` nanoseconds long, one each `hop` nanoseconds from the first
+ * frame on. Frames belong to a window by exact comparison of their times with its borders, the end not
+ * included. The last window is the first that reaches the file's end; it is cut there. Each frame is decoded
+ * once, and memory does not grow with the file: a clip for each window that overlaps another, and 8 bytes
+ * for a frame's time. fn: in order, on the caller's thread; it returns 0 to go on. *damage (may be NULL): a
+ * sentence of what could not be decoded, or empty; room for 512 bytes. options: as above, without from and
+ * to. Errors: TUB_E_RANGE (window or hop below 1 ns, or so many windows over each other that their clips
+ * need more than 256 MiB; a file whose frames have no times), and those of the file. */
+TUB_API TUB_MUST_USE tub_status tub_timeline(tub_model *model, const char *path, int64_t window,
+                                             int64_t hop, const tub_file_options *options,
+                                             tub_window_fn *fn, void *user, char *damage,
+                                             tub_error *err);
 
 /* Writes MedMNIST's result file "{flag}_{split}_[AUC]0.948_[ACC]0.648@{run}.csv" (flag: data set
  * name) into folder and the path written into path. Lines "index,score,score,…". */

@@ -26,7 +26,7 @@ typedef enum tub_sgd_form {
 typedef enum tub_schedule { TUB_CONSTANT = 0, TUB_COSINE, TUB_COMPOUND } tub_schedule;
 typedef enum tub_decay_scope { TUB_DECAY_KERNELS = 0, TUB_DECAY_ALL } tub_decay_scope;
 typedef enum tub_class_weights { TUB_WEIGHTS_NONE = 0, TUB_WEIGHTS_BALANCED } tub_class_weights;
-typedef enum tub_sampling { TUB_SHUFFLED = 0, TUB_BALANCED } tub_sampling;
+typedef enum tub_epoch_sampling { TUB_SHUFFLED = 0, TUB_BALANCED } tub_epoch_sampling;
 typedef enum tub_evaluate_which { TUB_EVALUATE_LAST = 0, TUB_EVALUATE_BEST } tub_evaluate_which;
 
 /* How model.pooling came about. */
@@ -77,7 +77,7 @@ typedef struct tub_train_config {
     double clip_norm;   /* global norm of what is trained; 0: off */
     double label_smoothing;
     tub_class_weights class_weights;
-    tub_sampling sampling;
+    tub_epoch_sampling sampling;
     double ema;     /* decay of the averaged weights; 0: none */
     int ema_warmup; /* non-zero: at step t at most (1 + t) / (10 + t) */
     tub_schedule schedule;
@@ -91,8 +91,16 @@ typedef struct tub_train_config {
     double final_lr_share;   /* cosine ends at lr times this */
     int64_t
         patience; /* early stopping after so many epochs without a better validation AUC; 0: off */
-    int64_t checkpoint_every;          /* * steps; 0: at the end of each epoch only */
-    tub_evaluate_which evaluate;       /* which weights `eval RUN` uses */
+    int64_t checkpoint_every;    /* * steps; 0: at the end of each epoch only */
+    tub_evaluate_which evaluate; /* which weights `eval RUN` uses */
+    uint64_t split_seed;         /* of sets of files that do not say their splits */
+    tub_clip_options clip;       /* of sets of files; frames, height and width stay 0: they are
+                                          the model's */
+    int64_t
+        loader_threads; /* * threads that make samples of coming batches, per rank; 0: one, or where
+                                files are decoded half as many as compute, two at least */
+    int no_cache;       /* * non-zero: clips that were decoded are not kept on the disk */
+    int64_t cache_limit;               /* * bytes of all clips that are kept */
     tub_augment_config augment;        /* of the training samples */
     tub_views tta;                     /* * views that `eval RUN` and `predict RUN` average over */
     double budget; /* * no setting of a recipe: seconds that tub_train has; 0: no limit */
@@ -110,7 +118,8 @@ typedef enum tub_option_type {
     TUB_OPTION_FLAG,
     TUB_OPTION_INT3,
     TUB_OPTION_HEADS, /* one to TUB_HEAD_LIMIT whole numbers; 0: none */
-    TUB_OPTION_RANGE  /* two numbers, the lower one first; one number is both */
+    TUB_OPTION_RANGE, /* two numbers, the lower one first; one number is both */
+    TUB_OPTION_SIZE   /* bytes: "20G", "64MiB", "1000000" */
 } tub_option_type;
 
 /* One setting: the same table drives recipe keys, command-line options, help, the man page and
@@ -141,8 +150,12 @@ TUB_API TUB_MUST_USE tub_status tub_train_config_start(tub_context *ctx, const c
 TUB_API TUB_MUST_USE tub_status tub_train_config_get(const tub_train_config *config,
                                                      const char *key, char *out, size_t size,
                                                      tub_error *err);
+/* The options that the settings mean for opening their data set: mirror, seed of the split, and clips. Texts
+ * are those of *config. */
+TUB_API tub_dataset_options tub_train_dataset_options(const tub_train_config *config);
 /* Applies a YAML recipe over *config: a file, or the name of one that comes with tubelet
- * ("keras-vivit", "vivit-adamw", "vivit-scenic", "organ", "adrenal", "modelnet10", "motion-variant1" to "motion-variant4"). A recipe
+ * ("keras-vivit", "vivit-adamw", "vivit-scenic", "organ", "adrenal", "modelnet10", "fight", "lung-ultrasound",
+ * "motion-variant1" to "motion-variant4"). A recipe
  * with init_from sets every model value as that model has it, after a preset and before the recipe's
  * own. Unknown keys are errors that suggest a near known
  * one. Errors also: TUB_E_MODULE (mod-yaml), TUB_E_FORMAT with line and column. */

@@ -5,13 +5,16 @@
 
 #include <tubelet/augment.h>
 #include <tubelet/bench.h>
+#include <tubelet/clip.h>
 #include <tubelet/context.h>
 #include <tubelet/convert.h>
 #include <tubelet/data.h>
+#include <tubelet/files.h>
 #include <tubelet/machine.h>
 #include <tubelet/model.h>
 #include <tubelet/predict.h>
 #include <tubelet/sheet.h>
+#include <tubelet/sampling.h>
 #include <tubelet/start.h>
 #include <tubelet/status.h>
 #include <tubelet/train.h>

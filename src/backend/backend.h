@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/philox.h"
 #include "base/pool.h"
+#include "base/ratio.h"
 #include "tensor/mat.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,11 +41,8 @@ typedef struct tub__geometry {
  * + 1) rounded to the nearest, ties to even, and all of them are taken where n is T. */
 static inline size_t tub__geometry_frame(const tub__geometry *g, size_t t) {
     const size_t n = g->grid[0] + 1;
-    if (!g->sampled || n > g->frames) {
-        return t * g->stride[0];
-    }
-    const size_t whole = (t + 1) * g->frames / n, twice = 2 * ((t + 1) * g->frames % n);
-    return whole + (twice > n || (twice == n && whole % 2 == 1));
+    return !g->sampled || n > g->frames ? t * g->stride[0]
+                                        : (size_t)tub__divide_even((t + 1) * g->frames, n);
 }
 
 static inline size_t tub__geometry_tokens(const tub__geometry *g) {

@@ -7,7 +7,9 @@
 
 void tub__emit(tub_context *ctx, const tub_event *event) {
     if (ctx->on_event != NULL) {
+        pthread_mutex_lock(&ctx->event_lock);
         ctx->on_event(ctx->event_user, event);
+        pthread_mutex_unlock(&ctx->event_lock);
     }
 }
 

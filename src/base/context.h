@@ -29,6 +29,7 @@ struct tub_context {
     tub__open_module modules[TUB__MODULE_LIMIT];
     int module_count;
     pthread_mutex_t module_lock;
+    pthread_mutex_t event_lock; /* one event at a time: files are opened by several threads */
 };
 
 /* Sends an event to the context's receiver, if there is one. */

@@ -19,6 +19,9 @@ static const struct known_module {
     {"yaml", "reading YAML recipes", "libfyaml", "libfyaml0", "libfyaml-dev"},
     {"net", "downloading", "libcurl", "libcurl4", "libcurl4-openssl-dev"},
     {"draw", "drawing PNG pictures", "libpng", "libpng16-16", "libpng-dev"},
+    {"video", "reading videos and pictures", "FFmpeg", "libavformat59 libavfilter8",
+     "libavformat-dev libavfilter-dev"},
+    {"nifti", "reading NIfTI volumes", "niftilib", "libniftiio2 zlib1g", "libnifti-dev zlib1g-dev"},
     {"hdf5", "reading and writing HDF5 files (Keras)", "libhdf5", "libhdf5-103-1", "libhdf5-dev"},
 };
 

@@ -5,6 +5,8 @@
 #define TUB__BASE_MODULE_H
 
 #include "base/context.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 /* Opens mod-NAME.so once per context (from the context's module folder if it names one, else
  * $TUBELET_MODULES if set, else from tubelet/ beside the shared library, else from
@@ -64,6 +66,76 @@ typedef struct tub__draw_module {
                          unsigned char **bytes, size_t *size, tub_error *err);
     void (*release)(unsigned char *bytes);
 } tub__draw_module;
+
+/* mod-video: the frames of videos, animations and pictures, by FFmpeg's libraries. Sentences name the
+ * file. */
+typedef struct tub__video tub__video;
+typedef struct tub__video_facts {
+    int64_t height, width;                    /* of every frame that pixels() gives */
+    int64_t frames;                           /* the container's word; 0: it has none */
+    int64_t rate_numerator, rate_denominator; /* average frames a second; 0/1: not known */
+    int64_t time_base_numerator, time_base_denominator; /* seconds of one unit of a time */
+} tub__video_facts;
+/* A packet that becomes a frame: its time, and whether decoding can begin with it. */
+typedef tub_status tub__video_packet(void *user, int64_t time, bool key, tub_error *err);
+
+/* What encode() makes a picture file of. */
+typedef struct tub__video_picture {
+    const unsigned char *levels;             /* [frames,height,width,channels] */
+    int64_t frames, height, width, channels; /* channels: 1 gray, 3 rgb */
+    int hundredths; /* seconds / 100 that a frame of an animation is shown */
+} tub__video_picture;
+
+typedef struct tub__video_module {
+    int version;
+    /* Opens a file and decodes its first frame, which next() gives first. threads: 1 for none beside
+     * the caller. */
+    tub_status (*open)(const char *path, int threads, tub__video **out, tub__video_facts *facts,
+                       tub_error *err);
+    /* The same of another file, or of the same once more, whose frames are resized to what those of
+     * the first are. */
+    tub_status (*reopen)(tub__video *video, const char *path, tub_error *err);
+    /* Decodes the next frame. *time: in units of the time base; INT64_MIN when the file says none. */
+    tub_status (*next)(tub__video *video, int64_t *time, bool *end, tub_error *err);
+    /* The frame that was decoded last as [height,width,3] of uint8; valid until next(). */
+    tub_status (*pixels)(tub__video *video, const unsigned char **rgb, tub_error *err);
+    /* Right after open or reopen: visits all packets that become frames, in the file's order. next()
+     * gives the first frame afterwards. *reliable: each becomes one frame of its time, as far as that
+     * shows without decoding. */
+    tub_status (*scan)(tub__video *video, tub__video_packet *visit, void *user, bool *reliable,
+                       tub_error *err);
+    /* Makes next() begin anew with a packet from which decoding can begin, at `time` or before; *landed:
+     * that packet's time. false where the file can't: reopen it. */
+    bool (*seek)(tub__video *video, int64_t time, int64_t *landed);
+    /* A picture as the bytes of a .png (one frame) or an animation as those of a .gif: gray exact, colours
+     * of one palette for all frames, exact where there are no more than 256. *bytes is released by
+     * release(). The sentence names no file. */
+    tub_status (*encode)(const tub__video_picture *picture, bool gif, void **bytes, size_t *size,
+                         tub_error *err);
+    void (*release)(void *bytes);
+    /* Whether damage was met while several threads decoded, so that what comes out depends on their
+     * number. reopen() decodes with one thread from then on. */
+    bool (*unsettled)(tub__video *video);
+    /* NULL, or what was found broken so far: "3 packets can't be decoded". */
+    const char *(*damage)(tub__video *video);
+    void (*close)(tub__video *video); /* accepts NULL */
+} tub__video_module;
+
+/* mod-nifti: volumes of NIfTI-1 files (.nii, .nii.gz), by niftilib. Sentences name the file. */
+typedef struct tub__nifti tub__nifti;
+typedef struct tub__nifti_facts {
+    int64_t frames, height, width; /* along the file's third, second and first axis (z, y, x) */
+    bool floats;                   /* values are float32; else uint8, as stored */
+} tub__nifti_facts;
+typedef struct tub__nifti_module {
+    int version;
+    /* limit: bytes that the values may take. */
+    tub_status (*open)(const char *path, uint64_t limit, tub__nifti **out, tub__nifti_facts *facts,
+                       tub_error *err);
+    /* All values to `out` as [frames,height,width], scaled as the file says; once. */
+    tub_status (*read)(tub__nifti *file, void *out, tub_error *err);
+    void (*close)(tub__nifti *file); /* accepts NULL */
+} tub__nifti_module;
 
 /* A module that is opened in a worker process only (base/worker.h), such as mod-hdf5. */
 typedef struct tub__worker_module {

@@ -3,6 +3,7 @@
 #include "base/number.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,4 +63,48 @@ void tub__number_print(char out[TUB__NUMBER_ROOM], double value) {
     if (*point != '\0') {
         *point = '.';
     }
+}
+
+static const char units[] = "KMGT";
+
+bool tub__number_to_bytes(const char *text, int64_t *out) {
+    char number[NUMBER_LIMIT];
+    const size_t length = strspn(text, "0123456789.");
+    const char *rest = text + length;
+    const char *unit = *rest != '\0' ? strchr(units, *rest == 'k' ? 'K' : *rest) : NULL;
+    double scale = 1, value = 0;
+    if (length >= sizeof number) {
+        return false;
+    }
+    memcpy(number, text, length);
+    number[length] = '\0';
+    if (unit != NULL) {
+        rest++;
+        const bool binary = *rest == 'i';
+        rest += binary;
+        for (const char *u = units; u <= unit; u++) {
+            scale *= binary ? 1024 : 1000;
+        }
+    }
+    rest += *rest == 'B';
+    if (*rest != '\0') {
+        return false;
+    }
+    if (scale == 1 && tub__number_is_whole(number)) {
+        return tub__number_to_int(number, out); /* exact beyond 2^53 */
+    }
+    if (!tub__number_to_real(number, &value) || value * scale >= 9223372036854775808.0) {
+        return false;
+    }
+    *out = (int64_t)(value * scale);
+    return true;
+}
+
+void tub__number_print_bytes(char out[TUB__NUMBER_ROOM], int64_t bytes) {
+    int unit = -1;
+    while (bytes != 0 && bytes % 1000 == 0 && unit + 1 < (int)sizeof units - 1) {
+        bytes /= 1000;
+        unit++;
+    }
+    snprintf(out, TUB__NUMBER_ROOM, "%" PRId64 "%.1s", bytes, unit >= 0 ? units + unit : "");
 }

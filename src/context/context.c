@@ -126,6 +126,7 @@ tub_status tub_context_create(const tub_context_config *config, tub_context **ou
     ctx->event_user = c.event_user;
     ctx->precision = c.precision;
     pthread_mutex_init(&ctx->module_lock, NULL);
+    pthread_mutex_init(&ctx->event_lock, NULL);
 
     int cores = tub__available_cores();
     int threads = c.threads > 0 ? c.threads : cores < TUB__POOL_LIMIT ? cores : TUB__POOL_LIMIT;
@@ -158,6 +159,7 @@ void tub_context_destroy(tub_context *ctx) {
     tub__free(&allocator, ctx->module_folder);
     tub__free(&allocator, ctx->data_folder);
     pthread_mutex_destroy(&ctx->module_lock);
+    pthread_mutex_destroy(&ctx->event_lock);
     tub__free(&allocator, ctx);
 }
 

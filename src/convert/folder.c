@@ -50,7 +50,7 @@ static tub_status write_preprocessor(const tub_model *model, const char *folder,
         return write_file(a, folder, TUB__PREPROCESSOR_FILE, model->preprocessor_text,
                           strlen(model->preprocessor_text), err);
     }
-    TUB__TRY(tub__preprocessor_to_json(a, &model->config, false, &text, &size, err));
+    TUB__TRY(tub__preprocessor_to_json(a, &model->config, false, NULL, &text, &size, err));
     tub_status status = write_file(a, folder, TUB__PREPROCESSOR_FILE, text, size, err);
     tub__free(a, text);
     return status;

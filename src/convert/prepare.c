@@ -37,10 +37,27 @@ static void warn_range(tub_context *ctx, const char *path, const tub__json *root
                   (double)low, (double)high);
 }
 
+static tub_status keep_rule(tub_model *model, const tub__clip_rule *rule, tub_error *err) {
+    if (model->clip == NULL) {
+        TUB__TRY(tub__alloc_array(&model->context->allocator, 1, sizeof *rule,
+                                  (void **)&model->clip, err));
+    }
+    *model->clip = *rule;
+    return TUB_OK;
+}
+
 static tub_status read_text(tub_model *model, const char *path, const tub__json *root,
                             tub_error *err) {
     tub__preprocessing p;
+    tub__clip_rule rule = {TUB_SAMPLING_DEFAULT, 0, {0}};
+    bool known;
     TUB__TRY(tub__preprocessing_from_json(root, &p, err));
+    TUB__TRY(tub__clip_rule_from_json(root, &rule, &known, err));
+    if (known) { /* the sizes are of files; samples of a data set have the model's */
+        rule.picture = p;
+        TUB__TRY(keep_rule(model, &rule, err));
+        p.resize = p.crop = false;
+    }
     if (is_plain(&p)) {
         return TUB_OK;
     }
@@ -81,7 +98,7 @@ tub_status tub__model_scale_signed(tub_model *model, tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
     char *text;
     size_t size;
-    TUB__TRY(tub__preprocessor_to_json(a, &model->config, true, &text, &size, err));
+    TUB__TRY(tub__preprocessor_to_json(a, &model->config, true, NULL, &text, &size, err));
     tub_status status =
         tub__alloc_array(a, 1, sizeof *model->preprocessing, (void **)&model->preprocessing, err);
     if (status != TUB_OK) {
@@ -92,6 +109,35 @@ tub_status tub__model_scale_signed(tub_model *model, tub_error *err) {
         (tub__preprocessing){.rescale = true, .factor = 1.0 / 127.5, .offset = true, .channels = 1};
     model->preprocessor_text = text;
     return TUB_OK;
+}
+
+tub_status tub__model_set_clip_rule(tub_model *model, const tub__clip_rule *rule, tub_error *err) {
+    const tub_allocator *a = &model->context->allocator;
+    const tub__preprocessing now = tub__model_preprocessing(model);
+    char *text;
+    size_t size;
+    if (now.normalize) {
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "the model's samples are normalised, which a rule for clips would lose");
+    }
+    TUB__TRY(tub__preprocessor_to_json(a, &model->config, now.offset, rule, &text, &size, err));
+    const tub_status status = keep_rule(model, rule, err);
+    if (status != TUB_OK) {
+        tub__free(a, text);
+        return status;
+    }
+    if (model->preprocessing != NULL) {
+        model->preprocessing->resize = model->preprocessing->crop = false;
+    }
+    tub__free(a, model->preprocessor_text);
+    model->preprocessor_text = text;
+    return TUB_OK;
+}
+
+tub__clip_rule tub__model_clip_rule(const tub_model *model) {
+    return model->clip != NULL
+               ? *model->clip
+               : (tub__clip_rule){TUB_SAMPLING_DEFAULT, 0, tub__model_preprocessing(model)};
 }
 
 /* ---- Samples ---- */
@@ -107,6 +153,20 @@ tub__preprocessing tub__model_preprocessing(const tub_model *model) {
                                       .factor = 1.0 / 255.0,
                                       .multiply = model->config.input_scale == TUB_SCALE_MULTIPLY,
                                       .channels = 1};
+}
+
+bool tub__model_takes_levels(const tub_model *model) {
+    return model->preprocessing == NULL;
+}
+
+tub_status tub__model_scale(const tub_model *model, int64_t count, const unsigned char *samples,
+                            float *out, tub_error *err) {
+    const tub_model_config *c = &model->config;
+    tub__preprocessing p = tub__model_preprocessing(model);
+    p.resize = p.crop = false;
+    return tub__preprocess(&model->context->allocator, &p, (size_t)(count * c->frames),
+                           (const size_t[2]){(size_t)c->height, (size_t)c->width},
+                           (size_t)c->channels, samples, out, err);
 }
 
 /* channels: nothing but their number is wrong. */

@@ -3,37 +3,65 @@
 #include "convert/preprocessor_json.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "convert/config_json.h"
 
-static void put_size(tub__json_writer *w, const char *key, const tub_model_config *c) {
+static void put_size(tub__json_writer *w, const char *key, int64_t height, int64_t width) {
     tub__json_open_object(w, key);
-    tub__json_put_integer(w, "height", c->height);
-    tub__json_put_integer(w, "width", c->width);
+    tub__json_put_integer(w, "height", height);
+    tub__json_put_integer(w, "width", width);
+    tub__json_close_object(w);
+}
+
+static void put_picture(tub__json_writer *w, const tub_model_config *c,
+                        const tub__preprocessing *p) {
+    if (p != NULL && p->resize && p->shortest_edge > 0) {
+        tub__json_open_object(w, "size");
+        tub__json_put_integer(w, "shortest_edge", p->shortest_edge);
+        tub__json_close_object(w);
+    } else {
+        put_size(w, "size", c->height, c->width);
+    }
+}
+
+static void put_ours(tub__json_writer *w, const tub_model_config *c, bool minus,
+                     const tub__clip_rule *clip) {
+    tub__json_open_object(w, "tubelet");
+    if (clip != NULL) {
+        tub__json_open_object(w, "clip");
+        tub__json_put_text(w, "sampling", tub_sampling_name(clip->sampling));
+        tub__json_put_integer(w, "stride", clip->stride);
+        tub__json_close_object(w);
+    }
+    tub__json_put_integer(w, "frames", c->frames);
+    if (!minus) {
+        tub__json_put_text(w, "input_scale", tub__input_scale_name(c->input_scale));
+    }
     tub__json_close_object(w);
 }
 
 tub_status tub__preprocessor_to_json(const tub_allocator *a, const tub_model_config *config,
-                                     bool minus, char **text, size_t *size, tub_error *err) {
+                                     bool minus, const tub__clip_rule *clip, char **text,
+                                     size_t *size, tub_error *err) {
+    const tub__preprocessing *p = clip != NULL ? &clip->picture : NULL;
     tub__json_writer w;
     tub__json_start(&w, a, 2);
     tub__json_open_object(&w, NULL);
-    put_size(&w, "crop_size", config);
-    tub__json_put_bool(&w, "do_center_crop", false);
+    put_size(&w, "crop_size", config->height, config->width);
+    tub__json_put_bool(&w, "do_center_crop", p != NULL && p->crop);
     tub__json_put_bool(&w, "do_normalize", false);
     tub__json_put_bool(&w, "do_rescale", true);
-    tub__json_put_bool(&w, "do_resize", false);
+    tub__json_put_bool(&w, "do_resize", p != NULL && p->resize);
     tub__json_put_text(&w, "image_processor_type", "VivitImageProcessor");
     tub__json_put_bool(&w, "offset", minus); /* left out it would mean true: [-1, 1] */
-    tub__json_put_real(&w, "rescale_factor", minus ? 1.0 / 127.5 : 1.0 / 255.0);
-    put_size(&w, "size", config);
-    tub__json_open_object(&w, "tubelet");
-    tub__json_put_integer(&w, "frames", config->frames);
-    if (!minus) {
-        tub__json_put_text(&w, "input_scale", tub__input_scale_name(config->input_scale));
+    if (p != NULL && p->resize) {
+        tub__json_put_integer(&w, "resample", (int64_t)p->filter);
     }
-    tub__json_close_object(&w);
+    tub__json_put_real(&w, "rescale_factor", minus ? 1.0 / 127.5 : 1.0 / 255.0);
+    put_picture(&w, config, p);
+    put_ours(&w, config, minus, clip);
     tub__json_close_object(&w);
     return tub__json_finish(&w, text, size, err);
 }
@@ -215,4 +243,26 @@ tub_status tub__preprocessing_from_json(const tub__json *root, tub__preprocessin
     }
     *out = p;
     return TUB_OK;
+}
+
+tub_status tub__clip_rule_from_json(const tub__json *root, tub__clip_rule *out, bool *known,
+                                    tub_error *err) {
+    const tub__json *clip = tub__json_get(tub__json_get(root, "tubelet"), "clip");
+    const char *sampling = NULL;
+    *known = clip != NULL && tub__json_kind_of(clip) != TUB__JSON_NULL;
+    if (!*known) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__json_to_object(clip, "tubelet.clip", &clip, err));
+    for (void *it = tub__json_first(clip); it != NULL; it = tub__json_next(clip, it)) {
+        const char *key = tub__json_key(it);
+        if (strcmp(key, "sampling") != 0 && strcmp(key, "stride") != 0) {
+            return tub__fail(err, TUB_E_UNSUPPORTED, "tubelet.clip: unknown key '%s'", key);
+        }
+    }
+    TUB__TRY(tub__json_get_text(clip, "sampling", &sampling, err));
+    TUB__TRY(tub_sampling_parse(sampling, &out->sampling, err));
+    out->stride = 0;
+    TUB__TRY(tub__json_opt_integer(clip, "stride", &out->stride, err));
+    return tub__in_range("tubelet.clip: stride", out->stride, 0, 65536, err);
 }

@@ -229,35 +229,49 @@ void tub__augment(const tub__augmenter *m, tub__augment_key key, void *scratch, 
 
 /* ---- and with another of its batch ---- */
 
+/* NULL: the sample is not there. */
 static float *make_of_batch(const tub__augmenter *m, const tub__augment_batch *batch, size_t number,
                             float *work, float *room) {
-    const size_t position = batch->start + number;
-    const tub__augment_key key = {batch->epoch, (uint32_t)position};
+    const tub__augment_key key = {batch->epoch, (uint32_t)(batch->start + number)};
+    const void *sample = batch->sample(batch->user, number);
     tub__augment_plan plan;
     tub__augment_draw(&m->config, &m->sizes, m->key, key, &plan);
-    return make_floats(m, key, &plan, work, room,
-                       batch->sample(batch->user, batch->order[position]));
+    return sample != NULL ? make_floats(m, key, &plan, work, room, sample) : NULL;
 }
 
-void tub__augment_in_batch(const tub__augmenter *m, const tub__augment_batch *batch, size_t number,
+static bool make_alone(const tub__augmenter *m, const tub__augment_batch *batch, size_t number,
+                       void *scratch, void *out) {
+    const void *sample = batch->sample(batch->user, number);
+    if (sample != NULL) {
+        tub__augment(m, (tub__augment_key){batch->epoch, (uint32_t)(batch->start + number)},
+                     scratch, sample, out);
+    }
+    return sample != NULL;
+}
+
+bool tub__augment_in_batch(const tub__augmenter *m, const tub__augment_batch *batch, size_t number,
                            void *scratch, void *out, tub__augment_mix *mix) {
-    const size_t position = batch->start + number;
-    const uint32_t index = batch->order[position];
-    const tub__augment_key key = {batch->epoch, (uint32_t)position};
+    const tub__augment_key key = {batch->epoch, (uint32_t)(batch->start + number)};
     tub__mix_plan plan;
     tub__mix_draw(&m->config, &m->sizes, m->key, key, number, batch->whole, &plan);
-    *mix = (tub__augment_mix){.partner = index};
+    *mix = (tub__augment_mix){.partner = batch->index[number]};
     if (plan.kind == TUB__MIX_NONE) {
-        tub__augment(m, key, scratch, batch->sample(batch->user, index), out);
-        return;
+        return make_alone(m, batch, number, scratch, out);
     }
     const size_t length = clip_room(m->elements);
     float *work = scratch, *clips = work + tub__resample_room(&m->sizes, m->volume);
     const float *own = make_of_batch(m, batch, number, work, clips);
+    if (own == NULL) {
+        return false;
+    }
     memcpy(clips + 2 * length, own, m->elements * sizeof *own);
     const float *other = make_of_batch(m, batch, plan.partner, work, clips);
+    if (other == NULL) {
+        return false;
+    }
     tub__mix_apply(&plan, &m->sizes, clips + 2 * length, other);
     store(m, clips + 2 * length, out);
-    mix->partner = batch->order[batch->start + plan.partner];
+    mix->partner = batch->index[plan.partner];
     mix->share = plan.share;
+    return true;
 }

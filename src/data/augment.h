@@ -57,9 +57,9 @@ typedef struct tub__augment_batch {
     uint32_t epoch;
     size_t start;          /* position of its first sample in the epoch's order */
     size_t whole;          /* its samples */
-    const uint32_t *order; /* of the epoch: order[position] is an index in the split */
-    /* The sample of that index; what it gave before need not stay valid. */
-    const void *(*sample)(void *user, uint32_t index);
+    const uint32_t *index; /* [whole]: their indices in the split */
+    /* Sample `number` of the batch; what it gave before need not stay valid. NULL: there is none. */
+    const void *(*sample)(void *user, size_t number);
     void *user;
 } tub__augment_batch;
 
@@ -70,8 +70,8 @@ typedef struct tub__augment_mix {
 } tub__augment_mix;
 
 /* Makes the clip of sample `number` of a batch, mixed with another of the batch where the settings
- * and the draw say so. */
-void tub__augment_in_batch(const tub__augmenter *augmenter, const tub__augment_batch *batch,
+ * and the draw say so. False where a sample was not there. */
+bool tub__augment_in_batch(const tub__augmenter *augmenter, const tub__augment_batch *batch,
                            size_t number, void *scratch, void *out, tub__augment_mix *mix);
 
 /* A class name that tells a side or direction ("kidney-left", "up"), which a flip would turn into

@@ -20,26 +20,29 @@ typedef enum tub__clip_kind {
 
 typedef struct tub__clip_facts {
     tub__clip_kind kind;
-    tub_dtype dtype; /* of the samples of a frame: TUB_U8, or TUB_F32 (arrays, volumes) */
-    int64_t height,
-        width; /* as they are shown: after rotation and with the pixel aspect as stored */
+    tub_dtype dtype;       /* of the samples of a frame: TUB_U8, or TUB_F32 (arrays, volumes) */
+    int64_t height, width; /* of every frame, as they are shown: after rotation, the pixel aspect as
+                              stored; frames of a video that are larger or smaller than its first
+                              are resized to it, as the ffmpeg program does */
     int64_t
         channels; /* 1 for gray arrays and volumes, 3 for videos and pictures, else as the array has them */
     int64_t frames;    /* 0: not known before the end (a stream) */
-    bool frames_exact; /* false: the container's word, which may differ from what can be decoded */
+    bool frames_exact; /* false: the container's word, which may differ from what can be decoded;
+                          tub__clip_count and the end, once
+                          it was reached, make it true; the end has the last word */
     /* Time of frame i where frames have no time of their own: i * rate_denominator / rate_numerator seconds. */
     int64_t rate_numerator,
         rate_denominator; /* average frames a second; 0/1: none (volumes, arrays, pictures) */
-    int64_t time_base_numerator,
-        time_base_denominator; /* seconds of one unit of tub__clip_frame.time */
+    int64_t time_base_numerator, time_base_denominator; /* seconds of one unit of
+                              tub__clip_frame.time; 0/1: frames have no times (theirs is their index) */
 } tub__clip_facts;
 
 typedef struct tub__clip_frame {
     const void *samples;   /* [height,width,channels] of facts' dtype; valid until the next call */
-    int64_t height, width; /* of this frame: some files change in the middle */
+    int64_t height, width; /* those of facts */
     int64_t index;         /* from 0 */
-    int64_t
-        time; /* presentation time in time_base units, from the first frame's (so that is 0); never falls */
+    int64_t time; /* presentation time in time_base units, from the first frame's (so that is 0);
+                     never falls */
 } tub__clip_frame;
 
 /* Opens a file or folder. One sentence for what is no clip: no such file, no video stream (audio only), encrypted,
@@ -47,10 +50,22 @@ typedef struct tub__clip_frame {
 TUB_MUST_USE tub_status tub__clip_open(tub_context *ctx, const char *path, int threads,
                                        tub__clip_file **out, tub_error *err);
 const tub__clip_facts *tub__clip_describe(const tub__clip_file *clip);
+/* As it was opened by; valid until close. */
+const char *tub__clip_path(const tub__clip_file *clip);
 /* The next frame in presentation order; *end at the end. A broken tail ends the clip with *end, after what could be
  * decoded, and tub__clip_damage tells it; no frame at all is an error of the first call. */
 TUB_MUST_USE tub_status tub__clip_next(tub__clip_file *clip, tub__clip_frame *out, bool *end,
                                        tub_error *err);
+/* Goes over one frame: as tub__clip_next, and cheaper, because a video's frame is decoded (later ones
+ * need it) and not made rgb. *out is as there, with samples NULL; it may be NULL. */
+TUB_MUST_USE tub_status tub__clip_skip(tub__clip_file *clip, tub__clip_frame *out, bool *end,
+                                       tub_error *err);
+/* Makes facts.frames exact and tub__clip_times known, and goes to frame 0: by reading the packets of
+ * a video without decoding them where that is known to be enough, else by decoding it all once. */
+TUB_MUST_USE tub_status tub__clip_count(tub__clip_file *clip, tub_error *err);
+/* [facts.frames] times of all frames, as tub__clip_frame.time; NULL before tub__clip_count and where
+ * frames have no times. Valid until close. */
+const int64_t *tub__clip_times(const tub__clip_file *clip);
 /* Goes to frame `index` without decoding what is not needed (keyframes), so that the next frame is that one. Exact:
  * the frames are those that reading from the start gives. TUB_E_RANGE behind the last. */
 TUB_MUST_USE tub_status tub__clip_seek(tub__clip_file *clip, int64_t index, tub_error *err);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/md5.h"
 #include "data/dataset.h"
+#include "data/file_set.h"
 #include "data/folds.h"
 #include <inttypes.h>
 #include <string.h>
@@ -17,6 +18,11 @@ void tub_dataset_digest(const tub_dataset *data, char hex[33]) {
     tub__md5 md5;
     tub__md5_init(&md5);
     tub__md5_update(&md5, shape, sizeof shape);
+    if (data->files != NULL) {
+        tub__md5_update(&md5, data->files->digest, sizeof data->files->digest);
+        tub__md5_finish(&md5, hex);
+        return;
+    }
     for (tub_split split = TUB_TRAIN; split <= TUB_VAL; split++) {
         size_t count = (size_t)info->count[split];
         tub__md5_update(&md5, tub_dataset_labels(data, split),

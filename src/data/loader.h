@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loader: a thread that copies the samples of coming batches into a ring of reused buffers, in
- * the epoch's order. */
+/* The loader: threads that make the samples of coming batches into a ring of reused buffers, in the
+ * epoch's order. What they make is the same for any number of them. */
 #ifndef TUB__DATA_LOADER_H
 #define TUB__DATA_LOADER_H
 
@@ -10,6 +10,9 @@
 #include <tubelet/data.h>
 
 typedef struct tub__loader tub__loader;
+struct tub__sample_key; /* data/dataset.h */
+
+enum { TUB__LOADER_THREADS = 256 };
 
 typedef struct tub__loader_config {
     const tub_dataset *data;
@@ -17,11 +20,17 @@ typedef struct tub__loader_config {
     uint64_t seed;
     size_t batch; /* samples in a whole batch */
     tub__order_kind order;
-    size_t depth;       /* batches in the ring; 2 is enough where samples are only copied */
-    size_t share_begin; /* of each batch only the samples [share_begin, share_end) are copied: a
+    size_t depth;       /* batches in the ring; 2 is enough: one is used, one is made */
+    size_t share_begin; /* of each batch only the samples [share_begin, share_end) are made: a
                            rank's part */
     size_t share_end;   /* 0: the whole batch */
-    const tub__augmenter *augmenter; /* the caller's, of the same data; NULL: samples are copied */
+    size_t threads;     /* up to TUB__LOADER_THREADS; 0: one */
+    bool polite;        /* they step back where others want the processor: for work that is long */
+    const tub__augmenter *augmenter; /* the caller's, of tub__dataset_source_info; NULL: samples stay
+                                        as they are */
+    /* Of tub__sample_maker: makes samples in tests. */
+    tub_status (*instead)(void *user, const struct tub__sample_key *key, void *out, tub_error *err);
+    void *user;
 } tub__loader_config;
 
 typedef struct tub__batch {
@@ -39,15 +48,20 @@ typedef struct tub__batch {
     uint32_t epoch;
 } tub__batch;
 
+/* Threads for a setting (0: as many as fit) of a rank that computes on so many. A set in memory
+ * needs one, which only copies; where files are decoded, half as many as compute, two at least. */
+size_t tub__loader_threads(int64_t setting, bool files, int threads);
+
 TUB_MUST_USE tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config,
                                            tub__loader **out, tub_error *err);
-void tub__loader_destroy(tub__loader *loader);         /* accepts NULL; joins the thread */
+void tub__loader_destroy(tub__loader *loader);         /* accepts NULL; joins the threads */
 size_t tub__loader_batches(const tub__loader *loader); /* per epoch; the last may be short */
 /* Starts delivering at batch `batch` of `epoch` (both from 0); goes on into the following epochs
  * for ever. */
 TUB_MUST_USE tub_status tub__loader_start(tub__loader *loader, uint32_t epoch, size_t batch,
                                           tub_error *err);
-/* The next batch; waits for it. The previous one must have been released. */
+/* The next batch; waits for it. The previous one must have been released. Where a sample can't be made,
+ * the batches before it come, then its error, again and again; of several in a batch the first one's. */
 TUB_MUST_USE tub_status tub__loader_next(tub__loader *loader, tub__batch *out, tub_error *err);
 void tub__loader_release(tub__loader *loader);
 

@@ -61,6 +61,12 @@ TUB_MUST_USE tub_status tub__npy_write(const tub_allocator *a, const char *path,
                                        int rank, const uint64_t *shape, const void *data,
                                        tub_error *err);
 
+/* The same begun: the header is written, and the elements are the caller's to write, and to commit. */
+struct tub__writer;
+TUB_MUST_USE tub_status tub__npy_begin(const tub_allocator *a, const char *path, const char *type,
+                                       int rank, const uint64_t *shape, struct tub__writer *out,
+                                       tub_error *err);
+
 /* A .npz: a zip archive of .npy members (stored or deflated). */
 typedef struct tub__npz tub__npz;
 TUB_MUST_USE tub_status tub__npz_open(const tub_allocator *a, const char *path, tub__npz **out,

@@ -43,27 +43,44 @@ static bool known_type(const char *type) {
     return false;
 }
 
-tub_status tub__npy_write(const tub_allocator *a, const char *path, const char *type, int rank,
-                          const uint64_t *shape, const void *data, tub_error *err) {
+/* Bytes of all elements. */
+static tub_status measure(const char *path, const char *type, int rank, const uint64_t *shape,
+                          size_t *bytes, tub_error *err) {
     if (!known_type(type) || rank < 0 || rank > TUB__NPY_RANK) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "%s: a .npy file of type %s and %d dimensions can't be written", path,
                          type, rank);
     }
-    size_t bytes = (size_t)(type[2] - '0');
+    *bytes = (size_t)(type[2] - '0');
     for (int i = 0; i < rank; i++) {
-        if (!tub__mul(bytes, (size_t)shape[i], &bytes)) {
+        if (!tub__mul(*bytes, (size_t)shape[i], bytes)) {
             return tub__fail(err, TUB_E_MEMORY, "%s: the array's size overflows", path);
         }
     }
+    return TUB_OK;
+}
+
+tub_status tub__npy_begin(const tub_allocator *a, const char *path, const char *type, int rank,
+                          const uint64_t *shape, tub__writer *out, tub_error *err) {
     char header[HEADER_LIMIT];
-    size_t length = make_header(type, rank, shape, header);
-    tub__writer w;
-    TUB__TRY(tub__writer_open(a, path, &w, err));
-    tub_status status = tub__writer_write(&w, header, length, err);
-    if (status == TUB_OK && bytes > 0) {
-        status = tub__writer_write(&w, data, bytes, err);
+    size_t bytes;
+    TUB__TRY(measure(path, type, rank, shape, &bytes, err));
+    const size_t length = make_header(type, rank, shape, header);
+    TUB__TRY(tub__writer_open(a, path, out, err));
+    const tub_status status = tub__writer_write(out, header, length, err);
+    if (status != TUB_OK) {
+        tub__writer_abort(out);
     }
+    return status;
+}
+
+tub_status tub__npy_write(const tub_allocator *a, const char *path, const char *type, int rank,
+                          const uint64_t *shape, const void *data, tub_error *err) {
+    size_t bytes;
+    tub__writer w;
+    TUB__TRY(measure(path, type, rank, shape, &bytes, err));
+    TUB__TRY(tub__npy_begin(a, path, type, rank, shape, &w, err));
+    const tub_status status = bytes > 0 ? tub__writer_write(&w, data, bytes, err) : TUB_OK;
     if (status != TUB_OK) {
         tub__writer_abort(&w);
         return status;

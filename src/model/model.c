@@ -75,6 +75,7 @@ void tub_model_close(tub_model *m) {
     free_labels(m);
     tub__free(&m->context->allocator, m->preprocessor_text);
     tub__free(&m->context->allocator, m->preprocessing);
+    tub__free(&m->context->allocator, m->clip);
     m->backend->ops->slab_destroy(m->backend, m->transposed);
     m->backend->ops->slab_destroy(m->backend, m->reduced);
     m->backend->ops->slab_destroy(m->backend, m->sinusoids);

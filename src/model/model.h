@@ -21,8 +21,9 @@ struct tub_model {
     bool only_reduced;  /* there are no others */
     bool reduced_stale; /* weights have changed since reduced was made of them */
     char **labels;      /* [classes], or NULL */
-    /* What its folder says of samples (convert/prepare.h); both are freed with the model. */
+    /* What its folder says of samples (convert/prepare.h); all are freed with the model. */
     struct tub__preprocessing *preprocessing; /* NULL: uint8 is scaled, and that is all */
+    struct tub__clip_rule *clip;              /* of files, or NULL: nothing is known of them */
     char *preprocessor_text;                  /* the folder's file, or NULL */
     tub__pass *inference;                     /* made on first use by tub_model_forward */
     size_t inference_batch;

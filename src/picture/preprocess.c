@@ -3,51 +3,11 @@
  * 256 for each channel, in a table. */
 #include "picture/preprocess.h"
 
-#include <string.h>
-
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "picture/framing.h"
 
-enum { SIZE_LIMIT = 65536, LEVELS = 256 };
-
-/* ---- Sizes ---- */
-
-static tub_status check_size(const char *what, const size_t size[2], tub_error *err) {
-    for (int i = 0; i < 2; i++) {
-        if (size[i] < 1 || size[i] > SIZE_LIMIT) {
-            return tub__fail(err, TUB_E_RANGE, "%s has %s %zu; it must be from 1 to %d", what,
-                             i == 0 ? "height" : "width", size[i], SIZE_LIMIT);
-        }
-    }
-    return TUB_OK;
-}
-
-/* The long side is cut down to whole pixels, not rounded. */
-static tub_status resized(const tub__preprocessing *p, const size_t from[2], size_t to[2],
-                          tub_error *err) {
-    TUB__TRY(check_size("the picture", from, err));
-    memcpy(to, from, 2 * sizeof *to);
-    if (p->resize && p->shortest_edge > 0) {
-        const size_t edge = (size_t)p->shortest_edge;
-        const int short_side = from[0] < from[1] ? 0 : 1;
-        to[1 - short_side] = edge * from[1 - short_side] / from[short_side];
-        to[short_side] = edge;
-    } else if (p->resize) {
-        to[0] = (size_t)p->height;
-        to[1] = (size_t)p->width;
-    }
-    return check_size("the resized picture", to, err);
-}
-
-tub_status tub__preprocessed_size(const tub__preprocessing *p, const size_t from[2], size_t out[2],
-                                  tub_error *err) {
-    TUB__TRY(resized(p, from, out, err));
-    if (p->crop) {
-        out[0] = (size_t)p->crop_height;
-        out[1] = (size_t)p->crop_width;
-    }
-    return check_size("the crop", out, err);
-}
+enum { LEVELS = 256 };
 
 /* ---- Levels ---- */
 
@@ -111,21 +71,10 @@ static tub_status fill_levels(const tub__preprocessing *p, size_t channels, leve
     return TUB_OK;
 }
 
-/* ---- The crop ---- */
+/* ---- All of it ---- */
 
-/* Along one axis: the crop's pixels `to` … `to + count` are the picture's from `from` on. */
-typedef struct window {
-    size_t from, to, count;
-} window;
-
-/* Odd differences: a crop loses one pixel more at the end, padding has one more at the beginning. */
-static window centre(size_t size, size_t crop) {
-    return crop <= size ? (window){(size - crop) / 2, 0, crop}
-                        : (window){0, (crop - size + 1) / 2, size};
-}
-
-static void put_row(const levels *l, size_t channels, const unsigned char *in, size_t pixels,
-                    float *out) {
+static void put_levels(const levels *l, size_t channels, const unsigned char *in, size_t pixels,
+                       float *out) {
     for (size_t i = 0; i < pixels; i++) {
         for (size_t c = 0; c < channels; c++) {
             out[i * channels + c] = l->value[c][in[i * channels + c]];
@@ -133,67 +82,22 @@ static void put_row(const levels *l, size_t channels, const unsigned char *in, s
     }
 }
 
-/* Padding is black before it is rescaled: level 0. */
-static void put_black(const levels *l, size_t channels, size_t pixels, float *out) {
-    for (size_t i = 0; i < pixels; i++) {
-        for (size_t c = 0; c < channels; c++) {
-            out[i * channels + c] = l->value[c][0];
-        }
-    }
-}
-
-static void put_frame(const levels *l, size_t channels, const unsigned char *in,
-                      const size_t size[2], float *out, const size_t crop[2]) {
-    const window rows = centre(size[0], crop[0]), columns = centre(size[1], crop[1]);
-    const size_t behind = crop[1] - columns.to - columns.count;
-    put_black(l, channels, rows.to * crop[1], out);
-    for (size_t i = 0; i < rows.count; i++) {
-        float *row = out + (rows.to + i) * crop[1] * channels;
-        put_black(l, channels, columns.to, row);
-        put_row(l, channels, in + ((rows.from + i) * size[1] + columns.from) * channels,
-                columns.count, row + columns.to * channels);
-        put_black(l, channels, behind, row + (columns.to + columns.count) * channels);
-    }
-    const size_t done = rows.to + rows.count;
-    put_black(l, channels, (crop[0] - done) * crop[1], out + done * crop[1] * channels);
-}
-
-/* ---- All of it ---- */
-
-static void run(const levels *l, tub__resizer *resizer, unsigned char *picture, size_t frames,
-                const size_t from[2], const size_t size[2], const size_t crop[2], size_t channels,
-                const unsigned char *in, float *out) {
-    for (size_t t = 0; t < frames; t++) {
-        const unsigned char *frame = in + t * from[0] * from[1] * channels;
-        if (resizer != NULL) {
-            tub__resizer_run(resizer, frame, picture);
-            frame = picture;
-        }
-        put_frame(l, channels, frame, size, out + t * crop[0] * crop[1] * channels, crop);
-    }
-}
-
 tub_status tub__preprocess(const tub_allocator *a, const tub__preprocessing *p, size_t frames,
                            const size_t from[2], size_t channels, const unsigned char *in,
                            float *out, tub_error *err) {
-    size_t size[2], crop[2];
     levels l;
-    tub__resizer *resizer = NULL;
-    unsigned char *picture = NULL;
+    tub__framer *framer = NULL;
+    unsigned char *cut = NULL;
     TUB__TRY(fill_levels(p, channels, &l, err));
-    TUB__TRY(resized(p, from, size, err));
-    TUB__TRY(tub__preprocessed_size(p, from, crop, err));
-    tub_status status = TUB_OK;
-    if (p->resize) {
-        status = tub__resizer_create(a, p->filter, p->order, channels, from, size, &resizer, err);
+    TUB__TRY(tub__framer_create(a, p, from, channels, false, &framer, err));
+    const size_t *size = tub__framer_size(framer), pixels = size[0] * size[1];
+    const tub_status status = tub__alloc(a, pixels * channels, (void **)&cut, err);
+    for (size_t t = 0; t < frames && status == TUB_OK; t++) {
+        tub__framer_take(framer, in + t * from[0] * from[1] * channels);
+        tub__framer_cut(framer, TUB__CROP_ONLY, cut);
+        put_levels(&l, channels, cut, pixels, out + t * pixels * channels);
     }
-    if (p->resize && status == TUB_OK) {
-        status = tub__alloc(a, size[0] * size[1] * channels, (void **)&picture, err);
-    }
-    if (status == TUB_OK) {
-        run(&l, resizer, picture, frames, from, size, crop, channels, in, out);
-    }
-    tub__free(a, picture);
-    tub__resizer_destroy(resizer);
+    tub__free(a, cut);
+    tub__framer_destroy(framer);
     return status;
 }

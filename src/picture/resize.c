@@ -140,6 +140,11 @@ static tub_status axis_plan(const tub_allocator *a, axis *x, tub__filter filter,
 
 /* ---- Passes ---- */
 
+static unsigned char to_level(int32_t sum) {
+    const int32_t level = sum >> WEIGHT_BITS;
+    return (unsigned char)(level < 0 ? 0 : level > 255 ? 255 : level);
+}
+
 /* Sums of whole rows: `length` values that lie side by side, out of rows at a distance. */
 static void weigh(const unsigned char *in, size_t distance, const int32_t *weights, size_t count,
                   size_t length, unsigned char *out) {
@@ -148,9 +153,22 @@ static void weigh(const unsigned char *in, size_t distance, const int32_t *weigh
         for (size_t j = 0; j < count; j++) {
             sum += in[j * distance + i] * weights[j];
         }
-        const int32_t level = sum >> WEIGHT_BITS;
-        out[i] = (unsigned char)(level < 0 ? 0 : level > 255 ? 255 : level);
+        out[i] = to_level(sum);
     }
+}
+
+/* The same of one pixel of three channels: the common case of a row's pass, with three sums side by side. */
+static void weigh_colours(const unsigned char *in, const int32_t *weights, size_t count,
+                          unsigned char *out) {
+    int32_t r = 1 << (WEIGHT_BITS - 1), g = r, b = r;
+    for (size_t j = 0; j < count; j++, in += 3) {
+        r += in[0] * weights[j];
+        g += in[1] * weights[j];
+        b += in[2] * weights[j];
+    }
+    out[0] = to_level(r);
+    out[1] = to_level(g);
+    out[2] = to_level(b);
 }
 
 /* [outer, x->in, inner] to [outer, x->out, inner]. */
@@ -158,8 +176,14 @@ static void pass(const axis *x, size_t outer, size_t inner, const unsigned char 
                  unsigned char *out) {
     for (size_t o = 0; o < outer; o++) {
         for (size_t i = 0; i < x->out; i++) {
-            weigh(in + (o * x->in + x->first[i]) * inner, inner, x->weights + i * x->most,
-                  x->count[i], inner, out + (o * x->out + i) * inner);
+            const unsigned char *from = in + (o * x->in + x->first[i]) * inner;
+            const int32_t *weights = x->weights + i * x->most;
+            unsigned char *to = out + (o * x->out + i) * inner;
+            if (inner == 3) {
+                weigh_colours(from, weights, x->count[i], to);
+            } else {
+                weigh(from, inner, weights, x->count[i], inner, to);
+            }
         }
     }
 }

@@ -173,6 +173,9 @@ static tub_status read_progress(const tub__st_file *f, tub__progress *p, tub_err
     char text[TUB__PROGRESS_TEXT];
     for (unsigned i = 0; tub__progress_get(p, i, &name, text); i++) {
         const char *value = tub__st_metadata(f, name);
+        if (value == NULL && strcmp(name, "data_wait") == 0) {
+            continue; /* written before there was one */
+        }
         if (value == NULL || !tub__progress_set(p, i, value)) {
             return tub__fail(err, TUB_E_FORMAT, "the checkpoint has no usable '%s'", name);
         }

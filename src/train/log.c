@@ -13,7 +13,8 @@
 enum { LOG_LIMIT = 1 << 28, CELL = 33 };
 
 static const char header[] =
-    "epoch,step,seconds,train_loss,train_top1,train_top5,val_loss,val_top1,val_top5,val_auc,lr\n";
+    "epoch,step,seconds,train_loss,train_top1,train_top5,val_loss,val_top1,val_top5,val_auc,lr,"
+    "data_wait\n";
 
 static tub_status log_path(const tub_allocator *a, const char *run, char **path, tub_error *err) {
     return tub__path_join(a, run, TUB__RUN_LOG, path, err);
@@ -27,15 +28,21 @@ tub_status tub__log_start(const tub_allocator *a, const char *run, tub_error *er
     return status;
 }
 
+/* With three digits and a point, whatever the program's locale has. */
+static int put_seconds(char *out, size_t size, double seconds) {
+    const uint64_t whole = (uint64_t)seconds;
+    return snprintf(out, size, "%" PRIu64 ".%03u", whole,
+                    (unsigned)((seconds - (double)whole) * 1e3));
+}
+
 tub_status tub__log_row(const tub_allocator *a, const char *run, const tub__progress *p, double lr,
                         tub_error *err) {
     const double cells[] = {p->train.loss, p->train.top1, p->train.top5, p->val.loss,
                             p->val.top1,   p->val.top5,   p->val.auc,    lr};
     enum { COUNT = sizeof cells / sizeof *cells };
-    char row[96 + COUNT * CELL];
-    int used = snprintf(row, sizeof row, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ".%03u", p->epoch + 1,
-                        p->step, (uint64_t)p->seconds,
-                        (unsigned)((p->seconds - (double)(uint64_t)p->seconds) * 1e3));
+    char row[128 + COUNT * CELL];
+    int used = snprintf(row, sizeof row, "%" PRIu64 ",%" PRIu64 ",", p->epoch + 1, p->step);
+    used += put_seconds(row + used, sizeof row - (size_t)used, p->seconds);
     for (int i = 0; i < COUNT; i++) {
         char cell[32] = "";
         if (cells[i] == cells[i]) {
@@ -43,6 +50,8 @@ tub_status tub__log_row(const tub_allocator *a, const char *run, const tub__prog
         }
         used += snprintf(row + used, sizeof row - (size_t)used, ",%s", cell);
     }
+    used += snprintf(row + used, sizeof row - (size_t)used, ",");
+    used += put_seconds(row + used, sizeof row - (size_t)used, p->data_wait);
     used += snprintf(row + used, sizeof row - (size_t)used, "\n");
     char *path = NULL;
     TUB__TRY(log_path(a, run, &path, err));

@@ -2,6 +2,7 @@
 /* The training loop: steps, epochs, validation, what is written and told after each. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "data/dataset.h"
 #include "train/log.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
@@ -23,7 +24,8 @@ static tub_event make_event(const tub__trainer *t, tub_event_kind kind) {
                    .epoch = p->epoch + 1,
                    .samples = p->samples,
                    .lr = t->lr,
-                   .val = p->val};
+                   .val = p->val,
+                   .data_wait = p->data_wait};
     e.total = tub__progress_total(t->run->config, t->batches);
     e.epochs = (uint64_t)t->run->config->epochs;
     e.seconds = tub__seconds() - t->began;
@@ -35,12 +37,13 @@ static tub_event make_event(const tub__trainer *t, tub_event_kind kind) {
 static tub_status validate(tub__trainer *t, tub_scores *out, tub_error *err) {
     const tub_dataset_info *info = t->run->info;
     size_t count = (size_t)info->count[TUB_VAL], classes = (size_t)t->run->config->model.classes;
-    const char *samples = tub_dataset_samples(t->run->data, TUB_VAL);
     *out = (tub_scores){NAN, NAN, NAN, NAN};
     for (size_t i = 0; i < count; i += t->val_batch) {
         size_t n = tub__min(count - i, t->val_batch);
-        TUB__TRY(tub_model_forward(t->model, (int64_t)n, info->dtype, samples + i * t->sample_bytes,
-                                   t->val_logits, t->val_probabilities + i * classes, err));
+        const void *samples = NULL;
+        TUB__TRY(tub__dataset_view(t->run->data, TUB_VAL, i, n, t->val_room, &samples, err));
+        TUB__TRY(tub_model_forward(t->model, (int64_t)n, info->dtype, samples, t->val_logits,
+                                   t->val_probabilities + i * classes, err));
     }
     if (count == 0) {
         return TUB_OK;
@@ -117,8 +120,9 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
     if (p->batch == t->batches) { /* else max_steps ended the run inside the epoch */
         p->epoch++;
         p->batch = p->samples = 0;
-        p->loss = p->top1 = p->top5 = 0.0;
+        p->loss = p->top1 = p->top5 = p->data_wait = 0.0;
     }
+    tub__dataset_tell(t->run->data);
     TUB__TRY(checkpoint(t, err));
     TUB__TRY(tub__run_settle_best(&t->ctx->allocator, t->run->folder, p->best_epoch, err));
     tub__emit(t->ctx, &e);

@@ -11,30 +11,55 @@ static tub__tree_split split_of(const tub_train_config *c) {
     return tub__tree_split_of((size_t)c->batch_size, (size_t)c->ranks, (size_t)c->micro_batch);
 }
 
-/* Samples of all splits, and the clips that the loaders hold. */
-static size_t data_bytes(const tub_train_config *c, const tub_dataset_info *data) {
+/* Files that are decoded at once: by the threads of all loaders, or by those of the first pass. */
+static size_t files_at_once(const tub_train_config *c, int threads) {
+    const int ranks = (int)c->ranks, own = threads > ranks ? threads / ranks : 1;
+    const size_t loading = (size_t)ranks * tub__loader_threads(c->loader_threads, true, own);
+    return !c->no_cache && (size_t)threads > loading ? (size_t)threads : loading;
+}
+
+/* Samples of all splits, and what the loaders hold of them. */
+static size_t data_bytes(const tub_train_config *c, const tub_dataset_info *data, int threads) {
     const tub_model_config *m = &c->model;
     const size_t voxels = (size_t)(m->frames * m->height * m->width * m->channels);
     const size_t sample = data != NULL ? tub__dataset_sample_bytes(data) : voxels;
     const size_t element = data != NULL ? tub__dtype_bytes(data->dtype) : 1,
                  clip = voxels * (c->augment.shape_intensity ? sizeof(float) : element);
     size_t count = 0;
-    for (int split = 0; data != NULL && split < TUB_SPLITS; split++) {
+    const bool files = data != NULL && data->file_bytes > 0;
+    for (int split = 0; data != NULL && !files && split < TUB_SPLITS; split++) {
         count += (size_t)data->count[split];
     }
-    return count * sample + TUB__LOADER_DEPTH * (size_t)c->batch_size * clip;
+    if (files) { /* what is validated at once */
+        count += tub__validation_batch(m, data->count[TUB_VAL]);
+    }
+    return count * sample + TUB__LOADER_DEPTH * (size_t)c->batch_size * clip +
+           (files ? files_at_once(c, threads) * (size_t)data->file_bytes : 0);
 }
 
 /* What the loaders' threads augment in. */
-static size_t augment_bytes(const tub_train_config *c, const tub_dataset_info *data) {
+static size_t augment_bytes(const tub_train_config *c, const tub_dataset_info *data, int threads) {
     const tub_model_config *m = &c->model;
     const int64_t clip[] = {m->frames, m->height, m->width};
-    const tub_dataset_info as_clip = {
+    const bool files = data != NULL && data->file_bytes > 0;
+    const int ranks = (int)c->ranks, own = threads > ranks ? threads / ranks : 1;
+    tub_dataset_info from = {
         .frames = m->frames, .height = m->height, .width = m->width, .channels = m->channels};
-    return tub_augment_is_on(&c->augment)
-               ? (size_t)c->ranks *
-                     tub__augment_scratch_of(&c->augment, data != NULL ? data : &as_clip, clip)
-               : 0;
+    if (!tub_augment_is_on(&c->augment)) {
+        return 0;
+    }
+    if (data != NULL) {
+        from = *data;
+    }
+    if (files) { /* as tub__dataset_source_info */
+        const int64_t longer = from.height > from.width ? from.height : from.width,
+                      side = c->clip.resize > longer ? c->clip.resize : longer;
+        from.height = from.height * side / longer;
+        from.width = from.width * side / longer;
+    }
+    const size_t each = tub__augment_scratch_of(&c->augment, &from, clip) +
+                        (files ? tub__dataset_sample_bytes(&from) : 0);
+    return (size_t)ranks * tub__loader_threads(c->loader_threads, files, own) * each;
 }
 
 /* A fold is made beside the whole, before anything else is. */
@@ -42,7 +67,7 @@ static size_t most_at_once(const tub_train_config *c, const tub_dataset_info *da
                            const tub_train_memory *m) {
     const size_t steps = m->weights + m->gradients + m->moments + m->average + m->activations +
                          m->validation + m->data;
-    const size_t folding = c->folds > 0 && data != NULL ? 2 * m->data : 0;
+    const size_t folding = c->folds > 0 && data != NULL && data->file_bytes == 0 ? 2 * m->data : 0;
     return (steps > folding ? steps : folding) + m->program;
 }
 
@@ -79,7 +104,7 @@ tub_status tub_train_memory_of(const tub_train_config *config, const tub_dataset
     const tub_status status = measure_passes(config, data, &o.model, out, err);
     if (status == TUB_OK) {
         measure_slabs(config, &o.model, out);
-        out->data = data_bytes(config, data) + augment_bytes(config, data);
+        out->data = data_bytes(config, data, threads) + augment_bytes(config, data, threads);
         out->program = PROGRAM + (size_t)threads * WORKER +
                        tub__params_largest(&o.model.params) * sizeof(float);
         out->total = most_at_once(config, data, out);

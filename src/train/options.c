@@ -22,6 +22,7 @@
 #define INT3   TUB_OPTION_INT3
 #define HEADS  TUB_OPTION_HEADS
 #define RANGE  TUB_OPTION_RANGE
+#define SIZE   TUB_OPTION_SIZE
 #define BIG    1e15  /* more than anybody's steps, and exact in double and JSON */
 #define WIDE   65536 /* the largest size that a model may have */
 
@@ -117,11 +118,28 @@
       "stop after so many epochs without a better validation AUC (0: never)") \
     X(checkpoint_every, "checkpoint_every", INT, NULL, 0, BIG, "N", \
       "checkpoint after so many steps too (0: after each epoch only)") \
+    X(loader_threads, "loader_threads", INT, NULL, 0, 256, "N", \
+      "threads that read samples ahead (0: one, or half as many as compute where files are decoded)") \
+    X(no_cache, "no_cache", FLAG, NULL, 0, 1, NULL, \
+      "keep no decoded clips on the disk: every epoch decodes the files again; same bits") \
+    X(cache_limit, "cache_limit", SIZE, NULL, 0, BIG, "SIZE", \
+      "space on the disk for the decoded clips of all data sets: 500M, 20G") \
     X(evaluate, "evaluate", CHOICE, "last|best", 0, 0, "WHICH", \
       "weights that eval and predict use") \
     X(tta, "tta", CHOICE, "none|flip|shift|all", 0, 0, "VIEWS", \
       "eval and predict average over mirrored or shifted views, or both") \
+    X(split_seed, "split_seed", INT, NULL, 0, 9.2e18, "N", \
+      "seed of the split of a set of files that says none") \
     TUB__AUGMENT_SETTINGS(X) \
+    X(clip.sampling, "clip.sampling", CHOICE, "default|uniform|linspace|stride|segments", 0, 0, \
+      "KIND", "frames of a file that make a clip (default: uniform)") \
+    X(clip.stride, "clip.stride", INT, NULL, 0, WIDE, "N", \
+      "frames from one of a clip to the next, of sampling stride and linspace (0: 1, and none)") \
+    X(clip.resize, "clip.resize", INT, NULL, 0, WIDE, "N", \
+      "short side of frames before they are cropped (0: as the crop has it)") \
+    X(clip.gray, "clip.gray", FLAG, NULL, 0, 1, NULL, "one channel, of videos in colour too") \
+    X(clip.max_frames, "clip.max_frames", INT, NULL, 0, WIDE, "N", \
+      "frames that are kept of a file for training, at equal distances (0: 64)") \
     X(model.frames, "model.frames", INT, NULL, 0, WIDE, "N", \
       "frames (depth) of a clip (0: as the data)") \
     X(model.height, "model.height", INT, NULL, 0, WIDE, "N", \
@@ -270,6 +288,19 @@ static tub_status set_int(const tub_option *o, void *at, const char *text, tub_e
         }
         return tub__fail(err, TUB_E_ARGUMENT, "%s is '%.80s'; it takes a whole number", o->key,
                          text);
+    }
+    if ((double)value < o->low || (double)value > o->high) {
+        return out_of_range(o, text, err);
+    }
+    memcpy(at, &value, sizeof value);
+    return TUB_OK;
+}
+
+static tub_status set_size(const tub_option *o, void *at, const char *text, tub_error *err) {
+    int64_t value = 0;
+    if (!tub__number_to_bytes(text, &value)) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s is '%.80s'; it takes a number of bytes, as 500M or 20G", o->key, text);
     }
     if ((double)value < o->low || (double)value > o->high) {
         return out_of_range(o, text, err);
@@ -540,6 +571,8 @@ tub_status tub_train_config_set(tub_train_config *config, const char *key, const
         return set_heads(o, at, value, err);
     case TUB_OPTION_RANGE:
         return set_range(o, at, value, err);
+    case TUB_OPTION_SIZE:
+        return set_size(o, at, value, err);
     case TUB_OPTION_TEXT:
         break;
     }
@@ -585,6 +618,10 @@ tub_status tub_train_config_get(const tub_train_config *config, const char *key,
     case TUB_OPTION_INT:
         memcpy(whole, at, sizeof *whole);
         snprintf(number, sizeof number, "%" PRId64, whole[0]);
+        break;
+    case TUB_OPTION_SIZE:
+        memcpy(whole, at, sizeof *whole);
+        tub__number_print_bytes(number, whole[0]);
         break;
     case TUB_OPTION_INT3:
         memcpy(whole, at, 3 * sizeof *whole);

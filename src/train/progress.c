@@ -16,7 +16,7 @@
     X(train.loss) X(train.top1) X(train.top5) X(train.auc) \
     X(val.loss) X(val.top1) X(val.top5) X(val.auc) \
     X(best.loss) X(best.top1) X(best.top5) X(best.auc) \
-    X(best_epoch) X(waited) X(seconds)
+    X(best_epoch) X(waited) X(seconds) X(data_wait)
 /* clang-format on */
 
 #define MEMBER(member) {#member, offsetof(tub__progress, member)},

@@ -18,6 +18,7 @@ typedef struct tub__progress {
     uint64_t best_epoch;     /* from 1; 0: none yet */
     uint64_t waited;         /* epochs since the best one */
     double seconds;          /* of training, over all interruptions */
+    double data_wait;        /* seconds of the epoch in which rank 0 waited for samples */
 } tub__progress;
 
 /* A run that has not begun. */

@@ -19,7 +19,7 @@
 enum { RECIPE_LIMIT = 1 << 20 };
 
 /* Mappings of a recipe: their keys begin with the name and a dot. */
-static const char *const sections[] = {"augment", "model"};
+static const char *const sections[] = {"augment", "clip", "model"};
 enum { SECTIONS = sizeof sections / sizeof *sections };
 
 /* The section of a mapping's name or of a key such as "model.heads"; NULL: none. */
@@ -111,7 +111,7 @@ tub_status tub__recipe_apply(const tub__json *recipe, const tub_model_config *st
             TUB__TRY(apply_section(section, value, config, err));
         } else if (tub__json_kind_of(value) == TUB__JSON_OBJECT) {
             return tub__fail(err, TUB_E_ARGUMENT,
-                             "'%.80s' is a mapping; only 'augment' and 'model' are some", key);
+                             "'%.80s' is a mapping; only 'augment', 'clip' and 'model' are some", key);
         } else if (value != preset) {
             TUB__TRY(set_value(config, key, value, err));
         }
@@ -194,10 +194,11 @@ tub_status tub__recipe_write(const tub_allocator *a, const char *path,
 
 /* Settings that change no bit of a step, or that a resumed run may change. */
 static bool decides(const char *key) {
-    static const char *const others[] = {"data",        "data_url",         "preset",    "epochs",
-                                         "max_steps",   "micro_batch",      "recompute", "ranks",
-                                         "patience",    "checkpoint_every", "evaluate",  "tta",
-                                         "data_digest", "schedule_steps"};
+    static const char *const others[] = {
+        "data",        "data_url",       "preset",   "epochs",      "max_steps",
+        "micro_batch", "recompute",      "ranks",    "patience",    "checkpoint_every",
+        "evaluate",    "loader_threads", "no_cache", "cache_limit", "tta",
+        "data_digest", "schedule_steps"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(key, others[i]) == 0) {
             return false;
@@ -241,8 +242,9 @@ static tub_status check_not_folder(const tub_allocator *a, const char *path, tub
 
 /* The recipes of the folder recipes/, which are installed beside the modules. */
 static const char *const own_recipes[] = {
-    "keras-vivit", "vivit-adamw",     "vivit-scenic",    "organ",           "adrenal",
-    "modelnet10",  "motion-variant1", "motion-variant2", "motion-variant3", "motion-variant4"};
+    "keras-vivit",     "vivit-adamw",     "vivit-scenic",    "organ",
+    "adrenal",         "modelnet10",      "fight",           "lung-ultrasound",
+    "motion-variant1", "motion-variant2", "motion-variant3", "motion-variant4"};
 enum { OWN_RECIPES = sizeof own_recipes / sizeof *own_recipes };
 
 static const char *recipe_word(const void *words, size_t index) {
@@ -290,8 +292,8 @@ static tub_status find_recipe(const tub_context *ctx, const char *name, char *pa
                            name, own_recipes[near])
                : tub__fail(err, TUB_E_NOT_FOUND,
                            "%s: no such file, and no recipe of tubelet's own (keras-vivit, "
-                           "vivit-adamw, vivit-scenic, organ, adrenal, modelnet10, "
-                           "motion-variant1, motion-variant2, "
+                           "vivit-adamw, vivit-scenic, organ, adrenal, modelnet10, fight, "
+                           "lung-ultrasound, motion-variant1, motion-variant2, "
                            "motion-variant3, motion-variant4)",
                            name);
 }

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/fpenv.h"
 #include "base/module.h"
-#include "data/loader.h"
+#include "data/sample_maker.h"
 #include "train/material.h"
 #include "train/trainer.h"
 #include <string.h>
@@ -33,13 +33,15 @@ tub_sheet_options tub_sheet_options_default(void) {
 typedef struct sheet {
     const tub_allocator *allocator;
     const tub_train_config *config;
-    const tub_dataset_info *info;
-    const unsigned char *samples; /* of the train split */
-    size_t sample_bytes, count;
+    tub_dataset_info info; /* of what the augmenter gets */
+    const tub_dataset *data;
+    size_t count; /* samples of the train split */
     tub__order orders;
     tub_sheet_options options;
     tub__augmenter *augmenter;
-    void *scratch, *clip;
+    tub__sample_maker maker;
+    tub__sample_scratch scratch;
+    void *clip, *sample;
     uint32_t *order;
     size_t clip_size[3]; /* T, H, W */
     size_t zoom, cell[2], colours, width, height;
@@ -69,7 +71,7 @@ static unsigned char pixel_of(tub_dtype dtype, const void *values, size_t i) {
 /* The middle frame of [T,H,W,C] into the cell. */
 static void put_frame(sheet *s, size_t row, size_t column, const size_t size[3], tub_dtype dtype,
                       const void *values) {
-    const size_t channels = (size_t)s->info->channels,
+    const size_t channels = (size_t)s->info.channels,
                  first = size[0] / 2 * size[1] * size[2] * channels,
                  top = GAP + row * (s->cell[0] + GAP),
                  left = GAP + column * (s->cell[1] + GAP) + (column > 0 ? 2 * GAP : 0);
@@ -85,13 +87,13 @@ static void put_frame(sheet *s, size_t row, size_t column, const size_t size[3],
 }
 
 static tub_status lay_out(sheet *s, tub_error *err) {
-    const size_t sample[2] = {(size_t)s->info->height, (size_t)s->info->width},
+    const size_t sample[2] = {(size_t)s->info.height, (size_t)s->info.width},
                  rows = (size_t)s->options.samples, columns = 1 + (size_t)s->options.versions;
     const size_t longest = sample[0] > sample[1] ? sample[0] : sample[1];
     s->zoom = longest < LEAST ? LEAST / longest : 1;
     s->cell[0] = sample[0] * s->zoom; /* no clip is larger than a sample */
     s->cell[1] = sample[1] * s->zoom;
-    s->colours = s->info->channels == 3 ? 3 : 1;
+    s->colours = s->info.channels == 3 ? 3 : 1;
     s->height = GAP + rows * (s->cell[0] + GAP);
     s->width = 3 * GAP + columns * (s->cell[1] + GAP);
     size_t pixels = 0;
@@ -108,32 +110,40 @@ static tub_status lay_out(sheet *s, tub_error *err) {
 
 /* ---- the clips ---- */
 
-static const void *sample_at(void *user, uint32_t index) {
-    const sheet *s = user;
-    return s->samples + index * s->sample_bytes;
-}
-
 /* The sample's clip of the epoch in s->order; false when the epoch has none. */
-static bool draw_version(sheet *s, uint32_t epoch, uint32_t index, size_t row, size_t column) {
+static tub_status draw_version(sheet *s, uint32_t epoch, uint32_t index, size_t row, size_t column,
+                               bool *drawn, tub_error *err) {
     const size_t batch = (size_t)s->config->batch_size;
     size_t position = 0;
     while (position < s->count && s->order[position] != index) {
         position++;
     }
-    if (position == s->count) {
-        return false;
+    *drawn = position < s->count;
+    if (!*drawn) {
+        return TUB_OK;
     }
     const size_t start = position / batch * batch;
-    const tub__augment_batch of = {.epoch = epoch,
-                                   .start = start,
-                                   .whole = tub__min(batch, s->count - start),
-                                   .order = s->order,
-                                   .sample = sample_at,
-                                   .user = s};
+    const tub__sample_key key = {s->config->seed, epoch, (uint32_t)position, index};
+    const tub__sample_batch of = {s->order + start, tub__min(batch, s->count - start),
+                                  position - start};
     tub__augment_mix mix;
-    tub__augment_in_batch(s->augmenter, &of, position - start, s->scratch, s->clip, &mix);
+    TUB__TRY(tub__sample_make(&s->maker, &key, &of, &s->scratch, s->clip, &mix, err));
     put_frame(s, row, column, s->clip_size, tub__augmenter_dtype(s->augmenter), s->clip);
-    return true;
+    return TUB_OK;
+}
+
+/* The sample before augmentation: of a file the frames that the first epoch draws. */
+static tub_status draw_sample(sheet *s, uint32_t index, size_t row, tub_error *err) {
+    const size_t size[3] = {(size_t)s->info.frames, (size_t)s->info.height, (size_t)s->info.width};
+    const tub__sample_key key = {.seed = s->config->seed, .index = index};
+    TUB__TRY(tub__dataset_source(s->data, TUB_TRAIN, index, &s->scratch.source, err));
+    const void *sample = s->scratch.source.samples;
+    if (s->sample != NULL) {
+        TUB__TRY(tub__source_frames(s->data, TUB_TRAIN, &s->scratch.source, &key, s->sample, err));
+        sample = s->sample;
+    }
+    put_frame(s, row, 0, size, s->info.dtype, sample);
+    return TUB_OK;
 }
 
 static uint32_t row_sample(const sheet *s, size_t row) {
@@ -141,49 +151,53 @@ static uint32_t row_sample(const sheet *s, size_t row) {
 }
 
 /* Epoch by epoch: each order is made once. */
-static void draw(sheet *s) {
-    const size_t sample[3] = {(size_t)s->info->frames, (size_t)s->info->height,
-                              (size_t)s->info->width};
+static tub_status draw(sheet *s, tub_error *err) {
     const size_t rows = (size_t)s->options.samples, versions = (size_t)s->options.versions;
     size_t drawn[TUB_SHEET_SAMPLES] = {0}, full = 0;
     for (size_t row = 0; row < rows; row++) {
-        put_frame(s, row, 0, sample, s->info->dtype, sample_at(s, row_sample(s, row)));
+        TUB__TRY(draw_sample(s, row_sample(s, row), row, err));
     }
     for (uint32_t epoch = (uint32_t)s->options.epoch - 1, i = 0; full < rows && i < EPOCHS;
          epoch++, i++) {
         tub__order_fill(&s->orders, epoch, s->order);
         for (size_t row = 0; row < rows; row++) {
-            if (drawn[row] < versions &&
-                draw_version(s, epoch, row_sample(s, row), row, 1 + drawn[row])) {
-                drawn[row]++;
-                full += drawn[row] == versions;
+            bool one = false;
+            if (drawn[row] < versions) {
+                TUB__TRY(
+                    draw_version(s, epoch, row_sample(s, row), row, 1 + drawn[row], &one, err));
             }
+            drawn[row] += one;
+            full += one && drawn[row] == versions;
         }
     }
+    return TUB_OK;
 }
 
 static tub_status prepare(sheet *s, tub_dataset *data, tub_error *err) {
     const tub_model_config *m = &s->config->model;
     const int64_t clip[3] = {m->frames, m->height, m->width};
     void *block;
-    s->samples = tub_dataset_samples(data, TUB_TRAIN);
-    s->sample_bytes = tub__dataset_sample_bytes(s->info);
-    s->count = (size_t)s->info->count[TUB_TRAIN];
+    s->data = data;
+    s->info = tub__dataset_source_info(data);
+    s->count = (size_t)s->info.count[TUB_TRAIN];
     if ((size_t)s->options.samples > s->count) {
         s->options.samples = (int64_t)s->count;
     }
     for (int i = 0; i < 3; i++) {
         s->clip_size[i] = (size_t)clip[i];
     }
-    TUB__TRY(tub__augmenter_create(s->allocator, &s->config->augment, s->config->seed, s->info,
+    TUB__TRY(tub__augmenter_create(s->allocator, &s->config->augment, s->config->seed, &s->info,
                                    clip, &s->augmenter, err));
-    TUB__TRY(tub__alloc(s->allocator, tub__augmenter_scratch(s->augmenter), &s->scratch, err));
+    s->maker = (tub__sample_maker){.data = data, .split = TUB_TRAIN, .augmenter = s->augmenter};
+    if (data->files != NULL) {
+        TUB__TRY(tub__alloc(s->allocator, tub__dataset_sample_bytes(&s->info), &s->sample, err));
+    }
     TUB__TRY(tub__alloc(s->allocator, tub__augmenter_clip_bytes(s->augmenter), &s->clip, err));
     TUB__TRY(tub__alloc_array(s->allocator, s->count, sizeof *s->order, &block, err));
     s->order = block;
     TUB__TRY(tub__order_create(s->allocator, tub__train_order(s->config), s->config->seed,
                                tub_dataset_labels(data, TUB_TRAIN), s->count,
-                               (size_t)s->info->classes, &s->orders, err));
+                               (size_t)s->info.classes, &s->orders, err));
     return lay_out(s, err);
 }
 
@@ -204,17 +218,21 @@ static tub_status write_png(tub_context *ctx, const sheet *s, const char *path, 
 
 static tub_status make(tub_context *ctx, const tub__material *m, sheet *s, const char *path,
                        tub_error *err) {
-    s->info = m->info;
     tub_status status = prepare(s, m->data, err);
     if (status == TUB_OK) {
-        draw(s);
+        status = draw(s, err);
+    }
+    if (status == TUB_OK) {
         status = write_png(ctx, s, path, err);
     }
     tub__free(s->allocator, s->pixels);
     tub__free(s->allocator, s->order);
     tub__order_destroy(&s->orders);
     tub__free(s->allocator, s->clip);
-    tub__free(s->allocator, s->scratch);
+    tub__free(s->allocator, s->sample);
+    if (s->maker.data != NULL) {
+        tub__sample_scratch_free(&s->maker, &s->scratch);
+    }
     tub__augmenter_destroy(s->augmenter);
     return status;
 }

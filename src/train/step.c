@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One training step, the same bits for any number of micro-batches and ranks. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "predict/judge.h"
 #include "train/trainer.h"
@@ -182,8 +183,10 @@ tub_status tub__trainer_step(tub__trainer *t, tub_error *err) {
     tub__batch batch = {0};
     void *gradient = NULL;
     memset(t->results, 0, count * sizeof *t->results);
+    const double asked = tub__seconds();
     tub_status status =
         t->pending != TUB_OK ? t->pending : tub__loader_next(t->loader, &batch, err);
+    after.data_wait += tub__seconds() - asked;
     if (status == TUB_OK) {
         offset = batch.position - batch.batch * (size_t)t->run->config->batch_size;
         gradient = run_share(t, &batch, t->results + 1 + 3 * offset);

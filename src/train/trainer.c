@@ -72,6 +72,10 @@ static tub_status make_buffers(tub__trainer *t, tub_error *err) {
         t->val_probabilities = memory;
         TUB__TRY(tub__alloc_array(a, t->val_batch * classes, sizeof(float), &memory, err));
         t->val_logits = memory;
+        const size_t room = tub__dataset_view_room(t->run->data, t->val_batch);
+        if (room > 0) {
+            TUB__TRY(tub__alloc(a, room, &t->val_room, err));
+        }
     }
     return TUB_OK;
 }
@@ -79,29 +83,33 @@ static tub_status make_buffers(tub__trainer *t, tub_error *err) {
 /* Clips are cut out of larger samples where nothing is switched on, too. */
 static tub_status make_augmenter(tub__trainer *t, tub_error *err) {
     const tub_train_config *c = t->run->config;
-    const tub_dataset_info *info = t->run->info;
+    const tub_dataset_info info = tub__dataset_source_info(t->run->data);
     const int64_t clip[] = {c->model.frames, c->model.height, c->model.width};
-    const bool whole = clip[0] == info->frames && clip[1] == info->height && clip[2] == info->width;
-    return whole && !tub_augment_is_on(&c->augment)
+    const bool whole = clip[0] == info.frames && clip[1] == info.height && clip[2] == info.width;
+    return (whole || t->run->data->files != NULL) && !tub_augment_is_on(&c->augment)
                ? TUB_OK
-               : tub__augmenter_create(&t->ctx->allocator, &c->augment, c->seed, info, clip,
+               : tub__augmenter_create(&t->ctx->allocator, &c->augment, c->seed, &info, clip,
                                        &t->augmenter, err);
 }
 
 static tub_status make_loader(tub__trainer *t, tub_error *err) {
     const tub_train_config *c = t->run->config;
+    const bool files = t->run->data->files != NULL;
     size_t batch = (size_t)c->batch_size, begin = 0, end = 0;
     tub__tree_part(batch, tub__tree_leaves(batch), (size_t)t->dist.rank, (size_t)t->dist.size,
                    &begin, &end);
-    tub__loader_config config = {.data = t->run->data,
-                                 .split = TUB_TRAIN,
-                                 .seed = c->seed,
-                                 .batch = batch,
-                                 .order = tub__train_order(c),
-                                 .depth = TUB__LOADER_DEPTH,
-                                 .share_begin = begin,
-                                 .share_end = end,
-                                 .augmenter = t->augmenter};
+    tub__loader_config config = {
+        .data = t->run->data,
+        .split = TUB_TRAIN,
+        .seed = c->seed,
+        .batch = batch,
+        .order = tub__train_order(c),
+        .depth = TUB__LOADER_DEPTH,
+        .share_begin = begin,
+        .share_end = end,
+        .augmenter = t->augmenter,
+        .threads = tub__loader_threads(c->loader_threads, files, tub_context_threads(t->ctx)),
+        .polite = files};
     return tub__loader_create(t->ctx, &config, &t->loader, err);
 }
 
@@ -153,6 +161,7 @@ void tub__trainer_destroy(tub__trainer *t) {
     const tub_allocator *a = &t->ctx->allocator;
     tub__loader_destroy(t->loader);
     tub__augmenter_destroy(t->augmenter);
+    tub__free(a, t->val_room);
     tub__free(a, t->val_logits);
     tub__free(a, t->val_probabilities);
     tub__free(a, t->losses);

@@ -32,9 +32,9 @@ expect() { # yes|no NAME COMMAND...
 }
 
 cd "$root" || exit 1
-# Kernel sources and the vector types are included once per instruction set, by files that choose it first; h5.h is for mod-hdf5 alone,
-# which is built where HDF5 is, in a folder of its own.
-for header in $(find src -name '*.h' | grep -v -e '^src/backend/cpu/' -e '^src/modules/h5\.h$' | sort); do
+# Kernel sources and the vector types are included once per instruction set, by files that choose it first; h5.h and video_*.h are for
+# mod-hdf5 and mod-video alone, which are built where HDF5 and FFmpeg are.
+for header in $(find src -name '*.h' | grep -v -e '^src/backend/cpu/' -e '^src/modules/h5\.h$' -e '^src/modules/video_.*\.h$' | sort); do
     expect yes "$header" compiles "$root/$header" c "$@" -std=c17 -D_GNU_SOURCE -Isrc -Iinclude
 done
 for header in include/tubelet/*.h; do

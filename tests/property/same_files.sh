@@ -30,7 +30,7 @@ result() {
     fi
 }
 differ() { ! cmp -s "$1" "$2"; }
-without_time() { cut -d , -f "$(head -n 1 "$1" | tr , '\n' | grep -n -v seconds | cut -d : -f 1 | paste -s -d ,)" "$1"; }
+without_time() { cut -d , -f "$(head -n 1 "$1" | tr , '\n' | grep -n -v -e seconds -e data_wait | cut -d : -f 1 | paste -s -d ,)" "$1"; }
 
 # trained NAME OPTION...: the same training with both.
 trained() {

@@ -502,9 +502,10 @@ typedef struct pool {
     uint32_t order[POOL];
 } pool;
 
-static const void *show(void *user, uint32_t index) {
+/* Sample `number` of the batch that begins at place 4. */
+static const void *show(void *user, size_t number) {
     pool *p = user;
-    memcpy(p->shown, p->samples[index], sizeof p->shown);
+    memcpy(p->shown, p->samples[p->order[4 + number]], sizeof p->shown);
     return p->shown;
 }
 
@@ -524,10 +525,10 @@ static void check_mixed(const tub_augment_config *c, int *mixed, int *boxes) {
         }
     }
     tub__augment_batch b = {
-        .epoch = 3, .start = 4, .whole = BATCH, .order = p->order, .sample = show, .user = p};
+        .epoch = 3, .start = 4, .whole = BATCH, .index = p->order + 4, .sample = show, .user = p};
     for (size_t i = 0; i < BATCH; i++) {
         tub__augment_mix mix;
-        tub__augment_in_batch(s.augmenter, &b, i, s.scratch, s.out, &mix);
+        assert_true(tub__augment_in_batch(s.augmenter, &b, i, s.scratch, s.out, &mix));
         const float *out = (const float *)(const void *)s.out;
         size_t partner = 0;
         while (p->order[4 + partner] != mix.partner) {

@@ -3,13 +3,16 @@
  * uses. */
 #include "cmocka_all.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/philox.h"
 #include "data/dataset.h"
 #include "data/loader.h"
+#include "data/sample_maker.h"
 #include "failing_alloc.h"
 
 enum { COUNT = 37, VOXELS = 6, BATCH = 8, BATCHES = 5 };
@@ -121,6 +124,22 @@ static void delivers_what_the_definition_says(void **state) {
     }
 }
 
+static void any_number_of_threads_makes_the_same(void **state) {
+    fixture *f = *state;
+    for (size_t threads = 1; threads <= 5; threads++) {
+        for (size_t depth = 1; depth <= 3; depth++) {
+            tub__loader_config c = config_of(f);
+            c.depth = depth;
+            c.threads = threads;
+            c.polite = depth == 2;
+            run_and_check(f, &c, 0, 1, 5 * BATCHES);
+            c.share_begin = 5;
+            c.share_end = 7; /* the last batch has 5 samples: nothing of it */
+            run_and_check(f, &c, 3, BATCHES - 1, 3 * BATCHES);
+        }
+    }
+}
+
 static void starts_anywhere(void **state) {
     fixture *f = *state;
     tub__loader_config c = config_of(f);
@@ -220,9 +239,9 @@ static void shuffles_whole_epochs(void **state) {
     assert_memory_not_equal(seen[0], seen[2], sizeof seen[0]);
 }
 
-static void restarts_and_stops_at_any_time(void **state) {
-    fixture *f = *state;
+static void restart_and_stop(fixture *f, size_t threads) {
     tub__loader_config c = config_of(f);
+    c.threads = threads;
     tub__loader *l;
     tub__batch b;
     assert_int_equal(tub__loader_create(f->ctx, &c, &l, NULL), TUB_OK);
@@ -238,14 +257,139 @@ static void restarts_and_stops_at_any_time(void **state) {
                         (i % BATCHES + i % 4) % BATCHES);
             /* and not released: a new start takes it back */
         }
-        if (i % 7 == 0) {
-            usleep(200);
-        }
     }
     tub__loader_destroy(l);
     assert_int_equal(tub__loader_create(f->ctx, &c, &l, NULL), TUB_OK);
     tub__loader_destroy(l); /* never started */
     tub__loader_destroy(NULL);
+}
+
+static void restarts_and_stops_at_any_time(void **state) {
+    for (size_t threads = 1; threads <= 4; threads++) {
+        restart_and_stop(*state, threads);
+    }
+}
+
+/* --- samples that are made by the test ------------------------------------------------------ */
+
+/* Makes the samples that check_batch expects, in a way that the test says. */
+typedef struct maker {
+    fixture *f;
+    pthread_barrier_t *meet; /* all threads meet in their first sample */
+    size_t meetings;
+    bool backwards; /* no sample is done before the one behind it in its batch */
+    bool bad[COUNT];
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool done[COUNT]; /* by position, of epoch 0 */
+    size_t made;
+} maker;
+
+static void wait_for_the_next(maker *m, const tub__sample_key *key) {
+    const size_t next = key->position + 1;
+    pthread_mutex_lock(&m->lock);
+    while (next % 4 != 0 && next < COUNT && !m->done[next]) {
+        pthread_cond_wait(&m->changed, &m->lock);
+    }
+    m->done[key->position] = true;
+    pthread_cond_broadcast(&m->changed);
+    pthread_mutex_unlock(&m->lock);
+}
+
+static tub_status make_one(void *user, const tub__sample_key *key, void *out, tub_error *err) {
+    maker *m = user;
+    pthread_mutex_lock(&m->lock);
+    const bool meets = m->meet != NULL && m->made < m->meetings;
+    m->made++;
+    pthread_mutex_unlock(&m->lock);
+    if (meets) {
+        pthread_barrier_wait(m->meet);
+    }
+    if (m->backwards && key->epoch == 0) {
+        wait_for_the_next(m, key);
+    }
+    memcpy(out, m->f->samples + key->index * VOXELS, VOXELS);
+    return m->bad[key->position] ? tub__fail(err, TUB_E_FORMAT, "clip %u is broken", key->position)
+                                 : TUB_OK;
+}
+
+static maker maker_of(fixture *f) {
+    maker m = {.f = f};
+    pthread_mutex_init(&m.lock, NULL);
+    pthread_cond_init(&m.changed, NULL);
+    return m;
+}
+
+/* Were they not at work together, the first one would wait for ever. */
+static void threads_work_together(void **state) {
+    fixture *f = *state;
+    pthread_barrier_t meet;
+    maker m = maker_of(f);
+    tub__loader_config c = config_of(f);
+    assert_int_equal(pthread_barrier_init(&meet, NULL, 4), 0);
+    m.meet = &meet;
+    m.meetings = 4;
+    c.threads = 4;
+    c.instead = make_one;
+    c.user = &m;
+    run_and_check(f, &c, 0, 0, 2 * BATCHES);
+    pthread_barrier_destroy(&meet);
+}
+
+/* The order in which samples come to their end is none of the reader's business. */
+static void samples_may_be_done_in_any_order(void **state) {
+    fixture *f = *state;
+    maker m = maker_of(f);
+    tub__loader_config c = config_of(f);
+    m.backwards = true;
+    c.batch = 4;
+    c.threads = 4; /* as many as wait for each other */
+    c.instead = make_one;
+    c.user = &m;
+    run_and_check(f, &c, 0, 0, 15);
+}
+
+static void tells_the_first_sample_that_fails(void **state) {
+    fixture *f = *state;
+    for (size_t threads = 1; threads <= 4; threads++) {
+        maker m = maker_of(f);
+        tub__loader_config c = config_of(f);
+        tub__loader *l;
+        tub__batch b;
+        m.bad[19] = m.bad[21] = m.bad[23] = m.bad[30] = true; /* batches 2 and 3 */
+        c.threads = threads;
+        c.instead = make_one;
+        c.user = &m;
+        assert_int_equal(tub__loader_create(f->ctx, &c, &l, NULL), TUB_OK);
+        for (int round = 0; round < 2; round++) {
+            tub_error e = {0};
+            assert_int_equal(tub__loader_start(l, 0, 0, NULL), TUB_OK);
+            for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(tub__loader_next(l, &b, NULL), TUB_OK);
+                check_batch(f, &c, &b, 0, i);
+                tub__loader_release(l);
+            }
+            for (int again = 0; again < 2; again++) {
+                assert_int_equal(tub__loader_next(l, &b, &e), TUB_E_FORMAT);
+                assert_string_equal(e.message, "clip 19 is broken");
+            }
+        }
+        memset(m.bad, 0, sizeof m.bad);
+        assert_int_equal(tub__loader_start(l, 0, 2, NULL), TUB_OK);
+        assert_int_equal(tub__loader_next(l, &b, NULL), TUB_OK);
+        check_batch(f, &c, &b, 0, 2);
+        tub__loader_destroy(l);
+    }
+}
+
+static void counts_threads(void **state) {
+    (void)state;
+    assert_int_equal(tub__loader_threads(0, false, 8), 1);
+    assert_int_equal(tub__loader_threads(3, false, 1), 3);
+    assert_int_equal(tub__loader_threads(0, true, 1), 2);
+    assert_int_equal(tub__loader_threads(0, true, 8), 4);
+    assert_int_equal(tub__loader_threads(0, true, 1000), 256);
+    assert_int_equal(tub__loader_threads(1, true, 8), 1);
 }
 
 static void refuses_wrong_use(void **state) {
@@ -266,6 +410,9 @@ static void refuses_wrong_use(void **state) {
     assert_int_equal(tub__loader_create(f->ctx, &c, &l, &e), TUB_E_ARGUMENT);
     c.share_end = 9;
     assert_int_equal(tub__loader_create(f->ctx, &c, &l, &e), TUB_E_ARGUMENT);
+    c = config_of(f);
+    c.threads = TUB__LOADER_THREADS + 1;
+    assert_int_equal(tub__loader_create(f->ctx, &c, &l, &e), TUB_E_RANGE);
     c = config_of(f);
     assert_int_equal(tub__loader_create(f->ctx, &c, &l, &e), TUB_OK);
     assert_int_equal(tub__loader_next(l, &b, &e), TUB_E_ARGUMENT);
@@ -301,12 +448,17 @@ static tub_status load_one(const tub_allocator *a, void *user, tub_error *err) {
 static void survives_failing_allocations(void **state) {
     failing_report report = failing_run(load_one, *state);
     assert_string_equal(report.problem, "");
-    assert_int_equal(report.allocations, 12); /* loader, order, slots, three a slot */
+    assert_int_equal(report.allocations, 13); /* loader, order, workers, slots, three a slot */
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(delivers_what_the_definition_says, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(any_number_of_threads_makes_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(threads_work_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(samples_may_be_done_in_any_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tells_the_first_sample_that_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(counts_threads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(starts_anywhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(augments_the_same_in_shares, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_shares, set_up, tear_down),

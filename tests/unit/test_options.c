@@ -88,6 +88,9 @@ static void every_key_goes_both_ways(void **state) {
         case TUB_OPTION_RANGE:
             strcpy(value, "0.25,0.5");
             break;
+        case TUB_OPTION_SIZE:
+            strcpy(value, "3M");
+            break;
         case TUB_OPTION_TEXT:
             strcpy(value, strcmp(o->key, "preset") == 0 ? "vivit-b" : "some text");
             break;
@@ -123,6 +126,27 @@ static void numbers_are_exact(void **state) {
     assert_value(&c, "model.tubelet", "2,3,5");
     set(&c, "model.tubelet", "3x4 x 5 ");
     assert_value(&c, "model.tubelet", "3,4,5");
+}
+
+static void sizes_have_units(void **state) {
+    (void)state;
+    static const char *const same[][2] = {
+        {"20G", "20G"},   {"0", "0"},          {"20000000000", "20G"},
+        {"1.5k", "1500"}, {"2MiB", "2097152"}, {"7T", "7T"},
+        {"64MB", "64M"},  {"0.5T", "500G"},    {"1234567", "1234567"}};
+    tub_train_config c = tub_train_config_default();
+    assert_value(&c, "cache_limit", "20G");
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        set(&c, "cache_limit", same[i][0]);
+        assert_value(&c, "cache_limit", same[i][1]);
+    }
+    static const char *const wrong[] = {"",    "G",    "20 G",  "-1",   "20GG",  "20g",
+                                        "1e9", "20iB", "1.2.3", "x20G", "20Gi ", "."};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        refuse("cache_limit", wrong[i], TUB_E_ARGUMENT, "a number of bytes, as 500M or 20G");
+    }
+    refuse("cache_limit", "2000T", TUB_E_RANGE, "between 0 and 1000000000000000");
+    refuse("cache_limit", "99999999T", TUB_E_ARGUMENT, "a number of bytes");
 }
 
 static void wrong_values_are_refused(void **state) {
@@ -322,6 +346,7 @@ int main(void) {
         cmocka_unit_test(defaults_are_the_example),
         cmocka_unit_test(every_key_goes_both_ways),
         cmocka_unit_test(numbers_are_exact),
+        cmocka_unit_test(sizes_have_units),
         cmocka_unit_test(wrong_values_are_refused),
         cmocka_unit_test(unknown_keys_get_a_suggestion),
         cmocka_unit_test(far_keys_get_none),

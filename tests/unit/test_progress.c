@@ -98,6 +98,7 @@ static void the_log_follows_the_checkpoint(void **state) {
     char *before = NULL, *after = NULL;
     for (p.epoch = 0; p.epoch < 3; p.epoch++) {
         p.step += 10;
+        p.data_wait = 0.125;
         p.train = (tub_scores){1.0 / 3.0, 0.5, 1.0, NAN};
         assert_int_equal(tub__log_row(a, t.path, &p, 1e-4, NULL), TUB_OK);
         if (p.epoch == 1) {
@@ -108,7 +109,7 @@ static void the_log_follows_the_checkpoint(void **state) {
     assert_int_equal(tub__log_trim(a, t.path, 29, NULL), TUB_OK);
     after = log_text(&t);
     assert_string_equal(before, after);
-    assert_non_null(strstr(after, "\n2,20,0.000,0.3333333333333333,0.5,1.0,,,,,0.0001\n"));
+    assert_non_null(strstr(after, "\n2,20,0.000,0.3333333333333333,0.5,1.0,,,,,0.0001,0.125\n"));
     tub__free(a, before);
     tub__free(a, after);
     temp_folder_drop(&t);

@@ -123,7 +123,7 @@ static void shows_what_training_sees(void **state) {
                                    .split = TUB_TRAIN,
                                    .seed = s->config.seed,
                                    .batch = BATCH,
-                                   .shuffle = true,
+                                   .order = TUB__ORDER_SHUFFLED,
                                    .depth = 2,
                                    .augmenter = augmenter};
     assert_ok(tub__loader_create(ctx, &lc, &loader, &err), err);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tubelet predict of videos, pictures and volumes in files: classes of files, and timelines. */
+#ifndef APP_PREDICT_FILES_H
+#define APP_PREDICT_FILES_H
+
+#include "cli.h"
+#include "predict_print.h"
+
+/* How files are taken and shown. */
+typedef struct predict_taking {
+    tub_file_options file;
+    bool sampled;        /* an option says how frames are chosen, cut or averaged */
+    int64_t window, hop; /* nanoseconds of a timeline; 0: none */
+} predict_taking;
+
+enum {
+    PREDICT_KEY_VIEWS = CLI_KEY_OWN + 0x80,
+    PREDICT_KEY_CROPS,
+    PREDICT_KEY_AVERAGE,
+    PREDICT_KEY_SAMPLING,
+    PREDICT_KEY_STRIDE,
+    PREDICT_KEY_FROM,
+    PREDICT_KEY_TO,
+    PREDICT_KEY_WINDOW,
+    PREDICT_KEY_HOP
+};
+/* Entries for the option table. */
+#define PREDICT_OPTIONS_VIEWS                                                                      \
+    {"views", PREDICT_KEY_VIEWS, "N", 0, "Clips of each file, over its time (default 1)", 2},      \
+        {"crops",                                                                                  \
+         PREDICT_KEY_CROPS,                                                                        \
+         "N",                                                                                      \
+         0,                                                                                        \
+         "Parts of each frame: 1, the middle, or 3 along its longer side (default 1)",             \
+         2},                                                                                       \
+    {                                                                                              \
+        "average", PREDICT_KEY_AVERAGE, "WHAT", 0,                                                 \
+            "Of several views and crops: logits or probabilities (default logits)", 2              \
+    }
+#define PREDICT_OPTIONS_FILES                                                                       \
+    {"sampling",                                                                                    \
+     PREDICT_KEY_SAMPLING,                                                                          \
+     "HOW",                                                                                         \
+     0,                                                                                             \
+     "Which frames of a file: uniform, linspace, stride or segments (default: as the model's "      \
+     "data, else uniform)",                                                                         \
+     2},                                                                                            \
+        {"stride", PREDICT_KEY_STRIDE, "N", 0, "With sampling stride or linspace: every Nth frame", \
+         2},                                                                                        \
+        {"from", PREDICT_KEY_FROM, "TIME", 0, "Only what is shown from there on, as in 2.5s", 2},   \
+        {"to", PREDICT_KEY_TO, "TIME", 0, "Only what is shown before that (default: the end)", 2},  \
+        {"window",                                                                                  \
+         PREDICT_KEY_WINDOW,                                                                        \
+         "TIME",                                                                                    \
+         0,                                                                                         \
+         "Print a timeline: a row for each window of that length, as in 2s",                        \
+         2},                                                                                        \
+    {                                                                                               \
+        "hop", PREDICT_KEY_HOP, "TIME", 0,                                                          \
+            "With --window: from one window's begin to the next (default: the window's length)", 2  \
+    }
+
+/* Nothing said yet. */
+predict_taking predict_taking_default(void);
+/* One of the keys above; ARGP_ERR_UNKNOWN of others. */
+error_t predict_taking_parse(predict_taking *taking, int key, const char *argument,
+                             struct argp_state *state);
+/* Options that contradict each other, once all are read; completes those left away. */
+error_t predict_taking_check(predict_taking *taking, struct argp_state *state);
+
+/* Whether an argument names an array: a .npy or .npz file by its first bytes, or a member of one. */
+bool predict_is_array(const char *file);
+/* Classifies files in their order; *bad counts those that could not be, each named by a sentence. Returns an
+ * exit code after a failure that ends the work, else CLI_DONE. */
+int predict_clips(const cli_command *self, predict_printer *printer, tub_model *model,
+                  const predict_taking *taking, const char *const *files, int count, int *bad);
+
+#endif
