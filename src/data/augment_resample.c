@@ -296,11 +296,35 @@ INLINE void fill_plane_some(const int32_t *at, const float *h, const float *w, s
     }
 }
 
-/* Once more for one channel, which is known then. */
+/* A place with its channels at once: three here. Beyond the last voxel there is more of the work space. */
+INLINE void fill_plane_colours(const int32_t *at, const float *h, const float *w, size_t columns,
+                               size_t channels, const space *s, float *out) {
+    for (size_t i = 0; i < columns; i++, out += channels) {
+        const float *from = s->voxels + at[i], *below = from + s->stride[H];
+        vec v[4];
+        memcpy(&v[0], from, sizeof v[0]);
+        memcpy(&v[1], from + channels, sizeof v[1]);
+        memcpy(&v[2], below, sizeof v[2]);
+        memcpy(&v[3], below + channels, sizeof v[3]);
+        const vec made =
+            mixed(mixed(v[0], v[1], all_of(w[i])), mixed(v[2], v[3], all_of(w[i])), all_of(h[i]));
+        if (i + 2 < columns) { /* the next voxels go over what is too much */
+            memcpy(out, &made, sizeof made);
+        } else {
+            for (size_t c = 0; c < channels; c++) {
+                out[c] = made[c];
+            }
+        }
+    }
+}
+
+/* Once for each number of channels that is known then. */
 TUB__LOOP fill_plane_row_loop(const int32_t *at, const float *h, const float *w, size_t columns,
                               size_t channels, const space *s, float *out) {
     if (channels == 1) {
         fill_plane_some(at, h, w, columns, 1, s, out);
+    } else if (channels == 3) {
+        fill_plane_colours(at, h, w, columns, 3, s, out);
     } else {
         fill_plane_some(at, h, w, columns, channels, s, out);
     }
