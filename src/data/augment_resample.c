@@ -12,6 +12,7 @@
 #include "data/augment_resample.h"
 
 #include "base/wide.h"
+#include "data/dataset.h"
 #include <math.h>
 #include <string.h>
 
@@ -119,7 +120,7 @@ static void clear_space(const space *s, float *work) {
 /* One frame into place t. */
 static void put_frame(const space *s, const tub__augment_sizes *z, size_t t, tub_dtype dtype,
                       const void *frame) {
-    const size_t row = z->sample[W] * z->channels, bytes = row * (dtype == TUB_F32 ? 4 : 1);
+    const size_t row = z->sample[W] * z->channels, bytes = row * tub__dtype_bytes(dtype);
     const unsigned char *from = frame;
     for (size_t h = 0; h < z->sample[H]; h++, from += bytes) {
         tub__to_floats(dtype, from, row,
@@ -338,7 +339,7 @@ static void resample_planes(const tub__augment_plan *plan, const tub__augment_si
                             const fold *f, tub_dtype dtype, const void *sample, float *work,
                             float *out) {
     const space s = space_of(z, false, work);
-    const size_t plane = z->sample[H] * z->sample[W] * z->channels * (dtype == TUB_F32 ? 4 : 1),
+    const size_t plane = z->sample[H] * z->sample[W] * z->channels * tub__dtype_bytes(dtype),
                  row = row_places(z), length = plane_floats(z);
     float *arrays = work + tub__round_up(s.floats, 16);
     places p = {(int32_t *)(void *)arrays, {NULL, arrays + length, arrays + 2 * length}};
@@ -402,7 +403,7 @@ static void resample_volume(const tub__augment_plan *plan, const tub__augment_si
                             const fold *f, tub_dtype dtype, const void *sample, float *work,
                             float *out) {
     const space s = space_of(z, true, work);
-    const size_t plane = z->sample[H] * z->sample[W] * z->channels * (dtype == TUB_F32 ? 4 : 1);
+    const size_t plane = z->sample[H] * z->sample[W] * z->channels * tub__dtype_bytes(dtype);
     clear_space(&s, work);
     for (size_t t = 0; t < z->sample[T]; t++) {
         put_frame(&s, z, t, dtype, (const unsigned char *)sample + t * plane);

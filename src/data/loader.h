@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loader: a thread that copies the samples of coming batches into a ring of reused buffers, in
- * the epoch's order. */
+/* The loader: a thread that copies or augments the samples of coming batches into a ring of reused
+ * buffers, in the epoch's order. */
 #ifndef TUB__DATA_LOADER_H
 #define TUB__DATA_LOADER_H
 
@@ -15,8 +15,8 @@ typedef struct tub__loader_config {
     uint64_t seed;
     size_t batch;       /* samples in a whole batch */
     bool shuffle;       /* whole-epoch permutation keyed by (seed, epoch); false: file order */
-    size_t depth;       /* batches in the ring; 2 is enough where samples are only copied */
-    size_t share_begin; /* of each batch only the samples [share_begin, share_end) are copied: a
+    size_t depth;       /* batches in the ring; 2 is enough where samples are copied or augmented */
+    size_t share_begin; /* of each batch only the samples [share_begin, share_end) are made: a
                            rank's part */
     size_t share_end;   /* 0: the whole batch */
     const tub__augmenter *augmenter; /* the caller's, of the same data; NULL: samples are copied */
