@@ -12,6 +12,7 @@
 #include "data/augment_resample.h"
 
 #include "base/wide.h"
+#include "data/dataset.h"
 #include <math.h>
 #include <string.h>
 
@@ -119,7 +120,7 @@ static void clear_space(const space *s, float *work) {
 /* One frame into place t. */
 static void put_frame(const space *s, const tub__augment_sizes *z, size_t t, tub_dtype dtype,
                       const void *frame) {
-    const size_t row = z->sample[W] * z->channels, bytes = row * (dtype == TUB_F32 ? 4 : 1);
+    const size_t row = z->sample[W] * z->channels, bytes = row * tub__dtype_bytes(dtype);
     const unsigned char *from = frame;
     for (size_t h = 0; h < z->sample[H]; h++, from += bytes) {
         tub__to_floats(dtype, from, row,
@@ -296,11 +297,35 @@ INLINE void fill_plane_some(const int32_t *at, const float *h, const float *w, s
     }
 }
 
-/* Once more for one channel, which is known then. */
+/* A place with its channels at once: three here. Beyond the last voxel there is more of the work space. */
+INLINE void fill_plane_colours(const int32_t *at, const float *h, const float *w, size_t columns,
+                               size_t channels, const space *s, float *out) {
+    for (size_t i = 0; i < columns; i++, out += channels) {
+        const float *from = s->voxels + at[i], *below = from + s->stride[H];
+        vec v[4];
+        memcpy(&v[0], from, sizeof v[0]);
+        memcpy(&v[1], from + channels, sizeof v[1]);
+        memcpy(&v[2], below, sizeof v[2]);
+        memcpy(&v[3], below + channels, sizeof v[3]);
+        const vec made =
+            mixed(mixed(v[0], v[1], all_of(w[i])), mixed(v[2], v[3], all_of(w[i])), all_of(h[i]));
+        if (i + 2 < columns) { /* the next voxels go over what is too much */
+            memcpy(out, &made, sizeof made);
+        } else {
+            for (size_t c = 0; c < channels; c++) {
+                out[c] = made[c];
+            }
+        }
+    }
+}
+
+/* Once for each number of channels that is known then. */
 TUB__LOOP fill_plane_row_loop(const int32_t *at, const float *h, const float *w, size_t columns,
                               size_t channels, const space *s, float *out) {
     if (channels == 1) {
         fill_plane_some(at, h, w, columns, 1, s, out);
+    } else if (channels == 3) {
+        fill_plane_colours(at, h, w, columns, 3, s, out);
     } else {
         fill_plane_some(at, h, w, columns, channels, s, out);
     }
@@ -314,7 +339,7 @@ static void resample_planes(const tub__augment_plan *plan, const tub__augment_si
                             const fold *f, tub_dtype dtype, const void *sample, float *work,
                             float *out) {
     const space s = space_of(z, false, work);
-    const size_t plane = z->sample[H] * z->sample[W] * z->channels * (dtype == TUB_F32 ? 4 : 1),
+    const size_t plane = z->sample[H] * z->sample[W] * z->channels * tub__dtype_bytes(dtype),
                  row = row_places(z), length = plane_floats(z);
     float *arrays = work + tub__round_up(s.floats, 16);
     places p = {(int32_t *)(void *)arrays, {NULL, arrays + length, arrays + 2 * length}};
@@ -378,7 +403,7 @@ static void resample_volume(const tub__augment_plan *plan, const tub__augment_si
                             const fold *f, tub_dtype dtype, const void *sample, float *work,
                             float *out) {
     const space s = space_of(z, true, work);
-    const size_t plane = z->sample[H] * z->sample[W] * z->channels * (dtype == TUB_F32 ? 4 : 1);
+    const size_t plane = z->sample[H] * z->sample[W] * z->channels * tub__dtype_bytes(dtype);
     clear_space(&s, work);
     for (size_t t = 0; t < z->sample[T]; t++) {
         put_frame(&s, z, t, dtype, (const unsigned char *)sample + t * plane);
