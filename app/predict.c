@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "cli.h"
-#include "members.h"
 #include "output.h"
 #include "predict_files.h"
-#include "predict_print.h"
+#include "predictor.h"
 #include "shell.h"
 #include "subject.h"
 
@@ -154,136 +153,6 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
-/* Labels of a volume, where the file has as many as the model's task. */
-static const int32_t *truth_of(const predict_block *block, const tub_model_config *c, int64_t i) {
-    return block->truth != NULL && block->truth_columns == predict_columns(c)
-               ? block->truth + i * block->truth_columns
-               : NULL;
-}
-
-/* Volumes of a block at a time: the first lines appear at once and memory stays small, more so where
- * each has a copy that is prepared. A batch's size changes no bit. */
-enum { BATCH = 32, PREPARED_BATCH = 4 };
-
-/* The models whose mean is printed; the first one's names and sizes are everybody's. */
-typedef struct predictor {
-    const predict_options *options;
-    members members;
-    tub_model **list;     /* [members.count] */
-    tub_answers *answers; /* of a batch; NULL for a single model */
-} predictor;
-
-/* Room of a batch. */
-typedef struct room {
-    float *logits, *probabilities; /* [BATCH, K] */
-    float *prepared;               /* the volumes as a model takes them; NULL: none prepares any */
-} room;
-
-/* One model on n volumes from x on. */
-static tub_status classify_by(const predictor *p, int i, const predict_block *block, int64_t n,
-                              const void *x, const room *r, tub_error *err) {
-    tub_model *model = p->list[i];
-    const bool prepares = block->dtype == TUB_U8 && tub_model_prepares(model);
-    if (prepares) {
-        const tub_status status = tub_model_prepare(model, n, block->shape, x, r->prepared, err);
-        if (status != TUB_OK) {
-            return status;
-        }
-    }
-    return tub_model_forward_views(model, n, prepares ? TUB_F32 : block->dtype,
-                                   prepares ? r->prepared : x, p->members.list[i].views,
-                                   p->options->average, r->logits, r->probabilities, err);
-}
-
-static tub_status classify_batch(const predictor *p, const predict_block *block, int64_t n,
-                                 const void *x, const room *r, tub_error *err) {
-    if (p->answers == NULL) {
-        return classify_by(p, 0, block, n, x, r, err);
-    }
-    tub_answers_reset(p->answers, n);
-    for (int i = 0; i < p->members.count; i++) {
-        const tub_status status = classify_by(p, i, block, n, x, r, err);
-        if (status != TUB_OK) {
-            return status;
-        }
-        tub_answers_add(p->answers, r->logits, r->probabilities);
-    }
-    tub_answers_mean(p->answers, r->logits, r->probabilities);
-    return TUB_OK;
-}
-
-/* The same of all, printing each. */
-static tub_status classify_all(predict_printer *printer, const predictor *p,
-                               const predict_block *block, const room *r, tub_error *err) {
-    const tub_model_config *c = tub_model_describe(p->list[0]);
-    const int64_t *shape = block->shape, classes = c->classes;
-    const size_t element = block->dtype == TUB_U8 ? 1 : sizeof(float);
-    const size_t volume = (size_t)(shape[0] * shape[1] * shape[2] * shape[3]) * element;
-    const int64_t most = r->prepared != NULL ? PREPARED_BATCH : BATCH;
-    tub_status status = TUB_OK;
-    for (int64_t i = 0; i < block->count && status == TUB_OK; i += most) {
-        const int64_t n = block->count - i < most ? block->count - i : most;
-        const double start = predict_clock();
-        status =
-            classify_batch(p, block, n, (const char *)block->samples + (size_t)i * volume, r, err);
-        const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
-        for (int64_t k = 0; k < n && status == TUB_OK; k++) {
-            const predict_line line = {.file = block->file,
-                                       .index = block->first + i + k,
-                                       .truth = truth_of(block, c, i + k),
-                                       .logits = r->logits + k * classes,
-                                       .probabilities = r->probabilities + k * classes,
-                                       .milliseconds = milliseconds};
-            predict_print(printer, &line);
-        }
-    }
-    return status;
-}
-
-/* Numbers of the largest input that a model prepares; 0: none does. */
-static size_t prepared_input(const predictor *p, const predict_block *block) {
-    size_t most = 0;
-    for (int i = 0; i < p->members.count && block->dtype == TUB_U8; i++) {
-        const tub_model_config *c = tub_model_describe(p->list[i]);
-        const size_t input = (size_t)(c->frames * c->height * c->width * c->channels);
-        most = tub_model_prepares(p->list[i]) && input > most ? input : most;
-    }
-    return most;
-}
-
-static tub_status classify(predict_printer *printer, const predictor *p, const predict_block *block,
-                           tub_error *err) {
-    const size_t classes = (size_t)tub_model_describe(p->list[0])->classes,
-                 input = prepared_input(p, block);
-    room r = {calloc(classes * BATCH, sizeof(float)), calloc(classes * BATCH, sizeof(float)),
-              input > 0 ? calloc(input, PREPARED_BATCH * sizeof(float)) : NULL};
-    tub_status status = TUB_E_MEMORY;
-    if (r.logits == NULL || r.probabilities == NULL || (input > 0 && r.prepared == NULL)) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-    } else {
-        status = classify_all(printer, p, block, &r, err);
-    }
-    free(r.prepared);
-    free(r.probabilities);
-    free(r.logits);
-    return status;
-}
-
-/* The library's sentence, with the name of what does not fit before it. */
-static tub_status check_shape(const predictor *p, const char *name, const predict_block *block,
-                              tub_error *err) {
-    tub_error plain;
-    tub_status status = TUB_OK;
-    for (int i = 0; i < p->members.count && status == TUB_OK; i++) {
-        status = tub_model_accepts(p->list[i], block->dtype, block->shape, &plain);
-    }
-    if (status != TUB_OK) {
-        err->status = status;
-        snprintf(err->message, sizeof err->message, "%.200s: %.300s", name, plain.message);
-    }
-    return status;
-}
-
 static tub_status classify_file(predict_printer *printer, tub_context *ctx, const predictor *p,
                                 const char *file, bool as_is, tub_error *err) {
     const tub_model_config *c = tub_model_describe(p->list[0]);
@@ -296,7 +165,7 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, cons
     const predict_block block = {
         file,   v.first, v.count,        v.dtype, {v.frames, v.height, v.width, v.channels},
         v.data, v.truth, v.truth_columns};
-    status = check_shape(p, file, &block, err);
+    status = predictor_check_shape(p, file, &block, err);
     if (status == TUB_OK && as_is && v.dtype != TUB_F32) {
         err->status = status = TUB_E_SHAPE;
         snprintf(err->message, sizeof err->message,
@@ -304,7 +173,7 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, cons
                  "option away",
                  file);
     } else if (status == TUB_OK) {
-        status = classify(printer, p, &block, err);
+        status = predictor_classify(p, printer, &block, err);
     }
     tub_volumes_free(&v);
     return status;
@@ -337,7 +206,7 @@ static int classify_some(const cli_command *self, predict_printer *printer, cli_
         while (first + *n < o->count && !is_volume(model, o, files[*n])) {
             (*n)++;
         }
-        if (p->members.count > 1 || p->members.list[0].views != TUB_VIEWS_NONE) {
+        if (p->members.count > 1 || o->members.views_given) {
             return cli_fail_with(self,
                                  "%s: several models and --tta are for arrays and for --data; give "
                                  "one model, with --views if you like, or a .csv of the files as "
@@ -369,63 +238,6 @@ static int classify_files(const cli_command *self, predict_printer *printer, cli
         (void)cli_fail_with(self, "%d of %d files could not be classified", bad, o->count);
     }
     return bad > 0 ? CLI_FAILED : CLI_DONE;
-}
-
-/* A few samples in files by all models: the library reads them and takes them as the model does. */
-static tub_status answer_samples(const predictor *p, const tub_dataset *data, tub_split split,
-                                 int64_t first, int64_t n, float *logits, float *probabilities,
-                                 tub_error *err) {
-    tub_status status = TUB_OK;
-    if (p->answers != NULL) {
-        tub_answers_reset(p->answers, n);
-    }
-    for (int i = 0; i < p->members.count && status == TUB_OK; i++) {
-        status = tub_predict_samples(p->list[i], data, split, first, n, n, p->members.list[i].views,
-                                     p->options->average, logits, probabilities, err);
-        if (status == TUB_OK && p->answers != NULL) {
-            tub_answers_add(p->answers, logits, probabilities);
-        }
-    }
-    if (status == TUB_OK && p->answers != NULL) {
-        tub_answers_mean(p->answers, logits, probabilities);
-    }
-    return status;
-}
-
-/* Samples in files, a few at a time. */
-static tub_status classify_samples(predict_printer *printer, const predictor *p,
-                                   const tub_dataset *data, tub_split split,
-                                   const predict_block *whole, tub_error *err) {
-    const tub_model_config *c = tub_model_describe(p->list[0]);
-    float *out = calloc((size_t)c->classes * 2 * PREPARED_BATCH, sizeof(float));
-    tub_status status = TUB_OK;
-    if (out == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
-    }
-    float *probabilities = out + PREPARED_BATCH * c->classes;
-    for (int64_t i = 0; i < whole->count && status == TUB_OK; i += PREPARED_BATCH) {
-        const int64_t n = whole->count - i < PREPARED_BATCH ? whole->count - i : PREPARED_BATCH;
-        const double start = predict_clock();
-        status = answer_samples(p, data, split, i, n, out, probabilities, err);
-        const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
-        for (int64_t k = 0; k < n && status == TUB_OK; k++) {
-            tub_file file;
-            status =
-                tub_dataset_file(data, tub_dataset_sample_file(data, split, i + k), &file, err);
-            if (status == TUB_OK) {
-                const predict_line line = {.file = file.path,
-                                           .index = i + k,
-                                           .truth = truth_of(whole, c, i + k),
-                                           .logits = out + k * c->classes,
-                                           .probabilities = probabilities + k * c->classes,
-                                           .milliseconds = milliseconds};
-                predict_print(printer, &line);
-            }
-        }
-    }
-    free(out);
-    return status;
 }
 
 static int classify_data(const cli_command *self, predict_printer *printer, cli_work *work,
@@ -466,11 +278,11 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
         if (tub_model_labels(model) == NULL && info->classes == c->classes) {
             printer->labels = info->labels;
         }
-        status = check_shape(p, o->data, &block, &err);
+        status = predictor_check_shape(p, o->data, &block, &err);
         if (status == TUB_OK) {
             status = block.samples != NULL
-                         ? classify(printer, p, &block, &err)
-                         : classify_samples(printer, p, data, o->split, &block, &err);
+                         ? predictor_classify(p, printer, &block, &err)
+                         : predictor_classify_files(p, printer, data, o->split, &block, &err);
         }
     }
     if (status != TUB_OK) {
@@ -485,42 +297,6 @@ static int fail_swapped(const cli_command *self, const char *model, const char *
     return cli_fail_with(self, "%s is a model folder: give it first, as in %s predict %s %s", model,
                          shell_program(program), shell_path(first, model),
                          shell_path(second, volume));
-}
-
-/* All models, which stay open: files come one by one. */
-static int open_models(const cli_command *self, cli_work *work, predictor *p) {
-    const int count = p->members.count;
-    tub_error err;
-    int code = CLI_GO;
-    p->list = calloc((size_t)count, sizeof *p->list);
-    if (p->list == NULL) {
-        return cli_fail_with(self, "out of memory");
-    }
-    for (int i = 0; i < count && code == CLI_GO; i++) {
-        p->list[i] = members_open(self, work->context, &p->members.list[i], p->list[0], &code);
-    }
-    for (int i = 0; i < count && code == CLI_GO; i++) { /* before the first file */
-        const tub_model_config *c = tub_model_describe(p->list[i]);
-        if (tub_views_check(p->members.list[i].views, tub_model_labels(p->list[i]), c->classes,
-                            &err) != TUB_OK) {
-            code = cli_fail(self, &err);
-        }
-    }
-    if (code == CLI_GO && count > 1 &&
-        tub_answers_create(work->context, tub_model_describe(p->list[0]), BATCH,
-                           p->options->average, &p->answers, &err) != TUB_OK) {
-        code = cli_fail(self, &err);
-    }
-    return code;
-}
-
-static void close_models(predictor *p) {
-    tub_answers_free(p->answers);
-    for (int i = 0; p->list != NULL && i < p->members.count; i++) {
-        tub_model_close(p->list[i]);
-    }
-    free(p->list);
-    members_free(&p->members);
 }
 
 static int print_all(const cli_command *self, cli_work *work, const predictor *p,
@@ -544,14 +320,14 @@ static int print_all(const cli_command *self, cli_work *work, const predictor *p
 
 static int open_and_classify(const cli_command *self, cli_work *work, void *parsed) {
     const predict_options *o = parsed;
-    predictor p = {.options = o};
+    predictor p = {.average = o->average};
     if (o->count > 0 && !subject_is_model(o->model) && subject_is_model(o->files[0])) {
         return fail_swapped(self, o->files[0], o->model);
     }
     int code = members_resolve(self, work->context, o->models, o->model_count + 1, &o->members,
                                &p.members);
     if (code == CLI_GO) {
-        code = open_models(self, work, &p);
+        code = predictor_open(self, work, &p);
     }
     if (code == CLI_GO) {
         const subject *s = &p.members.list[0].subject;
@@ -563,7 +339,7 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
         }
         code = print_all(self, work, &p, o);
     }
-    close_models(&p);
+    predictor_close(&p);
     return code;
 }
 

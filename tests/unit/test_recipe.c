@@ -88,6 +88,21 @@ static void those_of_motion_read(void **state) {
     }
 }
 
+/* Those for single data sets: averaged weights, and epochs enough for their warm-up. */
+static void those_for_accuracy_read(void **state) {
+    static const char *const names[] = {"organ", "adrenal", "modelnet10"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[512];
+        tub_error err = {0};
+        tub_train_config c = tub_train_config_default();
+        snprintf(path, sizeof path, SOURCE "/recipes/%s.yaml", names[i]);
+        assert_ok(tub_recipe_read(*state, path, &c, &err), err);
+        assert_ok(tub_train_config_check(&c, &err), err);
+        assert_true(c.optimizer == TUB_ADAMW && c.schedule == TUB_COSINE && c.ema > 0.9);
+        assert_true(c.evaluate == TUB_EVALUATE_LAST && c.folds == 0);
+    }
+}
+
 static void the_scenic_one_reads(void **state) {
     tub_train_config c = tub_train_config_default();
     assert_int_equal(tub_recipe_read(*state, SOURCE "/recipes/vivit-scenic.yaml", &c, NULL),
@@ -194,12 +209,13 @@ static void own_recipes_have_names(void **state) {
         }
     }
     closedir(recipes);
-    assert_int_equal(count, 7);
+    assert_int_equal(count, 10);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_scenic_one_reads),
+        cmocka_unit_test(those_for_accuracy_read),
         cmocka_unit_test(own_recipes_have_names),
         cmocka_unit_test(the_example_is_the_default),
         cmocka_unit_test(the_other_one_reads),
