@@ -194,7 +194,7 @@ static void own_recipes_have_names(void **state) {
         }
     }
     closedir(recipes);
-    assert_int_equal(count, 7);
+    assert_int_equal(count, 9);
 }
 
 int main(void) {
