@@ -124,10 +124,11 @@ static size_t count_options(const struct argp_option *options) {
 }
 
 void cli_setting_name(const char *key, char *out, size_t size) {
-    const char *dot = strrchr(key, '.');
-    snprintf(out, size, "%s", dot != NULL ? dot + 1 : key);
+    static const char model[] = "model.";
+    const size_t skip = strncmp(key, model, sizeof model - 1) == 0 ? sizeof model - 1 : 0;
+    snprintf(out, size, "%s", key + skip);
     for (char *c = out; *c != '\0'; c++) {
-        if (*c == '_') {
+        if (*c == '_' || *c == '.') {
             *c = '-';
         }
     }
@@ -215,6 +216,20 @@ static struct argp_option setting_option(const tub_option *setting, size_t index
                                 strncmp(setting->key, "model.", 6) == 0 ? 6 : 5};
 }
 
+/* prefixes: "model.|clip."; an empty one begins every key. */
+static bool begins_with(const char *key, const char *prefixes) {
+    for (const char *p = prefixes;; p++) {
+        const size_t length = strcspn(p, "|");
+        if (strncmp(key, p, length) == 0) {
+            return true;
+        }
+        p += length;
+        if (*p == '\0') {
+            return false;
+        }
+    }
+}
+
 struct argp_option *cli_full_options(const cli_command *command) {
     size_t own = count_options(command->options);
     size_t n = 0;
@@ -240,7 +255,7 @@ struct argp_option *cli_full_options(const cli_command *command) {
     }
     char *texts = (char *)(table + own + n + 3);
     for (size_t i = 0; i < n; i++) {
-        if (strncmp(settings[i].key, command->settings, strlen(command->settings)) == 0) {
+        if (begins_with(settings[i].key, command->settings)) {
             table[used++] = setting_option(&settings[i], i, of_recipe, texts + i * TEXT_SIZE);
         }
     }

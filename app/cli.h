@@ -36,7 +36,8 @@ typedef struct cli_command {
     const char *examples;              /* lines "command\n", what it does in a comment */
     const struct argp_option *options; /* ended by an empty entry */
     const char *settings;              /* settings of a recipe follow, one option each: those whose
-                                          key begins so; NULL: none */
+                                          key begins so, or with one of several ("model.|clip.");
+                                          NULL: none */
     argp_parser_t parser;              /* gets the keys of `options` and the arguments */
     int (*run)(const struct cli_command *self, int argc, char **argv);
 } cli_command;
@@ -102,7 +103,7 @@ bool cli_parse_int(struct argp_state *state, const char *option, const char *tex
                    long high, long *out);
 /* The key of a recipe's setting that belongs to an option key of CLI_KEY_SETTING and above. */
 const tub_option *cli_setting(int key);
-/* "model.mlp_output_gelu" to "mlp-output-gelu". */
+/* "model.mlp_output_gelu" to "mlp-output-gelu", "clip.max_frames" to "clip-max-frames". */
 void cli_setting_name(const char *key, char *out, size_t size);
 /* The option table with the settings of a recipe appended when the command has them; free() it. */
 struct argp_option *cli_full_options(const cli_command *command);

@@ -48,7 +48,7 @@ static const struct argp_option options[] = {
 typedef struct clip_options {
     cli_common common;
     const char *file, *out, *model, *weights;
-    tub_clip_options clip;
+    tub_clip_read_options clip;
     bool all, force;
 } clip_options;
 
@@ -66,7 +66,7 @@ static bool is_array(const char *path) {
 }
 
 static error_t check(const clip_options *o, struct argp_state *state) {
-    const tub_clip_options *c = &o->clip;
+    const tub_clip_read_options *c = &o->clip;
     if (o->common.help) {
         return 0;
     }
@@ -207,7 +207,7 @@ static int write_all(const cli_command *self, tub_context *ctx, const clip_optio
 
 static int write_clip(const cli_command *self, tub_context *ctx, const clip_options *o,
                       const tub_model *model) {
-    tub_clip_options wanted = o->clip;
+    tub_clip_read_options wanted = o->clip;
     tub_clip clip;
     tub_error err;
     wanted.model = model;
@@ -253,7 +253,7 @@ static int work_on(const cli_command *self, cli_work *work, void *parsed) {
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-    clip_options o = {.clip = tub_clip_options_default()};
+    clip_options o = {.clip = tub_clip_read_options_default()};
     return cli_run(self, argc, argv, &o, work_on);
 }
 

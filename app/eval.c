@@ -10,7 +10,9 @@
 
 #include "cli.h"
 #include "eval_print.h"
+#include "eval_views.h"
 #include "output.h"
+#include "predict_files.h"
 #include "subject.h"
 
 enum { FLAG_ROOM = 128 };
@@ -22,7 +24,8 @@ enum {
     KEY_NO_FILES,
     KEY_DATA_URL,
     KEY_FRAMES,
-    KEY_FRAMES_SEED
+    KEY_FRAMES_SEED,
+    KEY_SPLIT_SEED
 };
 
 static const struct argp_option options[] = {
@@ -33,6 +36,9 @@ static const struct argp_option options[] = {
     {"frames", KEY_FRAMES, "ORDER", 0,
      "Order of each sample's frames: original, shuffled or reversed (default original)", 1},
     {"frames-seed", KEY_FRAMES_SEED, "N", 0, "Seed of --frames shuffled (default 1)", 1},
+    {"split-seed", KEY_SPLIT_SEED, "N", 0,
+     "Seed of the split of a set of files without one (default: the run's, else 0)", 1},
+    PREDICT_OPTIONS_VIEWS,
     {"no-files", KEY_NO_FILES, NULL, 0, "Write no result files", 1},
     {"batch-size", KEY_BATCH, "N", 0, "Samples at a time (default 32); changes no digit", 1},
     {"draws", KEY_DRAWS, "N", 0, "Bootstrap draws for the intervals (default 1000, 0 none)", 1},
@@ -51,7 +57,9 @@ typedef struct eval_options {
     long batch, draws;
     tub_frame_order frames;
     long frames_seed; /* 0: not given */
+    long split_seed;  /* -1: not given */
     bool no_files;
+    predict_taking taking; /* views of files */
 } eval_options;
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
@@ -84,6 +92,10 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return cli_parse_int(state, "--frames-seed", argument, 1, LONG_MAX, &o->frames_seed)
                    ? 0
                    : ECANCELED;
+    case KEY_SPLIT_SEED:
+        return cli_parse_int(state, "--split-seed", argument, 0, LONG_MAX, &o->split_seed)
+                   ? 0
+                   : ECANCELED;
     case KEY_DATA_URL:
         o->data_options.data_url = argument;
         return 0;
@@ -96,11 +108,16 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         if (o->frames_seed != 0 && o->frames != TUB_FRAMES_SHUFFLED) {
             return cli_misuse(state, "--frames-seed has no meaning without --frames shuffled");
         }
+        if (o->taking.sampled && o->frames != TUB_FRAMES_ORIGINAL) {
+            return cli_misuse(state, "--frames and views contradict each other");
+        }
         return o->no_files && o->out != NULL
                    ? cli_misuse(state, "--out and --no-files contradict each other")
                    : 0;
     default:
-        return cli_parse_common(key, argument, state);
+        return key >= PREDICT_KEY_VIEWS && key <= PREDICT_KEY_AVERAGE
+                   ? predict_taking_parse(&o->taking, key, argument, state)
+                   : cli_parse_common(key, argument, state);
     }
 }
 
@@ -280,6 +297,13 @@ static void free_result(tub_context *ctx, eval_result *r) {
     tub_head_metrics_free(ctx, r->heads);
 }
 
+static tub_status run_model(const eval_options *o, tub_model *model, const tub_dataset *data,
+                            float *probabilities, tub_error *err) {
+    return o->taking.sampled
+               ? eval_views(model, data, o->split, &o->taking.file, probabilities, err)
+               : tub_predict_split(model, data, o->split, o->batch, NULL, probabilities, err);
+}
+
 /* Runs the model over the split and reports. */
 static int evaluate(const cli_command *self, cli_work *work, const eval_options *o, eval_job *job,
                     tub_model *model, tub_dataset *data) {
@@ -296,7 +320,7 @@ static int evaluate(const cli_command *self, cli_work *work, const eval_options 
     }
     eval_result result = {0};
     if (tub_dataset_order_frames(data, o->split, s->frames, s->frames_seed, &err) != TUB_OK ||
-        tub_predict_split(model, data, o->split, o->batch, NULL, probabilities, &err) != TUB_OK ||
+        run_model(o, model, data, probabilities, &err) != TUB_OK ||
         compute(ctx, c, n, probabilities, tub_dataset_labels(data, o->split), (int)o->draws,
                 &result, &err) != TUB_OK) {
         progress_clear(&work->progress);
@@ -327,6 +351,13 @@ done:
     return code;
 }
 
+/* Of a set of files that does not say its splits: as the run had it. */
+static uint64_t split_seed(const eval_options *o, const eval_job *job) {
+    return o->split_seed >= 0  ? (uint64_t)o->split_seed
+           : job->model.is_run ? job->model.config.split_seed
+                               : 0;
+}
+
 /* Everything is opened, and the place of the result files looked at, before the work. */
 static int open_and_evaluate(const cli_command *self, cli_work *work, void *parsed) {
     const eval_options *o = parsed;
@@ -347,7 +378,10 @@ static int open_and_evaluate(const cli_command *self, cli_work *work, void *pars
     }
     code = check_out(self, o);
     if (code == CLI_GO) {
-        code = tub_dataset_open(work->context, job.data, &o->data_options, &data, &err) == TUB_OK
+        tub_dataset_options opening = tub_model_dataset_options(model);
+        opening.data_url = o->data_options.data_url;
+        opening.split_seed = split_seed(o, &job);
+        code = tub_dataset_open(work->context, job.data, &opening, &data, &err) == TUB_OK
                    ? evaluate(self, work, o, &job, model, data)
                    : cli_fail(self, &err);
     }
@@ -360,7 +394,9 @@ static int run(const cli_command *self, int argc, char **argv) {
     eval_options o = {.data_options = tub_dataset_options_default(),
                       .split = TUB_TEST,
                       .batch = 32,
-                      .draws = 1000};
+                      .draws = 1000,
+                      .split_seed = -1,
+                      .taking = predict_taking_default()};
     return cli_run(self, argc, argv, &o, open_and_evaluate);
 }
 

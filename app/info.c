@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "info_files.h"
 #include "info_print.h"
 #include "output.h"
 #include "run_facts.h"
@@ -151,20 +152,33 @@ static void warn_layout(const tub_dataset_info *info) {
     }
 }
 
+static int print_data(const cli_command *self, const tub_dataset *data) {
+    info_print_data(tub_dataset_describe(data));
+    return info_print_files(data) ? CLI_DONE : cli_fail_with(self, "out of memory");
+}
+
+/* NULL: no memory. */
+static json_t *data_json(const tub_dataset *data) {
+    json_t *object = info_data_json(tub_dataset_describe(data));
+    if (object != NULL && tub_dataset_files(data) > 0 &&
+        json_object_set_new(object, "files", info_files_json(data)) != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
 static int show_data(const cli_command *self, tub_context *ctx, const info_options *o) {
     tub_dataset_options offline = tub_dataset_options_default();
     tub_dataset *data = NULL;
     tub_error err;
     offline.offline = 1; /* info tells, it does not download */
+    offline.quiet = 1;   /* it names all files that can't be read itself */
     int code = CLI_DONE;
     if (tub_dataset_open(ctx, o->what, &offline, &data, &err) == TUB_OK) {
         const tub_dataset_info *info = tub_dataset_describe(data);
         warn_layout(info);
-        if (o->common.json) {
-            code = cli_print_json(self, info_data_json(info));
-        } else {
-            info_print_data(info);
-        }
+        code = o->common.json ? cli_print_json(self, data_json(data)) : print_data(self, data);
         tub_dataset_close(data);
         return code;
     }
@@ -255,6 +269,11 @@ static int show_preset(const cli_command *self, tub_context *ctx, const info_opt
                             : cli_fail_setting(self, &err);
 }
 
+/* A folder that is no model, no run, and not that of all runs. */
+static bool is_data_folder(const char *path) {
+    return !subject_is_model(path) && !run_facts_is_run(path) && !subject_has_models(path);
+}
+
 /* A name that is a preset is one, unless a folder of that name lies here. */
 static int show(const cli_command *self, cli_work *work, void *parsed) {
     const info_options *o = parsed;
@@ -274,7 +293,7 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
         return show_machine(self, ctx, o->common.json);
     }
     if (there) {
-        if (!S_ISDIR(status.st_mode)) {
+        if (!S_ISDIR(status.st_mode) || is_data_folder(o->what)) {
             return show_data(self, ctx, o);
         }
         const int folder = subject_check_folder(self, o->what);
@@ -296,7 +315,8 @@ const cli_command cli_info = {
     .arguments = "[WHAT]",
     .summary = "tells what a model, a data set or this machine is",
     .description = "WHAT is a model folder or run folder, a preset (vivit-tiny, vivit-b, vivit-l, "
-                   "vivit-h), a data set or a .npz file. Without it: this machine and the kernels "
+                   "vivit-h), a data set, a .npz file, or a folder or .csv of files. Without it: "
+                   "this machine and the kernels "
                    "chosen.",
     .examples = "  tubelet info\n"
                 "  tubelet info vivit-tiny\n"

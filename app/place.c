@@ -36,9 +36,15 @@ void place_remove_parents(place_parents *p) {
 }
 
 bool place_default_run(const char *data, char *out, size_t size) {
-    const char *slash = strrchr(data, '/');
-    const char *name = slash != NULL ? slash + 1 : data;
-    int length = (int)strcspn(name, ".");
+    size_t end = strlen(data), begin = 0; /* of the name: behind a folder's may stand a slash */
+    while (end > 1 && data[end - 1] == '/') {
+        end--;
+    }
+    for (size_t i = 0; i < end; i++) {
+        begin = data[i] == '/' ? i + 1 : begin;
+    }
+    const char *name = data + begin;
+    int length = (int)strcspn(name, "./");
     for (int i = 1; i < RUNS_LIMIT; i++) {
         int n = snprintf(out, size, "runs/%.*s-%d", length, name, i);
         if (n > 0 && (size_t)n < size && access(out, F_OK) != 0) {

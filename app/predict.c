@@ -277,11 +277,50 @@ static int classify_files(const cli_command *self, predict_printer *printer, cli
     return bad > 0 ? CLI_FAILED : CLI_DONE;
 }
 
+/* Samples in files: the library reads them and takes them as the model does, a few at a time. */
+static tub_status classify_samples(predict_printer *printer, tub_model *model,
+                                   const tub_dataset *data, tub_split split,
+                                   const predict_block *whole, tub_error *err) {
+    const tub_model_config *c = tub_model_describe(model);
+    float *out = calloc((size_t)c->classes * 2 * PREPARED_BATCH, sizeof(float));
+    tub_status status = TUB_OK;
+    if (out == NULL) {
+        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
+        return TUB_E_MEMORY;
+    }
+    float *probabilities = out + PREPARED_BATCH * c->classes;
+    for (int64_t i = 0; i < whole->count && status == TUB_OK; i += PREPARED_BATCH) {
+        const int64_t n = whole->count - i < PREPARED_BATCH ? whole->count - i : PREPARED_BATCH;
+        const double start = predict_clock();
+        status = tub_predict_samples(model, data, split, i, n, n, out, probabilities, err);
+        const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
+        for (int64_t k = 0; k < n && status == TUB_OK; k++) {
+            tub_file file;
+            status =
+                tub_dataset_file(data, tub_dataset_sample_file(data, split, i + k), &file, err);
+            if (status == TUB_OK) {
+                const predict_line line = {.file = file.path,
+                                           .index = i + k,
+                                           .truth = truth_of(whole, c, i + k),
+                                           .logits = out + k * c->classes,
+                                           .probabilities = probabilities + k * c->classes,
+                                           .milliseconds = milliseconds};
+                predict_print(printer, &line);
+            }
+        }
+    }
+    free(out);
+    return status;
+}
+
 static int classify_data(const cli_command *self, predict_printer *printer, cli_work *work,
-                         tub_model *model, const predict_options *o) {
+                         tub_model *model, const predict_options *o, uint64_t split_seed) {
     tub_dataset *data = NULL;
     tub_error err;
-    if (tub_dataset_open(work->context, o->data, &o->data_options, &data, &err) != TUB_OK) {
+    tub_dataset_options opening = tub_model_dataset_options(model);
+    opening.data_url = o->data_options.data_url;
+    opening.split_seed = split_seed;
+    if (tub_dataset_open(work->context, o->data, &opening, &data, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
     const tub_dataset_info *info = tub_dataset_describe(data);
@@ -306,7 +345,9 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
         }
         status = check_shape(model, o->data, &block, &err);
         if (status == TUB_OK) {
-            status = classify(printer, model, &block, &err);
+            status = block.samples != NULL
+                         ? classify(printer, model, &block, &err)
+                         : classify_samples(printer, model, data, o->split, &block, &err);
         }
     }
     if (status != TUB_OK) {
@@ -347,7 +388,8 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
                                                  : PREDICT_TEXT;
     if (predict_printer_open(&printer, format, model)) {
         printer.weights = s.weights;
-        code = o->data != NULL ? classify_data(self, &printer, work, model, o)
+        code = o->data != NULL ? classify_data(self, &printer, work, model, o,
+                                               s.is_run ? s.config.split_seed : 0)
                                : classify_files(self, &printer, work, model, o);
     } else {
         code = cli_fail_with(self, "out of memory");

@@ -40,6 +40,11 @@ static bool model_below(const char *folder, char *out, size_t size) {
                                         folder[length - 1] == '/' ? "" : "/", found) < (int)size;
 }
 
+bool subject_has_models(const char *folder) {
+    char below[PATH_MAX];
+    return model_below(folder, below, sizeof below);
+}
+
 int subject_check_folder(const cli_command *self, const char *model) {
     char below[PATH_MAX];
     struct stat status;

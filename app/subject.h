@@ -18,6 +18,8 @@ typedef struct subject {
 error_t subject_parse_weights(const char **out, const char *argument, struct argp_state *state);
 /* A folder that holds a model, or a run. */
 bool subject_is_model(const char *path);
+/* A folder that has a model or run in it: of all runs, say. */
+bool subject_has_models(const char *folder);
 /* CLI_GO, or the exit code after a sentence: it is a file, or the folder is neither a model nor a run. */
 int subject_check_folder(const cli_command *self, const char *model);
 /* Finds the folder of the weights; weights NULL: as the recipe of the run says. CLI_GO or the exit

@@ -247,7 +247,8 @@ static int resume(const cli_command *self, tub_context *ctx, const train_options
         return code;
     }
     interrupt_begin(ctx, KEPT);
-    if (moved != NULL && tub_dataset_open(ctx, moved, NULL, &data, &err) != TUB_OK) {
+    const tub_dataset_options opening = tub_train_dataset_options(&config);
+    if (moved != NULL && tub_dataset_open(ctx, moved, &opening, &data, &err) != TUB_OK) {
         (void)interrupt_end();
         return cli_fail(self, &err);
     }

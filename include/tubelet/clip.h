@@ -13,8 +13,8 @@ extern "C" {
 
 enum { TUB_CLIP_DAMAGE_LENGTH = 128 };
 
-typedef struct tub_clip_options {
-    size_t size; /* sizeof(tub_clip_options) */
+typedef struct tub_clip_read_options {
+    size_t size; /* sizeof(tub_clip_read_options) */
     const tub_model
         *model; /* NULL, or the model whose clips they are to be: its length and channels,
                                and how its folder samples, resizes and crops */
@@ -26,9 +26,9 @@ typedef struct tub_clip_options {
     int64_t
         side; /* without a model, above 0: frames are resized so that the shorter side is this long,
                      and the square in the middle is cut out */
-} tub_clip_options;
+} tub_clip_read_options;
 /* 16 frames of the whole file at equal distances, of the file's own size. */
-TUB_API tub_clip_options tub_clip_options_default(void);
+TUB_API tub_clip_read_options tub_clip_read_options_default(void);
 
 typedef struct tub_clip {
     tub_context *owner;
@@ -50,7 +50,7 @@ typedef struct tub_clip {
  * model), TUB_E_RANGE (the part, the length), TUB_E_ARGUMENT (options that contradict each other),
  * TUB_E_MODULE, TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_clip_read(tub_context *ctx, const char *path,
-                                              const tub_clip_options *options, tub_clip *out,
+                                              const tub_clip_read_options *options, tub_clip *out,
                                               tub_error *err);
 TUB_API void tub_clip_free(tub_clip *clip); /* accepts one that is all zero */
 

@@ -5,6 +5,7 @@
 #define TUBELET_DATA_H
 
 #include <tubelet/context.h>
+#include <tubelet/sampling.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,20 +43,42 @@ typedef struct tub_dataset_info {
     const char *const *labels;            /* class names, [classes]; NULL when not known */
     int64_t count[TUB_SPLITS];            /* samples in each split; 0: no such split */
     int64_t constant[TUB_SPLITS];         /* samples whose voxels are all equal */
+    int64_t left_out;                     /* of a set of files: those that can't be read */
+    int64_t file_bytes; /* 0: samples are in memory; else reading one from its file takes so much at
+                           most */
     int channels_first; /* non-zero: samples look like [C,T,H,W], which is read as [T,H,W,C] */
 } tub_dataset_info;
 
+/* How the clips of a set of files are made (docs/data.md). Sets in memory have none. */
+typedef struct tub_clip_options {
+    int64_t frames, height,
+        width;             /* of a clip; 0: 16, 112 and 112, of arrays and volumes of one size
+                                      that size */
+    tub_sampling sampling; /* which frames of a file */
+    int64_t stride;        /* of stride and linspace; 0: 1, and none */
+    int64_t resize;     /* short side of the frames before they are cropped; 0: the larger of height
+                              and width; not below it */
+    int gray;           /* non-zero: one channel, of videos too */
+    int64_t max_frames; /* that are kept of a file for training, at equal distances; 0: 64 */
+} tub_clip_options;
+
 typedef struct tub_dataset_options {
-    size_t size;          /* sizeof(tub_dataset_options) */
-    const char *data_url; /* NULL: where the data set is published; else a mirror's folder that has
+    size_t size;           /* sizeof(tub_dataset_options) */
+    const char *data_url;  /* NULL: where the data set is published; else a mirror's folder that has
                              the same file names */
-    int offline;          /* non-zero: never download */
+    int offline;           /* non-zero: never download */
+    tub_clip_options clip; /* of sets of files */
+    uint64_t split_seed;   /* of a set of files that does not say its splits */
+    int quiet;             /* non-zero: files that can't be read are not told in warnings
+                              (tub_dataset_file tells them) */
+    const struct tub__preprocessing *picture; /* from tub_model_dataset_options; else NULL */
 } tub_dataset_options;
 TUB_API tub_dataset_options tub_dataset_options_default(void);
 
 /* Opens a data set: "phantom3d" or "motion" (generated), a MedMNIST3D name ("organmnist3d", "organmnist3d@64";
- * downloaded once and checked by MD5), or the path of a .npz file with MedMNIST's keys. options may
- * be NULL. *out is the caller's and must be closed before the context. Errors: TUB_E_NOT_FOUND,
+ * downloaded once and checked by MD5), the path of a .npz file with MedMNIST's keys, a folder of files
+ * (DIR/CLASS/FILE or DIR/train/CLASS/FILE), or a .csv that lists files. options may
+ * be NULL. Files that can't be read are left out, and told in warnings, at most 20. *out is the caller's and must be closed before the context. Errors: TUB_E_NOT_FOUND,
  * TUB_E_IO, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (labels), TUB_E_CHECKSUM, TUB_E_NETWORK,
  * TUB_E_MODULE, TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_dataset_open(tub_context *ctx, const char *name,
@@ -66,8 +89,15 @@ TUB_API void tub_dataset_close(tub_dataset *data); /* accepts NULL */
 /* Facts; pointers stay valid until close. */
 TUB_API const tub_dataset_info *tub_dataset_describe(const tub_dataset *data);
 /* Samples of one split: count * T*H*W*C elements in C order, of the info's dtype; float data are as
- * in the file. NULL for an empty split. Valid until close. */
+ * in the file. NULL for an empty split, and where samples are read from files when they are needed
+ * (tub_dataset_read works for both). Valid until close. */
 TUB_API const void *tub_dataset_samples(const tub_dataset *data, tub_split split);
+/* Copies `count` samples of one split, from number `first` on, to out: [count,T,H,W,C] of the info's
+ * dtype. Of files: the clips that evaluation sees. Errors: TUB_E_ARGUMENT (no such samples); of files
+ * those of reading them, which name the file. */
+TUB_API TUB_MUST_USE tub_status tub_dataset_read(const tub_dataset *data, tub_split split,
+                                                 int64_t first, int64_t count, void *out,
+                                                 tub_error *err);
 /* Labels of one split, [count, label_columns]: class indices, or 0 and 1 of multi_label. */
 TUB_API const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split split);
 
@@ -79,7 +109,8 @@ typedef enum tub_frame_order {
     TUB_FRAMES_REVERSED
 } tub_frame_order;
 /* Puts the frames of every sample of one split into another order, in place: what
- * tub_dataset_samples gave before shows the new order. Of frames shuffled, each sample's order
+ * tub_dataset_samples gave before shows the new order. Of samples in files the order is that of what
+ * tub_dataset_read gives from now on. Of frames shuffled, each sample's order
  * follows from (seed, split, index) alone. Errors: TUB_E_ARGUMENT, TUB_E_MEMORY (nothing has
  * changed then). */
 TUB_API TUB_MUST_USE tub_status tub_dataset_order_frames(tub_dataset *data, tub_split split,

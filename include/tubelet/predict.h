@@ -98,6 +98,10 @@ TUB_API TUB_MUST_USE tub_status tub_task_scores_compute(tub_context *ctx,
                                                         const int32_t *labels, tub_scores *out,
                                                         tub_error *err);
 
+/* Options for opening a set of files as the model's folder takes files: clips of the model's size, sampled,
+ * resized and cropped as it says. The model must outlive the opening. */
+TUB_API tub_dataset_options tub_model_dataset_options(const tub_model *model);
+
 /* Runs the model over a split. logits and probabilities: caller's buffers [count,K], either may be
  * NULL. Sends TUB_EVENT_EVALUATE events. batch_size changes no bit. Errors: TUB_E_SHAPE when data
  * and model do not fit, naming both; TUB_E_NOT_FOUND (empty split). */
@@ -105,6 +109,12 @@ TUB_API TUB_MUST_USE tub_status tub_predict_split(tub_model *model, const tub_da
                                                   tub_split split, int64_t batch_size,
                                                   float *logits, float *probabilities,
                                                   tub_error *err);
+
+/* The same of `count` samples from number `first` on; no events. TUB_E_ARGUMENT where there are no such. */
+TUB_API TUB_MUST_USE tub_status tub_predict_samples(tub_model *model, const tub_dataset *data,
+                                                    tub_split split, int64_t first, int64_t count,
+                                                    int64_t batch_size, float *logits,
+                                                    float *probabilities, tub_error *err);
 
 /* ---- Videos, animations, folders of pictures, volumes (docs/predicting.md) ---- */
 

@@ -79,8 +79,11 @@ typedef struct tub_train_config {
     double final_lr_share;   /* cosine ends at lr times this */
     int64_t
         patience; /* early stopping after so many epochs without a better validation AUC; 0: off */
-    int64_t checkpoint_every;          /* * steps; 0: at the end of each epoch only */
-    tub_evaluate_which evaluate;       /* which weights `eval RUN` uses */
+    int64_t checkpoint_every;    /* * steps; 0: at the end of each epoch only */
+    tub_evaluate_which evaluate; /* which weights `eval RUN` uses */
+    uint64_t split_seed;         /* of sets of files that do not say their splits */
+    tub_clip_options clip;       /* of sets of files; frames, height and width stay 0: they are
+                                          the model's */
     tub_pooling_source pooling_source; /* * kept by tub_train_config_set and _start */
 } tub_train_config;
 
@@ -125,6 +128,9 @@ TUB_API TUB_MUST_USE tub_status tub_train_config_start(tub_context *ctx, const c
 TUB_API TUB_MUST_USE tub_status tub_train_config_get(const tub_train_config *config,
                                                      const char *key, char *out, size_t size,
                                                      tub_error *err);
+/* The options that the settings mean for opening their data set: mirror, seed of the split, and clips. Texts
+ * are those of *config. */
+TUB_API tub_dataset_options tub_train_dataset_options(const tub_train_config *config);
 /* Applies a YAML recipe over *config: a file, or the name of one that comes with tubelet
  * ("keras-vivit", "vivit-adamw", "vivit-scenic", "motion-variant1" to "motion-variant4"). A recipe
  * with init_from sets every model value as that model has it, after a preset and before the recipe's

@@ -8,6 +8,7 @@
 #include <tubelet/context.h>
 #include <tubelet/convert.h>
 #include <tubelet/data.h>
+#include <tubelet/files.h>
 #include <tubelet/machine.h>
 #include <tubelet/model.h>
 #include <tubelet/predict.h>

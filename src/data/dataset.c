@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "data/built_in.h"
 #include "data/fetch.h"
+#include "data/file_set.h"
 #include "data/medmnist.h"
 #include "formats/npy.h"
 #include <errno.h>
@@ -41,17 +42,26 @@ tub_dataset_options tub_dataset_options_default(void) {
     return (tub_dataset_options){.size = sizeof(tub_dataset_options)};
 }
 
+/* The struct as it was before sets of files. */
+typedef struct first_options {
+    size_t size;
+    const char *data_url;
+    int offline;
+} first_options;
+enum { FIRST_OPTIONS = sizeof(first_options) };
+
 tub_status tub__dataset_options_read(const tub_dataset_options *given, tub_dataset_options *out,
                                      tub_error *err) {
     *out = tub_dataset_options_default();
-    if (given && given->size != sizeof *given) { /* there has been one version of the struct */
+    if (given && given->size != sizeof *given && given->size != FIRST_OPTIONS) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "tub_dataset_options: size is %zu, this library knows %zu bytes; start "
                          "from tub_dataset_options_default()",
                          given->size, sizeof *given);
     }
     if (given) {
-        *out = *given;
+        memcpy(out, given, given->size);
+        out->size = sizeof *out;
     }
     return TUB_OK;
 }
@@ -128,11 +138,12 @@ static tub_status check_kind(const char *path, tub_error *err) {
                          "train_labels, val_images, val_labels, test_images and test_labels",
                          path);
     }
-    return foreign ? tub__fail(err, TUB_E_FORMAT,
-                               "%s: not a .npz file; DICOM, NIfTI and videos must become arrays "
-                               "first (docs/data.md)",
-                               path)
-                   : TUB_OK;
+    return foreign
+               ? tub__fail(err, TUB_E_FORMAT,
+                           "%s: not a .npz file; a set of files is a folder DIR/CLASS/FILE, or a "
+                           ".csv with the columns path and label (docs/data.md)",
+                           path)
+               : TUB_OK;
 }
 
 /* Fills `data` from what `name` means. */
@@ -140,12 +151,6 @@ static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_op
                        tub_error *err) {
     if (tub__built_in_by_name(name) != NULL || tub__known_by_name(name) >= 0) {
         return fill_known(data, name, options, err);
-    }
-    if (tub__is_folder(name)) {
-        return tub__fail(err, TUB_E_UNSUPPORTED,
-                         "%s is a folder: this version reads .npz files with MedMNIST's keys and "
-                         "named data sets",
-                         name);
     }
     if (!tub__file_exists(name)) {
         if (errno != ENOENT) {
@@ -156,10 +161,25 @@ static tub_status fill(tub_dataset *data, const char *name, const tub_dataset_op
         }
         return tub__known_fail(name, "no such file, and no known data set", true, err);
     }
+    if (tub__is_file_list(name)) {
+        TUB__TRY(tub__path_absolute(&data->ctx->allocator, name, &data->source, err));
+        return tub__dataset_fill_files(data, data->source, options, err);
+    }
     TUB__TRY(check_kind(name, err));
     TUB__TRY(tub__path_absolute(&data->ctx->allocator, name, &data->source, err));
     TUB__TRY(tub__dataset_fill_npz(data, name, err));
     settle_licence(data, name);
+    return TUB_OK;
+}
+
+/* The last part of a path, whose folder may have a slash behind it. */
+static tub_status take_name(tub_dataset *data, const char *name, tub_error *err) {
+    TUB__TRY(tub__alloc_string(&data->ctx->allocator, name, &data->name, err));
+    for (size_t n = strlen(name); n > 1 && data->name[n - 1] == '/'; n--) {
+        data->name[n - 1] = '\0';
+    }
+    const char *last = tub__path_name(data->name);
+    memmove(data->name, last, strlen(last) + 1);
     return TUB_OK;
 }
 
@@ -171,8 +191,7 @@ tub_status tub_dataset_open(tub_context *ctx, const char *name, const tub_datase
     TUB__TRY(tub__alloc_array(&ctx->allocator, 1, sizeof(tub_dataset), &block, err));
     tub_dataset *data = block;
     data->ctx = ctx;
-    tub_status status = tub__alloc_string(
-        &ctx->allocator, strchr(name, '/') ? tub__path_name(name) : name, &data->name, err);
+    tub_status status = take_name(data, name, err);
     if (status == TUB_OK) {
         data->info.name = data->name;
         status = fill(data, name, &read, err);
@@ -181,7 +200,9 @@ tub_status tub_dataset_open(tub_context *ctx, const char *name, const tub_datase
         tub_dataset_close(data);
         return status;
     }
-    tub__dataset_survey(data);
+    if (data->files == NULL) {
+        tub__dataset_survey(data);
+    }
     *out = data;
     return TUB_OK;
 }
@@ -196,6 +217,7 @@ void tub_dataset_close(tub_dataset *data) {
         tub__free(a, data->labels[s]);
     }
     tub__dataset_free_names(data);
+    tub__file_set_close(data->files);
     tub__free(a, data->source);
     tub__free(a, data->name);
     tub__free(a, data);

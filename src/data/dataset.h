@@ -17,7 +17,58 @@ struct tub_dataset {
     void *block[TUB_SPLITS];     /* what is freed: samples lie in it, perhaps after a file header */
     void *samples[TUB_SPLITS];   /* [count,T,H,W,C] */
     int32_t *labels[TUB_SPLITS]; /* [count, label_columns] */
+    struct tub__file_set *files; /* samples lie in files of their own; NULL: in memory, above */
+    struct {
+        tub_frame_order order;
+        uint64_t seed;
+    } frames[TUB_SPLITS]; /* of a file set: how the frames of what is read are put */
 };
+
+/* Copies samples of a split to out, [count,T,H,W,C]: those of index[0 … count - 1], or from `first` on
+ * where index is NULL. Of a file set they are the clips that prediction takes of the files. From any
+ * thread, several at once. An error of a file names it. */
+TUB_MUST_USE tub_status tub__dataset_read(const tub_dataset *data, tub_split split,
+                                          const uint32_t *index, size_t first, size_t count,
+                                          void *out, tub_error *err);
+/* The same of samples in a row, without a copy where they lie in memory: *out points to them or to room,
+ * which may be NULL then. */
+TUB_MUST_USE tub_status tub__dataset_view(const tub_dataset *data, tub_split split, size_t first,
+                                          size_t count, void *room, const void **out,
+                                          tub_error *err);
+/* Bytes of room that tub__dataset_view needs for so many samples; 0 where it copies nothing. */
+size_t tub__dataset_view_room(const tub_dataset *data, size_t count);
+
+/* Which sample of a training it is: everything drawn for it follows from this. */
+typedef struct tub__sample_key {
+    uint64_t seed;
+    uint32_t epoch;
+    uint32_t position; /* in the epoch's order */
+    uint32_t index;    /* in the split */
+} tub__sample_key;
+
+/* What a training sample is made from: of a set in memory the sample itself; of a file set the frames
+ * that are kept of the file, resized, which may be more and larger than the clip's. */
+typedef struct tub__source {
+    const void *samples; /* [frames,height,width,channels] */
+    int64_t frames, height, width, channels;
+    tub_dtype dtype;
+    void *room; /* memory that later calls use again; freed by tub__source_free */
+    size_t room_bytes;
+} tub__source;
+/* *source begins cleared and may be used for one sample after the other. From any thread, each with a source
+ * of its own. */
+TUB_MUST_USE tub_status tub__dataset_source(const tub_dataset *data, tub_split split, size_t index,
+                                            tub__source *source, tub_error *err);
+void tub__source_free(const tub_dataset *data, tub__source *source);
+/* The clip [T,H,W,C] of a source that nothing else is done to: its frames drawn by the key as the data
+ * set's sampling says, the middle of each. */
+TUB_MUST_USE tub_status tub__source_clip(const tub_dataset *data, tub_split split,
+                                         const tub__source *source, const tub__sample_key *key,
+                                         void *out, tub_error *err);
+
+/* Puts the frames of one sample into another order; spare: room for a frame. */
+void tub__order_frames(const tub_dataset_info *info, tub_split split, size_t index,
+                       tub_frame_order order, uint64_t seed, void *sample, void *spare);
 
 /* What task the labels are of, and how many classes there are: columns of nothing but 0 and 1 are
  * labels, others are heads. Heads whose head_classes are there already have those, others what train

@@ -48,6 +48,18 @@ static void shuffle(unsigned char *sample, size_t frames, tub__random *r, unsign
     }
 }
 
+void tub__order_frames(const tub_dataset_info *info, tub_split split, size_t index,
+                       tub_frame_order order, uint64_t seed, void *sample, void *spare) {
+    const size_t frames = (size_t)info->frames, bytes = tub__dataset_sample_bytes(info) / frames;
+    if (order == TUB_FRAMES_REVERSED) {
+        reverse(sample, frames, spare, bytes);
+    } else if (order == TUB_FRAMES_SHUFFLED) {
+        tub__random r = tub__random_start(tub__random_key(seed, TUB__RANDOM_FRAMES),
+                                          (uint32_t)index, (uint32_t)split, 0);
+        shuffle(sample, frames, &r, spare, bytes);
+    }
+}
+
 tub_status tub_dataset_order_frames(tub_dataset *data, tub_split split, tub_frame_order order,
                                     uint64_t seed, tub_error *err) {
     const tub_dataset_info *info = &data->info;
@@ -56,22 +68,20 @@ tub_status tub_dataset_order_frames(tub_dataset *data, tub_split split, tub_fram
                          "split %d, order %d: a split and an order of frames are needed",
                          (int)split, (int)order);
     }
+    if (data->files != NULL) { /* at reading */
+        data->frames[split].order = order;
+        data->frames[split].seed = seed;
+        return TUB_OK;
+    }
     if (info->count[split] == 0 || order == TUB_FRAMES_ORIGINAL) {
         return TUB_OK;
     }
-    const size_t frames = (size_t)info->frames, sample_bytes = tub__dataset_sample_bytes(info);
-    const size_t bytes = sample_bytes / frames;
-    const tub__key key = tub__random_key(seed, TUB__RANDOM_FRAMES);
+    const size_t bytes = tub__dataset_sample_bytes(info);
     void *spare;
-    TUB__TRY(tub__alloc(&data->ctx->allocator, bytes, &spare, err));
-    for (int64_t i = 0; i < info->count[split]; i++) {
-        unsigned char *sample = (unsigned char *)data->samples[split] + (size_t)i * sample_bytes;
-        if (order == TUB_FRAMES_REVERSED) {
-            reverse(sample, frames, spare, bytes);
-        } else {
-            tub__random r = tub__random_start(key, (uint32_t)i, (uint32_t)split, 0);
-            shuffle(sample, frames, &r, spare, bytes);
-        }
+    TUB__TRY(tub__alloc(&data->ctx->allocator, bytes / (size_t)info->frames, &spare, err));
+    for (size_t i = 0; i < (size_t)info->count[split]; i++) {
+        tub__order_frames(info, split, i, order, seed,
+                          (unsigned char *)data->samples[split] + i * bytes, spare);
     }
     tub__free(&data->ctx->allocator, spare);
     return TUB_OK;

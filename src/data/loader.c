@@ -27,10 +27,11 @@ typedef struct slot {
 
 struct tub__loader {
     const tub_allocator *allocator;
-    const unsigned char *samples; /* the split's */
-    const int32_t *labels;
-    size_t columns; /* of the labels */
-    size_t count;   /* samples in the split */
+    const tub_dataset *data;
+    tub_split split;
+    const int32_t *labels; /* the split's */
+    size_t columns;        /* of the labels */
+    size_t count;          /* samples in the split */
     size_t sample_bytes;
     uint64_t seed;
     bool shuffle;
@@ -48,18 +49,29 @@ struct tub__loader {
     pthread_cond_t changed;
     size_t made, taken; /* under the lock */
     bool stop;          /* under the lock */
+    tub_status failed;  /* under the lock: no more batches come than are made */
+    tub_error why;      /* of that */
+
+    tub__source source; /* of the thread */
 };
 
-/* Copies this share of one batch into a slot. */
-static void fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch) {
+/* Makes one sample of the batch that the thread is at. */
+static tub_status make_sample(tub__loader *l, const tub__sample_key *key, void *out,
+                              tub_error *err) {
+    TUB__TRY(tub__dataset_source(l->data, l->split, key->index, &l->source, err));
+    return tub__source_clip(l->data, l->split, &l->source, key, out, err);
+}
+
+/* Makes this share of one batch in a slot. */
+static tub_status fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch, tub_error *err) {
     size_t start = batch * l->batch;
     size_t whole = tub__min(l->batch, l->count - start);
     size_t begin = tub__min(l->share_begin, whole), end = tub__min(l->share_end, whole);
     for (size_t i = begin; i < end; i++) {
         uint32_t from = l->order[start + i];
         size_t to = i - begin;
-        memcpy(s->samples + to * l->sample_bytes, l->samples + from * l->sample_bytes,
-               l->sample_bytes);
+        const tub__sample_key key = {l->seed, epoch, (uint32_t)(start + i), from};
+        TUB__TRY(make_sample(l, &key, s->samples + to * l->sample_bytes, err));
         memcpy(s->labels + to * l->columns, l->labels + from * l->columns,
                l->columns * sizeof *s->labels);
         s->index[to] = from;
@@ -72,6 +84,7 @@ static void fill_slot(tub__loader *l, slot *s, uint32_t epoch, size_t batch) {
                             .position = start + begin,
                             .batch = batch,
                             .epoch = epoch};
+    return TUB_OK;
 }
 
 /* Waits for a free slot; NULL when the loader stops. */
@@ -105,11 +118,17 @@ static void *run(void *argument) {
             if (!s) {
                 return NULL;
             }
-            fill_slot(l, s, epoch, batch);
+            tub_error why = {0};
+            const tub_status status = fill_slot(l, s, epoch, batch, &why);
             pthread_mutex_lock(&l->lock);
-            l->made++;
+            l->made += status == TUB_OK;
+            l->failed = status;
+            l->why = why;
             pthread_cond_broadcast(&l->changed);
             pthread_mutex_unlock(&l->lock);
+            if (status != TUB_OK) {
+                return NULL;
+            }
         }
         batch = 0;
     }
@@ -178,7 +197,8 @@ tub_status tub__loader_create(tub_context *ctx, const tub__loader_config *config
     TUB__TRY(tub__alloc_array(&ctx->allocator, 1, sizeof(tub__loader), &block, err));
     tub__loader *l = block;
     l->allocator = &ctx->allocator;
-    l->samples = tub_dataset_samples(config->data, config->split);
+    l->data = config->data;
+    l->split = config->split;
     l->labels = tub_dataset_labels(config->data, config->split);
     l->columns = (size_t)info->label_columns;
     l->count = (size_t)info->count[config->split];
@@ -216,6 +236,7 @@ void tub__loader_destroy(tub__loader *loader) {
         tub__free(a, loader->slots[i].labels);
         tub__free(a, loader->slots[i].index);
     }
+    tub__source_free(loader->data, &loader->source);
     tub__free(a, loader->slots);
     tub__free(a, loader->order);
     tub__free(a, loader);
@@ -235,6 +256,7 @@ tub_status tub__loader_start(tub__loader *loader, uint32_t epoch, size_t batch, 
     loader->first = batch;
     loader->made = loader->taken = 0;
     loader->stop = loader->held = false;
+    loader->failed = TUB_OK;
     /* Signals are for the caller's threads. */
     sigset_t all, before;
     sigfillset(&all);
@@ -254,13 +276,18 @@ tub_status tub__loader_next(tub__loader *loader, tub__batch *out, tub_error *err
                          loader->running ? "the last batch was not released" : "not started");
     }
     pthread_mutex_lock(&loader->lock);
-    while (loader->made == loader->taken) {
+    while (loader->made == loader->taken && loader->failed == TUB_OK) {
         pthread_cond_wait(&loader->changed, &loader->lock);
     }
-    *out = loader->slots[loader->taken % loader->depth].batch;
+    const tub_status status = loader->made == loader->taken ? loader->failed : TUB_OK;
+    if (status == TUB_OK) {
+        *out = loader->slots[loader->taken % loader->depth].batch;
+        loader->held = true;
+    } else {
+        (void)tub__fail(err, status, "%s", loader->why.message);
+    }
     pthread_mutex_unlock(&loader->lock);
-    loader->held = true;
-    return TUB_OK;
+    return status;
 }
 
 void tub__loader_release(tub__loader *loader) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loader: a thread that copies the samples of coming batches into a ring of reused buffers, in
+/* The loader: a thread that makes the samples of coming batches into a ring of reused buffers, in
  * the epoch's order. */
 #ifndef TUB__DATA_LOADER_H
 #define TUB__DATA_LOADER_H
@@ -40,7 +40,8 @@ size_t tub__loader_batches(const tub__loader *loader); /* per epoch; the last ma
  * for ever. */
 TUB_MUST_USE tub_status tub__loader_start(tub__loader *loader, uint32_t epoch, size_t batch,
                                           tub_error *err);
-/* The next batch; waits for it. The previous one must have been released. */
+/* The next batch; waits for it. The previous one must have been released. Where a sample can't be made,
+ * the batches before it come, then its error. */
 TUB_MUST_USE tub_status tub__loader_next(tub__loader *loader, tub__batch *out, tub_error *err);
 void tub__loader_release(tub__loader *loader);
 

@@ -12,8 +12,8 @@
 
 enum { FRAMES = 16, SIDE_LIMIT = 65536 };
 
-tub_clip_options tub_clip_options_default(void) {
-    return (tub_clip_options){.size = sizeof(tub_clip_options), .to = -1};
+tub_clip_read_options tub_clip_read_options_default(void) {
+    return (tub_clip_read_options){.size = sizeof(tub_clip_read_options), .to = -1};
 }
 
 void tub_clip_free(tub_clip *clip) {
@@ -28,7 +28,7 @@ void tub_clip_free(tub_clip *clip) {
 
 /* ---- What is to be done ---- */
 
-static tub_status check_options(const tub_clip_options *o, tub_error *err) {
+static tub_status check_options(const tub_clip_read_options *o, tub_error *err) {
     if (o->model != NULL && (o->frames > 0 || o->side > 0)) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "a model has frames of its own: leave their number and size away");
@@ -41,7 +41,7 @@ static tub_status check_options(const tub_clip_options *o, tub_error *err) {
 }
 
 /* Which frames, and what is made of them: with a model as predicting takes them. */
-static tub_status settle(const tub_clip_options *o, tub__taking *out, tub_error *err) {
+static tub_status settle(const tub_clip_read_options *o, tub__taking *out, tub_error *err) {
     TUB__TRY(check_options(o, err));
     if (o->model != NULL) {
         tub_file_options files = tub_file_options_default();
@@ -90,7 +90,7 @@ static tub_status note_frames(tub__clip_file *file, const tub__frame_plan *plan,
 }
 
 static tub_status read_samples(tub__clip_file *file, tub__clip_reader *reader,
-                               const tub__frame_plan *plan, const tub_clip_options *o,
+                               const tub__frame_plan *plan, const tub_clip_read_options *o,
                                tub_clip *out, tub_error *err) {
     const tub_allocator *a = &out->owner->allocator;
     int64_t shape[3];
@@ -137,7 +137,7 @@ static tub_status scale(const tub_model *model, tub_clip *clip, tub_error *err) 
     return TUB_OK;
 }
 
-static tub_status read_file(tub__clip_file *file, const tub_clip_options *o, tub_clip *out,
+static tub_status read_file(tub__clip_file *file, const tub_clip_read_options *o, tub_clip *out,
                             tub_error *err) {
     const tub_allocator *a = &out->owner->allocator;
     tub__taking taking;
@@ -150,9 +150,9 @@ static tub_status read_file(tub__clip_file *file, const tub_clip_options *o, tub
     return status == TUB_OK && o->scaled ? scale(o->model, out, err) : status;
 }
 
-tub_status tub_clip_read(tub_context *ctx, const char *path, const tub_clip_options *options,
+tub_status tub_clip_read(tub_context *ctx, const char *path, const tub_clip_read_options *options,
                          tub_clip *out, tub_error *err) {
-    const tub_clip_options usual = tub_clip_options_default();
+    const tub_clip_read_options usual = tub_clip_read_options_default();
     tub__clip_file *file;
     *out = (tub_clip){.owner = ctx};
     TUB__TRY(tub__clip_open(ctx, path, tub__pool_threads(ctx->pool), &file, err));

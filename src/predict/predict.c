@@ -5,6 +5,7 @@
 
 #include "base/context.h"
 #include "base/error.h"
+#include "convert/prepare.h"
 #include "data/dataset.h"
 #include "model/model.h"
 
@@ -49,25 +50,46 @@ static tub_status check_fit(const tub_model *model, const tub_dataset_info *d, t
     return TUB_OK;
 }
 
+tub_dataset_options tub_model_dataset_options(const tub_model *model) {
+    const tub_model_config *c = &model->config;
+    tub_dataset_options o = tub_dataset_options_default();
+    const tub__clip_rule rule = tub__model_clip_rule(model);
+    o.clip.frames = c->frames;
+    o.clip.height = c->height;
+    o.clip.width = c->width;
+    o.clip.gray = c->channels == 1;
+    o.clip.sampling = rule.sampling;
+    o.clip.stride = rule.stride;
+    o.picture = model->clip != NULL ? &model->clip->picture : model->preprocessing;
+    return o;
+}
+
 /* One run over the samples. scratch holds a batch's logits when the caller wants none, prepared a batch
  * of samples that the model does not take as they are. */
 typedef struct run {
     tub_model *model;
-    const tub_dataset_info *info;
-    const unsigned char *samples;
-    size_t sample_bytes;
-    int64_t count, batch_size;
+    const tub_dataset *data;
+    tub_split split;
+    int64_t first, count, batch_size;
+    bool silent; /* no events */
     float *logits, *probabilities, *scratch, *prepared;
+    void *room; /* for samples that lie in files */
 } run;
 
 /* A batch's samples, as the model takes them. */
 static tub_status batch_of(const run *r, int64_t first, int64_t batch, tub_dtype *dtype,
                            const void **out, tub_error *err) {
-    const tub_dataset_info *d = r->info;
+    const tub_dataset_info *d = tub_dataset_describe(r->data);
     const int64_t shape[4] = {d->frames, d->height, d->width, d->channels};
-    const unsigned char *samples = r->samples + (size_t)first * r->sample_bytes;
+    const void *samples = NULL;
+    TUB__TRY(
+        tub__dataset_view(r->data, r->split, (size_t)first, (size_t)batch, r->room, &samples, err));
     *dtype = r->prepared != NULL ? TUB_F32 : d->dtype;
-    *out = r->prepared != NULL ? (const void *)r->prepared : samples;
+    *out = r->prepared != NULL ? r->prepared : samples;
+    if (r->prepared != NULL &&
+        r->data->files != NULL) { /* resized and cropped when they were read */
+        return tub__model_scale(r->model, batch, samples, r->prepared, err);
+    }
     return r->prepared == NULL
                ? TUB_OK
                : tub_model_prepare(r->model, batch, shape, samples, r->prepared, err);
@@ -82,9 +104,12 @@ static tub_status run_batches(const run *r, tub_error *err) {
         float *probabilities = r->probabilities == NULL ? NULL : r->probabilities + done * classes;
         tub_dtype dtype;
         const void *samples;
-        TUB__TRY(batch_of(r, done, batch, &dtype, &samples, err));
+        TUB__TRY(batch_of(r, r->first + done, batch, &dtype, &samples, err));
         TUB__TRY(tub_model_forward(r->model, batch, dtype, samples, logits, probabilities, err));
         done += batch;
+        if (r->silent) {
+            continue;
+        }
         tub__emit(r->model->context, &(tub_event){.kind = TUB_EVENT_EVALUATE,
                                                   .done = (uint64_t)done,
                                                   .total = (uint64_t)r->count,
@@ -94,10 +119,46 @@ static tub_status run_batches(const run *r, tub_error *err) {
     return TUB_OK;
 }
 
-tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_split split,
-                             int64_t batch_size, float *logits, float *probabilities,
-                             tub_error *err) {
+/* Samples first … first + count - 1 of a split that has them. */
+static tub_status predict(tub_model *model, const tub_dataset *data, tub_split split, run r,
+                          tub_error *err) {
     const tub_allocator *a = &model->context->allocator;
+    const tub_dataset_info *info = tub_dataset_describe(data);
+    r.model = model;
+    r.data = data;
+    r.split = split;
+    r.batch_size = r.batch_size < r.count ? r.batch_size : r.count;
+    tub_status status = TUB_OK;
+    if (r.logits == NULL) {
+        status =
+            tub__alloc_array(a, (size_t)r.batch_size, (size_t)model->config.classes * sizeof(float),
+                             (void **)&r.scratch, err);
+    }
+    const bool as_they_are =
+        data->files != NULL ? tub__model_takes_levels(model) : !tub_model_prepares(model);
+    if (status == TUB_OK && info->dtype == TUB_U8 && !as_they_are) {
+        const tub_model_config *c = &model->config;
+        status = tub__alloc_array(a, (size_t)r.batch_size,
+                                  (size_t)(c->frames * c->height * c->width * c->channels) *
+                                      sizeof(float),
+                                  (void **)&r.prepared, err);
+    }
+    const size_t room = tub__dataset_view_room(data, (size_t)r.batch_size);
+    if (status == TUB_OK && room > 0) {
+        status = tub__alloc(a, room, &r.room, err);
+    }
+    if (status == TUB_OK) {
+        status = run_batches(&r, err);
+    }
+    tub__free(a, r.room);
+    tub__free(a, r.prepared);
+    tub__free(a, r.scratch);
+    return status;
+}
+
+/* Whether the call can be done at all. */
+static tub_status check_call(const tub_model *model, const tub_dataset *data, tub_split split,
+                             int64_t batch_size, tub_error *err) {
     const tub_dataset_info *info = tub_dataset_describe(data);
     if (batch_size < 1 || (int)split < 0 || split >= TUB_SPLITS) {
         return tub__fail(err, TUB_E_ARGUMENT, "batch size %lld: at least 1 is needed",
@@ -108,31 +169,35 @@ tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_spli
         return tub__fail(err, TUB_E_NOT_FOUND, "%s has no samples in the split '%s'", info->name,
                          tub_split_name(split));
     }
-    run r = {.model = model,
-             .info = info,
-             .samples = tub_dataset_samples(data, split),
-             .sample_bytes = tub__dataset_sample_bytes(info),
-             .count = info->count[split],
-             .batch_size = batch_size < info->count[split] ? batch_size : info->count[split],
-             .logits = logits,
-             .probabilities = probabilities};
-    tub_status status = TUB_OK;
-    if (logits == NULL) {
-        status =
-            tub__alloc_array(a, (size_t)r.batch_size, (size_t)model->config.classes * sizeof(float),
-                             (void **)&r.scratch, err);
+    return TUB_OK;
+}
+
+tub_status tub_predict_split(tub_model *model, const tub_dataset *data, tub_split split,
+                             int64_t batch_size, float *logits, float *probabilities,
+                             tub_error *err) {
+    TUB__TRY(check_call(model, data, split, batch_size, err));
+    const run r = {.count = tub_dataset_describe(data)->count[split],
+                   .batch_size = batch_size,
+                   .logits = logits,
+                   .probabilities = probabilities};
+    return predict(model, data, split, r, err);
+}
+
+tub_status tub_predict_samples(tub_model *model, const tub_dataset *data, tub_split split,
+                               int64_t first, int64_t count, int64_t batch_size, float *logits,
+                               float *probabilities, tub_error *err) {
+    TUB__TRY(check_call(model, data, split, batch_size, err));
+    if (first < 0 || count < 1 || first > tub_dataset_describe(data)->count[split] - count) {
+        return tub__fail(err, TUB_E_ARGUMENT, "samples %lld to %lld: the split '%s' has %lld",
+                         (long long)first, (long long)first + (long long)count - 1,
+                         tub_split_name(split),
+                         (long long)tub_dataset_describe(data)->count[split]);
     }
-    if (status == TUB_OK && info->dtype == TUB_U8 && tub_model_prepares(model)) {
-        const tub_model_config *c = &model->config;
-        status = tub__alloc_array(a, (size_t)r.batch_size,
-                                  (size_t)(c->frames * c->height * c->width * c->channels) *
-                                      sizeof(float),
-                                  (void **)&r.prepared, err);
-    }
-    if (status == TUB_OK) {
-        status = run_batches(&r, err);
-    }
-    tub__free(a, r.prepared);
-    tub__free(a, r.scratch);
-    return status;
+    const run r = {.first = first,
+                   .count = count,
+                   .batch_size = batch_size,
+                   .silent = true,
+                   .logits = logits,
+                   .probabilities = probabilities};
+    return predict(model, data, split, r, err);
 }

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/md5.h"
 #include "convert/moments.h"
-#include "data/dataset.h"
+#include "data/file_set.h"
 #include "formats/safetensors.h"
 #include "train/run_folder.h"
 #include <stdio.h>
@@ -63,6 +63,11 @@ void tub__data_digest(const tub_dataset *data, char hex[33]) {
     tub__md5 md5;
     tub__md5_init(&md5);
     tub__md5_update(&md5, shape, sizeof shape);
+    if (data->files != NULL) {
+        tub__md5_update(&md5, data->files->digest, sizeof data->files->digest);
+        tub__md5_finish(&md5, hex);
+        return;
+    }
     for (tub_split split = TUB_TRAIN; split <= TUB_VAL; split++) {
         size_t count = (size_t)info->count[split];
         tub__md5_update(&md5, tub_dataset_labels(data, split),

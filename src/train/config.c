@@ -30,6 +30,39 @@ tub_train_config tub_train_config_default(void) {
     return c;
 }
 
+tub_dataset_options tub_train_dataset_options(const tub_train_config *config) {
+    tub_dataset_options o = tub_dataset_options_default();
+    o.data_url = config->data_url[0] != '\0' ? config->data_url : NULL;
+    o.split_seed = config->split_seed;
+    o.clip = config->clip;
+    o.clip.frames = config->model.frames;
+    o.clip.height = config->model.height;
+    o.clip.width = config->model.width;
+    o.clip.gray = config->clip.gray || config->model.channels == 1;
+    return o;
+}
+
+/* A crop can't be larger than what it is cut out of. */
+static tub_status check_clip(const tub_train_config *c, tub_error *err) {
+    const int64_t resize = c->clip.resize, height = c->model.height, width = c->model.width;
+    if (resize > 0 && (resize < height || resize < width)) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "clip.resize %" PRId64 " is below model.%s %" PRId64
+                         ": the crop does not fit into frames with so short a side",
+                         resize, resize < height ? "height" : "width",
+                         resize < height ? height : width);
+    }
+    if (c->clip.stride > 0 &&
+        (c->clip.sampling == TUB_SAMPLING_DEFAULT || c->clip.sampling == TUB_SAMPLING_UNIFORM ||
+         c->clip.sampling == TUB_SAMPLING_SEGMENTS)) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "clip.stride %" PRId64 " has no meaning with clip.sampling %s; choose "
+                         "stride or linspace",
+                         c->clip.stride, tub_sampling_name(c->clip.sampling));
+    }
+    return TUB_OK;
+}
+
 static bool is_power(int64_t n) {
     return (n & (n - 1)) == 0;
 }
@@ -146,5 +179,6 @@ tub_status tub_train_config_check(const tub_train_config *config, tub_error *err
     }
     TUB__TRY(check_parts(config, err));
     TUB__TRY(check_model(&config->model, err));
+    TUB__TRY(check_clip(config, err));
     return check_schedule(config, err);
 }

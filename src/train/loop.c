@@ -2,6 +2,7 @@
 /* The training loop: steps, epochs, validation, what is written and told after each. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "data/dataset.h"
 #include "train/log.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
@@ -35,12 +36,13 @@ static tub_event make_event(const tub__trainer *t, tub_event_kind kind) {
 static tub_status validate(tub__trainer *t, tub_scores *out, tub_error *err) {
     const tub_dataset_info *info = t->run->info;
     size_t count = (size_t)info->count[TUB_VAL], classes = (size_t)t->run->config->model.classes;
-    const char *samples = tub_dataset_samples(t->run->data, TUB_VAL);
     *out = (tub_scores){NAN, NAN, NAN, NAN};
     for (size_t i = 0; i < count; i += t->val_batch) {
         size_t n = tub__min(count - i, t->val_batch);
-        TUB__TRY(tub_model_forward(t->model, (int64_t)n, info->dtype, samples + i * t->sample_bytes,
-                                   t->val_logits, t->val_probabilities + i * classes, err));
+        const void *samples = NULL;
+        TUB__TRY(tub__dataset_view(t->run->data, TUB_VAL, i, n, t->val_room, &samples, err));
+        TUB__TRY(tub_model_forward(t->model, (int64_t)n, info->dtype, samples, t->val_logits,
+                                   t->val_probabilities + i * classes, err));
     }
     if (count == 0) {
         return TUB_OK;

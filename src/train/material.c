@@ -131,8 +131,7 @@ static tub_status open_named(tub_context *ctx, const tub_train_config *config, b
         return tub__fail(err, TUB_E_ARGUMENT,
                          "no data set was named; set data (phantom3d is built in)");
     }
-    tub_dataset_options options = tub_dataset_options_default();
-    options.data_url = config->data_url[0] != '\0' ? config->data_url : NULL;
+    tub_dataset_options options = tub_train_dataset_options(config);
     options.offline = offline;
     tub_status status = tub_dataset_open(ctx, config->data, &options, &out->owned, err);
     if (offline && status == TUB_E_NOT_FOUND && tub__known_info(config->data, &out->known)) {

@@ -17,10 +17,15 @@ static size_t data_bytes(const tub_train_config *c, const tub_dataset_info *data
     const size_t voxels = (size_t)(m->frames * m->height * m->width * m->channels);
     const size_t sample = data != NULL ? tub__dataset_sample_bytes(data) : voxels;
     size_t count = 0;
-    for (int split = 0; data != NULL && split < TUB_SPLITS; split++) {
+    const bool files = data != NULL && data->file_bytes > 0;
+    for (int split = 0; data != NULL && !files && split < TUB_SPLITS; split++) {
         count += (size_t)data->count[split];
     }
-    return (count + TUB__LOADER_DEPTH * (size_t)c->batch_size) * sample;
+    if (files) { /* what is validated at once, and one file for each loader */
+        count += tub__validation_batch(m, data->count[TUB_VAL]);
+    }
+    return (count + TUB__LOADER_DEPTH * (size_t)c->batch_size) * sample +
+           (files ? (size_t)c->ranks * (size_t)data->file_bytes : 0);
 }
 
 static tub_status measure_passes(const tub_train_config *c, const tub_dataset_info *data,

@@ -99,6 +99,17 @@
       "checkpoint after so many steps too (0: after each epoch only)") \
     X(evaluate, "evaluate", CHOICE, "last|best", 0, 0, "WHICH", \
       "weights that eval and predict use") \
+    X(split_seed, "split_seed", INT, NULL, 0, 9.2e18, "N", \
+      "seed of the split of a set of files that says none") \
+    X(clip.sampling, "clip.sampling", CHOICE, "default|uniform|linspace|stride|segments", 0, 0, \
+      "KIND", "frames of a file that make a clip (default: uniform)") \
+    X(clip.stride, "clip.stride", INT, NULL, 0, WIDE, "N", \
+      "frames from one of a clip to the next, of sampling stride and linspace (0: 1, and none)") \
+    X(clip.resize, "clip.resize", INT, NULL, 0, WIDE, "N", \
+      "short side of frames before they are cropped (0: as the crop has it)") \
+    X(clip.gray, "clip.gray", FLAG, NULL, 0, 1, NULL, "one channel, of videos in colour too") \
+    X(clip.max_frames, "clip.max_frames", INT, NULL, 0, WIDE, "N", \
+      "frames that are kept of a file for training, at equal distances (0: 64)") \
     X(model.frames, "model.frames", INT, NULL, 0, WIDE, "N", \
       "frames (depth) of a clip (0: as the data)") \
     X(model.height, "model.height", INT, NULL, 0, WIDE, "N", \

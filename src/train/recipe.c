@@ -18,7 +18,20 @@
 
 enum { RECIPE_LIMIT = 1 << 20 };
 
-static const char section[] = "model";
+/* Mappings of a recipe: their keys begin with the name and a dot. */
+static const char *const sections[] = {"clip", "model"};
+enum { SECTIONS = sizeof sections / sizeof *sections };
+
+/* The section of a mapping's name or of a key such as "model.heads"; NULL: none. */
+static const char *section_of(const char *key) {
+    for (size_t i = 0; i < SECTIONS; i++) {
+        const size_t length = strlen(sections[i]);
+        if (strncmp(key, sections[i], length) == 0 && (key[length] == '\0' || key[length] == '.')) {
+            return sections[i];
+        }
+    }
+    return NULL;
+}
 
 /* A scalar as tub_train_config_set takes it. borrowed: the text of a text value. */
 static tub_status scalar_text(const tub__json *v, const char *key, char *out, size_t size,
@@ -68,8 +81,8 @@ static tub_status set_value(tub_train_config *config, const char *key, const tub
     return tub_train_config_set(config, key, joined, err);
 }
 
-static tub_status apply_section(const tub__json *mapping, tub_train_config *config,
-                                tub_error *err) {
+static tub_status apply_section(const char *section, const tub__json *mapping,
+                                tub_train_config *config, tub_error *err) {
     for (void *it = tub__json_first(mapping); it != NULL; it = tub__json_next(mapping, it)) {
         char key[128];
         snprintf(key, sizeof key, "%s.%s", section, tub__json_key(it));
@@ -92,12 +105,13 @@ tub_status tub__recipe_apply(const tub__json *recipe, const tub_model_config *st
     for (void *it = tub__json_first(object); it != NULL; it = tub__json_next(object, it)) {
         const char *key = tub__json_key(it);
         const tub__json *value = tub__json_value(it);
-        if (strcmp(key, section) == 0) {
+        const char *section = section_of(key);
+        if (section != NULL && strcmp(key, section) == 0) {
             TUB__TRY(tub__json_to_object(value, key, &value, err));
-            TUB__TRY(apply_section(value, config, err));
+            TUB__TRY(apply_section(section, value, config, err));
         } else if (tub__json_kind_of(value) == TUB__JSON_OBJECT) {
-            return tub__fail(err, TUB_E_ARGUMENT, "'%.80s' is a mapping; only '%s' is one", key,
-                             section);
+            return tub__fail(err, TUB_E_ARGUMENT,
+                             "'%.80s' is a mapping; only 'clip' and 'model' are some", key);
         } else if (value != preset) {
             TUB__TRY(set_value(config, key, value, err));
         }
@@ -137,14 +151,19 @@ static tub_status recipe_text(const tub_allocator *a, const tub_train_config *co
                               size_t *size, tub_error *err) {
     size_t count = 0;
     const tub_option *options = tub_train_options(&count);
-    bool inside = false;
+    const char *inside = NULL; /* the mapping that is open */
     tub__json_writer w;
     tub__json_start(&w, a, 2);
     tub__json_open_object(&w, NULL);
     for (size_t i = 0; i < count; i++) {
-        if (!inside && strchr(options[i].key, '.') != NULL) {
-            tub__json_open_object(&w, section); /* the table ends with the model's settings */
-            inside = true;
+        /* Settings of a section stand together, and those of none come first. */
+        const char *section = section_of(options[i].key);
+        if (section != inside) {
+            if (inside != NULL) {
+                tub__json_close_object(&w);
+            }
+            tub__json_open_object(&w, section);
+            inside = section;
         }
         tub_status status = put_option(&w, config, &options[i], err);
         if (status != TUB_OK) {

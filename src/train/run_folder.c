@@ -102,7 +102,8 @@ tub_status tub__run_write_last(const tub_model *model, const char *run, tub_erro
 }
 
 static tub_status metrics_text(const tub_model *model, const tub_train_config *config,
-                               const tub__progress *p, char **text, size_t *size, tub_error *err) {
+                               const tub_dataset_info *info, const tub__progress *p, char **text,
+                               size_t *size, tub_error *err) {
     char digest[33];
     TUB__TRY(tub__recipe_digest(config, digest, err));
     tub__json_writer w;
@@ -115,6 +116,10 @@ static tub_status metrics_text(const tub_model *model, const tub_train_config *c
     tub__json_put_bool(&w, "partial_epoch", tub__progress_partial(p, config));
     tub__json_put_integer(&w, "parameters", (int64_t)model->params.numbers);
     tub__json_put_real(&w, "seconds", p->seconds);
+    if (info->file_bytes > 0) {
+        tub__json_put_integer(&w, "split_seed", (int64_t)config->split_seed);
+        tub__json_put_integer(&w, "files_left_out", info->left_out);
+    }
     tub__run_put_scores(&w, "train", &p->train);
     tub__run_put_scores(&w, "val", &p->val);
     tub__json_put_integer(&w, "best_epoch", (int64_t)p->best_epoch);
@@ -151,7 +156,7 @@ tub_status tub__run_write_metrics(const tub_model *model, const tub_train_config
     char *text = NULL, *path = NULL;
     size_t size = 0;
     TUB__TRY(tub__folder_write_config(model, run, &card, err));
-    TUB__TRY(metrics_text(model, config, p, &text, &size, err));
+    TUB__TRY(metrics_text(model, config, info, p, &text, &size, err));
     tub_status status = tub__path_join(a, run, TUB__RUN_METRICS, &path, err);
     if (status == TUB_OK) {
         status = tub__file_write(a, path, text, size, err);

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "convert/prepare.h"
+#include "data/file_set.h"
 #include "train/recipe.h"
 #include "train/run_folder.h"
 #include "train/start.h"
@@ -15,9 +17,20 @@ tub_status tub__session_lock(tub__session *s, const char *run, tub_error *err) {
     return tub__is_folder(run) ? tub__folder_lock(run, &s->lock, err) : TUB_OK;
 }
 
+/* A model of files takes them as its data set does. */
+static tub_status take_clips(const tub_dataset *data, tub_model *model, tub_error *err) {
+    const tub_clip_options *c = tub_dataset_clip(data);
+    if (c == NULL) {
+        return TUB_OK;
+    }
+    const tub__clip_rule rule = {c->sampling, c->stride, tub__clip_picture(c, true)};
+    return tub__model_set_clip_rule(model, &rule, err);
+}
+
 /* What a model has before its first step: class names, and what it starts from. */
 static tub_status prepare(tub__session *s, tub_model *model, tub_error *err) {
     const tub_dataset_info *info = s->run.info;
+    TUB__TRY(take_clips(s->run.data, model, err));
     if (info->labels != NULL) {
         TUB__TRY(tub_model_set_labels(model, info->labels, info->classes, err));
     }

@@ -69,6 +69,10 @@ static tub_status make_buffers(tub__trainer *t, tub_error *err) {
         t->val_probabilities = memory;
         TUB__TRY(tub__alloc_array(a, t->val_batch * classes, sizeof(float), &memory, err));
         t->val_logits = memory;
+        const size_t room = tub__dataset_view_room(t->run->data, t->val_batch);
+        if (room > 0) {
+            TUB__TRY(tub__alloc(a, room, &t->val_room, err));
+        }
     }
     return TUB_OK;
 }
@@ -126,6 +130,7 @@ void tub__trainer_destroy(tub__trainer *t) {
     }
     const tub_allocator *a = &t->ctx->allocator;
     tub__loader_destroy(t->loader);
+    tub__free(a, t->val_room);
     tub__free(a, t->val_logits);
     tub__free(a, t->val_probabilities);
     tub__free(a, t->losses);

@@ -47,6 +47,7 @@ typedef struct tub__trainer {
     /* [val_batch, K] and [count of val, K]: rank 0 only, NULL without a val split. */
     float *val_logits;
     float *val_probabilities;
+    void *val_room; /* for val_batch samples that lie in files; else NULL */
     double started; /* tub__seconds() less the seconds of earlier parts of the run */
     double began;   /* tub__seconds() when this part began */
     double lr;      /* of the last step */

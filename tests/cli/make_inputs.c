@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes the small good and bad files that the command-line tests use into the current folder. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zip.h>
 
@@ -287,6 +289,32 @@ static void write_volumes(void) {
     write_one_npy("half.npy", "'|u1'", "8, 8, 8", volume, sizeof volume / 2);
 }
 
+/* FOLDER/dark and FOLDER/light with ten volumes each; broken: two of them are none. */
+static void write_set(const char *folder, bool broken) {
+    static const char *const classes[] = {"dark", "light"};
+    char path[128];
+    if (mkdir(folder, 0777) != 0) {
+        stop(folder);
+    }
+    for (int label = 0; label < 2; label++) {
+        snprintf(path, sizeof path, "%s/%s", folder, classes[label]);
+        if (mkdir(path, 0777) != 0) {
+            stop(path);
+        }
+        for (int k = 0; k < 10; k++) {
+            uint8_t volume[VOLUME];
+            for (int i = 0; i < VOLUME; i++) {
+                volume[i] = (uint8_t)((i * 7 + k * 13 + i * i * (k + 1)) % 100 + 100 * label);
+            }
+            snprintf(path, sizeof path, "%s/%s/%d.npy", folder, classes[label], k);
+            write_one_npy(path, "'|u1'", "8, 8, 8", volume, sizeof volume);
+            if (broken && k == 3) {
+                write_text(path, "This is not an array.\n");
+            }
+        }
+    }
+}
+
 int main(void) {
     static const char *const kinds[] = {
         "small",    "keys",     "nolabels",  "complex", "object",     "struct",   "floatlabels",
@@ -315,6 +343,8 @@ int main(void) {
     write_text("bad-syntax.yaml", "epochs: [2\nlr: 0.1\n");
     write_text("bad-value.yaml", "epochs: many\n");
     write_volumes();
+    write_set("files", false);
+    write_set("broken", true);
     if (make_vit("vit") != 0) {
         stop("vit");
     }

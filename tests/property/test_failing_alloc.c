@@ -4,9 +4,11 @@
 #include "cmocka_all.h"
 
 #include "base/error.h"
+#include "data/dataset.h"
 #include "data/loader.h"
 #include "failing_alloc.h"
 #include "failing_context.h"
+#include "formats/npy.h"
 #include "model/model.h"
 #include "small_npz.h"
 #include "temp_folder.h"
@@ -80,6 +82,51 @@ static tub_status open_data(tub_context *ctx, const scene *s, tub_error *err) {
     TUB__TRY(tub_dataset_open(ctx, s->npz, NULL, &data, err));
     tub_dataset_close(data);
     return TUB_OK;
+}
+
+/* A clip as evaluation sees it, and one that training draws. */
+static tub_status read_files(const tub_dataset *data, tub_error *err) {
+    unsigned char clip[4 * 4 * 4];
+    tub__source source = {0};
+    const tub__sample_key key = {1, 0, 0, 0};
+    TUB__TRY(tub_dataset_read(data, TUB_TRAIN, 0, 1, clip, err));
+    tub_status status = tub__dataset_source(data, TUB_TRAIN, 0, &source, err);
+    if (status == TUB_OK) {
+        status = tub__source_clip(data, TUB_TRAIN, &source, &key, clip, err);
+    }
+    tub__source_free(data, &source);
+    return status;
+}
+
+static tub_status open_files(tub_context *ctx, const scene *s, tub_error *err) {
+    tub_dataset_options o = tub_dataset_options_default();
+    char path[700];
+    tub_dataset *data;
+    o.clip.frames = o.clip.height = o.clip.width = 4;
+    snprintf(path, sizeof path, "%s/set.csv", s->folder.path);
+    TUB__TRY(tub_dataset_open(ctx, path, &o, &data, err));
+    const tub_status status = read_files(data, err);
+    tub_dataset_close(data);
+    return status;
+}
+
+/* set.csv of s/0.npy to s/3.npy, one of which can't be read. */
+static void write_files(const scene *s) {
+    static const unsigned char volume[6 * 8 * 7] = {1, 2, 3};
+    const uint64_t shape[] = {6, 8, 7};
+    const char text[] = "path,label,group\ns/0.npy,a,p\ns/1.npy,b,p\ns/2.npy,a,\ns/3.npy,b,\n";
+    char path[700];
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/s/%d.npy", s->folder.path, i);
+        assert_int_equal(tub__parent_create(&tub__default_allocator, path, NULL), TUB_OK);
+        assert_int_equal(
+            i < 3 ? tub__npy_write(&tub__default_allocator, path, "|u1", 3, shape, volume, NULL)
+                  : tub__file_write(&tub__default_allocator, path, "\x93NUMPY", 6, NULL),
+            TUB_OK);
+    }
+    snprintf(path, sizeof path, "%s/set.csv", s->folder.path);
+    assert_int_equal(tub__file_write(&tub__default_allocator, path, text, sizeof text - 1, NULL),
+                     TUB_OK);
 }
 
 static tub_status read_volumes(tub_context *ctx, const scene *s, tub_error *err) {
@@ -354,6 +401,10 @@ static void test_bf16(void **state) {
 static void test_open_data(void **state) {
     check(*state, open_data, 8);
 }
+static void test_open_files(void **state) {
+    write_files(*state);
+    check(*state, open_files, 40);
+}
 static void test_read_volumes(void **state) {
     check(*state, read_volumes, 6);
 }
@@ -402,10 +453,11 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open_data),    cmocka_unit_test(test_read_volumes),
-        cmocka_unit_test(test_load_batches), cmocka_unit_test(test_forward),
-        cmocka_unit_test(test_one_step),     cmocka_unit_test(test_save_and_open),
-        cmocka_unit_test(test_evaluate),     cmocka_unit_test(test_train),
-        cmocka_unit_test(test_bf16),         cmocka_unit_test(test_int8)};
+        cmocka_unit_test(test_open_data),     cmocka_unit_test(test_open_files),
+        cmocka_unit_test(test_read_volumes),  cmocka_unit_test(test_load_batches),
+        cmocka_unit_test(test_forward),       cmocka_unit_test(test_one_step),
+        cmocka_unit_test(test_save_and_open), cmocka_unit_test(test_evaluate),
+        cmocka_unit_test(test_train),         cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_int8)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

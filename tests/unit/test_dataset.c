@@ -542,7 +542,8 @@ static void refuses_what_is_no_npz(void **state) {
     assert_int_equal(tub_dataset_open(f->ctx, "no/such.npz", NULL, &d, &f->error), TUB_E_NOT_FOUND);
     assert_non_null(strstr(f->error.message, "no/such.npz: no such file"));
     assert_int_equal(tub_dataset_open(f->ctx, f->folder.path, NULL, &d, &f->error),
-                     TUB_E_UNSUPPORTED);
+                     TUB_E_NOT_FOUND);
+    assert_non_null(strstr(f->error.message, "has no class folders"));
     assert_ok(
         tub__file_write(&f->ctx->allocator, f->path, "not a zip archive at all", 24, &f->error),
         f->error);

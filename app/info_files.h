@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What tubelet info tells of the files of a data set. */
+#ifndef APP_INFO_FILES_H
+#define APP_INFO_FILES_H
+
+#include "output.h"
+
+/* Nothing for a set in memory. False: no memory. */
+bool info_print_files(const tub_dataset *data);
+/* The object "files"; NULL: no memory. */
+json_t *info_files_json(const tub_dataset *data);
+
+#endif

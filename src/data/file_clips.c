@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clips of a set of files: as evaluation and prediction see a file, and as training draws them from the frames
+ * that are kept of it. */
+#include "base/error.h"
+#include "base/file.h"
+#include "data/clip_read.h"
+#include "data/file_set.h"
+#include <string.h>
+
+enum { DRAW = 0x46494c45 }; /* "FILE": apart from what else is drawn for a sample */
+
+tub__preprocessing tub__clip_picture(const tub_clip_options *c, bool crop) {
+    return (tub__preprocessing){.resize = c->resize > 0,
+                                .crop = crop,
+                                .shortest_edge = c->resize,
+                                .crop_height = c->height,
+                                .crop_width = c->width,
+                                .filter = TUB__BILINEAR};
+}
+
+static tub__frame_plan plan_of(const tub_clip_options *c) {
+    return (tub__frame_plan){c->sampling, c->frames, c->stride};
+}
+
+/* What a job with an open file does. */
+typedef tub_status job(const tub__file_set *set, const tub__file_entry *e, tub__clip_reader *r,
+                       void *user, tub_error *err);
+
+static tub_status read_with(const tub__file_set *set, const tub__file_entry *e,
+                            tub__clip_file *clip, bool crop, job *work, void *user,
+                            tub_error *err) {
+    const tub__clip_form form = {crop ? set->picture : tub__clip_picture(&set->clip, false),
+                                 set->channels};
+    tub__clip_reader *reader = NULL;
+    int64_t shape[3];
+    TUB__TRY(tub__clip_count(clip, err));
+    const tub__clip_facts *f = tub__clip_describe(clip);
+    TUB__TRY(tub__clip_reader_create(&set->ctx->allocator, clip, &form, 1, &reader, err));
+    tub__clip_reader_shape(reader, shape);
+    const bool same = f->height == e->height && f->width == e->width && f->dtype == e->dtype &&
+                      f->frames >= e->first + e->frames;
+    const tub_status status =
+        same ? work(set, e, reader, user, err)
+             : tub__fail(err, TUB_E_FORMAT,
+                         "it is not what it was when the data set was opened; open it again");
+    tub__clip_reader_destroy(reader);
+    return status;
+}
+
+/* Opens the file of a sample; the sentence of a failure names it. */
+static tub_status with_file(const tub__file_set *set, uint32_t number, bool crop, job *work,
+                            void *user, tub_error *err) {
+    const char *path = set->list.items[number].path;
+    tub__clip_file *clip = NULL;
+    tub_error why = {0};
+    tub_status status = tub__clip_open(set->ctx, path, 1, &clip, &why);
+    if (status == TUB_OK) {
+        status = read_with(set, &set->entries[number], clip, crop, work, user, &why);
+    }
+    tub__clip_close(clip);
+    if (status == TUB_OK) {
+        return TUB_OK;
+    }
+    const bool named = strncmp(why.message, path, strlen(path)) == 0;
+    return tub__fail(err, status, "%s%s%s", named ? "" : path, named ? "" : ": ", why.message);
+}
+
+static tub_status read_view(const tub__file_set *set, const tub__file_entry *e, tub__clip_reader *r,
+                            void *user, tub_error *err) {
+    const tub__frame_plan plan = plan_of(&set->clip);
+    const tub__clip_part part = {e->first, e->frames};
+    return tub__clip_read_views(r, &plan, &part, 1, user, err);
+}
+
+tub_status tub__file_set_clip(const tub__file_set *set, tub_split split, size_t index, void *out,
+                              tub_error *err) {
+    return with_file(set, set->sample[split][index], true, read_view, out, err);
+}
+
+int64_t tub__file_set_kept(const tub__file_set *set, const tub__file_entry *entry) {
+    return entry->frames < set->clip.max_frames ? entry->frames : set->clip.max_frames;
+}
+
+int64_t tub__file_set_memory(const tub__file_set *set) {
+    enum { DECODER = 20 }; /* pictures: sixteen to refer to, and some at work */
+    const tub__preprocessing picture = tub__clip_picture(&set->clip, false);
+    int64_t most = 1;
+    for (size_t i = 0; i < set->list.count; i++) {
+        const tub__file_entry *e = &set->entries[i];
+        const size_t from[2] = {(size_t)e->height, (size_t)e->width};
+        size_t size[2] = {0};
+        if (e->problem == NULL && tub__preprocessed_size(&picture, from, size, NULL) == TUB_OK) {
+            const int64_t pixel = set->channels * (int64_t)tub__dtype_bytes(e->dtype),
+                          kept = tub__file_set_kept(set, e) * (int64_t)(size[0] * size[1]) * pixel,
+                          whole = (e->kind == TUB__CLIP_VIDEO ? DECODER : e->frames) * e->height *
+                                  e->width * e->channels * (int64_t)tub__dtype_bytes(e->dtype);
+            most = kept + whole > most ? kept + whole : most;
+        }
+    }
+    return most;
+}
+
+static tub_status grow(const tub_allocator *a, tub__source *source, size_t bytes, tub_error *err) {
+    if (source->room_bytes >= bytes) {
+        return TUB_OK;
+    }
+    tub__free(a, source->room);
+    source->room = NULL;
+    source->room_bytes = 0;
+    TUB__TRY(tub__alloc(a, bytes, &source->room, err));
+    source->room_bytes = bytes;
+    return TUB_OK;
+}
+
+/* Kept frame i is the middle one of those that it stands for: i n / m to (i + 1) n / m. */
+static tub_status read_kept(const tub__file_set *set, const tub__file_entry *e, tub__clip_reader *r,
+                            void *user, tub_error *err) {
+    const tub_allocator *a = &set->ctx->allocator;
+    const int64_t kept = tub__file_set_kept(set, e);
+    tub__source *source = user;
+    int64_t shape[3];
+    size_t bytes = 0;
+    void *block;
+    tub__clip_reader_shape(r, shape);
+    if (!tub__mul(tub__clip_reader_frame_bytes(r), (size_t)kept, &bytes)) {
+        return tub__fail(err, TUB_E_MEMORY, "%lld frames are too large", (long long)kept);
+    }
+    TUB__TRY(grow(a, source, bytes, err));
+    TUB__TRY(tub__alloc_array(a, (size_t)kept, sizeof(int64_t), &block, err));
+    int64_t *indices = block;
+    for (int64_t i = 0; i < kept; i++) {
+        indices[i] = e->first + (2 * i + 1) * e->frames / (2 * kept);
+    }
+    const tub_status status = tub__clip_read_frames(r, (size_t)kept, indices, source->room, err);
+    tub__free(a, indices);
+    source->samples = source->room;
+    source->frames = kept;
+    source->height = shape[0];
+    source->width = shape[1];
+    source->channels = shape[2];
+    source->dtype = e->dtype;
+    return status;
+}
+
+tub_status tub__file_set_source(const tub__file_set *set, tub_split split, size_t index,
+                                tub__source *source, tub_error *err) {
+    return with_file(set, set->sample[split][index], false, read_kept, source, err);
+}
+
+/* Copies the middle of a frame. */
+static void cut_middle(const tub__file_set *set, const tub__source *source, int64_t frame,
+                       unsigned char *out) {
+    const size_t size[2] = {(size_t)source->height, (size_t)source->width};
+    const size_t crop[2] = {(size_t)set->clip.height, (size_t)set->clip.width};
+    const size_t pixel = (size_t)source->channels * tub__dtype_bytes(source->dtype);
+    size_t corner[2];
+    tub__crop_corner(size, crop, TUB__CROP_ONLY, corner);
+    const unsigned char *in =
+        (const unsigned char *)source->samples + (size_t)frame * size[0] * size[1] * pixel;
+    for (size_t y = 0; y < crop[0]; y++) {
+        memcpy(out + y * crop[1] * pixel, in + ((corner[0] + y) * size[1] + corner[1]) * pixel,
+               crop[1] * pixel);
+    }
+}
+
+tub_status tub__file_set_draw(const tub__file_set *set, tub_split split, const tub__source *source,
+                              const tub__sample_key *key, void *out, tub_error *err) {
+    const tub__file_entry *e = &set->entries[set->sample[split][key->index]];
+    const tub__frame_plan plan = plan_of(&set->clip);
+    const size_t bytes =
+        (size_t)(set->clip.height * set->clip.width * set->channels) * tub__dtype_bytes(set->dtype);
+    tub__random r = tub__random_start(tub__random_key(key->seed, TUB__RANDOM_AUGMENT),
+                                      key->position, DRAW, key->epoch);
+    void *block;
+    TUB__TRY(
+        tub__alloc_array(&set->ctx->allocator, (size_t)plan.frames, sizeof(int64_t), &block, err));
+    int64_t *indices = block;
+    tub__frames_at_random(&plan, e->frames, &r, indices);
+    for (int64_t i = 0; i < plan.frames; i++) { /* of the file's frames to the kept one for it */
+        const int64_t kept = ((indices[i] + 1) * source->frames - 1) / e->frames;
+        cut_middle(set, source, kept, (unsigned char *)out + (size_t)i * bytes);
+    }
+    tub__free(&set->ctx->allocator, block);
+    return TUB_OK;
+}

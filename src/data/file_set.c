@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a data set of files: listed, surveyed, settled; and what is told of it. */
+#include "data/file_set.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include <string.h>
+
+enum { TOLD = 20 }; /* lines of one kind at most */
+
+static tub_status make_entries(tub__file_set *set, tub_error *err) {
+    void *block;
+    TUB__TRY(tub__alloc_array(&set->ctx->allocator, set->list.count + 1, sizeof(tub__file_entry),
+                              &block, err));
+    set->entries = block;
+    for (size_t i = 0; i < set->list.count; i++) {
+        set->entries[i].sample = set->entries[i].duplicate = -1;
+    }
+    return TUB_OK;
+}
+
+/* The files that are left become the samples of their splits. */
+static tub_status number_samples(tub__file_set *set, tub_error *err) {
+    const tub_allocator *a = &set->ctx->allocator;
+    for (size_t i = 0; i < set->list.count; i++) {
+        if (set->entries[i].problem == NULL) {
+            set->entries[i].sample = set->count[set->list.items[i].split]++;
+        } else {
+            set->broken++;
+        }
+    }
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        void *block;
+        TUB__TRY(tub__alloc_array(a, (size_t)set->count[s] + 1, sizeof(uint32_t), &block, err));
+        set->sample[s] = block;
+        TUB__TRY(tub__alloc_array(a, (size_t)set->count[s] + 1, sizeof(int32_t), &block, err));
+        set->group[s] = block;
+    }
+    for (size_t i = 0; i < set->list.count; i++) {
+        const tub__file_item *item = &set->list.items[i];
+        const int64_t sample = set->entries[i].sample;
+        if (sample >= 0) {
+            set->sample[item->split][sample] = (uint32_t)i;
+            set->group[item->split][sample] = item->group_number;
+        }
+    }
+    return TUB_OK;
+}
+
+static tub_status fill_set(tub__file_set *set, const char *path, const char *name,
+                           const tub_dataset_options *options, tub_error *err) {
+    set->clip = options->clip;
+    set->picture_given = options->picture != NULL;
+    if (set->picture_given) {
+        set->picture = *options->picture;
+    }
+    TUB__TRY(tub__file_list_read(set->ctx, path, options->split_seed, &set->list, err));
+    TUB__TRY(make_entries(set, err));
+    TUB__TRY(tub__file_set_survey(set, err));
+    TUB__TRY(tub__file_set_settle(set, name, err));
+    TUB__TRY(tub__file_set_duplicates(set, err));
+    TUB__TRY(number_samples(set, err));
+    tub__file_set_digest(set, set->digest);
+    return TUB_OK;
+}
+
+static void tell_broken(const tub__file_set *set, const char *name) {
+    size_t told = 0;
+    for (size_t i = 0; i < set->list.count && told < TOLD; i++) {
+        if (set->entries[i].problem != NULL) {
+            tub__log_line(set->ctx, TUB_LOG_WARNING, "%s: %s; skipped", set->list.items[i].name,
+                          set->entries[i].problem);
+            told++;
+        }
+    }
+    if (set->broken > 0) {
+        tub__log_line(set->ctx, TUB_LOG_WARNING,
+                      "%s: %zu of %zu files can't be read and are left out%s", name, set->broken,
+                      set->list.count, set->broken > TOLD ? "; tubelet info names them all" : "");
+    }
+}
+
+static void tell_duplicates(const tub__file_set *set, const char *name) {
+    size_t found = 0;
+    for (size_t i = 0; i < set->list.count; i++) {
+        const int64_t other = set->entries[i].duplicate;
+        if (other < (int64_t)i) { /* none, or told from its side */
+            continue;
+        }
+        const tub__file_item *a = &set->list.items[i], *b = &set->list.items[other];
+        if (found++ < TOLD) {
+            tub__log_line(set->ctx, TUB_LOG_WARNING,
+                          "%s: %s (%s) and %s (%s) have the same content; what is tested should "
+                          "not have been trained on",
+                          name, a->name, tub_split_name((tub_split)a->split), b->name,
+                          tub_split_name((tub_split)b->split));
+        }
+    }
+    if (found > TOLD) {
+        tub__log_line(set->ctx, TUB_LOG_WARNING,
+                      "%s: %zu such pairs in all; tubelet info names them", name, found);
+    }
+}
+
+/* Where nothing can be read, the first reason says most. */
+static tub_status check_any(const tub__file_set *set, const char *name, tub_error *err) {
+    if (set->broken < set->list.count) {
+        return TUB_OK;
+    }
+    return tub__fail(err, TUB_E_FORMAT,
+                     "%s: none of its %zu files can be read; the first, %.300s: "
+                     "%.300s",
+                     name, set->list.count, set->list.items[0].name, set->entries[0].problem);
+}
+
+static tub_status fill_info(tub_dataset *data, const tub__file_set *set, tub_error *err) {
+    tub_dataset_info *info = &data->info;
+    info->frames = set->clip.frames;
+    info->height = set->clip.height;
+    info->width = set->clip.width;
+    info->channels = set->channels;
+    info->dtype = set->dtype;
+    info->classes = (int64_t)set->list.class_count;
+    info->task = TUB_TASK_MULTI_CLASS;
+    info->label_columns = 1;
+    info->labels = (const char *const *)set->list.classes;
+    info->left_out = (int64_t)set->broken;
+    info->file_bytes = tub__file_set_memory(set);
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        void *block;
+        info->count[s] = set->count[s];
+        TUB__TRY(tub__alloc_array(&data->ctx->allocator, (size_t)set->count[s] + 1, sizeof(int32_t),
+                                  &block, err));
+        data->labels[s] = block;
+        for (int64_t i = 0; i < set->count[s]; i++) {
+            data->labels[s][i] = set->list.items[set->sample[s][i]].label;
+        }
+    }
+    return TUB_OK;
+}
+
+tub_status tub__dataset_fill_files(tub_dataset *data, const char *path,
+                                   const tub_dataset_options *options, tub_error *err) {
+    void *block;
+    TUB__TRY(tub__alloc_array(&data->ctx->allocator, 1, sizeof(tub__file_set), &block, err));
+    data->files = block; /* closed with the data set */
+    data->files->ctx = data->ctx;
+    TUB__TRY(fill_set(data->files, path, data->name, options, err));
+    TUB__TRY(check_any(data->files, data->name, err));
+    if (!options->quiet) {
+        tell_broken(data->files, data->name);
+        tell_duplicates(data->files, data->name);
+    }
+    return fill_info(data, data->files, err);
+}
+
+void tub__file_set_close(tub__file_set *set) {
+    if (set == NULL) {
+        return;
+    }
+    const tub_allocator *a = &set->ctx->allocator;
+    for (size_t i = 0; set->entries != NULL && i < set->list.count; i++) {
+        tub__free(a, set->entries[i].problem);
+    }
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        tub__free(a, set->sample[s]);
+        tub__free(a, set->group[s]);
+    }
+    tub__free(a, set->entries);
+    tub__file_list_free(&set->list);
+    tub__free(a, set);
+}
+
+int64_t tub_dataset_files(const tub_dataset *data) {
+    return data->files == NULL ? 0 : (int64_t)data->files->list.count;
+}
+
+tub_status tub_dataset_file(const tub_dataset *data, int64_t number, tub_file *out,
+                            tub_error *err) {
+    const int64_t count = tub_dataset_files(data);
+    if (number < 0 || number >= count) {
+        return tub__fail(err, TUB_E_RANGE, "%s: no file %lld; there are %lld, counted from 0",
+                         data->name, (long long)number, (long long)count);
+    }
+    const tub__file_item *item = &data->files->list.items[number];
+    const tub__file_entry *e = &data->files->entries[number];
+    *out = (tub_file){.name = item->name,
+                      .path = item->path,
+                      .group = item->group,
+                      .problem = e->problem,
+                      .line = (int64_t)item->line,
+                      .split = (tub_split)item->split,
+                      .sample = e->sample,
+                      .label = item->label,
+                      .group_number = item->group_number,
+                      .first = e->first,
+                      .frames = e->frames,
+                      .height = e->height,
+                      .width = e->width,
+                      .channels = e->channels,
+                      .rate = e->rate_numerator > 0
+                                  ? (double)e->rate_numerator / (double)e->rate_denominator
+                                  : 0.0,
+                      .seconds = (double)e->nanoseconds / 1e9};
+    return TUB_OK;
+}
+
+int64_t tub_dataset_sample_file(const tub_dataset *data, tub_split split, int64_t sample) {
+    return data->files == NULL || sample < 0 || sample >= data->files->count[split]
+               ? -1
+               : (int64_t)data->files->sample[split][sample];
+}
+
+int64_t tub_dataset_duplicate(const tub_dataset *data, int64_t number) {
+    return number < 0 || number >= tub_dataset_files(data) ? -1
+                                                           : data->files->entries[number].duplicate;
+}
+
+int tub_dataset_has_groups(const tub_dataset *data) {
+    return data->files != NULL && data->files->list.has_groups;
+}
+
+const tub_clip_options *tub_dataset_clip(const tub_dataset *data) {
+    return data->files == NULL ? NULL : &data->files->clip;
+}

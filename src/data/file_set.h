@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A data set whose samples lie in files of their own: what is known of each file, and how clips are made of
+ * them. */
+#ifndef TUB__DATA_FILE_SET_H
+#define TUB__DATA_FILE_SET_H
+
+#include "data/clip_file.h"
+#include "data/dataset.h"
+#include "data/file_list.h"
+#include "picture/preprocess.h"
+#include <tubelet/files.h>
+
+enum { TUB__CLIP_FRAMES_DEFAULT = 16, TUB__CLIP_SIDE_DEFAULT = 112, TUB__CLIP_KEPT_DEFAULT = 64 };
+
+/* What the survey has found out about one item of the list. */
+typedef struct tub__file_entry {
+    tub__clip_kind kind;
+    tub_dtype dtype;
+    int64_t height, width, channels;
+    int64_t first, frames; /* the part's; 0 frames: not known */
+    int64_t rate_numerator, rate_denominator;
+    int64_t nanoseconds; /* of the part; 0: frames have no times */
+    char content[33];    /* MD5 of size, first and last MiB */
+    char *problem;       /* NULL; or why it is left out */
+    int64_t sample;      /* in its split; -1: left out */
+    int64_t duplicate;   /* item of the same content in another split; -1: none */
+} tub__file_entry;
+
+typedef struct tub__file_set {
+    tub_context *ctx;
+    tub__file_list list;
+    tub__file_entry *entries;     /* [list.count] */
+    uint32_t *sample[TUB_SPLITS]; /* items of a split's samples, in the list's order */
+    int32_t *group[TUB_SPLITS];   /* [count]: their group numbers */
+    int64_t count[TUB_SPLITS];    /* of samples */
+    size_t broken;                /* items left out */
+    tub_clip_options clip;        /* nothing open; resize 0: frames have the clip's size */
+    int64_t channels;             /* of a clip */
+    tub_dtype dtype;
+    tub__preprocessing picture; /* resizing and crop of evaluation's frames */
+    bool picture_given;         /* it is a model's */
+    char digest[33];            /* of train and val, tub__file_set_digest */
+} tub__file_set;
+
+/* Opens what tub__is_file_list says yes to: lists, surveys, settles the clip. Fills data->info but for name, and
+ * data->labels. */
+TUB_MUST_USE tub_status tub__dataset_fill_files(tub_dataset *data, const char *path,
+                                                const tub_dataset_options *options, tub_error *err);
+void tub__file_set_close(tub__file_set *set); /* accepts NULL */
+
+/* Looks at every file: facts, whether a frame can be read, content; on the context's threads. A file that
+ * can't be read has a problem afterwards; only memory and modules make it fail. */
+TUB_MUST_USE tub_status tub__file_set_survey(tub__file_set *set, tub_error *err);
+/* Finds files of one content in two splits. */
+TUB_MUST_USE tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err);
+/* MD5 of the size of a file, its first and its last MiB; of a folder those of its files with their names. */
+TUB_MUST_USE tub_status tub__content_digest(tub_context *ctx, const char *path, char hex[33],
+                                            tub_error *err);
+/* Decides size, channels and type of the clips; leaves out files that do not fit. */
+TUB_MUST_USE tub_status tub__file_set_settle(tub__file_set *set, const char *name, tub_error *err);
+
+/* The sample's clip as evaluation sees it. */
+TUB_MUST_USE tub_status tub__file_set_clip(const tub__file_set *set, tub_split split, size_t index,
+                                           void *out, tub_error *err);
+/* The frames that are kept of its file for training. */
+TUB_MUST_USE tub_status tub__file_set_source(const tub__file_set *set, tub_split split,
+                                             size_t index, tub__source *source, tub_error *err);
+/* A training's clip of them. */
+TUB_MUST_USE tub_status tub__file_set_draw(const tub__file_set *set, tub_split split,
+                                           const tub__source *source, const tub__sample_key *key,
+                                           void *out, tub_error *err);
+/* Resizing of the frames, and the crop where it is asked for. */
+tub__preprocessing tub__clip_picture(const tub_clip_options *c, bool crop);
+/* Bytes that reading one sample takes at most: the frames that are kept of it, and the pictures that a decoder
+ * holds. */
+int64_t tub__file_set_memory(const tub__file_set *set);
+/* Frames kept of an entry. */
+int64_t tub__file_set_kept(const tub__file_set *set, const tub__file_entry *entry);
+
+/* What a training on the set depends on, as 32 hexadecimal digits: name, class, part and content of the
+ * samples of train and val, in order. Not where the files lie. */
+void tub__file_set_digest(const tub__file_set *set, char hex[33]);
+/* The key of what is kept of one sample: content, part, and the options that change it. */
+void tub__file_set_key(const tub__file_set *set, const tub__file_entry *entry, bool training,
+                       char hex[33]);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking at the files of a data set before it is used: which can be read, and what is in them. Each worker
+ * takes the next file that nobody has; what is found does not depend on who looked. */
+#include "base/error.h"
+#include "base/ratio.h"
+#include "data/clip_read.h"
+#include "data/file_set.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct survey {
+    tub__file_set *set;
+    uint32_t *order; /* items by path: those of one file in a row */
+    size_t *begin;   /* [files + 1]: where each file's items begin in it */
+    size_t files;
+    atomic_size_t next;
+    tub_status *status; /* [files]: of failures that end all */
+    tub_error *why;
+} survey;
+
+typedef struct by_path {
+    const char *path;
+    uint32_t item;
+} by_path;
+
+static int compare(const void *a, const void *b) {
+    const by_path *x = a, *y = b;
+    const int order = strcmp(x->path, y->path);
+    return order != 0 ? order : (x->item > y->item) - (x->item < y->item);
+}
+
+static tub_status order_items(survey *s, tub_error *err) {
+    const tub__file_list *list = &s->set->list;
+    const tub_allocator *a = list->allocator;
+    void *block;
+    TUB__TRY(tub__alloc_array(a, list->count + 1, sizeof(uint32_t), &block, err));
+    s->order = block;
+    TUB__TRY(tub__alloc_array(a, list->count + 1, sizeof(size_t), &block, err));
+    s->begin = block;
+    TUB__TRY(tub__alloc_array(a, list->count + 1, sizeof(by_path), &block, err));
+    by_path *sorted = block;
+    for (size_t i = 0; i < list->count; i++) {
+        sorted[i] = (by_path){list->items[i].path, (uint32_t)i};
+    }
+    qsort(sorted, list->count, sizeof *sorted, compare);
+    for (size_t i = 0; i < list->count; i++) {
+        s->order[i] = sorted[i].item;
+        if (i == 0 || strcmp(sorted[i].path, sorted[i - 1].path) != 0) {
+            s->begin[s->files++] = i;
+        }
+    }
+    s->begin[s->files] = list->count;
+    tub__free(a, block);
+    TUB__TRY(tub__alloc_array(a, s->files + 1, sizeof(tub_status), &block, err));
+    s->status = block;
+    TUB__TRY(tub__alloc_array(a, s->files + 1, sizeof(tub_error), &block, err));
+    s->why = block;
+    return TUB_OK;
+}
+
+/* How long a part is shown: to the next frame's time, or to the file's end. */
+static int64_t length_of(const tub__clip_facts *f, const int64_t *times,
+                         const tub__clip_part *part) {
+    const int64_t behind = part->first + part->count;
+    const int64_t end = behind < f->frames ? times[behind] : tub__clip_length(f, times);
+    return tub__to_nanoseconds(end - times[part->first], f->time_base_numerator,
+                               f->time_base_denominator);
+}
+
+/* Which frames an item's part is. */
+static tub_status find_part(tub__clip_file *clip, const tub__file_item *item, tub__file_entry *e,
+                            tub_error *err) {
+    const tub__clip_facts *f = tub__clip_describe(clip);
+    const int64_t *times = tub__clip_times(clip);
+    tub__clip_part part;
+    TUB__TRY(tub__clip_part_of(clip, item->start, item->end, &part, err));
+    e->first = part.first;
+    e->frames = part.count;
+    e->nanoseconds = times != NULL && f->time_base_numerator > 0 ? length_of(f, times, &part) : 0;
+    return TUB_OK;
+}
+
+/* Why an item is left out, without the path that the sentence may begin with. */
+static tub_status set_problem(tub__file_set *set, uint32_t item, const tub_error *why,
+                              tub_error *err) {
+    const char *path = set->list.items[item].path, *text = why->message;
+    const size_t length = strlen(path);
+    if (strncmp(text, path, length) == 0 && strncmp(text + length, ": ", 2) == 0) {
+        text += length + 2;
+    }
+    return tub__alloc_string(&set->ctx->allocator, text, &set->entries[item].problem, err);
+}
+
+/* Failures that are not the file's. */
+static bool ends_all(tub_status status) {
+    return status == TUB_E_MEMORY || status == TUB_E_MODULE;
+}
+
+static tub_status open_and_look(tub__file_set *set, const char *path, tub__clip_file **clip,
+                                char content[33], tub_error *err) {
+    tub__clip_frame frame;
+    bool end = false;
+    TUB__TRY(tub__content_digest(set->ctx, path, content, err));
+    TUB__TRY(tub__clip_open(set->ctx, path, 1, clip, err));
+    TUB__TRY(tub__clip_count(*clip, err));
+    TUB__TRY(tub__clip_next(*clip, &frame, &end, err));
+    const tub__clip_facts *f = tub__clip_describe(*clip);
+    return end || f->frames < 1    ? tub__fail(err, TUB_E_FORMAT, "no frame can be read")
+           : f->frames > INT32_MAX ? tub__fail(err, TUB_E_RANGE, "more than %d frames", INT32_MAX)
+                                   : TUB_OK;
+}
+
+static tub_status look_at_item(tub__file_set *set, tub__clip_file *clip, uint32_t item,
+                               tub_error *err) {
+    const tub__clip_facts *f = tub__clip_describe(clip);
+    tub__file_entry *e = &set->entries[item];
+    tub_error why = {0};
+    e->kind = f->kind;
+    e->dtype = f->dtype;
+    e->height = f->height;
+    e->width = f->width;
+    e->channels = f->channels;
+    e->rate_numerator = f->rate_numerator;
+    e->rate_denominator = f->rate_denominator;
+    const tub_status status = find_part(clip, &set->list.items[item], e, &why);
+    if (status != TUB_OK) {
+        e->frames = 0;
+        return set_problem(set, item, &why, err);
+    }
+    return TUB_OK;
+}
+
+static tub_status look_at_file(survey *s, size_t file, tub_error *err) {
+    tub__file_set *set = s->set;
+    const uint32_t *items = s->order + s->begin[file];
+    const size_t count = s->begin[file + 1] - s->begin[file];
+    tub__clip_file *clip = NULL;
+    tub_error why = {0};
+    char content[33] = "";
+    tub_status status = open_and_look(set, set->list.items[items[0]].path, &clip, content, &why);
+    const bool readable = status == TUB_OK;
+    if (!readable && ends_all(status)) {
+        status = tub__fail(err, status, "%s", why.message);
+    } else {
+        status = TUB_OK;
+    }
+    for (size_t i = 0; i < count && status == TUB_OK; i++) {
+        memcpy(set->entries[items[i]].content, content, sizeof content);
+        status = readable ? look_at_item(set, clip, items[i], err)
+                          : set_problem(set, items[i], &why, err);
+    }
+    tub__clip_close(clip);
+    return status;
+}
+
+static void work(void *argument, int worker, int workers) {
+    survey *s = argument;
+    (void)worker, (void)workers;
+    for (size_t file; (file = atomic_fetch_add(&s->next, 1)) < s->files;) {
+        s->status[file] = look_at_file(s, file, &s->why[file]);
+    }
+}
+
+tub_status tub__file_set_survey(tub__file_set *set, tub_error *err) {
+    const tub_allocator *a = &set->ctx->allocator;
+    survey s = {.set = set};
+    tub_status status = order_items(&s, err);
+    if (status == TUB_OK) {
+        tub__pool_run(set->ctx->pool, work, &s);
+    }
+    for (size_t i = 0; status == TUB_OK && i < s.files; i++) {
+        if (s.status[i] != TUB_OK) {
+            status = tub__fail(err, s.status[i], "%s", s.why[i].message);
+        }
+    }
+    tub__free(a, s.why);
+    tub__free(a, s.status);
+    tub__free(a, s.begin);
+    tub__free(a, s.order);
+    return status;
+}

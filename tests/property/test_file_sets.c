@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What must hold of trainings on files: the same bits however they are computed or interrupted, one split in
+ * every command, broken files left out, and the same clips for evaluation as for prediction. */
+#include "cmocka_all.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "convert/prepare.h"
+#include "data/clip_read.h"
+#include "data/file_set.h"
+#include "make_npz.h"
+#include "training.h"
+
+enum { OF_CLASS = 20, LONGEST = 15, TALLEST = 24 };
+
+/* A clip in which the upper or the lower half flickers. */
+static void write_clip(const char *path, int label, int number) {
+    static unsigned char frames[LONGEST * TALLEST * TALLEST];
+    const uint64_t t = 5 + (uint64_t)number % 11, h = 18 + (uint64_t)number % 7,
+                   w = 17 + (uint64_t)number % 5;
+    uint32_t x = (uint32_t)(number * 2 + label) * 2654435761u + 1;
+    for (uint64_t i = 0; i < t * h * w; i++) {
+        x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+        const bool lower = i / w % h >= h / 2;
+        frames[i] = (unsigned char)((x & 63) + (lower == (label == 1) ? 120 : 0));
+    }
+    const test_array array = {path, "|u1", 3, {t, h, w}, frames, 0};
+    assert_int_equal(make_npy(path, &array), 0);
+}
+
+static void write_junk(const char *path) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    fputs("\x93NUMPY\x01 and no more", file);
+    fclose(file);
+}
+
+/* Two classes; broken: every tenth file is. */
+static void make_set(const char *folder, bool broken) {
+    char path[256];
+    for (int label = 0; label < 2; label++) {
+        snprintf(path, sizeof path, "%s/%s", folder, label == 0 ? "down" : "up");
+        assert_int_equal(tub__folder_create(path, NULL), TUB_OK);
+        for (int i = 0; i < OF_CLASS; i++) {
+            snprintf(path, sizeof path, "%s/%s/%02d.npy", folder, label == 0 ? "down" : "up", i);
+            if (broken && i % 10 == 3) {
+                write_junk(path);
+            } else {
+                write_clip(path, label, i);
+            }
+        }
+    }
+}
+
+static int enter(void **state) {
+    const int made = scratch_enter(state);
+    make_set("set", false);
+    make_set("broken", true);
+    return made;
+}
+
+static tub_train_config recipe(void) {
+    static const char *const settings[][2] = {
+        {"model.frames", "4"},      {"model.height", "16"}, {"model.width", "16"},
+        {"model.tubelet", "2,8,8"}, {"model.hidden", "16"}, {"model.heads", "2"},
+        {"model.layers", "1"},      {"model.mlp", "24"},    {"clip.resize", "18"},
+        {"batch_size", "8"},        {"epochs", "2"},        {"checkpoint_every", "2"},
+        {"clip.max_frames", "6"}};
+    tub_train_config c = tub_train_config_default();
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        assert_int_equal(tub_train_config_set(&c, settings[i][0], settings[i][1], NULL), TUB_OK);
+    }
+    strcpy(c.data, "set");
+    return c;
+}
+
+static tub_context *context(void) {
+    tub_context *ctx;
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    return ctx;
+}
+
+static void same_bits(void **state) {
+    (void)state;
+    static const how ways[] = {
+        {3, TUB_CPU_AUTO, 1, 0}, {2, TUB_CPU_AUTO, 2, 0}, {1, TUB_CPU_AUTO, 1, 2}};
+    const tub_train_config c = recipe();
+    char name[32];
+    must_run(&c, &plainly, "plain");
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        snprintf(name, sizeof name, "way-%zu", i);
+        must_run(&c, &ways[i], name);
+        assert_same_run("plain", name);
+    }
+    tub_train_config other = recipe(); /* control: the seed draws other frames */
+    other.seed = 7;
+    must_run(&other, &plainly, "other-seed");
+    assert_other_weights("plain", "other-seed");
+}
+
+/* Killed at some events, from a folder that has moved meanwhile. */
+static void resumed(void **state) {
+    (void)state;
+    const tub_train_config c = recipe();
+    char name[32];
+    tub_error err = {0};
+    for (int events = 4; events < 16; events += 4) {
+        snprintf(name, sizeof name, "killed-%d", events);
+        (void)child_of(&c, name, false, events, -1);
+        assert_ok(run(NULL, &(how){2, TUB_CPU_AUTO, 1, 0}, name, true, NULL, NULL, NULL, &err),
+                  err);
+        assert_same_run("plain", name);
+    }
+    (void)child_of(&c, "moved", false, 6, -1);
+    assert_int_equal(rename("set", "elsewhere"), 0);
+    assert_int_equal(run(NULL, &plainly, "moved", true, NULL, NULL, NULL, &err), TUB_E_NOT_FOUND);
+    tub_context *ctx = context();
+    tub_dataset *data;
+    const tub_dataset_options options = tub_train_dataset_options(&c);
+    assert_ok(tub_dataset_open(ctx, "elsewhere", &options, &data, &err), err);
+    assert_ok(tub_train_resume(ctx, "moved", data, 0, -1, NULL, &err), err);
+    tub_dataset_close(data);
+    assert_same_run("plain", "moved");
+    assert_int_equal(rename("elsewhere", "set"), 0);
+
+    /* other content under the same names is other data */
+    (void)child_of(&c, "changed", false, 6, -1);
+    make_set("changing", false);
+    write_clip("changing/up/00.npy", 1, 100);
+    assert_ok(tub_dataset_open(ctx, "changing", &options, &data, &err), err);
+    assert_int_equal(tub_train_resume(ctx, "changed", data, 0, -1, NULL, &err), TUB_E_ARGUMENT);
+    tub_dataset_close(data);
+    tub_context_destroy(ctx);
+}
+
+/* The names of a split's files, one after the other. */
+static char *names_of(const tub_dataset *data, tub_split split) {
+    char *text = calloc(1, 1 << 14);
+    for (int64_t i = 0; i < tub_dataset_describe(data)->count[split]; i++) {
+        tub_file file;
+        const int64_t number = tub_dataset_sample_file(data, split, i);
+        assert_int_equal(tub_dataset_file(data, number, &file, NULL), TUB_OK);
+        assert_int_equal(file.sample, i);
+        assert_int_equal(file.split, split);
+        strcat(strcat(text, file.name), "\n");
+    }
+    return text;
+}
+
+/* The seed of a training is not that of the split: what it tests on, no command has trained on. */
+static void one_split(void **state) {
+    (void)state;
+    tub_train_config c = recipe();
+    tub_context *ctx = context();
+    tub_error err = {0};
+    tub_model *model;
+    c.seed = 1;
+    must_run(&c, &plainly, "seed-1");
+    assert_int_equal(tub_model_open(ctx, "seed-1", &model, NULL), TUB_OK);
+    const tub_dataset_options ways[] = {tub_train_dataset_options(&c),
+                                        tub_model_dataset_options(model),
+                                        tub_dataset_options_default()};
+    char *wanted[TUB_SPLITS] = {0};
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        tub_dataset *data;
+        assert_ok(tub_dataset_open(ctx, "set", &ways[w], &data, &err), err);
+        for (int s = 0; s < TUB_SPLITS; s++) {
+            char *names = names_of(data, (tub_split)s);
+            if (w == 0) {
+                wanted[s] = names;
+            } else {
+                assert_string_equal(names, wanted[s]);
+                free(names);
+            }
+        }
+        tub_dataset_close(data);
+    }
+    for (int s = 0; s < TUB_SPLITS; s++) {
+        assert_true(strlen(wanted[s]) > 0);
+        free(wanted[s]);
+    }
+    tub_model_close(model);
+    tub_context_destroy(ctx);
+}
+
+typedef struct told {
+    int skipped, counted;
+} told;
+
+static void listen(void *user, const tub_event *e) {
+    told *t = user;
+    if (e->kind == TUB_EVENT_LOG) {
+        t->skipped += strstr(e->message, "; skipped") != NULL;
+        t->counted += strstr(e->message, "4 of 40 files can't be read") != NULL;
+    }
+}
+
+static void broken_files(void **state) {
+    (void)state;
+    tub_train_config c = recipe();
+    told t = {0};
+    tub_error err = {0};
+    char text[4096] = "";
+    strcpy(c.data, "broken");
+    assert_ok(run(&c, &plainly, "of-broken", false, listen, &t, NULL, &err), err);
+    assert_int_equal(t.skipped, 4);
+    assert_int_equal(t.counted, 1);
+    FILE *file = fopen("of-broken/metrics.json", "r");
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    fclose(file);
+    assert_non_null(strstr(text, "\"files_left_out\": 4"));
+    assert_non_null(strstr(text, "\"split_seed\": 0"));
+    c.seed = 43;
+    must_run(&c, &(how){3, TUB_CPU_AUTO, 1, 0}, "of-broken-again");
+    c.seed = 42;
+    must_run(&c, &(how){3, TUB_CPU_AUTO, 1, 0}, "of-broken-threads");
+    assert_same_run("of-broken", "of-broken-threads");
+}
+
+/* A file that breaks after the survey ends the run with one sentence that names it. */
+static void breaks_later(void **state) {
+    (void)state;
+    const tub_train_config c = recipe();
+    const tub_dataset_options options = tub_train_dataset_options(&c);
+    tub_context *ctx = context();
+    tub_dataset *data;
+    tub_error err = {0};
+    tub_file file;
+    make_set("fragile", false);
+    assert_ok(tub_dataset_open(ctx, "fragile", &options, &data, &err), err);
+    assert_int_equal(
+        tub_dataset_file(data, tub_dataset_sample_file(data, TUB_TRAIN, 3), &file, NULL), TUB_OK);
+    write_junk(file.path);
+    assert_int_not_equal(tub_train(ctx, &c, data, "of-fragile", 0, NULL, &err), TUB_OK);
+    assert_non_null(strstr(err.message, file.path));
+    tub_dataset_close(data);
+    tub_context_destroy(ctx);
+}
+
+/* The clip of a file as its model folder takes it. */
+static void read_as_model(tub_context *ctx, const tub_model *model, const char *path, void *out) {
+    const tub_model_config *c = tub_model_describe(model);
+    const tub__clip_rule rule = tub__model_clip_rule(model);
+    const tub__clip_form form = {rule.picture, c->channels};
+    const tub__frame_plan plan = {rule.sampling, c->frames, rule.stride};
+    tub__clip_file *clip;
+    tub__clip_reader *reader;
+    tub_error err = {0};
+    assert_ok(tub__clip_open(ctx, path, 1, &clip, &err), err);
+    assert_ok(tub__clip_reader_create(&ctx->allocator, clip, &form, 1, &reader, &err), err);
+    assert_ok(tub__clip_read_views(reader, &plan, NULL, 1, out, &err), err);
+    tub__clip_reader_destroy(reader);
+    tub__clip_close(clip);
+}
+
+/* Evaluation's samples are those that the folder of the trained model makes of the files. */
+static void as_predicted(void **state) {
+    (void)state;
+    enum { BYTES = 4 * 16 * 16 };
+    tub_context *ctx = context();
+    tub_model *model;
+    tub_dataset *data;
+    tub_error err = {0};
+    int others = 0;
+    const tub_train_config c = recipe();
+    assert_ok(tub_model_open(ctx, "plain", &model, &err), err);
+    for (int way = 0; way < 2; way++) { /* as training validates; as eval opens */
+        const tub_dataset_options o =
+            way == 0 ? tub_train_dataset_options(&c) : tub_model_dataset_options(model);
+        assert_ok(tub_dataset_open(ctx, "set", &o, &data, &err), err);
+        const tub_dataset_info *info = tub_dataset_describe(data);
+        assert_int_equal(tub__dataset_sample_bytes(info), BYTES);
+        assert_null(tub_dataset_samples(data, TUB_TEST));
+        for (int s = 0; s < TUB_SPLITS; s++) {
+            for (int64_t i = 0; i < info->count[s]; i++) {
+                unsigned char mine[BYTES], wanted[BYTES], drawn[BYTES];
+                tub_file file;
+                assert_ok(tub_dataset_read(data, (tub_split)s, i, 1, mine, &err), err);
+                assert_int_equal(tub_dataset_file(data,
+                                                  tub_dataset_sample_file(data, (tub_split)s, i),
+                                                  &file, NULL),
+                                 TUB_OK);
+                read_as_model(ctx, model, file.path, wanted);
+                assert_memory_equal(mine, wanted, BYTES);
+
+                tub__source source = {0}; /* control: training draws others */
+                const tub__sample_key key = {1, 2, (uint32_t)i, (uint32_t)i};
+                if (way == 0) {
+                    assert_ok(tub__dataset_source(data, (tub_split)s, (size_t)i, &source, &err),
+                              err);
+                    assert_ok(tub__source_clip(data, (tub_split)s, &source, &key, drawn, &err),
+                              err);
+                    others += memcmp(mine, drawn, BYTES) != 0;
+                    tub__source_free(data, &source);
+                }
+            }
+        }
+        tub_dataset_close(data);
+    }
+    assert_true(others > 10);
+    tub_model_close(model);
+    tub_context_destroy(ctx);
+}
+
+/* Of a file of no more than max_frames, training's frames are frames of the file, cropped as evaluation crops
+ * them: each is in what a clip of all frames shows. */
+static void drawn_frames(void **state) {
+    (void)state;
+    enum { FRAME = 16 * 16 };
+    tub_context *ctx = context();
+    tub_train_config c = recipe();
+    tub_error err = {0};
+    c.clip.max_frames = 64;
+    const tub_dataset_options o = tub_train_dataset_options(&c);
+    tub_dataset *data;
+    assert_ok(tub_dataset_open(ctx, "set", &o, &data, &err), err);
+    for (size_t i = 0; i < 8; i++) {
+        unsigned char drawn[4 * FRAME];
+        tub__source source = {0};
+        const tub__sample_key key = {3, 1, (uint32_t)i, (uint32_t)i};
+        assert_ok(tub__dataset_source(data, TUB_TRAIN, i, &source, &err), err);
+        assert_ok(tub__source_clip(data, TUB_TRAIN, &source, &key, drawn, &err), err);
+        int64_t last = -1;
+        for (int t = 0; t < 4; t++) {
+            int64_t found = -1;
+            for (int64_t f = last + 1; f < source.frames && found < 0; f++) {
+                bool same = true;
+                const int64_t top = (source.height - 16) / 2, left = (source.width - 16) / 2;
+                for (int64_t y = 0; y < 16 && same; y++) {
+                    same = memcmp((const unsigned char *)source.samples +
+                                      (f * source.height + top + y) * source.width + left,
+                                  drawn + t * FRAME + y * 16, 16) == 0;
+                }
+                found = same ? f : -1;
+            }
+            assert_true(found > last);
+            last = found;
+        }
+        tub__source_free(data, &source);
+    }
+    tub_dataset_close(data);
+    tub_context_destroy(ctx);
+}
+
+static void refused(void **state) {
+    (void)state;
+    tub_context *ctx = context();
+    tub_error err = {0};
+    tub_train_config c = recipe();
+    c.clip.resize = 12;
+    assert_int_equal(tub_train_config_check(&c, &err), TUB_E_RANGE);
+    assert_non_null(strstr(err.message, "clip.resize 12 is below model.height 16"));
+    tub_dataset_options o = tub_dataset_options_default();
+    tub_dataset *data;
+    o.clip.resize = 100;
+    assert_int_equal(tub_dataset_open(ctx, "set", &o, &data, &err), TUB_E_RANGE);
+    assert_non_null(strstr(err.message, "needs 112 or more"));
+    assert_int_equal(tub__folder_create("nothing/a", NULL), TUB_OK);
+    write_junk("nothing/a/x.npy");
+    write_junk("nothing/a/y.npy");
+    assert_int_equal(tub_dataset_open(ctx, "nothing", NULL, &data, &err), TUB_E_FORMAT);
+    assert_non_null(strstr(err.message, "none of its 2 files can be read"));
+    tub_context_destroy(ctx);
+}
+
+/* The same content under two names, in two splits. */
+static void duplicates(void **state) {
+    (void)state;
+    tub_context *ctx = context();
+    tub_dataset *data;
+    tub_error err = {0};
+    assert_int_equal(tub__folder_create("twice/train/a", NULL), TUB_OK);
+    assert_int_equal(tub__folder_create("twice/test/a", NULL), TUB_OK);
+    write_clip("twice/train/a/0.npy", 0, 0);
+    write_clip("twice/train/a/1.npy", 0, 1);
+    write_clip("twice/train/a/2.npy", 0, 1); /* within a split: nobody minds */
+    write_clip("twice/test/a/x.npy", 0, 0);
+    write_clip("twice/test/a/y.npy", 0, 3);
+    assert_ok(tub_dataset_open(ctx, "twice", NULL, &data, &err), err);
+    static const int64_t wanted[] = {3, -1, -1, 0, -1};
+    assert_int_equal(tub_dataset_files(data), 5);
+    for (int64_t i = 0; i < 5; i++) {
+        assert_int_equal(tub_dataset_duplicate(data, i), wanted[i]);
+    }
+    tub_dataset_close(data);
+    tub_context_destroy(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_bits),    cmocka_unit_test(resumed),
+        cmocka_unit_test(one_split),    cmocka_unit_test(broken_files),
+        cmocka_unit_test(breaks_later), cmocka_unit_test(as_predicted),
+        cmocka_unit_test(drawn_frames), cmocka_unit_test(refused),
+        cmocka_unit_test(duplicates),
+    };
+    return cmocka_run_group_tests(tests, enter, scratch_leave);
+}
