@@ -10,7 +10,9 @@
 
 #include "cli.h"
 #include "eval_print.h"
+#include "eval_views.h"
 #include "output.h"
+#include "predict_files.h"
 #include "subject.h"
 
 enum { FLAG_ROOM = 128 };
@@ -36,6 +38,7 @@ static const struct argp_option options[] = {
     {"frames-seed", KEY_FRAMES_SEED, "N", 0, "Seed of --frames shuffled (default 1)", 1},
     {"split-seed", KEY_SPLIT_SEED, "N", 0,
      "Seed of the split of a set of files without one (default: the run's, else 0)", 1},
+    PREDICT_OPTIONS_VIEWS,
     {"no-files", KEY_NO_FILES, NULL, 0, "Write no result files", 1},
     {"batch-size", KEY_BATCH, "N", 0, "Samples at a time (default 32); changes no digit", 1},
     {"draws", KEY_DRAWS, "N", 0, "Bootstrap draws for the intervals (default 1000, 0 none)", 1},
@@ -56,6 +59,7 @@ typedef struct eval_options {
     long frames_seed; /* 0: not given */
     long split_seed;  /* -1: not given */
     bool no_files;
+    predict_taking taking; /* views of files */
 } eval_options;
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
@@ -104,11 +108,16 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         if (o->frames_seed != 0 && o->frames != TUB_FRAMES_SHUFFLED) {
             return cli_misuse(state, "--frames-seed has no meaning without --frames shuffled");
         }
+        if (o->taking.sampled && o->frames != TUB_FRAMES_ORIGINAL) {
+            return cli_misuse(state, "--frames and views contradict each other");
+        }
         return o->no_files && o->out != NULL
                    ? cli_misuse(state, "--out and --no-files contradict each other")
                    : 0;
     default:
-        return cli_parse_common(key, argument, state);
+        return key >= PREDICT_KEY_VIEWS && key <= PREDICT_KEY_AVERAGE
+                   ? predict_taking_parse(&o->taking, key, argument, state)
+                   : cli_parse_common(key, argument, state);
     }
 }
 
@@ -288,6 +297,13 @@ static void free_result(tub_context *ctx, eval_result *r) {
     tub_head_metrics_free(ctx, r->heads);
 }
 
+static tub_status run_model(const eval_options *o, tub_model *model, const tub_dataset *data,
+                            float *probabilities, tub_error *err) {
+    return o->taking.sampled
+               ? eval_views(model, data, o->split, &o->taking.file, probabilities, err)
+               : tub_predict_split(model, data, o->split, o->batch, NULL, probabilities, err);
+}
+
 /* Runs the model over the split and reports. */
 static int evaluate(const cli_command *self, cli_work *work, const eval_options *o, eval_job *job,
                     tub_model *model, tub_dataset *data) {
@@ -304,7 +320,7 @@ static int evaluate(const cli_command *self, cli_work *work, const eval_options 
     }
     eval_result result = {0};
     if (tub_dataset_order_frames(data, o->split, s->frames, s->frames_seed, &err) != TUB_OK ||
-        tub_predict_split(model, data, o->split, o->batch, NULL, probabilities, &err) != TUB_OK ||
+        run_model(o, model, data, probabilities, &err) != TUB_OK ||
         compute(ctx, c, n, probabilities, tub_dataset_labels(data, o->split), (int)o->draws,
                 &result, &err) != TUB_OK) {
         progress_clear(&work->progress);
@@ -379,7 +395,8 @@ static int run(const cli_command *self, int argc, char **argv) {
                       .split = TUB_TEST,
                       .batch = 32,
                       .draws = 1000,
-                      .split_seed = -1};
+                      .split_seed = -1,
+                      .taking = predict_taking_default()};
     return cli_run(self, argc, argv, &o, open_and_evaluate);
 }
 

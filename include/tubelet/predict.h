@@ -115,6 +115,7 @@ TUB_API TUB_MUST_USE tub_status tub_predict_samples(tub_model *model, const tub_
                                                     tub_split split, int64_t first, int64_t count,
                                                     int64_t batch_size, float *logits,
                                                     float *probabilities, tub_error *err);
+
 /* ---- Videos, animations, folders of pictures, volumes (docs/predicting.md) ---- */
 
 /* What is averaged over the views of a file. */
