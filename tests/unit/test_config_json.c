@@ -379,7 +379,7 @@ static void test_preprocessor(void **state) {
     bool foreign = true;
     (void)state;
     c.input_scale = TUB_SCALE_MULTIPLY;
-    assert_ok(tub__preprocessor_to_json(heap, &c, false, &text, &size, &err), err);
+    assert_ok(tub__preprocessor_to_json(heap, &c, false, NULL, &text, &size, &err), err);
     assert_ok(tub__json_parse(text, size, &root, &err), err);
     assert_ok(tub__preprocessor_from_json(root, &again, &foreign, &err), err);
     assert_same_config(&c, &again);
