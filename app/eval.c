@@ -13,6 +13,7 @@
 #include "eval_members.h"
 #include "eval_print.h"
 #include "output.h"
+#include "predict_files.h"
 #include "subject.h"
 
 enum {
@@ -42,11 +43,12 @@ static const struct argp_option options[] = {
      "says)",
      1},
     {"average", KEY_AVERAGE, "WHAT", 0,
-     "What several models or views are averaged by: probabilities or logits (default "
+     "What is averaged, probabilities or logits (default: logits of a file's views, else "
      "probabilities)",
      1},
     {"split-seed", KEY_SPLIT_SEED, "N", 0,
      "Seed of the split of a set of files without one (default: the run's, else 0)", 1},
+    PREDICT_OPTIONS_VIEWS,
     {"no-files", KEY_NO_FILES, NULL, 0, "Write no result files", 1},
     {"batch-size", KEY_BATCH, "N", 0, "Samples at a time (default 32); changes no digit", 1},
     {"draws", KEY_DRAWS, "N", 0, "Bootstrap draws for the intervals (default 1000, 0 none)", 1},
@@ -71,6 +73,7 @@ typedef struct eval_options {
     long frames_seed; /* 0: not given */
     long split_seed;  /* -1: not given */
     bool no_files;
+    predict_taking taking; /* views of files */
 } eval_options;
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
@@ -94,9 +97,11 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
                    ? 0
                    : cli_misuse(state, "--tta: %s", err.message);
     case KEY_AVERAGE:
-        return tub_average_parse(argument, &o->average, &err) == TUB_OK
-                   ? 0
-                   : cli_misuse(state, "--average: %s", err.message);
+        if (tub_average_parse(argument, &o->average, &err) != TUB_OK) {
+            return cli_misuse(state, "--average: %s", err.message);
+        }
+        o->taking.file.average = o->average;
+        return 0;
     case KEY_NO_FILES:
         o->no_files = true;
         return 0;
@@ -130,11 +135,16 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         if (o->frames_seed != 0 && o->frames != TUB_FRAMES_SHUFFLED) {
             return cli_misuse(state, "--frames-seed has no meaning without --frames shuffled");
         }
+        if (o->taking.sampled && o->frames != TUB_FRAMES_ORIGINAL) {
+            return cli_misuse(state, "--frames and views contradict each other");
+        }
         return o->no_files && o->out != NULL
                    ? cli_misuse(state, "--out and --no-files contradict each other")
                    : 0;
     default:
-        return cli_parse_common(key, argument, state);
+        return key >= PREDICT_KEY_VIEWS && key <= PREDICT_KEY_CROPS
+                   ? predict_taking_parse(&o->taking, key, argument, state)
+                   : cli_parse_common(key, argument, state);
     }
 }
 
@@ -346,8 +356,14 @@ static int open_and_evaluate(const cli_command *self, cli_work *work, void *pars
     job->subject.frames = o->frames;
     job->subject.frames_seed = o->frames_seed == 0 ? 1 : (uint64_t)o->frames_seed;
     tub_dataset_options data_options = o->data_options;
-    const eval_how how = {job->data, &data_options, o->split, o->frames, job->subject.frames_seed,
-                          o->batch,  o->average};
+    const eval_how how = {.data = job->data,
+                          .options = &data_options,
+                          .split = o->split,
+                          .frames = o->frames,
+                          .frames_seed = job->subject.frames_seed,
+                          .batch = o->batch,
+                          .average = o->average,
+                          .views = o->taking.sampled ? &o->taking.file : NULL};
     if (code == CLI_GO) {
         data_options.split_seed = split_seed(o, job);
         code = eval_answers_open(self, work, &job->members, &answers);
@@ -375,6 +391,7 @@ static int run(const cli_command *self, int argc, char **argv) {
                       .batch = 32,
                       .draws = 1000,
                       .split_seed = -1,
+                      .taking = predict_taking_default(),
                       .models = calloc((size_t)argc + 1, sizeof *o.models)};
     if (o.models == NULL) {
         return cli_fail_with(self, "out of memory");

@@ -2,6 +2,8 @@
 /* The answers that an evaluation judges. */
 #include "eval_members.h"
 
+#include "eval_views.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +44,12 @@ static int predict(const cli_command *self, cli_work *work, const members *m, in
     if (model == NULL) {
         return code;
     }
-    if (tub_predict_views(model, data, how->split, how->batch, m->list[i].views, how->average,
-                          logits, probabilities, &err) != TUB_OK) {
+    const tub_status status =
+        how->views != NULL
+            ? eval_views(model, data, how->split, how->views, logits, probabilities, &err)
+            : tub_predict_views(model, data, how->split, how->batch, m->list[i].views, how->average,
+                                logits, probabilities, &err);
+    if (status != TUB_OK) {
         code = fail_library(self, work, &err);
     }
     if (i > 0) {

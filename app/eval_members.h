@@ -14,6 +14,7 @@ typedef struct eval_how {
     uint64_t frames_seed;
     int64_t batch;
     tub_average average;
+    const tub_file_options *views; /* of samples in files: several clips of each; NULL: one */
 } eval_how;
 
 typedef struct eval_answers {

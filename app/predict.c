@@ -36,7 +36,7 @@ static const struct argp_option options[] = {
      "says)",
      1},
     {"average", KEY_AVERAGE, "WHAT", 0,
-     "What several models or views are averaged by: probabilities or logits (default "
+     "What is averaged, probabilities or logits (default: logits of a file's views, else "
      "probabilities)",
      1},
     {"no-preprocess", KEY_NO_PREPROCESS, NULL, 0,
@@ -121,9 +121,11 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
                    ? 0
                    : cli_misuse(state, "--tta: %s", err.message);
     case KEY_AVERAGE:
-        return tub_average_parse(argument, &o->average, &err) == TUB_OK
-                   ? 0
-                   : cli_misuse(state, "--average: %s", err.message);
+        if (tub_average_parse(argument, &o->average, &err) != TUB_OK) {
+            return cli_misuse(state, "--average: %s", err.message);
+        }
+        o->taking.file.average = o->average;
+        return 0;
     case 'd':
         o->data = argument;
         return 0;

@@ -69,8 +69,6 @@ error_t predict_taking_parse(predict_taking *taking, int key, const char *argume
         return parse_whole(&o->views, "--views", argument, VIEWS_LIMIT, state);
     case PREDICT_KEY_CROPS:
         return parse_crops(&o->crops, argument, state);
-    case PREDICT_KEY_AVERAGE:
-        return told(tub_average_parse(argument, &o->average, &err), "--average", &err, state);
     case PREDICT_KEY_SAMPLING:
         return told(tub_sampling_parse(argument, &o->sampling, &err), "--sampling", &err, state);
     case PREDICT_KEY_STRIDE:

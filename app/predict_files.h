@@ -16,7 +16,6 @@ typedef struct predict_taking {
 enum {
     PREDICT_KEY_VIEWS = CLI_KEY_OWN + 0x80,
     PREDICT_KEY_CROPS,
-    PREDICT_KEY_AVERAGE,
     PREDICT_KEY_SAMPLING,
     PREDICT_KEY_STRIDE,
     PREDICT_KEY_FROM,
@@ -26,16 +25,9 @@ enum {
 };
 /* Entries for the option table. */
 #define PREDICT_OPTIONS_VIEWS                                                                      \
-    {"views", PREDICT_KEY_VIEWS, "N", 0, "Clips of each file, over its time (default 1)", 2},      \
-        {"crops",                                                                                  \
-         PREDICT_KEY_CROPS,                                                                        \
-         "N",                                                                                      \
-         0,                                                                                        \
-         "Parts of each frame: 1, the middle, or 3 along its longer side (default 1)",             \
-         2},                                                                                       \
-    {                                                                                              \
-        "average", PREDICT_KEY_AVERAGE, "WHAT", 0,                                                 \
-            "Of several views and crops: logits or probabilities (default logits)", 2              \
+    {"views", PREDICT_KEY_VIEWS, "N", 0, "Clips of each file, over its time (default 1)", 2}, {    \
+        "crops", PREDICT_KEY_CROPS, "N", 0,                                                        \
+            "Parts of each frame: 1, the middle, or 3 along its longer side (default 1)", 2        \
     }
 #define PREDICT_OPTIONS_FILES                                                                       \
     {"sampling",                                                                                    \

@@ -179,6 +179,7 @@ TUB_API TUB_MUST_USE tub_status tub_predict_samples(tub_model *model, const tub_
                                                     int64_t batch_size, tub_views views,
                                                     tub_average average, float *logits,
                                                     float *probabilities, tub_error *err);
+
 /* ---- Videos, animations, folders of pictures, volumes (docs/predicting.md) ---- */
 
 /* Frames of one file by their numbers, as those of a data set's sample (tubelet/files.h). */

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/number.h"
 #include "data/clip_set.h"
 #include <errno.h>
 #include <stdatomic.h>
@@ -231,9 +232,11 @@ void tub__clip_cache_tell(tub__clip_cache *c) {
     pthread_mutex_unlock(&c->lock);
     static const char after[] = "clips that don't fit in are made again each time";
     if (why == LIMIT) {
+        char limit[TUB__NUMBER_ROOM];
+        tub__number_print_bytes(limit, (int64_t)c->config.limit);
         tub__log_line(c->ctx, TUB_LOG_INFO,
-                      "%s has reached its limit of %.1f GB: %s; --cache-limit sets it", c->folder,
-                      1e-9 * (double)c->config.limit, after);
+                      "%s has reached its limit of %s: %s; cache_limit sets it", c->folder, limit,
+                      after);
     } else if (why == DISK) {
         tub__log_line(c->ctx, TUB_LOG_WARNING, "%s: the disk is almost full: %s", c->folder, after);
     } else if (why == FAILURE) {

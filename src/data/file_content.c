@@ -163,6 +163,9 @@ void tub__file_set_digest(const tub__file_set *set, char hex[33]) {
 void tub__file_set_key(const tub__file_set *set, const tub__file_entry *entry, bool training,
                        char hex[33]) {
     const tub_clip_options *c = &set->clip;
+    const tub__preprocessing p = training ? tub__clip_picture(c, false) : set->picture;
+    const int64_t picture[] = {p.resize,      p.crop,       p.shortest_edge, p.height, p.width,
+                               p.crop_height, p.crop_width, p.filter,        p.order};
     const int64_t numbers[] = {1, /* of this layout */
                                entry->first,
                                entry->frames,
@@ -178,5 +181,6 @@ void tub__file_set_key(const tub__file_set *set, const tub__file_entry *entry, b
     tub__md5_init(&md5);
     tub__md5_update(&md5, entry->content, 32);
     add_numbers(&md5, numbers, sizeof numbers / sizeof *numbers);
+    add_numbers(&md5, picture, sizeof picture / sizeof *picture);
     tub__md5_finish(&md5, hex);
 }

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mod-video: opens a file by FFmpeg, picks its video stream as the ffmpeg program does, and decodes it
  * packet by packet. */
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/pixdesc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/module.h"
-#include "video_file.h"
-#include "video_frames.h"
-#include "video_write.h"
+#include "modules/video_ffmpeg.h"
+#include "modules/video_file.h"
+#include "modules/video_frames.h"
+#include "modules/video_write.h"
 
 enum {
     /* Pixels of a frame that are decoded: 8192 x 4320, more than any camera's. A decoder keeps up to 17

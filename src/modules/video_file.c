@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes of one open file for FFmpeg's demuxers. */
-#include "video_file.h"
+#include "modules/video_file.h"
 
 #include <ctype.h>
 #include <errno.h>

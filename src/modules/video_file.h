@@ -4,7 +4,7 @@
 #ifndef TUB__MODULES_VIDEO_FILE_H
 #define TUB__MODULES_VIDEO_FILE_H
 
-#include <libavformat/avformat.h>
+#include "modules/video_ffmpeg.h"
 #include <stdbool.h>
 #include <tubelet/status.h>
 

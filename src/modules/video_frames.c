@@ -2,19 +2,15 @@
 /* The filter graph that makes rgb24 of frames. It follows ffmpeg_filter.c of FFmpeg 5.1 step by step
  * (configure_input_video_filter, configure_output_video_filter), because the bits depend on which
  * filter converts with which flags. */
-#include "video_frames.h"
+#include "modules/video_frames.h"
 
-#include <libavfilter/buffersink.h>
-#include <libavfilter/buffersrc.h>
-#include <libavutil/display.h>
-#include <libavutil/opt.h>
-#include <libavutil/pixdesc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "modules/video_ffmpeg.h"
 
 enum { BYTES = 3 }; /* a pixel of rgb24 */
 /* How the ffmpeg program scales when nothing else is asked for. */

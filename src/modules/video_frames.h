@@ -4,8 +4,7 @@
 #ifndef TUB__MODULES_VIDEO_FRAMES_H
 #define TUB__MODULES_VIDEO_FRAMES_H
 
-#include <libavfilter/avfilter.h>
-#include <libavformat/avformat.h>
+#include "modules/video_ffmpeg.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <tubelet/status.h>

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Encodes frames by FFmpeg: PNG, and GIF, whose colours come from a palette that FFmpeg's filters make of
  * all frames together. */
-#include "video_write.h"
+#include "modules/video_write.h"
 
-#include <libavcodec/avcodec.h>
-#include <libavfilter/avfilter.h>
-#include <libavfilter/buffersink.h>
-#include <libavfilter/buffersrc.h>
-#include <libavformat/avformat.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "modules/video_ffmpeg.h"
 
 /* One palette over all frames; no colour is given up for a transparent one. */
 static const char PALETTE[] =

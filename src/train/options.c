@@ -129,17 +129,19 @@
     X(tta, "tta", CHOICE, "none|flip|shift|all", 0, 0, "VIEWS", \
       "eval and predict average over mirrored or shifted views, or both") \
     X(split_seed, "split_seed", INT, NULL, 0, 9.2e18, "N", \
-      "seed of the split of a set of files that says none") \
+      "seed of the split of a set of files that does not say its own") \
     TUB__AUGMENT_SETTINGS(X) \
     X(clip.sampling, "clip.sampling", CHOICE, "default|uniform|linspace|stride|segments", 0, 0, \
-      "KIND", "frames of a file that make a clip (default: uniform)") \
+      "KIND", "which frames of a file, of all its length or at one place, make a clip (default: uniform)") \
     X(clip.stride, "clip.stride", INT, NULL, 0, WIDE, "N", \
       "frames from one of a clip to the next, of sampling stride and linspace (0: 1, and none)") \
     X(clip.resize, "clip.resize", INT, NULL, 0, WIDE, "N", \
-      "short side of frames before they are cropped (0: as the crop has it)") \
+      "short side of a file's frames, of which the middle is cropped to the clip's height and width "\
+      "(0: as the crop's longer one)") \
     X(clip.gray, "clip.gray", FLAG, NULL, 0, 1, NULL, "one channel, of videos in colour too") \
     X(clip.max_frames, "clip.max_frames", INT, NULL, 0, WIDE, "N", \
-      "frames that are kept of a file for training, at equal distances (0: 64)") \
+      "frames at equal distances that training takes a file's clips from, where it has more "\
+      "(0: 64)") \
     X(model.frames, "model.frames", INT, NULL, 0, WIDE, "N", \
       "frames (depth) of a clip (0: as the data)") \
     X(model.height, "model.height", INT, NULL, 0, WIDE, "N", \
@@ -201,7 +203,7 @@
     X(model.attention_order, "model.attention_order", CHOICE, "time_space|space_time", 0, 0, "KIND", \
       "order of factorised_self_attention") \
     X(model.sampled_frames, "model.sampled_frames", INT, NULL, 0, WIDE, "N", \
-      "cut so many evenly spaced frames each by itself; needs a tubelet of time 1 (0: tubelets)") \
+      "cut so many evenly spaced frames, one by one; needs tubelets of time 1 (0: tubelets)") \
     X(model.positions, "model.positions", CHOICE, "learned|sinusoidal_1d|sinusoidal_3d|none", 0, 0, \
       "KIND", "what tells tokens their places") \
     X(model.head_init, "model.head_init", CHOICE, "glorot|zeros", 0, 0, "KIND", \

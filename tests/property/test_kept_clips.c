@@ -179,7 +179,7 @@ static void goes_on_within_a_limit(void **state) {
     const told t = must_tell(&c, "limited");
     assert_int_equal(t.warnings, 0);
     assert_true(t.info >= 1);
-    assert_non_null(strstr(t.last, "--cache-limit sets it"));
+    assert_non_null(strstr(t.last, "cache_limit sets it"));
 }
 
 static void goes_on_without_a_folder(void **state) {

@@ -209,7 +209,7 @@ static void own_recipes_have_names(void **state) {
         }
     }
     closedir(recipes);
-    assert_int_equal(count, 10);
+    assert_int_equal(count, 12);
 }
 
 int main(void) {
