@@ -117,7 +117,7 @@
       "kind of network: ViViT, or a baseline to hold it against") \
     X(model.filters, "model.filters", INT, NULL, 0, 1024, "N", \
       "filters of the first convolution of a baseline, doubled in each stage (0: 32; resnet3d18 64)") \
-    X(model.stages, "model.stages", INT, NULL, 0, 6, "N", \
+    X(model.stages, "model.stages", INT, NULL, 0, 16, "N", \
       "stages of convolutions of a baseline, each half as wide and high (0: 3; resnet3d18 4)") \
     X(model.units, "model.units", INT, NULL, 0, 4096, "N", \
       "width of the recurrent unit of cnn-rnn (0: 128)") \
