@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "convert/config_json.h"
+#include "model/family.h"
 
 /* Licence identifiers that model hubs know, by the names that data sets use. */
 static const struct licence {
@@ -64,13 +65,14 @@ static void print_model_index(tub__text *t, const tub__card *card) {
     print_metric(t, "loss", "Log loss", card->test->loss);
 }
 
-static void print_front_matter(tub__text *t, const tub__card *card, bool encoder) {
+static void print_front_matter(tub__text *t, const tub__card *card, const tub_model_config *c,
+                               bool encoder) {
     const char *id = licence_id(card),
                *task = encoder ? "feature-extraction" : "video-classification";
     tub__text_add(t,
                   "---\nlibrary_name: tubelet\npipeline_tag: %s\n"
-                  "tags:\n  - vivit\n  - %s\n  - tubelet\n",
-                  task, task);
+                  "tags:\n  - %s\n  - %s\n  - tubelet\n",
+                  task, tub__family_name(c->family), task);
     if (id != NULL) {
         tub__text_add(t, "license: %s\n", id);
         if (strcmp(id, "other") == 0) {
@@ -117,7 +119,7 @@ static void print_layers(tub__text *t, const tub_model_config *c) {
 static void count_written(const tub_model *model, bool encoder, size_t *numbers, size_t *arrays) {
     const tub__param *kernel = tub__params_find(&model->params, TUB__HEAD_KERNEL, -1),
                      *bias = tub__params_find(&model->params, TUB__HEAD_BIAS, -1);
-    *numbers = model->params.numbers;
+    *numbers = model->params.trained;
     *arrays = model->params.count;
     if (encoder) {
         *numbers -= tub__param_elements(kernel) + tub__param_elements(bias);
@@ -259,7 +261,7 @@ static void print_use(tub__text *t, const tub_model *model, const tub__card *car
 void tub__card_print(tub__text *t, const tub_model *model, const tub__card *card, bool encoder) {
     const tub__card empty = {0};
     card = card == NULL ? &empty : card;
-    print_front_matter(t, card, encoder);
+    print_front_matter(t, card, &model->config, encoder);
     print_model(t, model, encoder);
     print_data(t, card);
     print_results(t, card, model->config.task);

@@ -308,7 +308,7 @@ static tub_status make_report(const conversion *c, tub_convert_report **out, tub
         const tub__param *p = &model->params.list[i];
         if (c->planned[i].name[0] != '\0') {
             describe(c, i, &r->arrays[r->count++]);
-            r->parameters += (int64_t)(p->rows * p->cols);
+            r->parameters += p->buffer ? 0 : (int64_t)(p->rows * p->cols);
         }
     }
     *out = r;

@@ -3,6 +3,7 @@
 #include "convert/keras_layout.h"
 
 #include "base/error.h"
+#include "model/family.h"
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -236,6 +237,13 @@ const char *tub__keras_lacks(const tub_model_config *c) {
 }
 
 tub_status tub__keras_can(const tub_model_config *c, tub_error *err) {
+    if (c->family != TUB_FAMILY_VIVIT) {
+        return tub__fail(
+            err, TUB_E_UNSUPPORTED,
+            "the Keras example's model is a ViViT, so a %s can't be written for Keras; a "
+            "model folder's model.safetensors has its arrays by name",
+            tub__family_name(c->family));
+    }
     const char *lacks = tub__keras_lacks(c);
     return lacks == NULL
                ? TUB_OK

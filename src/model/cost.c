@@ -90,7 +90,7 @@ tub_status tub_model_cost_of(const tub_model_config *config, int64_t batch, tub_
     }
     TUB__TRY(tub__outline_create(config, &o, err));
     const tub__variant_shape shape = tub__variant_shape_of(config);
-    *out = (tub_model_cost){.parameters = (int64_t)o.model.params.numbers,
+    *out = (tub_model_cost){.parameters = (int64_t)o.model.params.trained,
                             .arrays = (int64_t)o.model.params.count};
     for (int i = 0; i < 3; i++) {
         out->grid[i] = (int64_t)o.model.geometry.grid[i];

@@ -126,10 +126,9 @@ tub_status tub__family_check(const tub_model_config *c, tub_error *err) {
 }
 
 tub_status tub__family_no_precision(const tub_model_config *c, const char *precision,
-                                    tub_error *err) {
-    return tub__fail(err, TUB_E_UNSUPPORTED,
-                     "precision %s is for family vivit; %s computes in f32 only", precision,
-                     tub__family_name(c->family));
+                                    tub_status status, tub_error *err) {
+    return tub__fail(err, status, "precision %s is for family vivit; %s computes in f32 only",
+                     precision, tub__family_name(c->family));
 }
 
 /* ---- convolutions ---- */

@@ -18,9 +18,10 @@ const char *tub__family_name(tub_family family);
 /* Of a configuration whose sizes are checked, but for those of its family. */
 TUB_MUST_USE tub_status tub__family_check(const tub_model_config *config, tub_error *err);
 
-/* Refuses what only vision transformers have products for; always an error. */
+/* Refuses what only vision transformers have products for: returns status. */
 TUB_MUST_USE tub_status tub__family_no_precision(const tub_model_config *config,
-                                                 const char *precision, tub_error *err);
+                                                 const char *precision, tub_status status,
+                                                 tub_error *err);
 
 /* Stages, and convolutions of all stages, at most. */
 enum { TUB__STAGES = 6, TUB__CONVS = 1 + 5 * TUB__STAGES };

@@ -16,7 +16,8 @@ static tub_status create(tub_context *ctx, tub__backend *be, const tub_model_con
     size_t bytes;
     TUB__TRY(tub_model_config_check(config, err));
     if (only && config->family != TUB_FAMILY_VIVIT) {
-        return tub__family_no_precision(config, *only == TUB__INT8 ? "int8" : "bf16", err);
+        return tub__family_no_precision(config, *only == TUB__INT8 ? "int8" : "bf16",
+                                        TUB_E_UNSUPPORTED, err);
     }
     TUB__TRY(tub__alloc_array(a, 1, sizeof *m, (void **)&m, err));
     m->context = ctx;

@@ -341,7 +341,8 @@ static void place(tub__params *out, int layer, const tub__format *only) {
                     only && reducible(p, *only) ? 0 : tub__weight_elements(p->rows, p->cols);
                 p->offset = out->elements;
                 out->elements += p->elements;
-                out->numbers += p->buffer ? 0 : tub__param_elements(p);
+                out->numbers += tub__param_elements(p);
+                out->trained += p->buffer ? 0 : tub__param_elements(p);
             }
         }
     }

@@ -110,7 +110,8 @@ typedef struct tub__params {
     int layers;           /* of all towers; groups are 0 to layers + 1 */
     size_t elements;      /* of a slab */
     size_t reduced_bytes; /* of a slab of reduced weights */
-    size_t numbers;       /* true parameter count */
+    size_t numbers;       /* of all arrays, without padding */
+    size_t trained;       /* of those, but for buffers: the parameter count */
     const tub_allocator *allocator;
 } tub__params;
 

@@ -34,7 +34,7 @@ tub_status tub__model_reduce(tub_model *m, tub__format format, bool training, tu
     const char *name = format == TUB__INT8 ? "int8" : "bf16";
     assert(!training || format == TUB__BF16);
     if (m->config.family != TUB_FAMILY_VIVIT) {
-        return tub__family_no_precision(&m->config, name, err);
+        return tub__family_no_precision(&m->config, name, TUB_E_UNSUPPORTED, err);
     }
     if (!be->ops->reduce) {
         return tub__fail(err, TUB_E_UNSUPPORTED, "%s has no %s products", be->name, name);

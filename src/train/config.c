@@ -115,7 +115,7 @@ static tub_status check_family(const tub_train_config *c, tub_error *err) {
             c->ranks > 1 ? "ranks" : "micro_batch", name, c->ranks > 1 ? "ranks" : "micro_batch");
     }
     return c->precision != TUB_PRECISION_F32 && c->model.family != TUB_FAMILY_VIVIT
-               ? tub__family_no_precision(&c->model, "bf16", err)
+               ? tub__family_no_precision(&c->model, "bf16", TUB_E_ARGUMENT, err)
                : TUB_OK;
 }
 

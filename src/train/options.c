@@ -159,11 +159,11 @@
       "vivit|cnn-frame|cnn-rnn|cnn-transformer|resnet3d18", 0, 0, "NAME", \
       "kind of network: ViViT, or a baseline to hold it against") \
     X(model.filters, "model.filters", INT, NULL, 0, 1024, "N", \
-      "of a baseline's first convolution, doubled in each stage (0: 32; resnet3d18 64)") \
-    X(model.stages, "model.stages", INT, NULL, 0, 6, "N", \
-      "of a baseline's convolutions, each half as wide and high (0: 3; resnet3d18 4)") \
+      "filters of the first convolution of a baseline, doubled in each stage (0: 32; resnet3d18 64)") \
+    X(model.stages, "model.stages", INT, NULL, 0, 16, "N", \
+      "stages of convolutions of a baseline, each half as wide and high (0: 3; resnet3d18 4)") \
     X(model.units, "model.units", INT, NULL, 0, 4096, "N", \
-      "of cnn-rnn's recurrent unit (0: 128)") \
+      "width of the recurrent unit of cnn-rnn (0: 128)") \
     X(model.tubelet, "model.tubelet", INT3, NULL, 1, WIDE, "T,H,W", \
       "size of a tubelet; one number means a cube") \
     X(model.stride, "model.stride", INT3, NULL, 0, WIDE, "T,H,W", \
@@ -197,7 +197,7 @@
       "uint8 to [0,1]: x / 255, or x * float32(1/255)") \
     X(model.variant, "model.variant", CHOICE, \
       "joint|factorised_encoder|factorised_self_attention|factorised_dot_product", 0, 0, "NAME", \
-      "which tokens attend to each other: the ViViT paper's models 1 to 4") \
+      "which tokens attend to each other, as models 1 to 4 of the ViViT paper do") \
     X(model.temporal_layers, "model.temporal_layers", INT, NULL, 0, 1000, "N", \
       "blocks of factorised_encoder's temporal transformer (0: mean over time)") \
     X(model.attention_order, "model.attention_order", CHOICE, "time_space|space_time", 0, 0, "KIND", \

@@ -114,7 +114,7 @@ static tub_status metrics_text(const tub_model *model, const tub_train_config *c
     tub__json_put_integer(&w, "steps", (int64_t)p->step);
     tub__json_put_integer(&w, "epochs", (int64_t)tub__progress_epochs(p, config));
     tub__json_put_bool(&w, "partial_epoch", tub__progress_partial(p, config));
-    tub__json_put_integer(&w, "parameters", (int64_t)model->params.numbers);
+    tub__json_put_integer(&w, "parameters", (int64_t)model->params.trained);
     tub__json_put_real(&w, "seconds", p->seconds);
     if (info->file_bytes > 0) {
         tub__json_put_integer(&w, "split_seed", (int64_t)config->split_seed);

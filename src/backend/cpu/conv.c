@@ -41,6 +41,7 @@ typedef struct conv_work {
     const real *bias;
     bool more;
     tub__mat out;
+    size_t used; /* columns of out in whole tiles: of the padding behind them nothing is computed */
     real *gathered, *made;
     size_t ldgathered;
     conv_place place[ROWS];
@@ -77,7 +78,8 @@ static void multiply(const conv_work *w, const real *a, size_t rows, size_t tap0
         const size_t p1 = tub__min(p0 + step, panel1);
         for (size_t t = 0; t < tiles; t++) {
             const size_t row = tile_begin(rows, t), n = tile_begin(rows, t + 1) - row;
-            for (size_t col = p0 * TUB__PANEL; col < p1 * TUB__PANEL; col += WIDTH) {
+            for (size_t col = p0 * TUB__PANEL; col < tub__min(p1 * TUB__PANEL, w->used);
+                 col += WIDTH) {
                 const real *b =
                     w->weight + col / TUB__PANEL * w->depth * TUB__PANEL + first + col % TUB__PANEL;
                 real *to = c + row * ldc + col;
@@ -123,6 +125,11 @@ static void make_block(conv_work *w, size_t index, size_t rows, size_t panel0, s
                      ld);
         }
     }
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = w->used; i < panel1 * TUB__PANEL; i += 16) {
+            vstore(to + r * ld + i, vzero());
+        }
+    }
     for (size_t r = 0; r < rows && !direct; r++) {
         copy_columns(to + r * ld, row_of(w->out, out_row(c, index + r)), panel0, panel1);
     }
@@ -158,6 +165,7 @@ void KERNEL(conv)(const tub__conv *op, size_t parts, size_t item0, size_t item1,
                    .depth = op->w.rows,
                    .bias = op->bias,
                    .out = op->y,
+                   .used = (op->y.cols + WIDTH - 1) / WIDTH * WIDTH,
                    .gathered = scratch,
                    .made = (real *)scratch + GATHER_ROOM};
     for (size_t i = item0; i < item1; i++) {
@@ -228,6 +236,7 @@ void KERNEL(conv_dx)(const tub__conv_dx *op, size_t parts, size_t item0, size_t 
                    .depth = tub__window_taps(g) * op->dy.cols,
                    .more = op->more,
                    .out = op->dx,
+                   .used = (op->dx.cols + WIDTH - 1) / WIDTH * WIDTH,
                    .gathered = scratch,
                    .made = (real *)scratch + GATHER_ROOM};
     for (size_t i = 0, first = 0; i < classes_of(g) && first < item1; i++) {

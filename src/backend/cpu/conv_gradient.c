@@ -143,7 +143,8 @@ static void gather(const conv_sums *s, const conv_task *t, size_t rows) {
 static void multiply(const conv_sums *s, const conv_task *t, size_t rows) {
     const size_t tiles = tile_count(t->channels), ld = t->channels + SPARE;
     for (size_t p = 0; p < t->panels; p++) {
-        for (size_t col = 0; col < TUB__PANEL; col += WIDTH) {
+        const size_t first = (t->panel + p) * TUB__PANEL; /* the padding stays zero */
+        for (size_t col = 0; col < TUB__PANEL && first + col < s->op->dw.cols; col += WIDTH) {
             for (size_t i = 0; i < tiles; i++) {
                 const size_t k = tile_begin(t->channels, i), n = tile_begin(t->channels, i + 1) - k;
                 real *c = t->open + (p * t->channels + k) * TUB__PANEL + col;
