@@ -200,7 +200,7 @@ typedef struct tub_file_options {
     const tub_file_part
         *parts; /* NULL, or one for each file of tub_predict_files, instead of from and to */
 } tub_file_options;
-/* One view, one crop, all of the file. */
+/* One view, one crop, logits averaged, all of the file. */
 TUB_API tub_file_options tub_file_options_default(void);
 
 /* Whether the model's folder says how frames of files are taken (it was trained on a data set of files).

@@ -10,7 +10,11 @@
 enum { BATCH_LIMIT = 32, BATCH_VOXELS = 1 << 22 };
 
 tub_file_options tub_file_options_default(void) {
-    return (tub_file_options){.size = sizeof(tub_file_options), .views = 1, .crops = 1, .to = -1};
+    return (tub_file_options){.size = sizeof(tub_file_options),
+                              .views = 1,
+                              .crops = 1,
+                              .average = TUB_AVERAGE_LOGITS,
+                              .to = -1};
 }
 
 int tub_model_takes_files(const tub_model *model) {
@@ -22,7 +26,7 @@ int tub_model_takes_files(const tub_model *model) {
 static tub_status check_options(const tub_file_options *o, tub_error *err) {
     TUB__TRY(tub__in_range("views", o->views, 1, TUB__VIEW_LIMIT, err));
     TUB__TRY(
-        tub__in_range("average", o->average, TUB_AVERAGE_LOGITS, TUB_AVERAGE_PROBABILITIES, err));
+        tub__in_range("average", o->average, TUB_AVERAGE_PROBABILITIES, TUB_AVERAGE_LOGITS, err));
     if (o->crops != 1 && o->crops != 3) {
         return tub__fail(err, TUB_E_RANGE, "crops is %d; it must be 1 or 3", o->crops);
     }
