@@ -54,6 +54,7 @@ typedef struct info_options {
     settings settings; /* of a preset's model, or for the sheet */
     bool sheet;
     tub_sheet_options sheet_options;
+    bool batch_given;
     const char *recipe, *out; /* NULL: not given */
     const char *sheet_word;   /* an option that is for the sheet alone; NULL: none was given */
 } info_options;
@@ -88,6 +89,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         o->arrays = true;
         return 0;
     case KEY_BATCH:
+        o->batch_given = true;
         return set(o, "batch_size", argument, state);
     case KEY_MICRO:
         return set(o, "micro_batch", argument, state);
@@ -331,7 +333,7 @@ static int show_augmented(const cli_command *self, tub_context *ctx, const info_
         return CLI_MISUSE;
     }
     tub_status status = o->recipe != NULL ? tub_recipe_read(ctx, o->recipe, &config, &err) : TUB_OK;
-    if (o->training.batch_size != tub_train_config_default().batch_size) {
+    if (o->batch_given) {
         config.batch_size = o->training.batch_size; /* an option, which wins over the recipe */
     }
     if (status == TUB_OK) {
@@ -436,7 +438,7 @@ const cli_command cli_info = {
                 "  tubelet info organmnist3d --json\n"
                 "  tubelet info organmnist3d --show-augmented --augment-rotate 9",
     .options = options,
-    .settings = "model.|augment.|seed",
+    .settings = "model.|augment.|clip.|sampling|seed|split_seed",
     .parser = parse,
     .run = run,
 };

@@ -111,9 +111,9 @@ typedef enum tub_views {
 /* "none", "flip", "shift" or "all"; "unknown" of no kind. */
 TUB_API const char *tub_views_name(tub_views views);
 TUB_API TUB_MUST_USE tub_status tub_views_parse(const char *text, tub_views *out, tub_error *err);
-/* Whether classes of these names (NULL: not known) may be mirrored into each other: a word of one is
- * left, right, clockwise, anticlockwise or counterclockwise. TUB_E_ARGUMENT when views would mirror
- * them, naming the first. */
+/* Whether classes of these names (NULL: not known) may be mirrored into each other: a word of one, in
+ * any case, is left, right, leftward(s), rightward(s), clockwise, anticlockwise or counterclockwise.
+ * TUB_E_ARGUMENT when views would mirror them, naming the first. */
 TUB_API TUB_MUST_USE tub_status tub_views_check(tub_views views, const char *const *labels,
                                                 int64_t classes, tub_error *err);
 
@@ -171,7 +171,6 @@ TUB_API TUB_MUST_USE tub_status tub_predict_views(tub_model *model, const tub_da
                                                   tub_views views, tub_average average,
                                                   float *logits, float *probabilities,
                                                   tub_error *err);
-
 
 /* The same of `count` samples from number `first` on; no events. TUB_E_ARGUMENT where there are no such. */
 TUB_API TUB_MUST_USE tub_status tub_predict_samples(tub_model *model, const tub_dataset *data,

@@ -9,6 +9,7 @@
 #include "data/augment_resample.h"
 #include "data/augment_values.h"
 #include "data/dataset.h"
+#include "data/sides.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -65,7 +66,7 @@ static tub_status check_sides(const tub_augment_config *c, const tub_dataset_inf
                       : c->flip_h > 0 ? "augment.flip_h"
                       : c->flip_t > 0 ? "augment.flip_t"
                                       : NULL;
-    const char *side = key != NULL ? tub__side_class(data) : NULL;
+    const char *side = key != NULL ? tub__side_name(data->labels, data->classes, false) : NULL;
     return side == NULL
                ? TUB_OK
                : tub__fail(

@@ -74,8 +74,4 @@ typedef struct tub__augment_mix {
 bool tub__augment_in_batch(const tub__augmenter *augmenter, const tub__augment_batch *batch,
                            size_t number, void *scratch, void *out, tub__augment_mix *mix);
 
-/* A class name that tells a side or direction ("kidney-left", "up"), which a flip would turn into
- * another; NULL: none, or no names are known. */
-const char *tub__side_class(const tub_dataset_info *data);
-
 #endif

@@ -4,8 +4,8 @@
  * before the mirrored one. */
 #include "base/context.h"
 #include "base/error.h"
+#include "data/sides.h"
 #include "model/model.h"
-#include <ctype.h>
 #include <string.h>
 #include <tubelet/predict.h>
 
@@ -34,40 +34,15 @@ static bool shifts(tub_views v) {
     return v == TUB_VIEWS_SHIFT || v == TUB_VIEWS_ALL;
 }
 
-static bool is_letter(char c) {
-    return isalpha((unsigned char)c) != 0;
-}
-
-/* Whether a word of the name is that of a side. */
-static bool is_side(const char *name) {
-    static const char *const sides[] = {"left", "right", "clockwise", "anticlockwise",
-                                        "counterclockwise"};
-    for (const char *c = name; *c != '\0';) {
-        size_t n = 0;
-        while (is_letter(c[n])) {
-            n++;
-        }
-        for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
-            if (strlen(sides[i]) == n && strncmp(c, sides[i], n) == 0) {
-                return true;
-            }
-        }
-        c += n > 0 ? n : 1;
-    }
-    return false;
-}
-
 tub_status tub_views_check(tub_views views, const char *const *labels, int64_t classes,
                            tub_error *err) {
-    for (int64_t k = 0; mirrors(views) && labels != NULL && k < classes; k++) {
-        if (is_side(labels[k])) {
-            return tub__fail(err, TUB_E_ARGUMENT,
-                             "views '%s' would mirror clips, and class '%.80s' is of one side: a "
-                             "mirrored one is of the other; choose shift or none",
-                             names[views], labels[k]);
-        }
-    }
-    return TUB_OK;
+    const char *side = mirrors(views) ? tub__side_name(labels, classes, true) : NULL;
+    return side == NULL
+               ? TUB_OK
+               : tub__fail(err, TUB_E_ARGUMENT,
+                           "views '%s' would mirror clips, and class '%.80s' is of one side: a "
+                           "mirrored one is of the other; choose shift or none",
+                           names[views], side);
 }
 
 /* Clips as they are classified: [count] clips of T,H,W,C elements. */

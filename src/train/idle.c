@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings that do nothing beside the others: a warning only, because a recipe may set them for the
- * optimiser or schedule that an option has replaced. */
+/* Settings that do nothing beside the others, or to the data: a warning only, because a recipe may set
+ * them for the optimiser, schedule or data set that an option has replaced. */
 #include "train/idle.h"
 
 #include "model/model.h"
@@ -157,16 +157,87 @@ static const struct rule {
     {"model.attention_order", of_one_attention, "but with model.variant factorised_self_attention"},
 };
 
-void tub__tell_idle_settings(tub_context *ctx, const tub_train_config *config) {
+/* What the data make of settings. A model's clips are as large as the samples of a set in memory, and as
+ * the clips of a set of files; those are cut out of frames that may be larger, but not longer. */
+typedef struct material_facts {
+    bool files, larger;
+} material_facts;
+
+static material_facts facts_of(const tub__material *m) {
+    const bool files = m->data != NULL && m->data->files != NULL;
+    const tub_dataset_info from = files ? tub__dataset_source_info(m->data) : *m->info;
+    return (material_facts){files, from.height > m->info->height || from.width > m->info->width};
+}
+
+static bool by_files(const tub_train_config *c, const material_facts *f) {
+    (void)c;
+    return f->files;
+}
+
+static bool in_memory(const tub_train_config *c, const material_facts *f) {
+    return !by_files(c, f);
+}
+
+static bool slower(const tub_train_config *c) {
+    return c->augment.speed[0] < 1.0;
+}
+
+static bool fast_in_memory(const tub_train_config *c, const material_facts *f) {
+    return !f->files && !slower(c);
+}
+
+static bool fast_by_files(const tub_train_config *c, const material_facts *f) {
+    return f->files && !slower(c);
+}
+
+static bool moves_nothing(const tub_train_config *c, const material_facts *f) {
+    return c->augment.crop == TUB_CROP_RANDOM && !f->larger;
+}
+
+static const struct data_rule {
+    const char *key;
+    bool (*idle)(const tub_train_config *c, const material_facts *f);
+    const char *because;
+} data_rules[] = {
+    {"augment.temporal_jitter", in_memory, "on samples that are as long as the clips"},
+    {"augment.temporal_jitter", by_files, "on files, where clip.sampling chooses the frames"},
+    {"augment.speed", fast_in_memory, "above 1 on samples that are as long as the clips"},
+    {"augment.speed", fast_by_files, "above 1 on files, where clip.sampling chooses the frames"},
+    {"augment.crop", moves_nothing,
+     "on samples that are as large as the clips (of files: without a larger clip.resize)"},
+    {"split_seed", in_memory, "but on a set of files"},
+    {"no_cache", in_memory, "but on a set of files"},
+    {"cache_limit", in_memory, "but on a set of files"},
+    {"clip.sampling", in_memory, "but on a set of files"},
+    {"clip.stride", in_memory, "but on a set of files"},
+    {"clip.resize", in_memory, "but on a set of files"},
+    {"clip.gray", in_memory, "but on a set of files"},
+    {"clip.max_frames", in_memory, "but on a set of files"},
+};
+
+/* Only what somebody has changed. */
+static void tell(tub_context *ctx, const tub_train_config *config, const char *key,
+                 const char *because) {
     const tub_train_config defaults = tub_train_config_default();
+    char value[64], usual[64];
+    if (tub_train_config_get(config, key, value, sizeof value, NULL) == TUB_OK &&
+        tub_train_config_get(&defaults, key, usual, sizeof usual, NULL) == TUB_OK &&
+        strcmp(value, usual) != 0) {
+        tub__log_line(ctx, TUB_LOG_WARNING, "%s %s has no effect %s", key, value, because);
+    }
+}
+
+void tub__tell_idle_settings(tub_context *ctx, const tub_train_config *config,
+                             const tub__material *material) {
+    const material_facts facts = facts_of(material);
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-        char value[64], usual[64];
-        if (rules[i].idle(config) &&
-            tub_train_config_get(config, rules[i].key, value, sizeof value, NULL) == TUB_OK &&
-            tub_train_config_get(&defaults, rules[i].key, usual, sizeof usual, NULL) == TUB_OK &&
-            strcmp(value, usual) != 0) {
-            tub__log_line(ctx, TUB_LOG_WARNING, "%s %s has no effect %s", rules[i].key, value,
-                          rules[i].because);
+        if (rules[i].idle(config)) {
+            tell(ctx, config, rules[i].key, rules[i].because);
+        }
+    }
+    for (size_t i = 0; i < sizeof data_rules / sizeof *data_rules; i++) {
+        if (data_rules[i].idle(config, &facts)) {
+            tell(ctx, config, data_rules[i].key, data_rules[i].because);
         }
     }
 }

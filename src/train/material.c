@@ -345,7 +345,7 @@ tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config, t
         status = tub__start_try(ctx, &out->config, m.info, err);
     }
     if (status == TUB_OK) {
-        tub__tell_idle_settings(ctx, config);
+        tub__tell_idle_settings(ctx, config, &m);
         status = fill_plan(ctx, &m, out, err);
     }
     out->config.fold = all ? -1 : out->config.fold;

@@ -37,7 +37,7 @@ tub_status tub__train_until(tub_context *ctx, const tub_train_config *config, tu
         status = tub__session_open(&s, ctx, data, run, err);
     }
     if (status == TUB_OK) {
-        tub__tell_idle_settings(ctx, config); /* a resumed run has heard it */
+        tub__tell_idle_settings(ctx, config, &s.material); /* a resumed run has heard it */
         status = session_create(&s, force, err);
     }
     if (status == TUB_OK && s.start != NULL) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Training on files gives the same bits with the cache of clips and without it, cold and warm, with any
- * number of loader threads, and after kills, damage and a stop in the first pass. */
+ * number of loader threads, augmented or not, and after kills, damage and a stop in the first pass. */
 #include "cmocka_all.h"
 
 #include <dirent.h>
@@ -135,6 +135,50 @@ static void the_cache_changes_nothing(void **state) {
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         assert_same_run("plain", runs[i]);
     }
+}
+
+/* Cut out of larger frames, turned, and mixed with others of their batch. */
+static tub_train_config augmented_recipe(tub_crop crop) {
+    tub_train_config c = recipe();
+    turn_augmentation_on(&c);
+    c.augment.volume = 0;
+    c.augment.crop = crop;
+    c.augment.speed[0] = 0.5;
+    c.clip.resize = 15;
+    return c;
+}
+
+static void augmentation_has_the_same_bits_too(void **state) {
+    (void)state;
+    static const tub_crop crops[] = {TUB_CROP_CENTRE, TUB_CROP_RANDOM, TUB_CROP_RESIZED};
+    for (int i = 0; i < 3; i++) {
+        char name[5][32];
+        const char *const what[5] = {"plain", "cold", "warm-4", "ranks", "killed"};
+        tub_train_config c = augmented_recipe(crops[i]);
+        for (int k = 0; k < 5; k++) {
+            snprintf(name[k], sizeof name[k], "augmented-%d-%s", i, what[k]);
+        }
+        use_cache("unused");
+        c.no_cache = 1;
+        c.loader_threads = 1;
+        must_run(&c, &plainly, name[0]);
+        use_cache("cache-8");
+        c.no_cache = 0;
+        must_run(&c, &plainly, name[1]);
+        c.loader_threads = 4;
+        must_run(&c, &(how){.threads = 3, .ranks = 1}, name[2]);
+        must_run(&c, &(how){.threads = 2, .ranks = 2}, name[3]);
+        c.checkpoint_every = 1;
+        assert_false(
+            child_of(&c, name[4], false, 4, -1)); /* between the steps of the first epoch */
+        assert_true(child_of(&c, name[4], true, 0, -1));
+        for (int k = 1; k < 5; k++) {
+            assert_same_run(name[0], name[k]);
+        }
+    }
+    assert_other_weights("plain", "augmented-0-plain");
+    assert_other_weights("augmented-0-plain", "augmented-1-plain");
+    assert_other_weights("augmented-1-plain", "augmented-2-plain");
 }
 
 /* Of all there is to tell of. */
@@ -287,6 +331,7 @@ static void a_stop_in_the_first_pass_can_be_resumed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_cache_changes_nothing),
+                                       cmocka_unit_test(augmentation_has_the_same_bits_too),
                                        cmocka_unit_test(nothing_is_prepared_twice),
                                        cmocka_unit_test(goes_on_within_a_limit),
                                        cmocka_unit_test(goes_on_without_a_folder),

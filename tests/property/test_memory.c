@@ -100,6 +100,8 @@ static void small_model(void **state) {
     check("small, ranks", "ranks=2 micro_batch=4");
     check("small, bf16, sgd", "precision=bf16 optimizer=sgd");
     check("small, augmented", "augment.volume=true augment.rotate=10 augment.mixup=0.2");
+    check("small, augmented by many", "augment.volume=true augment.rotate=10 augment.mixup=0.2 "
+                                      "ranks=2 loader_threads=16 micro_batch=4");
     assert_true(pieces < 0.9 * whole && again < 0.8 * whole);
 }
 
@@ -172,10 +174,8 @@ int main(int argc, char **argv) {
         return train(argv[1]);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_model),
-        cmocka_unit_test(averages_and_folds),
-        cmocka_unit_test(middle_model),
-        cmocka_unit_test(baselines),
+        cmocka_unit_test(small_model),  cmocka_unit_test(averages_and_folds),
+        cmocka_unit_test(middle_model), cmocka_unit_test(baselines),
         cmocka_unit_test(without_data),
     };
     if (has_sanitizer()) {

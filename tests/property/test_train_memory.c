@@ -52,6 +52,10 @@ static tub_status train_once(const tub_allocator *a, void *user, tub_error *err)
     tub_train_config c = recipe();
     c.ranks = o->ranks;
     c.micro_batch = 4;
+    if (o->ranks > 1) {
+        c.loader_threads = 2;
+        turn_augmentation_on(&c);
+    }
     if (o->resume) {
         status = tub_train_resume(ctx, "memory", NULL, 0, -1, NULL, err);
     } else {

@@ -221,12 +221,19 @@ static void views_are_what_they_say(void **state) {
 static void sides_are_not_mirrored(void **state) {
     static const char *const organs[] = {"liver", "kidney-right", "lung"},
                              *const turns[] = {"clockwise-1", "still"},
-                             *const words[] = {"upright", "leftover", "bright", "writing"};
+                             *const loud[] = {"Stop", "LEFT turn"}, *const ways[] = {"rightwards"},
+                             *const words[] = {"upright", "leftover", "bright", "writing"},
+                             *const falls[] = {"fall down", "stand up", "backward"};
     tub_error err = {0};
     (void)state;
     assert_int_equal(tub_views_check(TUB_VIEWS_FLIP, organs, 3, &err), TUB_E_ARGUMENT);
     assert_non_null(strstr(err.message, "'kidney-right'"));
     assert_int_equal(tub_views_check(TUB_VIEWS_ALL, turns, 2, &err), TUB_E_ARGUMENT);
+    assert_int_equal(tub_views_check(TUB_VIEWS_FLIP, loud, 2, &err), TUB_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "'LEFT turn'"));
+    assert_int_equal(tub_views_check(TUB_VIEWS_FLIP, ways, 1, &err), TUB_E_ARGUMENT);
+    assert_int_equal(tub_views_check(TUB_VIEWS_FLIP, falls, 3, &err),
+                     TUB_OK); /* not by this mirror */
     assert_int_equal(tub_views_check(TUB_VIEWS_SHIFT, organs, 3, &err), TUB_OK);
     assert_int_equal(tub_views_check(TUB_VIEWS_FLIP, words, 4, &err), TUB_OK);
     assert_int_equal(tub_views_check(TUB_VIEWS_FLIP, NULL, 4, &err), TUB_OK);
