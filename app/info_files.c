@@ -151,11 +151,11 @@ static void print_balance(const tub_dataset_info *info, const summary *s) {
         if (info->count[split] == 0) {
             continue;
         }
-        char row[32];
+        char row[32], label[OUTPUT_NAME];
         snprintf(row, sizeof row, "%s classes", tub_split_name((tub_split)split));
         print_row(row);
         for (int64_t k = 0; k < info->classes; k++) {
-            printf("%s%s %lld", k > 0 ? ", " : "", info->labels[k],
+            printf("%s%s %lld", k > 0 ? ", " : "", output_name(label, info->labels[k]),
                    (long long)s->classes[split * info->classes + k]);
         }
         putchar('\n');
@@ -163,12 +163,13 @@ static void print_balance(const tub_dataset_info *info, const summary *s) {
 }
 
 static void print_problems(const tub_dataset *data) {
+    char name[OUTPUT_NAME], other_name[OUTPUT_NAME];
     const int64_t files = tub_dataset_files(data);
     for (int64_t i = 0; i < files; i++) {
         const tub_file f = file_at(data, i);
         if (f.problem != NULL) {
             print_row("unreadable");
-            printf("%s: %s\n", f.name, f.problem);
+            printf("%s: %s\n", output_name(name, f.name), f.problem);
         }
     }
     for (int64_t i = 0; i < files; i++) {
@@ -176,8 +177,8 @@ static void print_problems(const tub_dataset *data) {
         if (other > i) {
             const tub_file a = file_at(data, i), b = file_at(data, other);
             print_row("same content");
-            printf("%s (%s) and %s (%s)\n", a.name, tub_split_name(a.split), b.name,
-                   tub_split_name(b.split));
+            printf("%s (%s) and %s (%s)\n", output_name(name, a.name), tub_split_name(a.split),
+                   output_name(other_name, b.name), tub_split_name(b.split));
         }
     }
 }

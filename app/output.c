@@ -171,6 +171,16 @@ void output_csv_text(const char *text) {
     putchar('"');
 }
 
+const char *output_name(char out[OUTPUT_NAME], const char *text) {
+    snprintf(out, OUTPUT_NAME, "%s", text);
+    for (char *c = out; *c != '\0'; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+            *c = '?';
+        }
+    }
+    return out;
+}
+
 const char *output_figure(char out[OUTPUT_FIGURE], double value) {
     if (isnan(value)) {
         snprintf(out, OUTPUT_FIGURE, "-");

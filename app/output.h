@@ -31,6 +31,9 @@ void output_epoch(const tub_event *event);
 /* Writes an object to a file through a temporary one beside it; the file appears whole or not at
  * all. Releases the object. */
 bool output_file(json_t *object, const char *path, char *why, size_t why_size);
+/* Text for a line of a table: '?' for control characters, which file names may have; returns out. */
+enum { OUTPUT_NAME = 4352 };
+const char *output_name(char out[OUTPUT_NAME], const char *text);
 /* A CSV field to stdout, in quotes where it needs them. */
 void output_csv_text(const char *text);
 

@@ -143,6 +143,8 @@ static double probability_of(const predict_printer *p, const predict_line *line)
 }
 
 static void print_text(predict_printer *p, const predict_line *line) {
+    char name[OUTPUT_NAME];
+    const char *file = output_name(name, line->file);
     char numbers[JOINED], labels[JOINED], truth[JOINED];
     const double probability = probability_of(p, line);
     join(p, &p->told, false, ',', "-", numbers);
@@ -153,15 +155,17 @@ static void print_text(predict_printer *p, const predict_line *line) {
             printf("%-36s %6s  %5s %-20s %6s  %s\n", "FILE", "INDEX", "CLASS", "LABEL", "P",
                    "TRUTH");
         }
-        printf("%-36s %6lld  %5s %-20s %6.4f  %s\n", line->file, (long long)line->index, numbers,
-               labels, probability, truth);
+        printf("%-36s %6lld  %5s %-20s %6.4f  %s\n", file, (long long)line->index, numbers, labels,
+               probability, truth);
     } else {
-        printf("%s\t%lld\t%s\t%s\t%.6f\t%s\n", line->file, (long long)line->index, numbers, labels,
+        printf("%s\t%lld\t%s\t%s\t%.6f\t%s\n", file, (long long)line->index, numbers, labels,
                probability, truth);
     }
 }
 
 static void print_row(predict_printer *p, const predict_line *line) {
+    char name[OUTPUT_NAME];
+    const char *file = output_name(name, line->file);
     char numbers[JOINED], labels[JOINED], begin[PREDICT_TIME], end[PREDICT_TIME];
     const double probability = probability_of(p, line);
     join(p, &p->told, false, ',', "-", numbers);
@@ -173,10 +177,10 @@ static void print_row(predict_printer *p, const predict_line *line) {
             printf("%-36s %10s %10s  %5s %-20s %6s\n", "FILE", "START", "END", "CLASS", "LABEL",
                    "P");
         }
-        printf("%-36s %10s %10s  %5s %-20s %6.4f\n", line->file, begin, end, numbers, labels,
+        printf("%-36s %10s %10s  %5s %-20s %6.4f\n", file, begin, end, numbers, labels,
                probability);
     } else {
-        printf("%s\t%s\t%s\t%s\t%s\t%.6f\n", line->file, begin, end, numbers, labels, probability);
+        printf("%s\t%s\t%s\t%s\t%s\t%.6f\n", file, begin, end, numbers, labels, probability);
     }
 }
 

@@ -22,6 +22,9 @@ void tub__log_line(tub_context *ctx, tub_log_level level, const char *format, ..
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    for (char *c = text; *c != '\0'; c++) { /* one line, whatever a file name holds */
+        *c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
+    }
     const tub_scores unknown = {__builtin_nan(""), __builtin_nan(""), __builtin_nan(""),
                                 __builtin_nan("")};
     tub__emit(ctx, &(tub_event){.kind = TUB_EVENT_LOG,

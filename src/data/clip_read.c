@@ -164,6 +164,10 @@ size_t tub__clip_reader_frame_bytes(const tub__clip_reader *r) {
     return (size_t)(r->height * r->width * r->channels) * r->element;
 }
 
+const tub__clip_facts *tub__clip_reader_facts(const tub__clip_reader *r) {
+    return tub__clip_describe(r->clip);
+}
+
 /* Pillow's convert("L"): ITU-R 601 in sixteen bits, rounded. */
 static void make_gray(const unsigned char *in, size_t pixels, unsigned char *out) {
     for (size_t i = 0; i < pixels; i++, in += 3) {

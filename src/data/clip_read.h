@@ -47,6 +47,8 @@ void tub__clip_reader_destroy(tub__clip_reader *r); /* accepts NULL */
 /* Height, width and channels of what comes out; its type is that of the file's facts. */
 void tub__clip_reader_shape(const tub__clip_reader *r, int64_t shape[3]);
 size_t tub__clip_reader_frame_bytes(const tub__clip_reader *r);
+/* Those of its file, as they are now. */
+const tub__clip_facts *tub__clip_reader_facts(const tub__clip_reader *r);
 
 /* Goes to a frame and resizes it. Forward is cheap, and nothing is done twice for the same frame. */
 TUB_MUST_USE tub_status tub__clip_reader_go(tub__clip_reader *r, int64_t index, tub_error *err);

@@ -118,35 +118,54 @@ static tub_status grow(const tub_allocator *a, tub__source *source, size_t bytes
     return TUB_OK;
 }
 
-/* Kept frame i is the middle one of those that it stands for: i n / m to (i + 1) n / m. */
+/* Kept frame i is the middle one of those that it stands for: i n / m to (i + 1) n / m, of `frames` frames n. */
+static tub_status read_middles(const tub__file_entry *e, tub__clip_reader *r, int64_t frames,
+                               int64_t kept, int64_t *indices, void *out, tub_error *err) {
+    for (int64_t i = 0; i < kept; i++) {
+        indices[i] = e->first + (2 * i + 1) * frames / (2 * kept);
+    }
+    return tub__clip_read_frames(r, (size_t)kept, indices, out, err);
+}
+
+/* A damaged file may have fewer frames than packets, as its end tells: then the same number is kept of those
+ * that there are, some of them twice perhaps. */
+static tub_status read_there_are(const tub__file_set *set, const tub__file_entry *e,
+                                 tub__clip_reader *r, void *out, tub_error *err) {
+    const tub_allocator *a = &set->ctx->allocator;
+    const int64_t kept = tub__file_set_kept(set, e);
+    const tub__clip_facts *f = tub__clip_reader_facts(r);
+    int64_t frames = e->frames;
+    void *block;
+    TUB__TRY(tub__alloc_array(a, (size_t)kept, sizeof(int64_t), &block, err));
+    tub_status status = read_middles(e, r, frames, kept, block, out, err);
+    while (status != TUB_OK && status != TUB_E_MEMORY && f->frames > e->first &&
+           f->frames - e->first < frames) {
+        frames = f->frames - e->first;
+        status = read_middles(e, r, frames, kept, block, out, err);
+    }
+    tub__free(a, block);
+    return status;
+}
+
 static tub_status read_kept(const tub__file_set *set, const tub__file_entry *e, tub__clip_reader *r,
                             void *user, tub_error *err) {
-    const tub_allocator *a = &set->ctx->allocator;
     const int64_t kept = tub__file_set_kept(set, e);
     tub__source *source = user;
     int64_t shape[3];
     size_t bytes = 0;
-    void *block;
     tub__clip_reader_shape(r, shape);
     if (!tub__mul(tub__clip_reader_frame_bytes(r), (size_t)kept, &bytes)) {
         return tub__fail(err, TUB_E_MEMORY, "%lld frames are too large", (long long)kept);
     }
-    TUB__TRY(grow(a, source, TUB__SOURCE_HEAD + bytes, err));
-    TUB__TRY(tub__alloc_array(a, (size_t)kept, sizeof(int64_t), &block, err));
-    int64_t *indices = block;
+    TUB__TRY(grow(&set->ctx->allocator, source, TUB__SOURCE_HEAD + bytes, err));
     unsigned char *frames = (unsigned char *)source->room + TUB__SOURCE_HEAD;
-    for (int64_t i = 0; i < kept; i++) {
-        indices[i] = e->first + (2 * i + 1) * e->frames / (2 * kept);
-    }
-    const tub_status status = tub__clip_read_frames(r, (size_t)kept, indices, frames, err);
-    tub__free(a, indices);
     source->samples = frames;
     source->frames = kept;
     source->height = shape[0];
     source->width = shape[1];
     source->channels = shape[2];
     source->dtype = e->dtype;
-    return status;
+    return read_there_are(set, e, r, frames, err);
 }
 
 tub_status tub__file_set_source(const tub__file_set *set, tub_split split, size_t index,

@@ -96,13 +96,30 @@ static int compare(const void *a, const void *b) {
     return order != 0 ? order : (x->item > y->item) - (x->item < y->item);
 }
 
-/* Items e[0 … count - 1] have one digest. */
+static bool in_one_split(const tub__file_item *items, const sorted *e, size_t count) {
+    size_t same = 1;
+    while (same < count && items[e[same].item].split == items[e[0].item].split) {
+        same++;
+    }
+    return same >= count;
+}
+
+/* Items e[0 … count - 1] have one digest. A file may be in parts by the thousand, which share its split and
+ * what it is the same as: it is compared once. */
 static void mark(tub__file_set *set, const sorted *e, size_t count) {
     const tub__file_item *items = set->list.items;
+    if (in_one_split(items, e, count)) {
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         tub__file_entry *entry = &set->entries[e[i].item];
+        const tub__file_item *one = &items[e[i].item];
+        if (i > 0 && strcmp(one->path, items[e[i - 1].item].path) == 0) {
+            entry->duplicate = set->entries[e[i - 1].item].duplicate;
+            continue;
+        }
         for (size_t j = 0; j < count && entry->duplicate < 0; j++) {
-            const tub__file_item *one = &items[e[i].item], *other = &items[e[j].item];
+            const tub__file_item *other = &items[e[j].item];
             if (one->split != other->split && same_bytes(one->path, other->path)) {
                 entry->duplicate = e[j].item;
             }

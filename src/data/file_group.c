@@ -131,8 +131,20 @@ static void make_key(uint64_t seed, const char *name, char key[33]) {
     tub__md5_finish(&md5, key);
 }
 
-/* Samples of each class in each group, [groups][classes], and what the groups are called. */
-static void fill_dealt(const tub__file_list *list, uint64_t seed, uint32_t *counts, dealt *groups) {
+/* A sample by its group and its class. */
+typedef struct member {
+    int32_t group, label;
+} member;
+
+static int by_group_and_label(const void *a, const void *b) {
+    const member *x = a, *y = b;
+    return x->group != y->group ? (x->group > y->group) - (x->group < y->group)
+                                : (x->label > y->label) - (x->label < y->label);
+}
+
+/* What the groups are called, how large they are, and their class: the one that most samples have, the first
+ * of several. m: [items], scratch. */
+static void fill_dealt(const tub__file_list *list, uint64_t seed, member *m, dealt *groups) {
     for (size_t i = 0; i < list->count; i++) {
         const tub__file_item *item = &list->items[i];
         dealt *g = &groups[item->group_number];
@@ -140,12 +152,17 @@ static void fill_dealt(const tub__file_list *list, uint64_t seed, uint32_t *coun
             make_key(seed, item->group != NULL ? item->group : item->name, g->key);
             g->number = item->group_number;
         }
-        counts[(size_t)item->group_number * list->class_count + (size_t)item->label]++;
+        m[i] = (member){item->group_number, item->label};
     }
-    for (size_t g = 0; g < list->groups; g++) { /* its class: the one that most samples have */
-        const uint32_t *row = counts + g * list->class_count;
-        for (size_t k = 1; k < list->class_count; k++) {
-            groups[g].label = row[k] > row[groups[g].label] ? (int32_t)k : groups[g].label;
+    qsort(m, list->count, sizeof *m, by_group_and_label);
+    for (size_t begin = 0, end = 0, most = 0; begin < list->count; begin = end) {
+        most = begin > 0 && m[begin].group == m[begin - 1].group ? most : 0;
+        while (end < list->count && by_group_and_label(&m[end], &m[begin]) == 0) {
+            end++;
+        }
+        if (end - begin > most) {
+            most = end - begin;
+            groups[m[begin].group].label = m[begin].label;
         }
     }
 }
@@ -170,12 +187,12 @@ static void deal_class(const dealt *e, size_t count, int *split) {
     }
 }
 
-static tub_status deal(tub__file_list *list, uint64_t seed, uint32_t *counts, dealt *groups,
+static tub_status deal(tub__file_list *list, uint64_t seed, member *members, dealt *groups,
                        tub_error *err) {
     void *block;
     TUB__TRY(tub__alloc_array(list->allocator, list->groups + 1, sizeof(int), &block, err));
     int *split = block;
-    fill_dealt(list, seed, counts, groups);
+    fill_dealt(list, seed, members, groups);
     qsort(groups, list->groups, sizeof *groups, by_label_and_key);
     for (size_t begin = 0, end = 0; begin < list->groups; begin = end) {
         while (end < list->groups && groups[end].label == groups[begin].label) {
@@ -192,18 +209,13 @@ static tub_status deal(tub__file_list *list, uint64_t seed, uint32_t *counts, de
 
 tub_status tub__file_list_split(tub__file_list *list, uint64_t seed, tub_error *err) {
     const tub_allocator *a = list->allocator;
-    void *counts, *groups = NULL;
-    size_t cells = 0;
-    if (!tub__mul(list->groups + 1, list->class_count, &cells)) {
-        return tub__fail(err, TUB_E_MEMORY, "%zu groups of %zu classes are too many", list->groups,
-                         list->class_count);
-    }
-    TUB__TRY(tub__alloc_array(a, cells, sizeof(uint32_t), &counts, err));
+    void *members, *groups = NULL;
+    TUB__TRY(tub__alloc_array(a, list->count + 1, sizeof(member), &members, err));
     tub_status status = tub__alloc_array(a, list->groups + 1, sizeof(dealt), &groups, err);
     if (status == TUB_OK) {
-        status = deal(list, seed, counts, groups, err);
+        status = deal(list, seed, members, groups, err);
     }
     tub__free(a, groups);
-    tub__free(a, counts);
+    tub__free(a, members);
     return status;
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/number.h"
 #include <stdlib.h>
 #include <string.h>
@@ -35,14 +36,50 @@ tub_status tub__file_list_add(tub__file_list *list, tub__file_item **out, tub_er
     return TUB_OK;
 }
 
+/* The slot of a class in the table, or the one where it belongs. */
+static uint32_t *class_slot(const tub__file_list *list, const char *name) {
+    const size_t mask = list->class_slots - 1;
+    size_t at = (size_t)tub__hash64(name, strlen(name), 0) & mask;
+    while (list->class_table[at] != 0 &&
+           strcmp(list->classes[list->class_table[at] - 1], name) != 0) {
+        at = (at + 1) & mask;
+    }
+    return &list->class_table[at];
+}
+
+static void drop_table(tub__file_list *list) {
+    tub__free(list->allocator, list->class_table);
+    list->class_table = NULL;
+    list->class_slots = 0;
+}
+
+/* At least half of the table is free: a power of two of slots. */
+static tub_status make_table(tub__file_list *list, tub_error *err) {
+    size_t slots = 64;
+    void *block;
+    while (slots < 4 * list->class_count) {
+        slots *= 2;
+    }
+    TUB__TRY(tub__alloc_array(list->allocator, slots, sizeof(uint32_t), &block, err));
+    drop_table(list);
+    list->class_table = block;
+    list->class_slots = slots;
+    for (size_t k = 0; k < list->class_count; k++) {
+        *class_slot(list, list->classes[k]) = (uint32_t)k + 1;
+    }
+    return TUB_OK;
+}
+
 tub_status tub__file_list_class(tub__file_list *list, const char *name, int32_t *out,
                                 tub_error *err) {
     void *names = list->classes;
-    for (size_t k = 0; k < list->class_count; k++) {
-        if (strcmp(list->classes[k], name) == 0) {
-            *out = (int32_t)k;
-            return TUB_OK;
-        }
+    if (2 * (list->class_count + 1) > list->class_slots) {
+        TUB__TRY(make_table(list, err));
+    }
+    uint32_t *slot = class_slot(list, name);
+    if (*slot != 0) {
+        *out = (int32_t)*slot - 1;
+        return TUB_OK;
     }
     if (list->class_count >= CLASS_LIMIT) {
         return tub__fail(err, TUB_E_RANGE, "more than %d classes", CLASS_LIMIT);
@@ -52,6 +89,7 @@ tub_status tub__file_list_class(tub__file_list *list, const char *name, int32_t 
     list->classes = names;
     TUB__TRY(tub__alloc_string(list->allocator, name, &list->classes[list->class_count], err));
     *out = (int32_t)list->class_count++;
+    *slot = (uint32_t)list->class_count;
     return TUB_OK;
 }
 
@@ -73,6 +111,7 @@ static int by_value(const void *a, const void *b) {
 tub_status tub__file_list_sort_classes(tub__file_list *list, tub_error *err) {
     void *block, *numbers;
     bool whole = true;
+    drop_table(list); /* of numbers that hold no longer */
     TUB__TRY(tub__alloc_array(list->allocator, list->class_count + 1, sizeof(named), &block, err));
     const tub_status status =
         tub__alloc_array(list->allocator, list->class_count + 1, sizeof(int32_t), &numbers, err);
@@ -159,6 +198,7 @@ void tub__file_list_free(tub__file_list *list) {
     for (size_t k = 0; k < list->class_count; k++) {
         tub__free(a, list->classes[k]);
     }
+    drop_table(list);
     tub__free(a, list->items);
     tub__free(a, list->classes);
     *list = (tub__file_list){0};

@@ -27,6 +27,9 @@ typedef struct tub__file_list {
     size_t count, room;
     char **classes; /* sorted by bytes, or by value where all are whole numbers */
     size_t class_count, class_room;
+    uint32_t
+        *class_table; /* [class_slots]: number of a class and 1, by the hash of its name; 0: none */
+    size_t class_slots;
     size_t groups;
     bool has_groups; /* a group is more than one sample somewhere, or there is a column */
     bool has_splits; /* the data say them */

@@ -45,6 +45,28 @@ static const char *field(const rows *r, size_t row, int column) {
     return r->has[column] ? tub__csv_field(&r->csv, row, r->column[column]) : "";
 }
 
+/* Blanks around a field are no part of it ("a.mp4, cat" is of the class cat); only the name of a file may
+ * have them. */
+static void trim(char *text) {
+    static const char blanks[] = " \t";
+    const size_t from = strspn(text, blanks);
+    size_t length = strlen(text + from);
+    while (length > 0 && strchr(blanks, text[from + length - 1]) != NULL) {
+        length--;
+    }
+    memmove(text, text + from, length);
+    text[length] = '\0';
+}
+
+/* Those of rows from `begin` to before `end`; while no column is known, all. */
+static void trim_rows(rows *r, size_t begin, size_t end) {
+    for (size_t i = begin * r->csv.columns; i < end * r->csv.columns; i++) {
+        if (!r->has[PATH] || i % r->csv.columns != r->column[PATH]) {
+            trim(r->csv.fields[i]);
+        }
+    }
+}
+
 /* Seconds as decimal digits, exactly in nanoseconds. */
 static bool parse_seconds(const char *text, int64_t *out) {
     const int64_t limit = INT64_MAX / 1000000000 / 10 - 1;
@@ -184,7 +206,9 @@ static tub_status read_rows(rows *r, tub__file_list *out, tub_error *err) {
     const char *slash = strrchr(r->path, '/');
     const size_t folder = slash != NULL ? (size_t)(slash - r->path) + 1 : 0;
     void *block;
+    trim_rows(r, 0, 1);
     TUB__TRY(find_columns(r, err));
+    trim_rows(r, 1, r->csv.rows);
     TUB__TRY(tub__alloc(&r->ctx->allocator, folder + 1, &block, err));
     r->folder = block;
     memcpy(r->folder, r->path, folder);

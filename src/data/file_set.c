@@ -103,6 +103,33 @@ static void tell_duplicates(const tub__file_set *set, const char *name) {
     }
 }
 
+/* Classes of folders without files, or of files that can't be read: nothing learns them, and an AUC over all
+ * classes is not defined. */
+static tub_status tell_untrained(const tub_dataset *data, tub_error *err) {
+    const tub_dataset_info *info = &data->info;
+    const tub_allocator *a = &data->ctx->allocator;
+    int64_t untrained = 0;
+    void *block;
+    TUB__TRY(tub__alloc_array(a, (size_t)info->classes + 1, 1, &block, err));
+    unsigned char *trained = block;
+    for (int64_t i = 0; i < info->count[TUB_TRAIN]; i++) {
+        trained[data->labels[TUB_TRAIN][i]] = 1;
+    }
+    for (int64_t k = 0; k < info->classes && info->count[TUB_TRAIN] > 0; k++) {
+        if (!trained[k] && untrained++ < TOLD) {
+            tub__log_line(data->ctx, TUB_LOG_WARNING,
+                          "%s: class %.200s has no sample in train, so that nothing learns it",
+                          data->name, info->labels[k]);
+        }
+    }
+    if (untrained > TOLD) {
+        tub__log_line(data->ctx, TUB_LOG_WARNING, "%s: %lld such classes in all", data->name,
+                      (long long)untrained);
+    }
+    tub__free(a, block);
+    return TUB_OK;
+}
+
 /* Where nothing can be read, the first reason says most. */
 static tub_status check_any(const tub__file_set *set, const char *name, tub_error *err) {
     if (set->broken < set->list.count) {
@@ -152,7 +179,8 @@ tub_status tub__dataset_fill_files(tub_dataset *data, const char *path,
         tell_broken(data->files, data->name);
         tell_duplicates(data->files, data->name);
     }
-    return fill_info(data, data->files, err);
+    TUB__TRY(fill_info(data, data->files, err));
+    return options->quiet ? TUB_OK : tell_untrained(data, err);
 }
 
 void tub__file_set_close(tub__file_set *set) {

@@ -33,7 +33,8 @@ static const tub__file_entry *most_common(const tub__file_set *set) {
         if (k < KINDS) {
             kinds += k == kinds;
             kind[k] = kind[k] != NULL ? kind[k] : e;
-            best = ++count[k] > count[best] ? k : best;
+            count[k]++;
+            best = count[k] > count[best] ? k : best;
         }
     }
     return kind[best];

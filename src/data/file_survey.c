@@ -81,13 +81,16 @@ static tub_status find_part(tub__clip_file *clip, const tub__file_item *item, tu
     return TUB_OK;
 }
 
-/* Why an item is left out, without the path that the sentence may begin with. */
+/* Why an item is left out, without the path that the sentence may begin with: as sentences write it, without
+ * control characters. */
 static tub_status set_problem(tub__file_set *set, uint32_t item, const tub_error *why,
                               tub_error *err) {
-    const char *path = set->list.items[item].path, *text = why->message;
-    const size_t length = strlen(path);
-    if (strncmp(text, path, length) == 0 && strncmp(text + length, ": ", 2) == 0) {
-        text += length + 2;
+    const char *text = why->message;
+    tub_error path;
+    (void)tub__fail(&path, TUB_E_FORMAT, "%s: ", set->list.items[item].path);
+    const size_t length = strlen(path.message);
+    if (strncmp(text, path.message, length) == 0 && text[length] != '\0') {
+        text += length;
     }
     return tub__alloc_string(&set->ctx->allocator, text, &set->entries[item].problem, err);
 }

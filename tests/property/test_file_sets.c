@@ -400,6 +400,21 @@ static void duplicates(void **state) {
         assert_int_equal(tub_dataset_duplicate(data, i), wanted[i]);
     }
     tub_dataset_close(data);
+
+    /* a file that stands in several rows is the same as the other in each of them */
+    FILE *csv = fopen("twice/rows.csv", "w");
+    assert_non_null(csv);
+    fputs("path,label,split\n"
+          "train/a/0.npy,x,train\ntrain/a/0.npy,x,train\ntest/a/y.npy,x,train\n"
+          "test/a/x.npy,x,test\ntest/a/x.npy,x,test\ntrain/a/1.npy,x,test\n",
+          csv);
+    fclose(csv);
+    assert_ok(tub_dataset_open(ctx, "twice/rows.csv", NULL, &data, &err), err);
+    static const int64_t of_rows[] = {3, 3, -1, 0, 0, -1};
+    for (int64_t i = 0; i < 6; i++) {
+        assert_int_equal(tub_dataset_duplicate(data, i), of_rows[i]);
+    }
+    tub_dataset_close(data);
     tub_context_destroy(ctx);
 }
 

@@ -6,8 +6,10 @@
 #include <stdio.h>
 
 #include "base/context.h"
+#include "base/file.h"
 #include "context_folder.h"
 #include "data/clip_read.h"
+#include "data/dataset.h"
 #include "failing_alloc.h"
 #include "failing_context.h"
 #include "make_video.h"
@@ -253,6 +255,62 @@ static void test_cut_off(void **state) {
     tub__clip_close(clip);
 }
 
+/* From the number-th picture on, none can be decoded; the container still tells of all. */
+static void spoil_pictures(const char *path, int number) {
+    static char bytes[1 << 20];
+    FILE *file = fopen(path, "r+b");
+    const size_t size = fread(bytes, 1, sizeof bytes, file);
+    int seen = 0;
+    for (size_t i = 0; i + 16 < size; i++) {
+        if (memcmp(bytes + i, "\x89PNG", 4) == 0 && seen++ >= number) {
+            memcpy(bytes + i + 12, "none", 4); /* for IHDR */
+        }
+    }
+    assert_int_equal(seen, N);
+    rewind(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    fclose(file);
+}
+
+/* Training keeps what can be decoded of such a file, evenly, and does not end there. */
+static void test_kept_of_damaged(void **state) {
+    fixture *f = *state;
+    enum { WHOLE = 40 };
+    tub_dataset_options o = tub_dataset_options_default();
+    tub_dataset *data;
+    tub__source source = {0};
+    tub_file file;
+    tub_error err;
+    for (int k = 0; k < 2; k++) {
+        const char *name = k == 0 ? "set/a/damaged.mkv" : "set/b/whole.mkv";
+        assert_ok(tub__folder_create(temp_path(&f->folder, k == 0 ? "set/a" : "set/b"), &err), err);
+        make_video(&(video_plan){.path = temp_path(&f->folder, name),
+                                 .codec = "png",
+                                 .pixels = "rgb24",
+                                 .width = W,
+                                 .height = H,
+                                 .frames = N,
+                                 .numerator = 30,
+                                 .denominator = 1});
+    }
+    spoil_pictures(temp_path(&f->folder, "set/a/damaged.mkv"), WHOLE);
+    o.clip.frames = 4;
+    o.clip.height = o.clip.width = H;
+    o.no_cache = 1;
+    assert_ok(tub_dataset_open(f->ctx, temp_path(&f->folder, "set"), &o, &data, &err), err);
+    assert_ok(tub_dataset_file(data, 0, &file, &err), err);
+    assert_null(file.problem);
+    assert_int_equal(file.frames, N); /* packets: the survey decodes the first frame only */
+    assert_ok(tub__dataset_source(data, file.split, (size_t)file.sample, &source, &err), err);
+    assert_int_equal(source.frames, N);
+    for (int i = 0; i < N; i++) {
+        expect_frame((const unsigned char *)source.samples + i * W * H * 3,
+                     (2 * i + 1) * WHOLE / (2 * N));
+    }
+    tub__source_free(data, &source);
+    tub_dataset_close(data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_any_order, set_up, tear_down),
@@ -261,6 +319,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_floats, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_crops_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cut_off, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_kept_of_damaged, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,6 +122,26 @@ static void test_rows(void **state) {
     tub__file_list_free(&list);
 }
 
+/* Blanks around fields are no part of them, but for a file's name. */
+static void test_blanks(void **state) {
+    fixture *f = *state;
+    char path[512];
+    tub__file_list list;
+    write_text(f, "set.csv",
+               "path,\tlabel , start,split\r\n"
+               " a.mp4, cat, 1.5,train \r\n"
+               "b.mp4,cat\t,2,\"train \"\r\n",
+               path);
+    assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, NULL), TUB_OK);
+    assert_int_equal(list.class_count, 1);
+    assert_string_equal(list.classes[0], "cat");
+    assert_string_equal(list.items[0].name, " a.mp4");
+    assert_int_equal(list.items[0].start, 1500000000);
+    assert_int_equal(list.items[1].split, TUB_TRAIN);
+    tub__file_list_free(&list);
+    check_refused(f, "path,label\na, \n", "line 2: label '' is empty");
+}
+
 static void make_files(const fixture *f, const char *folder, int count) {
     char name[128], path[512];
     for (int i = 0; i < count; i++) {
@@ -277,6 +297,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_csv, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_blanks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_folders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stratified, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_split_of_names, set_up, tear_down),
