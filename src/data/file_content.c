@@ -100,11 +100,12 @@ static int compare(const void *a, const void *b) {
 static void mark(tub__file_set *set, const sorted *e, size_t count) {
     const tub__file_item *items = set->list.items;
     for (size_t i = 0; i < count; i++) {
-        tub__file_entry *entry = &set->entries[e[i].item];
-        for (size_t j = 0; j < count && entry->duplicate < 0; j++) {
-            const tub__file_item *one = &items[e[i].item], *other = &items[e[j].item];
-            if (one->split != other->split && same_bytes(one->path, other->path)) {
-                entry->duplicate = e[j].item;
+        tub__file_place *place = &set->places[e[i].item];
+        for (size_t j = 0; j < count && place->duplicate < 0; j++) {
+            const uint32_t one = e[i].item, other = e[j].item;
+            if (place->split != set->places[other].split &&
+                same_bytes(items[one].path, items[other].path)) {
+                place->duplicate = other;
             }
         }
     }
@@ -117,7 +118,7 @@ tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err) {
         tub__alloc_array(&set->ctx->allocator, set->list.count + 1, sizeof(sorted), &block, err));
     sorted *e = block;
     for (size_t i = 0; i < set->list.count; i++) {
-        set->entries[i].duplicate = -1;
+        set->places[i].duplicate = -1;
         if (set->entries[i].problem == NULL) {
             e[count++] = (sorted){set->entries[i].content, (uint32_t)i};
         }
