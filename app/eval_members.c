@@ -218,7 +218,8 @@ int eval_answers_out_of_fold(const cli_command *self, cli_work *work, const memb
                              const eval_how *how, eval_answers *a) {
     char digest[33];
     tub_error err;
-    if (tub_dataset_open(work->context, how->data, how->options, &a->data, &err) != TUB_OK) {
+    const tub_dataset_options opening = members_opening(a->first, how->options);
+    if (tub_dataset_open(work->context, how->data, &opening, &a->data, &err) != TUB_OK) {
         return fail_library(self, work, &err);
     }
     const tub_dataset_info *info = tub_dataset_describe(a->data);

@@ -108,14 +108,17 @@ TUB_API const int32_t *tub_dataset_labels(const tub_dataset *data, tub_split spl
  * reading the file did. */
 TUB_API void tub_dataset_digest(const tub_dataset *data, char hex[33]);
 /* Cuts train and val together into parts for cross-validation, in which every class has about the
- * same share (docs/training.md). part [count of train + count of val], train first: 0 to folds - 1;
- * follows from the labels, folds and seed alone. Errors: TUB_E_RANGE (fewer than 2 folds, or more
- * than there are samples), TUB_E_MEMORY. */
+ * same share (docs/training.md). Files of one group, and files of one content, are never parted. part [count of
+ * train + count of val], train first: 0 to folds - 1; follows from the labels, groups, folds and seed
+ * alone. Errors: TUB_E_RANGE (fewer than 2 folds, or more than there are samples or groups),
+ * TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_dataset_folds(const tub_dataset *data, int64_t folds,
                                                   uint64_t seed, int32_t *part, tub_error *err);
 /* One fold as a data set of its own: val are the samples of part `fold`, train all others of the
  * whole's train and val, test is the whole's. Samples keep their order. *out is a copy, the caller's,
- * and must be closed before the context. Errors as tub_dataset_folds. */
+ * and must be closed before the context. Of a set of files nothing is copied or read: the fold is
+ * another view of its list and of the clips that are kept, with the frames in their original order;
+ * both may be closed in any order, on one thread. Errors as tub_dataset_folds. */
 TUB_API TUB_MUST_USE tub_status tub_dataset_fold(const tub_dataset *data, int64_t folds,
                                                  int64_t fold, uint64_t seed, tub_dataset **out,
                                                  tub_error *err);

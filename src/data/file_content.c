@@ -96,9 +96,9 @@ static int compare(const void *a, const void *b) {
     return order != 0 ? order : (x->item > y->item) - (x->item < y->item);
 }
 
-static bool in_one_split(const tub__file_item *items, const sorted *e, size_t count) {
+static bool in_one_split(const tub__file_place *places, const sorted *e, size_t count) {
     size_t same = 1;
-    while (same < count && items[e[same].item].split == items[e[0].item].split) {
+    while (same < count && places[e[same].item].split == places[e[0].item].split) {
         same++;
     }
     return same >= count;
@@ -108,20 +108,21 @@ static bool in_one_split(const tub__file_item *items, const sorted *e, size_t co
  * what it is the same as: it is compared once. */
 static void mark(tub__file_set *set, const sorted *e, size_t count) {
     const tub__file_item *items = set->list.items;
-    if (in_one_split(items, e, count)) {
+    if (in_one_split(set->places, e, count)) {
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        tub__file_entry *entry = &set->entries[e[i].item];
-        const tub__file_item *one = &items[e[i].item];
-        if (i > 0 && strcmp(one->path, items[e[i - 1].item].path) == 0) {
-            entry->duplicate = set->entries[e[i - 1].item].duplicate;
+        tub__file_place *place = &set->places[e[i].item];
+        const uint32_t one = e[i].item;
+        if (i > 0 && strcmp(items[one].path, items[e[i - 1].item].path) == 0) {
+            place->duplicate = set->places[e[i - 1].item].duplicate;
             continue;
         }
-        for (size_t j = 0; j < count && entry->duplicate < 0; j++) {
-            const tub__file_item *other = &items[e[j].item];
-            if (one->split != other->split && same_bytes(one->path, other->path)) {
-                entry->duplicate = e[j].item;
+        for (size_t j = 0; j < count && place->duplicate < 0; j++) {
+            const uint32_t other = e[j].item;
+            if (place->split != set->places[other].split &&
+                same_bytes(items[one].path, items[other].path)) {
+                place->duplicate = other;
             }
         }
     }
@@ -134,7 +135,7 @@ tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err) {
         tub__alloc_array(&set->ctx->allocator, set->list.count + 1, sizeof(sorted), &block, err));
     sorted *e = block;
     for (size_t i = 0; i < set->list.count; i++) {
-        set->entries[i].duplicate = -1;
+        set->places[i].duplicate = -1;
         if (set->entries[i].problem == NULL) {
             e[count++] = (sorted){set->entries[i].content, (uint32_t)i};
         }

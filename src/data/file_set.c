@@ -13,8 +13,11 @@ static tub_status make_entries(tub__file_set *set, tub_error *err) {
     TUB__TRY(tub__alloc_array(&set->ctx->allocator, set->list.count + 1, sizeof(tub__file_entry),
                               &block, err));
     set->entries = block;
+    TUB__TRY(tub__alloc_array(&set->ctx->allocator, set->list.count + 1, sizeof(tub__file_place),
+                              &block, err));
+    set->places = block;
     for (size_t i = 0; i < set->list.count; i++) {
-        set->entries[i].sample = set->entries[i].duplicate = -1;
+        set->places[i] = (tub__file_place){(tub_split)set->list.items[i].split, -1, -1};
     }
     return TUB_OK;
 }
@@ -24,7 +27,7 @@ static tub_status number_samples(tub__file_set *set, tub_error *err) {
     const tub_allocator *a = &set->ctx->allocator;
     for (size_t i = 0; i < set->list.count; i++) {
         if (set->entries[i].problem == NULL) {
-            set->entries[i].sample = set->count[set->list.items[i].split]++;
+            set->places[i].sample = set->count[set->list.items[i].split]++;
         } else {
             set->broken++;
         }
@@ -38,7 +41,7 @@ static tub_status number_samples(tub__file_set *set, tub_error *err) {
     }
     for (size_t i = 0; i < set->list.count; i++) {
         const tub__file_item *item = &set->list.items[i];
-        const int64_t sample = set->entries[i].sample;
+        const int64_t sample = set->places[i].sample;
         if (sample >= 0) {
             set->sample[item->split][sample] = (uint32_t)i;
             set->group[item->split][sample] = item->group_number;
@@ -84,7 +87,7 @@ static void tell_broken(const tub__file_set *set, const char *name) {
 static void tell_duplicates(const tub__file_set *set, const char *name) {
     size_t found = 0;
     for (size_t i = 0; i < set->list.count; i++) {
-        const int64_t other = set->entries[i].duplicate;
+        const int64_t other = set->places[i].duplicate;
         if (other < (int64_t)i) { /* none, or told from its side */
             continue;
         }
@@ -173,6 +176,8 @@ tub_status tub__dataset_fill_files(tub_dataset *data, const char *path,
     TUB__TRY(tub__alloc_array(&data->ctx->allocator, 1, sizeof(tub__file_set), &block, err));
     data->files = block; /* closed with the data set */
     data->files->ctx = data->ctx;
+    data->files->whole = data->files;
+    data->files->users = 1;
     TUB__TRY(fill_set(data->files, path, data->name, options, err));
     TUB__TRY(check_any(data->files, data->name, err));
     if (!options->quiet) {
@@ -183,22 +188,42 @@ tub_status tub__dataset_fill_files(tub_dataset *data, const char *path,
     return options->quiet ? TUB_OK : tell_untrained(data, err);
 }
 
-void tub__file_set_close(tub__file_set *set) {
-    if (set == NULL) {
-        return;
-    }
+/* What is a set's own, be it the whole or a fold. */
+static void free_places(tub__file_set *set) {
     const tub_allocator *a = &set->ctx->allocator;
-    for (size_t i = 0; set->entries != NULL && i < set->list.count; i++) {
-        tub__free(a, set->entries[i].problem);
-    }
     for (int s = 0; s < TUB_SPLITS; s++) {
         tub__free(a, set->sample[s]);
         tub__free(a, set->group[s]);
     }
-    tub__file_kept_close(a, set->kept);
-    tub__free(a, set->entries);
-    tub__file_list_free(&set->list);
-    tub__free(a, set);
+    tub__free(a, set->places);
+}
+
+/* The whole goes with the last of those that read from it. */
+static void release(tub__file_set *whole) {
+    const tub_allocator *a = &whole->ctx->allocator;
+    if (--whole->users > 0) {
+        return;
+    }
+    for (size_t i = 0; whole->entries != NULL && i < whole->list.count; i++) {
+        tub__free(a, whole->entries[i].problem);
+    }
+    free_places(whole);
+    tub__file_kept_close(a, whole->kept);
+    tub__free(a, whole->entries);
+    tub__file_list_free(&whole->list);
+    tub__free(a, whole);
+}
+
+void tub__file_set_close(tub__file_set *set) {
+    if (set == NULL) {
+        return;
+    }
+    tub__file_set *whole = set->whole;
+    if (set != whole) {
+        free_places(set);
+        tub__free(&set->ctx->allocator, set);
+    }
+    release(whole);
 }
 
 int64_t tub_dataset_files(const tub_dataset *data) {
@@ -214,13 +239,14 @@ tub_status tub_dataset_file(const tub_dataset *data, int64_t number, tub_file *o
     }
     const tub__file_item *item = &data->files->list.items[number];
     const tub__file_entry *e = &data->files->entries[number];
+    const tub__file_place *place = &data->files->places[number];
     *out = (tub_file){.name = item->name,
                       .path = item->path,
                       .group = item->group,
                       .problem = e->problem,
                       .line = (int64_t)item->line,
-                      .split = (tub_split)item->split,
-                      .sample = e->sample,
+                      .split = place->split,
+                      .sample = place->sample,
                       .label = item->label,
                       .group_number = item->group_number,
                       .first = e->first,
@@ -243,7 +269,7 @@ int64_t tub_dataset_sample_file(const tub_dataset *data, tub_split split, int64_
 
 int64_t tub_dataset_duplicate(const tub_dataset *data, int64_t number) {
     return number < 0 || number >= tub_dataset_files(data) ? -1
-                                                           : data->files->entries[number].duplicate;
+                                                           : data->files->places[number].duplicate;
 }
 
 int tub_dataset_has_groups(const tub_dataset *data) {

@@ -22,15 +22,25 @@ typedef struct tub__file_entry {
     int64_t nanoseconds; /* of the part; 0: frames have no times */
     char content[33];    /* MD5 of size, first and last MiB */
     char *problem;       /* NULL; or why it is left out */
-    int64_t sample;      /* in its split; -1: left out */
-    int64_t duplicate;   /* item of the same content in another split; -1: none */
 } tub__file_entry;
 
+/* Where an item went: of the whole as the list says, of a fold elsewhere. */
+typedef struct tub__file_place {
+    tub_split split;
+    int64_t sample;    /* in its split; -1: left out */
+    int64_t duplicate; /* item of the same content in another split; -1: none */
+} tub__file_place;
+
+/* A fold has places, samples, groups, counts and a digest of its own; list, entries and what is kept are those of the
+ * whole, which is there until the last of them is closed. */
 typedef struct tub__file_set {
     tub_context *ctx;
+    struct tub__file_set *whole; /* itself where it is no fold */
+    size_t users;                /* of a whole: itself and its folds that are open */
     tub__file_list list;
     tub__file_entry *entries;     /* [list.count] */
-    uint32_t *sample[TUB_SPLITS]; /* items of a split's samples, in the list's order */
+    tub__file_place *places;      /* [list.count] */
+    uint32_t *sample[TUB_SPLITS]; /* items of a split's samples, in the list's order; of a fold as it is cut */
     int32_t *group[TUB_SPLITS];   /* [count]: their group numbers */
     int64_t count[TUB_SPLITS];    /* of samples */
     size_t broken;                /* items left out */
@@ -59,6 +69,15 @@ TUB_MUST_USE tub_status tub__content_digest(tub_context *ctx, const char *path, 
                                             tub_error *err);
 /* Decides size, channels and type of the clips; leaves out files that do not fit. */
 TUB_MUST_USE tub_status tub__file_set_settle(tub__file_set *set, const char *name, tub_error *err);
+
+/* A fold, which shares everything with the whole but its samples: those of train and val that are of part `fold`
+ * (part [train + val], train first) become val, the others train. On the thread that closes it and the whole. */
+TUB_MUST_USE tub_status tub__file_set_fold(const tub__file_set *set, const int32_t *part,
+                                           int32_t fold, tub__file_set **out, tub_error *err);
+/* The groups of train and val, for folds: [train + val], train first. Files of one content are of one group, so
+ * that none is validated by what was trained on. *any: a group has more than one sample. */
+TUB_MUST_USE tub_status tub__file_set_groups(const tub__file_set *set, int32_t *group, bool *any,
+                                             tub_error *err);
 
 /* The sample's clip as evaluation sees it. */
 TUB_MUST_USE tub_status tub__file_set_clip(const tub__file_set *set, tub_split split, size_t index,

@@ -47,6 +47,26 @@ static tub_status join_labels(const tub_dataset *data, int32_t **out, tub_error 
     return TUB_OK;
 }
 
+/* Of files, what belongs together stays together. */
+static tub_status assign(const tub_dataset *data, const int32_t *labels, int64_t folds,
+                         uint64_t seed, int32_t *part, tub_error *err) {
+    const tub_allocator *a = &data->ctx->allocator;
+    const size_t n = (size_t)(data->info.count[TUB_TRAIN] + data->info.count[TUB_VAL]);
+    void *groups = NULL;
+    bool any = false;
+    tub_status status = TUB_OK;
+    if (data->files != NULL) {
+        TUB__TRY(tub__alloc_array(a, n, sizeof(int32_t), &groups, err));
+        status = tub__file_set_groups(data->files, groups, &any, err);
+    }
+    if (status == TUB_OK) {
+        status = tub__folds_assign(a, &data->info, n, labels, any ? groups : NULL, (size_t)folds,
+                                   seed, part, err);
+    }
+    tub__free(a, groups);
+    return status;
+}
+
 tub_status tub_dataset_folds(const tub_dataset *data, int64_t folds, uint64_t seed, int32_t *part,
                              tub_error *err) {
     const tub_dataset_info *info = &data->info;
@@ -58,9 +78,7 @@ tub_status tub_dataset_folds(const tub_dataset *data, int64_t folds, uint64_t se
                          info->name, folds, info->count[TUB_TRAIN]);
     }
     TUB__TRY(join_labels(data, &labels, err));
-    const tub_status status = tub__folds_assign(
-        &data->ctx->allocator, info, (size_t)(info->count[TUB_TRAIN] + info->count[TUB_VAL]),
-        labels, NULL, (size_t)folds, seed, part, err);
+    const tub_status status = assign(data, labels, folds, seed, part, err);
     tub__free(&data->ctx->allocator, labels);
     return status;
 }
@@ -76,7 +94,7 @@ static bool takes(const choice *c, int64_t i) {
     return c->part == NULL || (c->part[i] == c->fold) == c->left_out;
 }
 
-/* Copies what the choice takes of samples [0, count) of a split, whose numbers begin at `first`. */
+/* Copies what the choice takes of samples [0, count) of a split (of files their labels), whose numbers begin at `first`. */
 static void copy_split(tub_dataset *to, tub_split split, const tub_dataset *from, tub_split source,
                        const choice *c, int64_t first) {
     const size_t bytes = tub__dataset_sample_bytes(&from->info),
@@ -84,8 +102,10 @@ static void copy_split(tub_dataset *to, tub_split split, const tub_dataset *from
     for (int64_t i = 0; i < from->info.count[source]; i++) {
         if (takes(c, first + i)) {
             const size_t at = (size_t)to->info.count[split]++;
-            memcpy((char *)to->samples[split] + at * bytes,
-                   (const char *)from->samples[source] + (size_t)i * bytes, bytes);
+            if (from->files == NULL) {
+                memcpy((char *)to->samples[split] + at * bytes,
+                       (const char *)from->samples[source] + (size_t)i * bytes, bytes);
+            }
             memcpy(to->labels[split] + at * columns, from->labels[source] + (size_t)i * columns,
                    columns * sizeof(int32_t));
         }
@@ -98,9 +118,11 @@ static tub_status take_room(tub_dataset *to, tub_split split, size_t count, tub_
     if (count == 0) {
         return TUB_OK;
     }
-    TUB__TRY(
-        tub__alloc_array(a, count, tub__dataset_sample_bytes(&to->info), &to->block[split], err));
-    to->samples[split] = to->block[split];
+    if (to->files == NULL) {
+        TUB__TRY(tub__alloc_array(a, count, tub__dataset_sample_bytes(&to->info), &to->block[split],
+                                  err));
+        to->samples[split] = to->block[split];
+    }
     return tub__alloc_array(a, count, columns, (void **)&to->labels[split], err);
 }
 
@@ -132,6 +154,9 @@ static tub_status fill(const tub_dataset *from, const int32_t *part, int32_t fol
         out += part[i] == fold;
     }
     TUB__TRY(copy_facts(from, to, err));
+    if (from->files != NULL) {
+        TUB__TRY(tub__file_set_fold(from->files, part, fold, &to->files, err));
+    }
     TUB__TRY(take_room(to, TUB_TRAIN, (size_t)(train + val - out), err));
     TUB__TRY(take_room(to, TUB_VAL, (size_t)out, err));
     TUB__TRY(take_room(to, TUB_TEST, (size_t)from->info.count[TUB_TEST], err));
@@ -140,7 +165,7 @@ static tub_status fill(const tub_dataset *from, const int32_t *part, int32_t fol
     copy_split(to, TUB_VAL, from, TUB_TRAIN, &left_out, 0);
     copy_split(to, TUB_VAL, from, TUB_VAL, &left_out, train);
     copy_split(to, TUB_TEST, from, TUB_TEST, &all, 0);
-    for (int s = 0; s < TUB_SPLITS; s++) {
+    for (int s = 0; from->files == NULL && s < TUB_SPLITS; s++) {
         int64_t first;
         to->info.constant[s] = tub__dataset_constant(to, (tub_split)s, &first);
     }

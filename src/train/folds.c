@@ -8,12 +8,14 @@
 #include "train/material.h"
 #include <inttypes.h>
 #include <string.h>
+#include <tubelet/files.h>
 #include <unistd.h>
 
 typedef struct cross {
     tub_context *ctx;
     tub_train_config config; /* resolved; its fold is the only one, or -1 */
-    tub_dataset *data;       /* the caller's, or NULL */
+    tub_dataset *data;       /* the caller's, or own, or NULL: each fold opens it anew */
+    tub_dataset *own;        /* opened here */
     const char *out;
     bool resume, force;
     double share; /* seconds that a fold has; 0: no limit */
@@ -40,16 +42,16 @@ static void tell_rare(tub_context *ctx, const tub_dataset *data, const tub_train
     }
 }
 
-/* Opens the whole, for its digest and its sizes; what the settings leave open is resolved. */
+/* Opens the whole, for its digest and its sizes; what the settings leave open is resolved. A set in memory is closed
+ * again, so that a fold has room beside it; one of files is looked through once for all folds. */
 static tub_status settle(cross *x, tub_error *err) {
     tub_dataset *whole = NULL;
     tub_train_plan plan;
-    tub_dataset_options options = tub_dataset_options_default();
+    const tub_dataset_options options = tub_train_dataset_options(&x->config);
     if (x->data == NULL && x->config.data[0] == '\0') {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "no data set was named; set data (phantom3d is built in)");
     }
-    options.data_url = x->config.data_url[0] != '\0' ? x->config.data_url : NULL;
     if (x->data == NULL) {
         TUB__TRY(tub_dataset_open(x->ctx, x->config.data, &options, &whole, err));
     }
@@ -63,7 +65,11 @@ static tub_status settle(cross *x, tub_error *err) {
         x->config = plan.config;
         tell_rare(x->ctx, data, &x->config);
     }
-    tub_dataset_close(whole);
+    if (status == TUB_OK && whole != NULL && tub_dataset_files(whole) > 0) {
+        x->data = x->own = whole;
+    } else {
+        tub_dataset_close(whole);
+    }
     return status;
 }
 
@@ -157,21 +163,31 @@ static tub_status join(cross *x, bool *there, tub_error *err) {
     return TUB_OK;
 }
 
+static tub_status make_place(cross *x, tub_error *err) {
+    bool joins = false;
+    TUB__TRY(join(x, &joins, err));
+    if (joins) {
+        return TUB_OK;
+    }
+    TUB__TRY(tub__folds_make_way(&x->ctx->allocator, x->out, x->force, err));
+    return tub__folder_create(x->out, err);
+}
+
 tub_status tub_train_folds(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
                            const char *out, int force, tub_folds_result *result, tub_error *err) {
     cross x = {.ctx = ctx, .config = *config, .data = data, .out = out, .force = force != 0};
-    bool joins = false;
     TUB__TRY(tub_train_config_check(config, err));
     if (config->folds == 0) {
         return tub__fail(err, TUB_E_ARGUMENT, "folds is 0; say into how many parts to cut");
     }
     TUB__TRY(settle(&x, err));
-    TUB__TRY(join(&x, &joins, err));
-    if (!joins) {
-        TUB__TRY(tub__folds_make_way(&ctx->allocator, out, force != 0, err));
-        TUB__TRY(tub__folder_create(out, err));
+    tub_status status = make_place(&x, err);
+    if (status != TUB_OK) {
+        tub_dataset_close(x.own);
+        return status;
     }
-    const tub_status status = run(&x, result, err);
+    status = run(&x, result, err);
+    tub_dataset_close(x.own);
     if (status != TUB_OK) {
         (void)!rmdir(out); /* nothing in it, not even folds.json: it was never begun */
     }
@@ -184,5 +200,7 @@ tub_status tub_train_folds_resume(tub_context *ctx, const char *out, tub_dataset
     cross x = {.ctx = ctx, .data = data, .out = out, .resume = true};
     TUB__TRY(tub_folds_config(ctx, out, &x.config, err));
     TUB__TRY(settle(&x, err)); /* refuses other data */
-    return run(&x, result, err);
+    const tub_status status = run(&x, result, err);
+    tub_dataset_close(x.own);
+    return status;
 }

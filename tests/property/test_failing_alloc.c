@@ -105,18 +105,25 @@ static tub_status open_files(tub_context *ctx, const scene *s, tub_error *err) {
     o.clip.frames = o.clip.height = o.clip.width = 4;
     snprintf(path, sizeof path, "%s/set.csv", s->folder.path);
     TUB__TRY(tub_dataset_open(ctx, path, &o, &data, err));
-    const tub_status status = read_files(data, err);
+    tub_status status = read_files(data, err);
+    tub_dataset *fold = NULL;
+    if (status == TUB_OK) {
+        status = tub_dataset_fold(data, 2, 1, 0, &fold, err);
+    }
     tub_dataset_close(data);
+    tub_dataset_close(fold);
     return status;
 }
 
 /* set.csv of s/0.npy to s/3.npy, one of which can't be read. */
 static void write_files(const scene *s) {
-    static const unsigned char volume[6 * 8 * 7] = {1, 2, 3};
+    static unsigned char volume[6 * 8 * 7] = {1, 2, 3};
     const uint64_t shape[] = {6, 8, 7};
-    const char text[] = "path,label,group\ns/0.npy,a,p\ns/1.npy,b,p\ns/2.npy,a,\ns/3.npy,b,\n";
+    const char text[] = "path,label,group,split\ns/0.npy,a,p,train\n"
+                        "s/1.npy,b,p,train\ns/2.npy,a,,val\ns/3.npy,b,,train\n";
     char path[700];
     for (int i = 0; i < 4; i++) {
+        volume[0] = (unsigned char)i; /* files of one content would be of one group */
         snprintf(path, sizeof path, "%s/s/%d.npy", s->folder.path, i);
         assert_int_equal(tub__parent_create(&tub__default_allocator, path, NULL), TUB_OK);
         assert_int_equal(
@@ -510,7 +517,6 @@ int main(void) {
         cmocka_unit_test(test_forward),       cmocka_unit_test(test_one_step),
         cmocka_unit_test(test_save_and_open), cmocka_unit_test(test_evaluate),
         cmocka_unit_test(test_train),         cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_folds),
-        cmocka_unit_test(test_int8)};
+        cmocka_unit_test(test_folds),         cmocka_unit_test(test_int8)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -13,25 +13,10 @@
 #include "convert/prepare.h"
 #include "data/clip_read.h"
 #include "data/file_set.h"
-#include "make_npz.h"
+#include "tiny_files.h"
 #include "training.h"
 
-enum { OF_CLASS = 20, LONGEST = 15, TALLEST = 24 };
-
-/* A clip in which the upper or the lower half flickers. */
-static void write_clip(const char *path, int label, int number) {
-    static unsigned char frames[LONGEST * TALLEST * TALLEST];
-    const uint64_t t = 5 + (uint64_t)number % 11, h = 18 + (uint64_t)number % 7,
-                   w = 17 + (uint64_t)number % 5;
-    uint32_t x = (uint32_t)(number * 2 + label) * 2654435761u + 1;
-    for (uint64_t i = 0; i < t * h * w; i++) {
-        x ^= x << 13, x ^= x >> 17, x ^= x << 5;
-        const bool lower = i / w % h >= h / 2;
-        frames[i] = (unsigned char)((x & 63) + (lower == (label == 1) ? 120 : 0));
-    }
-    const test_array array = {path, "|u1", 3, {t, h, w}, frames, 0};
-    assert_int_equal(make_npy(path, &array), 0);
-}
+enum { OF_CLASS = 20 };
 
 static void write_junk(const char *path) {
     FILE *file = fopen(path, "wb");
@@ -51,7 +36,7 @@ static void make_set(const char *folder, bool broken) {
             if (broken && i % 10 == 3) {
                 write_junk(path);
             } else {
-                write_clip(path, label, i);
+                tiny_file_write(path, label, i);
             }
         }
     }
@@ -65,18 +50,7 @@ static int enter(void **state) {
 }
 
 static tub_train_config recipe(void) {
-    static const char *const settings[][2] = {
-        {"model.frames", "4"},      {"model.height", "16"}, {"model.width", "16"},
-        {"model.tubelet", "2,8,8"}, {"model.hidden", "16"}, {"model.heads", "2"},
-        {"model.layers", "1"},      {"model.mlp", "24"},    {"clip.resize", "18"},
-        {"batch_size", "8"},        {"epochs", "2"},        {"checkpoint_every", "2"},
-        {"clip.max_frames", "6"}};
-    tub_train_config c = tub_train_config_default();
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        assert_int_equal(tub_train_config_set(&c, settings[i][0], settings[i][1], NULL), TUB_OK);
-    }
-    strcpy(c.data, "set");
-    return c;
+    return tiny_files_recipe("set");
 }
 
 static tub_context *context(void) {
@@ -140,7 +114,7 @@ static void resumed(void **state) {
     /* other content under the same names is other data */
     (void)child_of(&c, "changed", false, 6, -1);
     make_set("changing", false);
-    write_clip("changing/up/00.npy", 1, 100);
+    tiny_file_write("changing/up/00.npy", 1, 100);
     assert_ok(tub_dataset_open(ctx, "changing", &options, &data, &err), err);
     assert_int_equal(tub_train_resume(ctx, "changed", data, 0, -1, NULL, &err), TUB_E_ARGUMENT);
     tub_dataset_close(data);
@@ -388,11 +362,11 @@ static void duplicates(void **state) {
     tub_error err = {0};
     assert_int_equal(tub__folder_create("twice/train/a", NULL), TUB_OK);
     assert_int_equal(tub__folder_create("twice/test/a", NULL), TUB_OK);
-    write_clip("twice/train/a/0.npy", 0, 0);
-    write_clip("twice/train/a/1.npy", 0, 1);
-    write_clip("twice/train/a/2.npy", 0, 1); /* within a split: nobody minds */
-    write_clip("twice/test/a/x.npy", 0, 0);
-    write_clip("twice/test/a/y.npy", 0, 3);
+    tiny_file_write("twice/train/a/0.npy", 0, 0);
+    tiny_file_write("twice/train/a/1.npy", 0, 1);
+    tiny_file_write("twice/train/a/2.npy", 0, 1); /* within a split: nobody minds */
+    tiny_file_write("twice/test/a/x.npy", 0, 0);
+    tiny_file_write("twice/test/a/y.npy", 0, 3);
     assert_ok(tub_dataset_open(ctx, "twice", NULL, &data, &err), err);
     static const int64_t wanted[] = {3, -1, -1, 0, -1};
     assert_int_equal(tub_dataset_files(data), 5);
