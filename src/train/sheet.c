@@ -240,6 +240,9 @@ static tub_status make(tub_context *ctx, const tub__material *m, sheet *s, const
 tub_status tub_augment_sheet(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
                              const tub_sheet_options *options, const char *path, tub_error *err) {
     tub_train_config resolved = *config;
+    if (config->folds > 0 && config->fold < 0) {
+        resolved.fold = 0; /* any of them stands for all */
+    }
     sheet s = {.allocator = &ctx->allocator,
                .config = &resolved,
                .options = options != NULL ? *options : tub_sheet_options_default()};

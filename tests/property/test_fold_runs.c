@@ -21,6 +21,8 @@ static tub_train_config recipe(void) {
     c.epochs = 2;
     c.batch_size = 8;
     c.folds = FOLDS;
+    c.ema = 0.9;
+    turn_augmentation_on(&c);
     return c;
 }
 
