@@ -356,16 +356,17 @@ static int open_and_evaluate(const cli_command *self, cli_work *work, void *pars
     job->subject.frames = o->frames;
     job->subject.frames_seed = o->frames_seed == 0 ? 1 : (uint64_t)o->frames_seed;
     tub_dataset_options data_options = o->data_options;
-    const eval_how how = {.data = job->data,
-                          .options = &data_options,
-                          .split = o->split,
-                          .frames = o->frames,
-                          .frames_seed = job->subject.frames_seed,
-                          .batch = o->batch,
-                          .average = o->average,
-                          .views = o->taking.sampled ? &o->taking.file : NULL};
+    eval_how how = {.data = job->data,
+                    .options = &data_options,
+                    .split = o->split,
+                    .frames = o->frames,
+                    .frames_seed = job->subject.frames_seed,
+                    .batch = o->batch,
+                    .average = o->average,
+                    .views = o->taking.sampled ? &o->taking.file : NULL};
     if (code == CLI_GO) {
         data_options.split_seed = split_seed(o, job);
+        how.seeded = o->split_seed >= 0 || job->members.list[0].subject.is_run;
         code = eval_answers_open(self, work, &job->members, &answers);
     }
     if (code == CLI_GO) {

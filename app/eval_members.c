@@ -89,7 +89,7 @@ int eval_answers_mean(const cli_command *self, cli_work *work, const members *m,
     if (code != CLI_GO) {
         return code;
     }
-    const tub_dataset_options opening = members_opening(a->first, how->options);
+    const tub_dataset_options opening = members_opening(a->first, how->options, how->seeded);
     tub_status status = first->is_run
                             ? tub_run_dataset(work->context, &first->config, how->data, &opening,
                                               &a->data, &a->own, &err)

@@ -9,6 +9,7 @@
 typedef struct eval_how {
     const char *data; /* name of the data set */
     const tub_dataset_options *options;
+    bool seeded; /* the options say the seed of the split, else the model's folder does */
     tub_split split;
     tub_frame_order frames;
     uint64_t frames_seed;

@@ -123,9 +123,10 @@ int members_check_parts(const cli_command *self, const members *m, tub_split spl
     return CLI_GO;
 }
 
-tub_dataset_options members_opening(const tub_model *model, const tub_dataset_options *given) {
+tub_dataset_options members_opening(const tub_model *model, const tub_dataset_options *given,
+                                    bool seeded) {
     tub_dataset_options opening = tub_model_dataset_options(model);
     opening.data_url = given->data_url;
-    opening.split_seed = given->split_seed;
+    opening.split_seed = seeded ? given->split_seed : opening.split_seed;
     return opening;
 }

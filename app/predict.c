@@ -249,12 +249,14 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
     tub_dataset *data = NULL;
     tub_error err;
     int own;
-    tub_dataset_options opening = members_opening(model, &o->data_options);
+    tub_dataset_options opening = members_opening(model, &o->data_options, false);
     const int same = members_check_parts(self, &p->members, o->split);
     if (same != CLI_GO) {
         return same;
     }
-    opening.split_seed = first->is_run ? first->config.split_seed : 0;
+    if (first->is_run) {
+        opening.split_seed = first->config.split_seed;
+    }
     if ((first->is_run
              ? tub_run_dataset(work->context, &first->config, o->data, &opening, &data, &own, &err)
              : tub_dataset_open(work->context, o->data, &opening, &data, &err)) != TUB_OK) {

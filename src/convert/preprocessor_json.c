@@ -32,6 +32,9 @@ static void put_ours(tub__json_writer *w, const tub_model_config *c, bool minus,
     if (clip != NULL) {
         tub__json_open_object(w, "clip");
         tub__json_put_text(w, "sampling", tub_sampling_name(clip->sampling));
+        if (clip->split_seed != 0) {
+            tub__json_put_integer(w, "split_seed", clip->split_seed);
+        }
         tub__json_put_integer(w, "stride", clip->stride);
         tub__json_close_object(w);
     }
@@ -256,13 +259,17 @@ tub_status tub__clip_rule_from_json(const tub__json *root, tub__clip_rule *out, 
     TUB__TRY(tub__json_to_object(clip, "tubelet.clip", &clip, err));
     for (void *it = tub__json_first(clip); it != NULL; it = tub__json_next(clip, it)) {
         const char *key = tub__json_key(it);
-        if (strcmp(key, "sampling") != 0 && strcmp(key, "stride") != 0) {
+        if (strcmp(key, "sampling") != 0 && strcmp(key, "stride") != 0 &&
+            strcmp(key, "split_seed") != 0) {
             return tub__fail(err, TUB_E_UNSUPPORTED, "tubelet.clip: unknown key '%s'", key);
         }
     }
     TUB__TRY(tub__json_get_text(clip, "sampling", &sampling, err));
     TUB__TRY(tub_sampling_parse(sampling, &out->sampling, err));
-    out->stride = 0;
+    out->stride = out->split_seed = 0;
     TUB__TRY(tub__json_opt_integer(clip, "stride", &out->stride, err));
+    TUB__TRY(tub__json_opt_integer(clip, "split_seed", &out->split_seed, err));
+    TUB__TRY(
+        tub__in_range("tubelet.clip: split_seed", out->split_seed, 0, 9200000000000000000, err));
     return tub__in_range("tubelet.clip: stride", out->stride, 0, 65536, err);
 }

@@ -17,6 +17,7 @@ typedef struct tub__clip_rule {
     tub_sampling sampling; /* TUB_SAMPLING_DEFAULT: not known */
     int64_t stride;
     tub__preprocessing picture; /* resizing and crop of frames */
+    int64_t split_seed;         /* of the training's split, of data that say none */
 } tub__clip_rule;
 
 /* The file's text, zero-terminated, the caller's (tub__free). minus: pixels from -1 to 1, not from 0.
@@ -25,7 +26,7 @@ TUB_MUST_USE tub_status tub__preprocessor_to_json(const tub_allocator *a,
                                                   const tub_model_config *config, bool minus,
                                                   const tub__clip_rule *clip, char **text,
                                                   size_t *size, tub_error *err);
-/* Reads `clip`; *known: there is one, and *out's sampling and stride are filled. */
+/* Reads `clip`; *known: there is one, and *out's sampling, stride and seed are filled. */
 TUB_MUST_USE tub_status tub__clip_rule_from_json(const tub__json *root, tub__clip_rule *out,
                                                  bool *known, tub_error *err);
 /* Reads what tubelet can do: the input scale goes into *config. *foreign: the file asks for more

@@ -60,6 +60,7 @@ tub_dataset_options tub_model_dataset_options(const tub_model *model) {
     o.clip.gray = c->channels == 1;
     o.clip.sampling = rule.sampling;
     o.clip.stride = rule.stride;
+    o.split_seed = (uint64_t)rule.split_seed;
     o.picture = model->clip != NULL ? &model->clip->picture : model->preprocessing;
     return o;
 }

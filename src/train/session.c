@@ -18,19 +18,21 @@ tub_status tub__session_lock(tub__session *s, const char *run, tub_error *err) {
 }
 
 /* A model of files takes them as its data set does. */
-static tub_status take_clips(const tub_dataset *data, tub_model *model, tub_error *err) {
+static tub_status take_clips(const tub_dataset *data, uint64_t split_seed, tub_model *model,
+                             tub_error *err) {
     const tub_clip_options *c = tub_dataset_clip(data);
     if (c == NULL) {
         return TUB_OK;
     }
-    const tub__clip_rule rule = {c->sampling, c->stride, tub__clip_picture(c, true)};
+    const tub__clip_rule rule = {c->sampling, c->stride, tub__clip_picture(c, true),
+                                 (int64_t)split_seed};
     return tub__model_set_clip_rule(model, &rule, err);
 }
 
 /* What a model has before its first step: class names, and what it starts from. */
 static tub_status prepare(tub__session *s, tub_model *model, tub_error *err) {
     const tub_dataset_info *info = s->run.info;
-    TUB__TRY(take_clips(s->run.data, model, err));
+    TUB__TRY(take_clips(s->run.data, s->config.split_seed, model, err));
     if (info->labels != NULL) {
         TUB__TRY(tub_model_set_labels(model, info->labels, info->classes, err));
     }

@@ -20,7 +20,8 @@ int main(int argc, char **argv) {
                                   .shortest_edge = argc > 2 ? atoi(argv[2]) : DAY_SIDE,
                                   .crop_height = DAY_SIDE,
                                   .crop_width = DAY_SIDE,
-                                  .filter = TUB__BILINEAR}};
+                                  .filter = TUB__BILINEAR},
+                                 0};
     assert_ok(tub_context_create(NULL, &ctx, &err), err);
     tub_model *model = day_model(ctx);
     assert_ok(tub__model_set_clip_rule(model, &rule, &err), err);

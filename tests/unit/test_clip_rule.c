@@ -35,13 +35,15 @@ static tub__clip_rule strided(void) {
                              .shortest_edge = 10,
                              .crop_height = SIDE,
                              .crop_width = SIDE,
-                             .filter = TUB__BILINEAR}};
+                             .filter = TUB__BILINEAR},
+                            41};
 }
 
 static void expect_rule(const tub_model *model, const tub__clip_rule *want) {
     const tub__clip_rule got = tub__model_clip_rule(model);
     assert_int_equal(got.sampling, want->sampling);
     assert_int_equal(got.stride, want->stride);
+    assert_int_equal(got.split_seed, want->split_seed);
     assert_int_equal(got.picture.resize, want->picture.resize);
     assert_int_equal(got.picture.crop, want->picture.crop);
     if (got.picture.resize) {
@@ -88,7 +90,7 @@ static void round_trip(fixture *f, const tub__clip_rule *rule) {
 }
 
 static void test_round_trip(void **state) {
-    const tub__clip_rule one = strided(), plain = {TUB_SAMPLING_SEGMENTS, 0, {0}};
+    const tub__clip_rule one = strided(), plain = {TUB_SAMPLING_SEGMENTS, 0, {0}, 0};
     round_trip(*state, &one);
     round_trip(*state, &plain);
 }
@@ -97,7 +99,7 @@ static void test_round_trip(void **state) {
 static void test_none(void **state) {
     fixture *f = *state;
     tub_model *model = make_model(f->ctx);
-    expect_rule(model, &(tub__clip_rule){TUB_SAMPLING_DEFAULT, 0, {0}});
+    expect_rule(model, &(tub__clip_rule){TUB_SAMPLING_DEFAULT, 0, {0}, 0});
     tub_model_close(model);
 }
 
@@ -125,7 +127,7 @@ static void test_transformers(void **state) {
               err);
     tub__clip_rule want = strided();
     want.sampling = TUB_SAMPLING_DEFAULT;
-    want.stride = 0;
+    want.stride = want.split_seed = 0;
     expect_rule(model, &want);
     assert_true(tub_model_prepares(model));
     assert_false(tub__model_takes_levels(model));
@@ -144,7 +146,7 @@ static void test_signed(void **state) {
     assert_ok(open_with(*state,
                         "{\"size\":{\"shortest_edge\":10},\"crop_size\":{\"height\":8,\"width\":8},"
                         "\"do_normalize\":false,\"tubelet\":{\"clip\":{\"sampling\":\"stride\","
-                        "\"stride\":3}}}",
+                        "\"stride\":3,\"split_seed\":41}}}",
                         &model, &err),
               err);
     const tub__clip_rule want = strided();

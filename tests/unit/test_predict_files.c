@@ -37,7 +37,8 @@ static tub_model *ruled_model(tub_context *ctx) {
                                   .shortest_edge = 20,
                                   .crop_height = DAY_SIDE,
                                   .crop_width = DAY_SIDE,
-                                  .filter = TUB__BILINEAR}};
+                                  .filter = TUB__BILINEAR},
+                                 0};
     tub_error err;
     assert_ok(tub__model_set_clip_rule(model, &rule, &err), err);
     return model;
