@@ -218,7 +218,7 @@ int eval_answers_out_of_fold(const cli_command *self, cli_work *work, const memb
                              const eval_how *how, eval_answers *a) {
     char digest[33];
     tub_error err;
-    const tub_dataset_options opening = members_opening(a->first, how->options);
+    const tub_dataset_options opening = members_opening(a->first, how->options, how->seeded);
     if (tub_dataset_open(work->context, how->data, &opening, &a->data, &err) != TUB_OK) {
         return fail_library(self, work, &err);
     }

@@ -61,6 +61,9 @@ tub_status eval_views(tub_model *model, const tub_dataset *data, tub_split split
     if (paths == NULL || parts == NULL) {
         *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
     } else {
+        status = tub_predict_check_classes(model, data, err);
+    }
+    if (status == TUB_OK) {
         status = list_files(data, split, count, paths, parts, err);
     }
     if (status == TUB_OK) {

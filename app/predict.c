@@ -282,7 +282,10 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
         if (tub_model_labels(model) == NULL && info->classes == c->classes) {
             printer->labels = info->labels;
         }
-        status = predictor_check_shape(p, o->data, &block, &err);
+        status = tub_predict_check_classes(model, data, &err);
+        if (status == TUB_OK) {
+            status = predictor_check_shape(p, o->data, &block, &err);
+        }
         if (status == TUB_OK) {
             status = block.samples != NULL
                          ? predictor_classify(p, printer, &block, &err)

@@ -74,6 +74,11 @@ typedef struct tub_dataset_options {
     int no_cache;          /* non-zero: of a set of files nothing is kept in the cache folder */
     int64_t cache_limit;   /* bytes of what is kept there of all of them; 20 GB by default */
     const struct tub__preprocessing *picture; /* from tub_model_dataset_options; else NULL */
+    const char *const *class_names; /* [class_count]: the order that classes of these names are to
+                                       have, whatever theirs is; NULL: their own. Of data whose names
+                                       are others nothing changes. Of sets of files some may be
+                                       missing */
+    int64_t class_count;
 } tub_dataset_options;
 TUB_API tub_dataset_options tub_dataset_options_default(void);
 

@@ -152,13 +152,19 @@ TUB_API TUB_MUST_USE tub_status tub_model_forward_views(tub_model *model, int64_
                                                         float *logits, float *probabilities,
                                                         tub_error *err);
 
-/* Options for opening a set of files as the model's folder takes files: clips of the model's size, sampled,
- * resized and cropped as it says. The model must outlive the opening. */
+/* Options for opening a data set for a model: a set of files as the model's folder takes files, in clips of the
+ * model's size, sampled, resized and cropped as it says; classes in the order that the model has, where the data
+ * have the same names in another one. The model must outlive the opening. */
 TUB_API tub_dataset_options tub_model_dataset_options(const tub_model *model);
+
+/* Whether the class names of both agree, where both have names and as many classes. Error: TUB_E_SHAPE, whose
+ * sentence has the first two that differ. */
+TUB_API TUB_MUST_USE tub_status tub_predict_check_classes(const tub_model *model,
+                                                          const tub_dataset *data, tub_error *err);
 
 /* Runs the model over a split. logits and probabilities: caller's buffers [count,K], either may be
  * NULL. Sends TUB_EVENT_EVALUATE events. batch_size changes no bit. Errors: TUB_E_SHAPE when data
- * and model do not fit, naming both; TUB_E_NOT_FOUND (empty split). */
+ * and model do not fit, or their classes have other names, naming both; TUB_E_NOT_FOUND (empty split). */
 TUB_API TUB_MUST_USE tub_status tub_predict_split(tub_model *model, const tub_dataset *data,
                                                   tub_split split, int64_t batch_size,
                                                   float *logits, float *probabilities,

@@ -196,6 +196,9 @@ tub_status tub_dataset_open(tub_context *ctx, const char *name, const tub_datase
         data->info.name = data->name;
         status = fill(data, name, &read, err);
     }
+    if (status == TUB_OK) {
+        status = tub__dataset_follow(data, read.class_names, read.class_count, err);
+    }
     if (status != TUB_OK) {
         tub_dataset_close(data);
         return status;

@@ -118,6 +118,11 @@ TUB_MUST_USE tub_status tub__dataset_fill_npz(tub_dataset *data, const char *pat
 /* Takes the file's own class names, if it has any that can be used. Only memory can fail. */
 TUB_MUST_USE tub_status tub__dataset_read_names(tub_dataset *data, tub__npz *z, tub_error *err);
 void tub__dataset_free_names(tub_dataset *data);
+/* Numbers the classes as the names are ordered (tub_dataset_options.class_names), and says so, where the data
+ * have these names in another order, or of a set of files some of them. Else nothing changes. Only memory
+ * can fail; the data set is not changed then. */
+TUB_MUST_USE tub_status tub__dataset_follow(tub_dataset *data, const char *const *names,
+                                            int64_t count, tub_error *err);
 
 /* Warns of floats that reach the model far from 0 to 1. which: "train has", whose they are. */
 void tub__warn_far_floats(tub_context *ctx, const char *name, const char *which, const float *v,

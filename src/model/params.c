@@ -370,10 +370,19 @@ void tub__params_reduce(tub__params *p, tub__format format) {
     }
 }
 
-/* What stands between two transformers goes with the last block of the lower one. */
-static int group_of(const tub__param *p, const tub__variant_shape *shape, int layers) {
-    const int first = (int)shape->tower[0].layers;
+/* What stands between two transformers goes with the last block of the lower one. Convolutions below a transformer
+ * make its tokens: they are its embedding, whatever their own numbers are. */
+static int group_of(const tub__param *p, const tub__variant_shape *shape) {
+    const int first = (int)shape->tower[0].layers, layers = (int)tub__variant_layers(shape);
     switch (p->role) {
+    case TUB__CONV_KERNEL:
+    case TUB__CONV_BIAS:
+    case TUB__BATCH_GAMMA:
+    case TUB__BATCH_BETA:
+    case TUB__BATCH_MEAN:
+    case TUB__BATCH_VARIANCE:
+    case TUB__PROJECT_KERNEL:
+    case TUB__PROJECT_BIAS:
     case TUB__EMBED_KERNEL:
     case TUB__EMBED_BIAS:
     case TUB__CLASS_TOKEN:
@@ -426,7 +435,7 @@ tub_status tub__params_create(const tub_allocator *a, const tub_model_config *co
         out->list[i].keras[0] = '\0'; /* the example has one variant */
     }
     for (size_t i = 0; i < out->count; i++) {
-        out->list[i].group = group_of(&out->list[i], &m.shape, out->layers);
+        out->list[i].group = group_of(&out->list[i], &m.shape);
     }
     for (int l = -1; l < out->layers; l++) {
         place(out, l, only);

@@ -86,7 +86,7 @@ typedef struct tub__param {
     const char *title; /* "query kernel" */
     tub__role role;
     int layer;   /* -1: none */
-    int group;   /* depth: 0 the embedding, 1 to L the blocks, L + 1 what is above them */
+    int group;   /* 0 the embedding, 1 to L the transformer blocks, L + 1 what is above */
     bool packed; /* true: a tub__weight; false: [rows, padded cols] */
     size_t rows, cols;
     size_t offset, elements; /* in each slab, padding included */
@@ -107,7 +107,7 @@ typedef struct tub__param {
 typedef struct tub__params {
     tub__param *list;
     size_t count;
-    int layers;           /* of all towers; groups are 0 to layers + 1 */
+    int layers;           /* of all towers, or convolutions where those are more */
     size_t elements;      /* of a slab */
     size_t reduced_bytes; /* of a slab of reduced weights */
     size_t numbers;       /* of all arrays, without padding */

@@ -2,8 +2,7 @@
 /* Means of several answers: of views of a clip, of several models. */
 #include "base/context.h"
 #include "base/error.h"
-#include "base/scalar.h"
-#include "model/model.h"
+#include "predict/average.h"
 #include <string.h>
 #include <tubelet/predict.h>
 
@@ -85,37 +84,6 @@ void tub_answers_add(tub_answers *s, const float *logits, const float *probabili
     s->added++;
 }
 
-/* Softmax of sums divided by `count`, less their largest. */
-static void softmax(const double *sums, size_t classes, double count, float *out) {
-    double most = sums[0], whole = 0.0;
-    for (size_t k = 1; k < classes; k++) {
-        most = sums[k] > most ? sums[k] : most;
-    }
-    for (size_t k = 0; k < classes; k++) {
-        whole += tub__exp((sums[k] - most) / count);
-    }
-    for (size_t k = 0; k < classes; k++) {
-        out[k] = (float)(tub__exp((sums[k] - most) / count) / whole);
-    }
-}
-
-/* A sample's probabilities of its mean logits, as its task has them. */
-static void of_logits(const tub_answers *s, const double *sums, float *out) {
-    const double count = (double)s->added;
-    if (s->outputs.task == TUB_TASK_MULTI_LABEL) {
-        for (size_t k = 0; k < s->classes; k++) {
-            out[k] = (float)(1.0 / (1.0 + tub__exp(-sums[k] / count)));
-        }
-    } else if (s->outputs.task == TUB_TASK_MULTI_HEAD) {
-        for (size_t h = 0, at = 0; h < s->outputs.heads; h++) {
-            softmax(sums + at, s->outputs.head_classes[h], count, out + at);
-            at += s->outputs.head_classes[h];
-        }
-    } else {
-        softmax(sums, s->classes, count, out);
-    }
-}
-
 void tub_answers_mean(const tub_answers *s, float *logits, float *probabilities) {
     const double count = (double)s->added;
     const bool by_logits = s->average == TUB_AVERAGE_LOGITS && s->added > 1;
@@ -128,7 +96,8 @@ void tub_answers_mean(const tub_answers *s, float *logits, float *probabilities)
         }
     }
     for (size_t i = 0; probabilities != NULL && by_logits && i < s->n; i++) {
-        of_logits(s, s->logits + i * s->classes, probabilities + i * s->classes);
+        const tub__logits sums = {NULL, s->logits + i * s->classes, count};
+        tub__probabilities_of_mean(&s->outputs, s->classes, &sums, probabilities + i * s->classes);
     }
 }
 

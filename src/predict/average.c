@@ -7,17 +7,27 @@
 #include "base/fpenv.h"
 #include "base/scalar.h"
 
+static double sum_at(const tub__logits *l, size_t k) {
+    return l->sums != NULL ? l->sums[k] : (double)l->values[k];
+}
+
 /* The largest is taken off first, so that nothing overflows. */
-static void softmax(const float *logits, size_t n, float *out) {
-    double largest = (double)logits[0], sum = 0;
-    for (size_t k = 1; k < n; k++) {
-        largest = (double)logits[k] > largest ? (double)logits[k] : largest;
+static double raised(const tub__logits *l, size_t k, double largest) {
+    return tub__exp((sum_at(l, k) - largest) / l->count);
+}
+
+/* Of classes [begin, begin + n). */
+static void softmax(const tub__logits *l, size_t begin, size_t n, float *out) {
+    double largest = sum_at(l, begin), sum = 0;
+    for (size_t k = begin + 1; k < begin + n; k++) {
+        const double value = sum_at(l, k);
+        largest = value > largest ? value : largest;
     }
-    for (size_t k = 0; k < n; k++) {
-        sum += tub__exp((double)logits[k] - largest);
+    for (size_t k = begin; k < begin + n; k++) {
+        sum += raised(l, k, largest);
     }
-    for (size_t k = 0; k < n; k++) {
-        out[k] = (float)(tub__exp((double)logits[k] - largest) / sum);
+    for (size_t k = begin; k < begin + n; k++) {
+        out[k] = (float)(raised(l, k, largest) / sum);
     }
 }
 
@@ -26,20 +36,25 @@ static double sigmoid(double x) {
     return x >= 0 ? 1 / (1 + tub__exp(-x)) : tub__exp(x) / (1 + tub__exp(x));
 }
 
-void tub__probabilities_of(const tub_model_config *c, const float *logits, float *out) {
-    if (c->task == TUB_TASK_MULTI_LABEL) {
-        for (size_t k = 0; k < (size_t)c->classes; k++) {
-            out[k] = (float)sigmoid((double)logits[k]);
+void tub__probabilities_of_mean(const tub__outputs *o, size_t classes, const tub__logits *logits,
+                                float *out) {
+    if (o->task == TUB_TASK_MULTI_LABEL) {
+        for (size_t k = 0; k < classes; k++) {
+            out[k] = (float)sigmoid(sum_at(logits, k) / logits->count);
         }
-    } else if (c->task == TUB_TASK_MULTI_HEAD) {
-        size_t begin = 0;
-        for (int h = 0; h < TUB_HEAD_LIMIT && c->head_classes[h] != 0; h++) {
-            softmax(logits + begin, (size_t)c->head_classes[h], out + begin);
-            begin += (size_t)c->head_classes[h];
+    } else if (o->task == TUB_TASK_MULTI_HEAD) {
+        for (size_t h = 0, begin = 0; h < o->heads; h++) {
+            softmax(logits, begin, o->head_classes[h], out);
+            begin += o->head_classes[h];
         }
     } else {
-        softmax(logits, (size_t)c->classes, out);
+        softmax(logits, 0, classes, out);
     }
+}
+
+void tub__probabilities_of(const tub_model_config *c, const float *logits, float *out) {
+    const tub__outputs o = tub__model_outputs(c);
+    tub__probabilities_of_mean(&o, (size_t)c->classes, &(tub__logits){logits, NULL, 1.0}, out);
 }
 
 static void mean(int64_t views, size_t classes, const float *rows, float *out) {

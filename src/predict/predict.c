@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Running a trained model over a split of a data set, batch by batch. */
 #include <math.h>
+#include <string.h>
 #include <tubelet/predict.h>
 
 #include "base/context.h"
@@ -8,6 +9,41 @@
 #include "convert/prepare.h"
 #include "data/dataset.h"
 #include "model/model.h"
+
+/* The model's class of that name; -1: none. */
+static int64_t class_named(const tub_model *model, const char *name) {
+    for (int64_t k = 0; k < model->config.classes; k++) {
+        if (strcmp(model->labels[k], name) == 0) {
+            return k;
+        }
+    }
+    return -1;
+}
+
+tub_status tub_predict_check_classes(const tub_model *model, const tub_dataset *data,
+                                     tub_error *err) {
+    const tub_dataset_info *d = tub_dataset_describe(data);
+    const bool named = d->labels != NULL && model->labels != NULL;
+    int64_t other = -1, order = -1; /* the first class that the model lacks, or has elsewhere */
+    for (int64_t k = 0; named && d->classes == model->config.classes && k < d->classes; k++) {
+        if (strcmp(d->labels[k], model->labels[k]) != 0) {
+            order = order < 0 ? k : order;
+            other = other < 0 && class_named(model, d->labels[k]) < 0 ? k : other;
+        }
+    }
+    if (other >= 0) {
+        return tub__fail(err, TUB_E_SHAPE,
+                         "%s: its class %lld, '%.60s', is none of the model's, whose class %lld is "
+                         "'%.60s'; give what is the same the same name",
+                         d->name, (long long)other, d->labels[other], (long long)other,
+                         model->labels[other]);
+    }
+    return order < 0 ? TUB_OK
+                     : tub__fail(err, TUB_E_SHAPE,
+                                 "%s: its class %lld is '%.60s', and the model's is '%.60s'; open "
+                                 "it in the model's order (tub_model_dataset_options)",
+                                 d->name, (long long)order, d->labels[order], model->labels[order]);
+}
 
 /* Heads of the data may lack the model's last classes. */
 static tub_status check_labels(const tub_model_config *m, const tub_dataset_info *d,
@@ -37,13 +73,15 @@ static tub_status check_labels(const tub_model_config *m, const tub_dataset_info
 }
 
 /* Names both sides, so that the reader sees which of the two is the wrong one. */
-static tub_status check_fit(const tub_model *model, const tub_dataset_info *d, tub_error *err) {
+static tub_status check_fit(const tub_model *model, const tub_dataset *data, tub_error *err) {
+    const tub_dataset_info *d = tub_dataset_describe(data);
     const int64_t shape[4] = {d->frames, d->height, d->width, d->channels};
     tub_status status = tub_model_accepts(model, d->dtype, shape, err);
     if (status != TUB_OK) {
         return tub__prefix(err, status, "%s", d->name);
     }
     TUB__TRY(check_labels(&model->config, d, err));
+    TUB__TRY(tub_predict_check_classes(model, data, err));
     if (d->dtype != TUB_U8 && d->dtype != TUB_F32) {
         return tub__fail(err, TUB_E_SHAPE, "%s: samples must be uint8 or float32", d->name);
     }
@@ -61,6 +99,8 @@ tub_dataset_options tub_model_dataset_options(const tub_model *model) {
     o.clip.sampling = rule.sampling;
     o.clip.stride = rule.stride;
     o.split_seed = (uint64_t)rule.split_seed;
+    o.class_names = (const char *const *)model->labels;
+    o.class_count = model->labels != NULL ? c->classes : 0;
     o.picture = model->clip != NULL ? &model->clip->picture : model->preprocessing;
     return o;
 }
@@ -168,7 +208,7 @@ static tub_status check_call(const tub_model *model, const tub_dataset *data, tu
         return tub__fail(err, TUB_E_ARGUMENT, "batch size %lld: at least 1 is needed",
                          (long long)batch_size);
     }
-    TUB__TRY(check_fit(model, info, err));
+    TUB__TRY(check_fit(model, data, err));
     if (info->count[split] < 1) {
         return tub__fail(err, TUB_E_NOT_FOUND, "%s has no samples in the split '%s'", info->name,
                          tub_split_name(split));

@@ -50,13 +50,13 @@ tub_status tub__depth_check(const tub_train_config *config, tub_error *err) {
     return TUB_OK;
 }
 
-double tub__depth_rate(const tub_train_config *config, const tub__params *params,
-                       const tub__param *p) {
+double tub__depth_rate(const tub_train_config *config, const tub__param *p) {
+    const int top = (int)blocks_of(&config->model) + 1;
     double rate = 1.0;
     if (p->buffer || p->group < frozen_groups(config->freeze)) {
         return 0.0;
     }
-    for (int above = params->layers + 1 - p->group; above > 0; above--) {
+    for (int above = top - p->group; above > 0; above--) {
         rate *= config->layer_decay;
     }
     return rate;
@@ -66,7 +66,7 @@ static size_t count_trained(const tub_train_config *config, const tub__params *p
     size_t numbers = 0;
     for (size_t i = 0; i < params->count; i++) {
         const tub__param *p = &params->list[i];
-        numbers += tub__depth_rate(config, params, p) > 0.0 ? tub__param_elements(p) : 0;
+        numbers += tub__depth_rate(config, p) > 0.0 ? tub__param_elements(p) : 0;
     }
     return numbers;
 }

@@ -12,6 +12,5 @@
 TUB_MUST_USE tub_status tub__depth_check(const tub_train_config *config, tub_error *err);
 /* What the learning rate of an array is multiplied by: layer_decay once for each group above its
  * own; 0: it is frozen, or no gradient's (a buffer). Of a checked configuration. */
-double tub__depth_rate(const tub_train_config *config, const tub__params *params,
-                       const tub__param *p);
+double tub__depth_rate(const tub_train_config *config, const tub__param *p);
 #endif

@@ -26,7 +26,7 @@ static tub_status make_segments(tub__optimizer *o, const tub_train_config *c, tu
     for (size_t i = 0; i < params->count; i++) {
         const tub__param *p = &params->list[i];
         const double decay = c->decay_scope == TUB_DECAY_ALL || p->decay ? rate : 0.0,
-                     depth = tub__depth_rate(c, params, p);
+                     depth = tub__depth_rate(c, p);
         if (depth > 0.0) { /* the classifier's kernel's always is */
             s[count++] = (tub__segment){p->offset, p->offset + p->elements, decay, depth};
         }
@@ -49,7 +49,7 @@ static tub_status make_norm_room(tub__optimizer *o, const tub_train_config *c, t
     TUB__TRY(tub__alloc_array(a, params->count, sizeof *o->squares, (void **)&o->squares, err));
     TUB__TRY(tub__alloc_array(a, params->count, sizeof *o->trained, (void **)&o->trained, err));
     for (size_t i = 0; i < params->count; i++) {
-        if (tub__depth_rate(c, params, &params->list[i]) > 0.0) {
+        if (tub__depth_rate(c, &params->list[i]) > 0.0) {
             o->trained[o->trained_count++] = &params->list[i];
         }
     }

@@ -236,11 +236,50 @@ static void refused_precisions(void **state) {
     remove_run("whole");
 }
 
+/* Averaging changes no step of the training, so the statistics of an averaged model are those of the run without it:
+ * its folder has the checkpoint's, and not their average. */
+static void averaged_statistics(void **state) {
+    (void)state;
+    tub_train_config c = recipe_of(TUB_FAMILY_RESNET3D18);
+    tub_context *ctx = open_context(2);
+    tub_model *plain = NULL, *averaged = NULL;
+    tub_error err = {0};
+    int same = 0, others = 0;
+    must_run(&c, &plainly, "whole");
+    c.ema = 0.9;
+    must_run(&c, &plainly, "averaged");
+    assert_ok(tub_model_open(ctx, "whole", &plain, &err), err);
+    assert_ok(tub_model_open(ctx, "averaged", &averaged, &err), err);
+    for (int64_t i = 0; i < tub_model_parameters(plain); i++) {
+        tub_parameter p;
+        assert_ok(tub_model_parameter(plain, i, &p, &err), err);
+        const size_t bytes = (size_t)p.count * sizeof(float);
+        float *one = malloc(bytes), *other = malloc(bytes);
+        assert_ok(tub_model_get(plain, i, one, &err), err);
+        assert_ok(tub_model_get(averaged, i, other, &err), err);
+        if (strstr(p.name, "running_") != NULL) {
+            assert_memory_equal(one, other, bytes);
+            same++;
+        } else {
+            others += memcmp(one, other, bytes) != 0;
+        }
+        free(one), free(other);
+    }
+    assert_true(same > 0 && others > 0);
+    tub_model_close(plain), tub_model_close(averaged);
+    tub_context_destroy(ctx);
+    remove_run("whole"), remove_run("averaged");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bits),       cmocka_unit_test(killed_and_resumed),
-        cmocka_unit_test(saved_and_asked), cmocka_unit_test(started),
-        cmocka_unit_test(refusals),        cmocka_unit_test(refused_precisions),
+        cmocka_unit_test(same_bits),
+        cmocka_unit_test(killed_and_resumed),
+        cmocka_unit_test(saved_and_asked),
+        cmocka_unit_test(averaged_statistics),
+        cmocka_unit_test(started),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(refused_precisions),
     };
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

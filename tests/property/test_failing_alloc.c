@@ -102,7 +102,10 @@ static tub_status open_files(tub_context *ctx, const scene *s, tub_error *err) {
     tub_dataset_options o = tub_dataset_options_default();
     char path[700];
     tub_dataset *data;
+    static const char *const order[] = {"c", "b", "a"};
     o.clip.frames = o.clip.height = o.clip.width = 4;
+    o.class_names = order;
+    o.class_count = 3;
     snprintf(path, sizeof path, "%s/set.csv", s->folder.path);
     TUB__TRY(tub_dataset_open(ctx, path, &o, &data, err));
     tub_status status = read_files(data, err);

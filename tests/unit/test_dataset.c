@@ -297,6 +297,58 @@ static void takes_its_own_names(void **state) {
 }
 
 /* Names that can't be used are told, and the data are used without. */
+/* Labels are numbered in an order that has the same names; of other names nothing changes. */
+static void follows_an_order(void **state) {
+    fixture *f = *state;
+    static const char *const orders[][3] = {
+        {"cd", "a", "b"}, {"a", "b", "cd"}, {"a", "b", "c"}, {"a", "a", "b"}};
+    six a = good();
+    a.array[NAMES] = (test_array){"class_names", "|S2", 1, {3}, "a\0b\0cd", 0};
+    assert_ok(open_six(f, &a), f->error);
+    for (int i = 0; i < 4; i++) {
+        tub_dataset_options o = tub_dataset_options_default();
+        tub_dataset *other;
+        o.class_names = orders[i];
+        o.class_count = 3;
+        assert_ok(tub_dataset_open(f->ctx, f->path, &o, &other, &f->error), f->error);
+        const tub_dataset_info *info = tub_dataset_describe(other);
+        assert_string_equal(info->labels[0], i == 0 ? "cd" : "a");
+        assert_int_equal(info->classes, 3);
+        for (int s = 0; s < TUB_SPLITS; s++) {
+            for (int64_t k = 0; k < info->count[s]; k++) {
+                const int32_t own = tub_dataset_labels(f->data, (tub_split)s)[k];
+                assert_int_equal(tub_dataset_labels(other, (tub_split)s)[k],
+                                 i == 0 ? (own + 1) % 3 : own);
+            }
+        }
+        tub_dataset_close(other);
+    }
+}
+
+/* Of labels that are each there or not, columns change their places. */
+static void follows_an_order_of_columns(void **state) {
+    fixture *f = *state;
+    static const char *const names[3] = {"cd", "a", "b"};
+    static const unsigned char rows[3 * N] = {1, 0, 0, 0, 1, 1};
+    tub_dataset_options o = tub_dataset_options_default();
+    tub_dataset *other;
+    six a = good();
+    for (int s = 0; s < 3; s++) {
+        a.array[2 * s + 1].type = "|u1";
+        a.array[2 * s + 1].shape[1] = 3;
+        a.array[2 * s + 1].data = rows;
+    }
+    a.array[NAMES] = (test_array){"class_names", "|S2", 1, {3}, "a\0b\0cd", 0};
+    assert_ok(open_six(f, &a), f->error);
+    assert_int_equal(tub_dataset_describe(f->data)->task, TUB_TASK_MULTI_LABEL);
+    o.class_names = names;
+    o.class_count = 3;
+    assert_ok(tub_dataset_open(f->ctx, f->path, &o, &other, &f->error), f->error);
+    static const int32_t wanted[6] = {0, 1, 0, 1, 0, 1};
+    assert_memory_equal(tub_dataset_labels(other, TUB_VAL), wanted, sizeof wanted);
+    tub_dataset_close(other);
+}
+
 static void warns_of_names_it_can_not_use(void **state) {
     fixture *f = *state;
     static const uint32_t odd[][3] = {{0xd800, 'b', 'c'}, {'a', 0x110000, 'c'}, {'a', 'b', 7}};
@@ -621,6 +673,8 @@ int main(void) {
         CASE(takes_names_from_known_files),
         CASE(takes_no_licence_by_name_and_sizes),
         CASE(takes_its_own_names),
+        CASE(follows_an_order),
+        CASE(follows_an_order_of_columns),
         CASE(warns_of_names_it_can_not_use),
         CASE(warns_of_constant_volumes),
         CASE(warns_of_raw_floats),

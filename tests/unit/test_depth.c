@@ -104,7 +104,7 @@ static void rates_by_depth(void **state) {
         for (size_t i = 0; i < m->params.count; i++) {
             const tub__param *p = &m->params.list[i];
             const double rate = p->group < 2 ? 0.0 : pow(0.5, m->params.layers + 1 - p->group);
-            assert_true(tub__depth_rate(&c, &m->params, p) == rate);
+            assert_true(tub__depth_rate(&c, p) == rate);
             for (size_t k = 0; k < p->elements; k++) {
                 const float old = before[p->offset + k],
                             now = ((const float *)m->weights)[p->offset + k];
@@ -240,12 +240,116 @@ static void averages_as_others_do(void **state) {
     assert_true(tub__average_decay(&late, 79) < 0.9 && tub__average_decay(&late, 80) == 0.9);
 }
 
+static tub_train_config family_recipe(tub_family family, int layers) {
+    tub_train_config c = recipe(TUB_VARIANT_JOINT);
+    c.model.family = family;
+    c.model.layers = layers;
+    c.model.filters = 3, c.model.stages = 2, c.model.units = 10;
+    return c;
+}
+
+/* Convolutions are a transformer's embedding, be they more or fewer than its blocks. */
+static void groups_of_convolutions(void **state) {
+    for (int layers = 1; layers <= 3; layers += 2) {
+        tub_train_config c = family_recipe(TUB_FAMILY_CNN_TRANSFORMER, layers);
+        tub_model *m = make(*state, &c);
+        int seen[5] = {0};
+        for (size_t i = 0; i < m->params.count; i++) {
+            const tub__param *p = &m->params.list[i];
+            const char *block = strstr(p->name, "encoder.layer.");
+            const bool top =
+                strstr(p->name, "classifier") != NULL || strstr(p->name, "vivit.layernorm") != NULL;
+            const int wanted = block != NULL ? 1 + atoi(block + strlen("encoder.layer."))
+                               : top         ? layers + 1
+                                             : 0;
+            assert_int_equal(p->group, wanted);
+            seen[wanted]++;
+            c.layer_decay = 0.5;
+            strcpy(c.freeze, "none");
+            assert_true(tub__depth_rate(&c, p) == pow(0.5, layers + 1 - wanted));
+            strcpy(c.freeze, "embedding");
+            assert_int_equal(tub__depth_rate(&c, p) == 0.0, wanted == 0);
+        }
+        assert_true(seen[0] >= 4 && seen[1] > 0 && seen[layers + 1] >= 2);
+        tub_model_close(m);
+    }
+}
+
+static void without_blocks(void **state) {
+    static const tub_family families[] = {TUB_FAMILY_CNN_FRAME, TUB_FAMILY_CNN_RNN,
+                                          TUB_FAMILY_RESNET3D18};
+    (void)state;
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+        tub_error err = {0};
+        tub_train_config c = family_recipe(families[f], 1);
+        assert_int_equal(tub__depth_check(&c, &err), TUB_OK);
+        c.layer_decay = 0.5;
+        assert_int_equal(tub__depth_check(&c, &err), TUB_E_ARGUMENT);
+        assert_string_equal(err.message, "layer_decay is for models of transformer blocks, and "
+                                         "this one has none; leave it out");
+        c.layer_decay = 1.0;
+        strcpy(c.freeze, "embedding");
+        assert_int_equal(tub__depth_check(&c, &err), TUB_E_ARGUMENT);
+        assert_string_equal(err.message, "freeze is for models of transformer blocks, and this "
+                                         "one has none; leave it out");
+    }
+}
+
+/* Running statistics are no weights: whatever lies at their place in a gradient has no share in its norm and moves
+ * nothing, and averaged weights have the last ones. */
+static void statistics_are_no_weights(void **state) {
+    tub_train_config c = family_recipe(TUB_FAMILY_RESNET3D18, 1);
+    c.optimizer = TUB_SGD;
+    c.ema = 0.9, c.ema_warmup = 0;
+    tub_model *m = make(*state, &c);
+    tub__optimizer o;
+    tub__average a;
+    assert_int_equal(tub__optimizer_create(m, &c, &o, NULL), TUB_OK);
+    assert_int_equal(tub__average_create(m, &c, &a, NULL), TUB_OK);
+    float *g = copy_slab(m, m->weights), *before = copy_slab(m, m->weights), *w = m->weights;
+    fill_gradient(m, g, 1);
+    const double norm = tub__gradient_norm(&o, g);
+    int buffers = 0;
+    for (int huge = 0; huge <= 1; huge++) {
+        for (size_t i = 0; i < m->params.count; i++) {
+            const tub__param *p = &m->params.list[i];
+            for (size_t k = 0; p->buffer && k < p->elements; k++) {
+                g[p->offset + k] = huge ? 1e6f : 0.0f;
+            }
+        }
+        assert_true(tub__gradient_norm(&o, g) == norm);
+    }
+    tub__optimizer_step(&o, g, norm, 1, 0.25);
+    for (int t = 1; t <= 2; t++) { /* the first is taken whole */
+        for (size_t i = 0; i < m->params.count; i++) {
+            const tub__param *p = &m->params.list[i];
+            for (size_t k = 0; k < p->elements; k++) {
+                const size_t at = p->offset + k;
+                assert_true(t == 2 || !p->buffer || w[at] == before[at]);
+                w[at] = (float)t;
+            }
+        }
+        tub__average_step(&a, (uint64_t)t);
+    }
+    for (size_t i = 0; i < m->params.count; i++) {
+        const tub__param *p = &m->params.list[i];
+        const double wanted = p->buffer ? 2.0 : 1.1;
+        buffers += p->buffer;
+        assert_true(fabs((double)((const float *)a.slab)[p->offset] - wanted) < 1e-6);
+    }
+    assert_true(buffers > 0 && buffers < (int)m->params.count);
+    free(g), free(before);
+    tub__average_destroy(&a);
+    tub__optimizer_destroy(&o);
+    tub_model_close(m);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(groups_of_all_variants),
-                                       cmocka_unit_test(rates_by_depth),
-                                       cmocka_unit_test(frozen_arrays_stay),
-                                       cmocka_unit_test(counts_what_is_trained),
-                                       cmocka_unit_test(refuses),
-                                       cmocka_unit_test(averages_as_others_do)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(groups_of_all_variants), cmocka_unit_test(groups_of_convolutions),
+        cmocka_unit_test(without_blocks),         cmocka_unit_test(statistics_are_no_weights),
+        cmocka_unit_test(rates_by_depth),         cmocka_unit_test(frozen_arrays_stay),
+        cmocka_unit_test(counts_what_is_trained), cmocka_unit_test(refuses),
+        cmocka_unit_test(averages_as_others_do)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
