@@ -39,8 +39,8 @@ tub_model *members_open(const cli_command *self, tub_context *ctx, const member 
  * trained on: they were trained on the same part of it. CLI_GO, or the exit code after a sentence. */
 int members_check_parts(const cli_command *self, const members *m, tub_split split);
 
-/* How a data set is opened for a model: files as its folder takes them; the mirror as given, and the seed of
- * the split where it is, else the folder's. */
+/* How a data set is opened for a model: files as its folder takes them; the mirror as given, and the
+ * seed of the split where it is, else the folder's. */
 tub_dataset_options members_opening(const tub_model *model, const tub_dataset_options *given,
                                     bool seeded);
 

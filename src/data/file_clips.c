@@ -118,7 +118,7 @@ static tub_status grow(const tub_allocator *a, tub__source *source, size_t bytes
     return TUB_OK;
 }
 
-/* Kept frame i is the middle one of those that it stands for: i n / m to (i + 1) n / m, of `frames` frames n. */
+/* Kept frame i is the middle one of those that it stands for: i n / m to (i + 1) n / m. */
 static tub_status read_middles(const tub__file_entry *e, tub__clip_reader *r, int64_t frames,
                                int64_t kept, int64_t *indices, void *out, tub_error *err) {
     for (int64_t i = 0; i < kept; i++) {
@@ -127,8 +127,8 @@ static tub_status read_middles(const tub__file_entry *e, tub__clip_reader *r, in
     return tub__clip_read_frames(r, (size_t)kept, indices, out, err);
 }
 
-/* A damaged file may have fewer frames than packets, as its end tells: then the same number is kept of those
- * that there are, some of them twice perhaps. */
+/* A damaged file may have fewer frames than packets, as its end tells: then the same number is kept
+ * of those that there are, some of them twice perhaps. */
 static tub_status read_there_are(const tub__file_set *set, const tub__file_entry *e,
                                  tub__clip_reader *r, void *out, tub_error *err) {
     const tub_allocator *a = &set->ctx->allocator;

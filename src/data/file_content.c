@@ -104,8 +104,8 @@ static bool in_one_split(const tub__file_place *places, const sorted *e, size_t 
     return same >= count;
 }
 
-/* Items e[0 … count - 1] have one digest. A file may be in parts by the thousand, which share its split and
- * what it is the same as: it is compared once. */
+/* Items e[0 … count - 1] have one digest. A file may be in parts by the thousand, which share its
+ * split and what it is the same as: it is compared once. */
 static void mark(tub__file_set *set, const sorted *e, size_t count) {
     const tub__file_item *items = set->list.items;
     if (in_one_split(set->places, e, count)) {

@@ -142,8 +142,8 @@ static int by_group_and_label(const void *a, const void *b) {
                                 : (x->label > y->label) - (x->label < y->label);
 }
 
-/* What the groups are called, how large they are, and their class: the one that most samples have, the first
- * of several. m: [items], scratch. */
+/* What the groups are called, how large they are, and their class: the one that most samples have,
+ * the first of several. m: [items], scratch. */
 static void fill_dealt(const tub__file_list *list, uint64_t seed, member *m, dealt *groups) {
     for (size_t i = 0; i < list->count; i++) {
         const tub__file_item *item = &list->items[i];

@@ -81,8 +81,8 @@ static tub_status find_part(tub__clip_file *clip, const tub__file_item *item, tu
     return TUB_OK;
 }
 
-/* Why an item is left out, without the path that the sentence may begin with: as sentences write it, without
- * control characters. */
+/* Why an item is left out, without the path that the sentence may begin with: as sentences write
+ * it, without control characters. */
 static tub_status set_problem(tub__file_set *set, uint32_t item, const tub_error *why,
                               tub_error *err) {
     const char *text = why->message;
