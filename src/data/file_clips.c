@@ -179,12 +179,15 @@ tub_status tub__file_set_source(const tub__file_set *set, tub_split split, size_
     return TUB_OK;
 }
 
+void tub__clip_source_size(int64_t height, int64_t width, int64_t resize, int64_t size[2]) {
+    const int64_t longer = height > width ? height : width,
+                  side = resize > longer ? resize : longer;
+    size[0] = height * side / longer;
+    size[1] = width * side / longer;
+}
+
 void tub__file_set_source_size(const tub__file_set *set, int64_t size[2]) {
-    const tub_clip_options *c = &set->clip;
-    const int64_t longer = c->height > c->width ? c->height : c->width,
-                  side = c->resize > longer ? c->resize : longer;
-    size[0] = c->height * side / longer;
-    size[1] = c->width * side / longer;
+    tub__clip_source_size(set->clip.height, set->clip.width, set->clip.resize, size);
 }
 
 /* Copies the middle of a frame. */

@@ -85,7 +85,10 @@ TUB_MUST_USE tub_status tub__file_set_clip(const tub__file_set *set, tub_split s
 /* The frames that are kept of its file for training. */
 TUB_MUST_USE tub_status tub__file_set_source(const tub__file_set *set, tub_split split,
                                              size_t index, tub__source *source, tub_error *err);
-/* Height and width of what augmentation gets of them. */
+/* Height and width of what augmentation gets of frames whose short side is `resize` (0: the crop's longer
+ * side) for clips of height x width. */
+void tub__clip_source_size(int64_t height, int64_t width, int64_t resize, int64_t size[2]);
+/* The same of a set's own. */
 void tub__file_set_source_size(const tub__file_set *set, int64_t size[2]);
 /* A training's clip of them: out [T,cut[0],cut[1],C], the middle of each frame. */
 TUB_MUST_USE tub_status tub__file_set_draw(const tub__file_set *set, tub_split split,

@@ -2,6 +2,7 @@
 /* What a training will take of memory: slabs by their sizes, passes by the code that lays them out. */
 #include "base/error.h"
 #include "data/dataset.h"
+#include "data/file_set.h"
 #include "train/trainer.h"
 
 /* Measured: the program before it trains (code, libraries, stacks), and a worker's scratch. */
@@ -51,11 +52,11 @@ static size_t augment_bytes(const tub_train_config *c, const tub_dataset_info *d
     if (data != NULL) {
         from = *data;
     }
-    if (files) { /* as tub__dataset_source_info */
-        const int64_t longer = from.height > from.width ? from.height : from.width,
-                      side = c->clip.resize > longer ? c->clip.resize : longer;
-        from.height = from.height * side / longer;
-        from.width = from.width * side / longer;
+    if (files) {
+        int64_t size[2];
+        tub__clip_source_size(from.height, from.width, c->clip.resize, size);
+        from.height = size[0];
+        from.width = size[1];
     }
     const size_t each = tub__augment_scratch_of(&c->augment, &from, clip) +
                         (files ? tub__dataset_sample_bytes(&from) : 0);
