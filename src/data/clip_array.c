@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/clip_kind.h"
+#include <string.h>
 
 static const uint64_t VOLUME_LIMIT = (uint64_t)8 << 30; /* bytes; more is taken for a bomb */
 
@@ -46,6 +47,16 @@ static tub_status create(tub_context *ctx, tub__clip_kind kind, array_clip **out
     return TUB_OK;
 }
 
+/* Several volumes, all of an array or a slice of it. */
+static tub_status fail_stack(const char *argument, const tub_volumes *v, tub_error *err) {
+    const char *name = tub__path_name(argument);
+    const char *slice = strrchr(name, '[');
+    const size_t length =
+        slice != NULL && name[strlen(name) - 1] == ']' ? (size_t)(slice - name) : strlen(name);
+    return tub__fail(err, TUB_E_SHAPE, "%s: a stack of %lld clips; name one, as in %.*s[%lld]",
+                     argument, (long long)v->count, (int)length, name, (long long)v->first);
+}
+
 tub_status tub__clip_open_array(tub_context *ctx, const char *argument, tub__clip_file **out,
                                 tub_error *err) {
     tub_volumes v;
@@ -53,8 +64,7 @@ tub_status tub__clip_open_array(tub_context *ctx, const char *argument, tub__cli
     TUB__TRY(tub_volumes_read(ctx, argument, NULL, &v, err));
     tub_status status = TUB_OK;
     if (v.count != 1) {
-        status = tub__fail(err, TUB_E_SHAPE, "%s: a stack of %lld clips; name one, as in %s[0]",
-                           argument, (long long)v.count, tub__path_name(argument));
+        status = fail_stack(argument, &v, err);
     }
     if (status == TUB_OK) {
         status = create(ctx, TUB__CLIP_ARRAY, &clip, err);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -41,6 +42,12 @@ static tub_status read_head(const char *path, unsigned char *head, size_t room, 
     return TUB_OK;
 }
 
+/* What is read of it is gone: nothing may be looked at beforehand. */
+static bool is_pipe(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) == 0 && (S_ISFIFO(facts.st_mode) || S_ISSOCK(facts.st_mode));
+}
+
 static tub_status open_kind(tub_context *ctx, const char *path, int threads, tub__clip_file **out,
                             tub_error *err) {
     unsigned char head[64];
@@ -53,6 +60,9 @@ static tub_status open_kind(tub_context *ctx, const char *path, int threads, tub
     }
     if (ends_with(path, ".nii") || ends_with(path, ".nii.gz")) {
         return tub__clip_open_volume(ctx, path, out, err);
+    }
+    if (is_pipe(path)) {
+        return tub__clip_open_video(ctx, path, threads, out, err);
     }
     TUB__TRY(read_head(path, head, sizeof head, &size, err));
     if (tub__is_npy(head, size) || tub__is_zip(head, size)) {
@@ -94,6 +104,7 @@ static tub_status next(tub__clip_file *clip, bool samples, tub__clip_frame *out,
     TUB__TRY(clip->operations->next(clip, samples, frame, end, err));
     clip->position += !*end;
     if (*end) { /* packets may have promised more than can be decoded */
+        clip->counts += clip->times != NULL && clip->facts.frames != clip->position;
         clip->facts.frames = clip->position;
         clip->facts.frames_exact = true;
     }
@@ -117,6 +128,10 @@ tub_status tub__clip_count(tub__clip_file *clip, tub_error *err) {
 
 const int64_t *tub__clip_times(const tub__clip_file *clip) {
     return clip->times;
+}
+
+int64_t tub__clip_counts(const tub__clip_file *clip) {
+    return clip->counts;
 }
 
 tub_status tub__clip_seek(tub__clip_file *clip, int64_t index, tub_error *err) {

@@ -64,12 +64,16 @@ TUB_MUST_USE tub_status tub__clip_skip(tub__clip_file *clip, tub__clip_frame *ou
  * a video without decoding them where that is known to be enough, else by decoding it all once. */
 TUB_MUST_USE tub_status tub__clip_count(tub__clip_file *clip, tub_error *err);
 /* [facts.frames] times of all frames, as tub__clip_frame.time; NULL before tub__clip_count and where
- * frames have no times. Valid until close. */
+ * frames have no times. Valid until tub__clip_counts changes. */
 const int64_t *tub__clip_times(const tub__clip_file *clip);
+/* How often tub__clip_next, tub__clip_skip and tub__clip_seek found that packets, by which frames were counted, had
+ * promised what can't be decoded: facts.frames and the times are others then, and an index may mean another frame. */
+int64_t tub__clip_counts(const tub__clip_file *clip);
 /* Goes to frame `index` without decoding what is not needed (keyframes), so that the next frame is that one. Exact:
  * the frames are those that reading from the start gives. TUB_E_RANGE behind the last. */
 TUB_MUST_USE tub_status tub__clip_seek(tub__clip_file *clip, int64_t index, tub_error *err);
-/* NULL, or a sentence's part: "the last 1.2 s can't be decoded". Known once the end was reached. */
+/* NULL, or a sentence's part: "the last 1.2 s can't be decoded". Of what was met so far; all is known once the end was
+ * reached. */
 const char *tub__clip_damage(const tub__clip_file *clip);
 void tub__clip_close(tub__clip_file *clip); /* accepts NULL */
 

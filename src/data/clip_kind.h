@@ -27,6 +27,7 @@ struct tub__clip_file {
     tub__clip_facts facts;
     int64_t position; /* index of the next frame */
     int64_t *times;   /* [facts.frames] once they are known */
+    int64_t counts;   /* tub__clip_counts */
 };
 
 /* Each allocates its own struct, with operations and context set; on failure *out stays. */

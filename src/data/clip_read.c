@@ -79,6 +79,50 @@ tub_status tub__clip_part_of(tub__clip_file *clip, int64_t from, int64_t to, tub
     return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", tub__clip_path(clip));
 }
 
+tub__clip_span tub__clip_span_of(const tub__clip_file *clip, const tub__clip_part *part) {
+    const tub__clip_facts *f = tub__clip_describe(clip);
+    const int64_t *times = tub__clip_times(clip);
+    const int64_t behind = part->first + part->count;
+    return times == NULL ? (tub__clip_span){part->first, behind}
+                         : (tub__clip_span){times[part->first],
+                                            behind < f->frames ? times[behind] : INT64_MAX};
+}
+
+/* Of [n] times that never fall, how many are before one. */
+static int64_t units_before(const int64_t *times, int64_t n, int64_t time) {
+    int64_t low = 0;
+    while (low < n) {
+        const int64_t middle = low + (n - low) / 2;
+        if (times[middle] < time) {
+            low = middle + 1;
+        } else {
+            n = middle;
+        }
+    }
+    return low;
+}
+
+tub_status tub__clip_part_in(const tub__clip_file *clip, const tub__clip_span *span,
+                             tub__clip_part *out, tub_error *err) {
+    const tub__clip_facts *f = tub__clip_describe(clip);
+    const int64_t *times = tub__clip_times(clip);
+    const int64_t length = times != NULL ? tub__clip_length(f, times) : f->frames;
+    if (f->frames < 1 || span->begin >= length) {
+        return tub__fail(err, TUB_E_RANGE, "%s: nothing of the part that is wanted can be decoded",
+                         tub__clip_path(clip));
+    }
+    if (times == NULL) { /* pictures: by number */
+        const int64_t end = span->end < f->frames ? span->end : f->frames;
+        *out = (tub__clip_part){span->begin, end - span->begin};
+        return TUB_OK;
+    }
+    const int64_t begin = units_before(times, f->frames, span->begin),
+                  end = units_before(times, f->frames, span->end);
+    *out = end > begin ? (tub__clip_part){begin, end - begin}
+                       : (tub__clip_part){begin > 0 ? begin - 1 : 0, 1};
+    return TUB_OK;
+}
+
 /* ---- Frames one by one ---- */
 
 struct tub__clip_reader {
@@ -88,6 +132,7 @@ struct tub__clip_reader {
     unsigned char *gray; /* the frame at hand without its colours, where those go */
     int64_t at;          /* the frame at hand; -1: none */
     int64_t next;        /* where the file is; -1: not known */
+    int64_t counts;      /* of the file, as who reads knows it */
     int crops;
     int64_t height, width, channels; /* of what comes out */
     size_t element;
@@ -136,6 +181,7 @@ tub_status tub__clip_reader_create(const tub_allocator *a, tub__clip_file *clip,
     r->allocator = a;
     r->clip = clip;
     r->at = r->next = -1;
+    r->counts = tub__clip_counts(clip);
     r->crops = crops;
     const tub_status status = prepare(r, form, err);
     if (status != TUB_OK) {
@@ -164,8 +210,8 @@ size_t tub__clip_reader_frame_bytes(const tub__clip_reader *r) {
     return (size_t)(r->height * r->width * r->channels) * r->element;
 }
 
-const tub__clip_facts *tub__clip_reader_facts(const tub__clip_reader *r) {
-    return tub__clip_describe(r->clip);
+const tub__clip_file *tub__clip_reader_file(const tub__clip_reader *r) {
+    return r->clip;
 }
 
 /* Pillow's convert("L"): ITU-R 601 in sixteen bits, rounded. */
@@ -175,22 +221,37 @@ static void make_gray(const unsigned char *in, size_t pixels, unsigned char *out
     }
 }
 
+bool tub__clip_reader_recounted(tub__clip_reader *r) {
+    const bool changed = r->counts != tub__clip_counts(r->clip);
+    r->counts = tub__clip_counts(r->clip);
+    return changed;
+}
+
+static tub_status fetch(tub__clip_reader *r, int64_t index, bool here, tub__clip_frame *frame,
+                        tub_error *err) {
+    bool end = false;
+    if (!here) {
+        TUB__TRY(tub__clip_seek(r->clip, index, err));
+    }
+    TUB__TRY(tub__clip_next(r->clip, frame, &end, err));
+    return end ? tub__fail(err, TUB_E_FORMAT, "%s: it ends before frame %lld",
+                           tub__clip_path(r->clip), (long long)index)
+               : TUB_OK;
+}
+
 tub_status tub__clip_reader_go(tub__clip_reader *r, int64_t index, tub_error *err) {
     tub__clip_frame frame;
-    bool end = false;
     if (index == r->at) {
         return TUB_OK;
     }
     const bool here = index == r->next;
     r->at = r->next = -1; /* until all went well */
-    if (!here) {
-        TUB__TRY(tub__clip_seek(r->clip, index, err));
+    const tub_status status = fetch(r, index, here, &frame, err);
+    if (status != TUB_E_MEMORY && r->counts != tub__clip_counts(r->clip)) {
+        return tub__fail(err, TUB_E_FORMAT, "%s: it has other frames than its packets tell",
+                         tub__clip_path(r->clip));
     }
-    TUB__TRY(tub__clip_next(r->clip, &frame, &end, err));
-    if (end) {
-        return tub__fail(err, TUB_E_FORMAT, "%s: it ends before frame %lld",
-                         tub__clip_path(r->clip), (long long)index);
-    }
+    TUB__TRY(status);
     if (r->gray != NULL) {
         make_gray(frame.samples, (size_t)(frame.height * frame.width), r->gray);
     }
@@ -252,25 +313,23 @@ static tub_status read_planned(tub__clip_reader *r, const tub__frame_plan *plan,
 }
 
 tub_status tub__clip_read_views(tub__clip_reader *r, const tub__frame_plan *plan,
-                                const tub__clip_part *part, int64_t views, void *out,
-                                tub_error *err) {
-    const tub__clip_facts *f = tub__clip_describe(r->clip);
-    tub__clip_part now;
+                                tub__clip_part *part, int64_t views, void *out, tub_error *err) {
+    tub__clip_part whole;
     int64_t *indices;
     if (part == NULL) {
-        TUB__TRY(tub__clip_part_of(r->clip, 0, -1, &now, err));
+        part = &whole;
+        TUB__TRY(tub__clip_part_of(r->clip, 0, -1, part, err));
         r->at = r->next = -1;
-    } else {
-        now = *part;
     }
+    const tub__clip_span span = tub__clip_span_of(r->clip, part);
     TUB__TRY(tub__alloc_array(r->allocator, (size_t)(views * plan->frames), sizeof *indices,
                               (void **)&indices, err));
-    tub_status status = read_planned(r, plan, &now, views, indices, out, err);
-    /* A damaged file may have fewer frames than packets, as its end tells: they are what is sampled. */
-    while (status != TUB_OK && status != TUB_E_MEMORY && f->frames > now.first &&
-           f->frames - now.first < now.count) {
-        now.count = f->frames - now.first;
-        status = read_planned(r, plan, &now, views, indices, out, err);
+    tub_status status = read_planned(r, plan, part, views, indices, out, err);
+    while (status != TUB_OK && status != TUB_E_MEMORY && tub__clip_reader_recounted(r)) {
+        status = tub__clip_part_in(r->clip, &span, part, err);
+        if (status == TUB_OK) {
+            status = read_planned(r, plan, part, views, indices, out, err);
+        }
     }
     tub__free(r->allocator, indices);
     return status;

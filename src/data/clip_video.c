@@ -3,8 +3,9 @@
  *
  * How seeking stays exact: the packets, read once without decoding, tell the times of all frames and
  * which are key frames. After a jump to a key frame each frame that comes out must be the one that is
- * expected at its place by its time; the first that is not makes the clip begin at the start again and
- * decode up to there. */
+ * expected at its place by its time. The first that is not shows that packets promise what can't be
+ * decoded: the clip begins at the start again, and where frames were counted by packets they are counted
+ * anew, by decoding. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +29,10 @@ typedef struct video_clip {
     const tub__video_module *module;
     tub__video *video;
     packet_order order;
-    bool begun;   /* a frame was taken from the module since it was opened */
-    bool pending; /* that frame (the first) is to be given yet */
-    bool jumped;  /* since a jump: frames are compared with what is expected */
+    bool by_packets; /* the times are those of packets, which nobody has decoded yet */
+    bool begun;      /* a frame was taken from the module since it was opened */
+    bool pending;    /* that frame (the first) is to be given yet */
+    bool jumped;     /* since a jump: frames are compared with what is expected */
     int64_t pending_time;
     int64_t origin;               /* the file's time of frame 0; NO_TIME: not known yet */
     int64_t anchor_index, anchor; /* the last frame whose time is known, and that from the origin */
@@ -223,20 +225,60 @@ static bool is_unexpected(const video_clip *v, int64_t said, bool end) {
     return end ? at < o->count : at >= o->count || packet_time(o->entries[at]) != said;
 }
 
+/* Decodes all there is. */
+static tub_status decode_times(video_clip *v, tub_error *err) {
+    const tub_allocator *a = &v->base.context->allocator;
+    size_t count = 0, room = 0;
+    int64_t *times = NULL;
+    bool end = false;
+    tub_status status = v->base.position > 0 ? reopen(v, err) : TUB_OK;
+    while (status == TUB_OK && !end) {
+        tub__clip_frame frame;
+        status = tub__clip_skip(&v->base, &frame, &end, err);
+        if (status == TUB_OK && !end) {
+            status = tub__alloc_room(a, (void **)&times, count, sizeof *times, &room, err);
+        }
+        if (status == TUB_OK && !end) {
+            times[count++] = frame.time;
+        }
+    }
+    if (status != TUB_OK) {
+        tub__free(a, times);
+        return status;
+    }
+    tub__free(a, v->base.times);
+    v->base.times = times;
+    v->base.facts.frames = (int64_t)count;
+    return TUB_OK;
+}
+
+/* Where the frames were counted by packets that do not hold, their number and times are found anew. The clip is
+ * where it was afterwards, by frames that can be decoded. */
+static tub_status count_anew(video_clip *v, tub_error *err) {
+    const int64_t position = v->base.position;
+    v->order.reliable = false;
+    if (v->by_packets) {
+        v->by_packets = false;
+        TUB__TRY(decode_times(v, err));
+        v->base.counts++;
+    }
+    return from_start(v, position, err);
+}
+
 static tub_status next_frame(tub__clip_file *clip, bool samples, tub__clip_frame *out, bool *end,
                              tub_error *err) {
     video_clip *v = (video_clip *)clip;
     int64_t said = NO_TIME;
     TUB__TRY(take(v, &said, end, err));
     if (v->module->unsettled(v->video)) {
-        v->order.reliable = false;
-        TUB__TRY(from_start(v, clip->position, err));
+        TUB__TRY(count_anew(v, err));
         TUB__TRY(take(v, &said, end, err));
     }
     if (v->order.reliable && is_unexpected(v, said, *end)) {
         v->order.reliable = false;
-        if (v->jumped) {
-            TUB__TRY(from_start(v, clip->position, err));
+        if (v->jumped ||
+            !*end) { /* else it ends early, and what was read of the frames before holds */
+            TUB__TRY(count_anew(v, err));
             TUB__TRY(take(v, &said, end, err));
         }
     }
@@ -286,32 +328,7 @@ static tub_status take_times(video_clip *v, tub_error *err) {
         v->base.times[i] = packet_time(o->entries[i]) - packet_time(o->entries[0]);
     }
     v->base.facts.frames = (int64_t)o->count;
-    return TUB_OK;
-}
-
-/* Decodes all there is. */
-static tub_status decode_times(video_clip *v, tub_error *err) {
-    const tub_allocator *a = &v->base.context->allocator;
-    size_t count = 0, room = 0;
-    int64_t *times = NULL;
-    bool end = false;
-    tub_status status = v->base.position > 0 ? reopen(v, err) : TUB_OK;
-    while (status == TUB_OK && !end) {
-        tub__clip_frame frame;
-        status = tub__clip_skip(&v->base, &frame, &end, err);
-        if (status == TUB_OK && !end) {
-            status = tub__alloc_room(a, (void **)&times, count, sizeof *times, &room, err);
-        }
-        if (status == TUB_OK && !end) {
-            times[count++] = frame.time;
-        }
-    }
-    if (status != TUB_OK) {
-        tub__free(a, times);
-        return status;
-    }
-    v->base.times = times;
-    v->base.facts.frames = (int64_t)count;
+    v->by_packets = true;
     return TUB_OK;
 }
 

@@ -67,6 +67,9 @@ static tub_status read_quoted(reader *r, char **field, char **stop, tub_error *e
                          r->path, line);
     }
     r->at++;
+    while (r->at < r->end && (*r->at == ' ' || *r->at == '\t')) {
+        r->at++;
+    }
     *stop = to;
     return at_line_end(r) || *r->at == ','
                ? TUB_OK
@@ -76,11 +79,23 @@ static tub_status read_quoted(reader *r, char **field, char **stop, tub_error *e
                            r->path, r->line);
 }
 
+/* As many programs write them: a.mp4, "cat". */
+static void pass_blanks_before_quote(reader *r) {
+    char *at = r->at;
+    while (at < r->end && (*at == ' ' || *at == '\t')) {
+        at++;
+    }
+    if (at < r->end && *at == '"') {
+        r->at = at;
+    }
+}
+
 /* One row, and the line end behind it. */
 static tub_status read_row(reader *r, tub_error *err) {
     const size_t line = r->line;
     size_t fields = 0;
     for (bool more = true; more;) {
+        pass_blanks_before_quote(r);
         char *field = r->at, *stop = NULL;
         if (r->at < r->end && *r->at == '"') {
             TUB__TRY(read_quoted(r, &field, &stop, err));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Comma-separated values as RFC 4180 has them: quoted fields, "" for a quote, line breaks inside quotes;
- * lines may end in CR LF or LF, and the file may begin with a byte order mark. */
+ * lines may end in CR LF or LF, and the file may begin with a byte order mark. Blanks around quotes, which it does not
+ * know, are passed over. */
 #ifndef TUB__DATA_CSV_H
 #define TUB__DATA_CSV_H
 

@@ -11,8 +11,11 @@
 #include "formats/npy.h"
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
-static const char *const split_names[TUB_SPLITS] = {"train", "val", "test"};
+/* Ours first, then what other programs say. */
+static const char *const split_names[TUB_SPLITS][TUB__SPLIT_NAMES] = {
+    {"train"}, {"val", "valid", "validation"}, {"test"}};
 
 const char *tub_task_name(tub_task task) {
     static const char *const names[TUB_TASKS] = {
@@ -25,13 +28,19 @@ const char *tub_task_name(tub_task task) {
 }
 
 const char *tub_split_name(tub_split split) {
-    return split_names[split];
+    return split_names[split][0];
+}
+
+const char *tub__split_name(tub_split split, int i) {
+    return i < TUB__SPLIT_NAMES ? split_names[split][i] : NULL;
 }
 
 tub_status tub_split_parse(const char *text, tub_split *out, tub_error *err) {
-    for (int s = 0; s < TUB_SPLITS; s++) {
-        if (strcmp(text, split_names[s]) == 0) {
-            *out = (tub_split)s;
+    for (int i = 0; i < TUB_SPLITS * TUB__SPLIT_NAMES; i++) {
+        const tub_split split = (tub_split)(i / TUB__SPLIT_NAMES);
+        const char *name = tub__split_name(split, i % TUB__SPLIT_NAMES);
+        if (name != NULL && strcmp(text, name) == 0) {
+            *out = split;
             return TUB_OK;
         }
     }
@@ -64,11 +73,6 @@ tub_status tub__dataset_options_read(const tub_dataset_options *given, tub_datas
         out->size = sizeof *out;
     }
     return TUB_OK;
-}
-
-size_t tub__dtype_bytes(tub_dtype dtype) {
-    static const size_t bytes[TUB_DTYPES] = {1, 4, 8};
-    return bytes[dtype];
 }
 
 size_t tub__dataset_elements(const tub_dataset_info *info) {
@@ -137,6 +141,14 @@ static tub_status check_kind(const char *path, tub_error *err) {
                          "%s: holds one array; a data set is a .npz file with train_images, "
                          "train_labels, val_images, val_labels, test_images and test_labels",
                          path);
+    }
+    const char *dot = strrchr(path, '.');
+    if (foreign && dot != NULL && strcasecmp(dot, ".tsv") == 0) {
+        return tub__fail(
+            err, TUB_E_FORMAT,
+            "%s: a table with tabs; save it with commas, as .csv with the columns path "
+            "and label (docs/data.md)",
+            path);
     }
     return foreign
                ? tub__fail(err, TUB_E_FORMAT,

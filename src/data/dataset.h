@@ -24,6 +24,11 @@ struct tub_dataset {
     } frames[TUB_SPLITS]; /* of a file set: how the frames of what is read are put */
 };
 
+enum { TUB__SPLIT_NAMES = 3 };
+/* What a split is called in folders and tables: its own name for i 0, then those that other programs have for
+ * it; NULL behind the last. */
+const char *tub__split_name(tub_split split, int i);
+
 /* Copies samples of a split to out, [count,T,H,W,C]: those of index[0 … count - 1], or from `first` on
  * where index is NULL. Of a file set they are the clips that prediction takes of the files. From any
  * thread, several at once. An error of a file names it. */

@@ -129,5 +129,6 @@ tub_status tub__dataset_prepare(const tub_dataset *data, tub_split split, bool t
 void tub__dataset_tell(const tub_dataset *data) {
     if (data->files != NULL) {
         tub__file_kept_tell(data->files->kept);
+        tub__file_set_tell_met(data->files);
     }
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/file_parts.h"
+#include "base/lock.h"
 #include "base/md5.h"
 #include "base/module.h"
 #include "data/dataset.h"
@@ -13,9 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef struct fetch {
@@ -159,49 +158,6 @@ static tub_status complete(fetch *f, int fd, tub_error *err) {
     return keep(f, fd, err);
 }
 
-/* Asks again and again: a wait inside flock would go on through a signal whose handler restarts
- * calls, and one that came just before it. */
-static tub_status ask_for_lock(const fetch *f, int fd, tub_error *err) {
-    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0 && (errno == EWOULDBLOCK || errno == EINTR)) {
-        if (f->ctx->stop) {
-            return tub__fail(err, TUB_E_CANCELLED, "%s: the download was stopped", f->url);
-        }
-        nanosleep(&pause, NULL); /* a signal ends it early, whatever its handler */
-    }
-    return TUB_OK;
-}
-
-/* Waits for the lock; *current tells whether the locked file is still the one of that name (another
- * process may have renamed or removed it while we waited). */
-static tub_status wait_for_lock(fetch *f, int fd, bool *current, tub_error *err) {
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-        tub__log_line(f->ctx, TUB_LOG_INFO, "%s: another process is downloading it; waiting",
-                      f->set->file);
-        TUB__TRY(ask_for_lock(f, fd, err));
-    }
-    *current = tub__has_name(fd, AT_FDCWD, f->partial, 0);
-    return TUB_OK;
-}
-
-/* One process at a time writes the partial file. */
-static tub_status lock_partial(fetch *f, int *out, tub_error *err) {
-    for (;;) {
-        int fd = open(f->partial, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (fd < 0) {
-            return tub__fail_errno(err, errno, "%s can't be written", f->partial);
-        }
-        bool current = false;
-        tub_status status = wait_for_lock(f, fd, &current, err);
-        if (status == TUB_OK && current) {
-            *out = fd;
-            return TUB_OK;
-        }
-        close(fd);
-        TUB__TRY(status);
-    }
-}
-
 /* A download that brought nothing leaves nothing. Under the lock: nobody else's bytes go. */
 static void remove_empty(const fetch *f, int fd) {
     struct stat st;
@@ -213,7 +169,7 @@ static void remove_empty(const fetch *f, int fd) {
 static tub_status download(fetch *f, tub_error *err) {
     TUB__TRY(tub__folder_create(f->folder, err));
     int fd = -1;
-    TUB__TRY(lock_partial(f, &fd, err));
+    TUB__TRY(tub__lock_file(f->ctx, f->partial, 0666, f->set->file, f->url, &fd, err));
     tub_status status;
     if (tub__file_exists(f->path)) { /* the process that we waited for has done it */
         (void)unlink(f->partial);

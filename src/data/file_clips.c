@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "data/clip_read.h"
 #include "data/file_kept.h"
+#include <stdatomic.h>
 #include <string.h>
 
 enum { DRAW = 0x46494c45 }; /* "FILE": apart from what else is drawn for a sample */
@@ -47,6 +48,20 @@ static tub_status read_with(const tub__file_set *set, const tub__file_entry *e,
     return status;
 }
 
+/* What was met in a file that can't be decoded, once. Without memory it is not told. */
+static void note_damage(const tub__file_set *set, uint32_t number, const tub__clip_file *clip) {
+    tub__file_entry *e = &set->entries[number];
+    const char *said = tub__clip_damage(clip);
+    char *text = NULL, *none = NULL;
+    if (said == NULL || atomic_load(&e->met) != NULL ||
+        tub__alloc_string(&set->ctx->allocator, said, &text, NULL) != TUB_OK) {
+        return;
+    }
+    if (!atomic_compare_exchange_strong(&e->met, &none, text)) {
+        tub__free(&set->ctx->allocator, text);
+    }
+}
+
 /* Opens the file of a sample; the sentence of a failure names it. */
 static tub_status with_file(const tub__file_set *set, uint32_t number, bool crop, job *work,
                             void *user, tub_error *err) {
@@ -56,6 +71,7 @@ static tub_status with_file(const tub__file_set *set, uint32_t number, bool crop
     tub_status status = tub__clip_open(set->ctx, path, 1, &clip, &why);
     if (status == TUB_OK) {
         status = read_with(set, &set->entries[number], clip, crop, work, user, &why);
+        note_damage(set, number, clip);
     }
     tub__clip_close(clip);
     if (status == TUB_OK) {
@@ -68,7 +84,7 @@ static tub_status with_file(const tub__file_set *set, uint32_t number, bool crop
 static tub_status read_view(const tub__file_set *set, const tub__file_entry *e, tub__clip_reader *r,
                             void *user, tub_error *err) {
     const tub__frame_plan plan = plan_of(&set->clip);
-    const tub__clip_part part = {e->first, e->frames};
+    tub__clip_part part = {e->first, e->frames};
     return tub__clip_read_views(r, &plan, &part, 1, user, err);
 }
 
@@ -119,29 +135,31 @@ static tub_status grow(const tub_allocator *a, tub__source *source, size_t bytes
 }
 
 /* Kept frame i is the middle one of those that it stands for: i n / m to (i + 1) n / m. */
-static tub_status read_middles(const tub__file_entry *e, tub__clip_reader *r, int64_t frames,
-                               int64_t kept, int64_t *indices, void *out, tub_error *err) {
+static tub_status read_middles(const tub__clip_part *part, tub__clip_reader *r, int64_t kept,
+                               int64_t *indices, void *out, tub_error *err) {
     for (int64_t i = 0; i < kept; i++) {
-        indices[i] = e->first + (2 * i + 1) * frames / (2 * kept);
+        indices[i] = part->first + (2 * i + 1) * part->count / (2 * kept);
     }
     return tub__clip_read_frames(r, (size_t)kept, indices, out, err);
 }
 
-/* A damaged file may have fewer frames than packets, as its end tells: then the same number is kept
- * of those that there are, some of them twice perhaps. */
+/* Of a damaged file there may be other frames than its packets told: then the same number is kept of those
+ * that there are in the part's span, some of them twice perhaps. */
 static tub_status read_there_are(const tub__file_set *set, const tub__file_entry *e,
                                  tub__clip_reader *r, void *out, tub_error *err) {
     const tub_allocator *a = &set->ctx->allocator;
+    const tub__clip_file *clip = tub__clip_reader_file(r);
     const int64_t kept = tub__file_set_kept(set, e);
-    const tub__clip_facts *f = tub__clip_reader_facts(r);
-    int64_t frames = e->frames;
+    tub__clip_part part = {e->first, e->frames};
+    const tub__clip_span span = tub__clip_span_of(clip, &part);
     void *block;
     TUB__TRY(tub__alloc_array(a, (size_t)kept, sizeof(int64_t), &block, err));
-    tub_status status = read_middles(e, r, frames, kept, block, out, err);
-    while (status != TUB_OK && status != TUB_E_MEMORY && f->frames > e->first &&
-           f->frames - e->first < frames) {
-        frames = f->frames - e->first;
-        status = read_middles(e, r, frames, kept, block, out, err);
+    tub_status status = read_middles(&part, r, kept, block, out, err);
+    while (status != TUB_OK && status != TUB_E_MEMORY && tub__clip_reader_recounted(r)) {
+        status = tub__clip_part_in(clip, &span, &part, err);
+        if (status == TUB_OK) {
+            status = read_middles(&part, r, kept, block, out, err);
+        }
     }
     tub__free(a, block);
     return status;

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/md5.h"
 #include "data/file_set.h"
+#include "data/volumes.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,14 @@
 #include <unistd.h>
 
 enum { END_BYTES = 1 << 20 };
+
+/* Bytes in an order of their own on every machine. */
+static void add_numbers(tub__md5 *md5, const int64_t *numbers, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        char text[32];
+        tub__md5_update(md5, text, (size_t)snprintf(text, sizeof text, "%" PRId64 ",", numbers[i]));
+    }
+}
 
 static tub_status add_file(tub__md5 *md5, const char *path, tub_error *err) {
     tub__map map;
@@ -44,18 +53,34 @@ static tub_status add_folder(tub_context *ctx, tub__md5 *md5, const char *path, 
     return status;
 }
 
-/* "set.npz:array[3]" is no file of that name: the archive, and what is named in it. */
+/* One of many volumes in a .npy, by its own values: the same in another array is the same content. */
+static tub_status add_volume(tub_context *ctx, tub__md5 *md5, const char *path, tub_error *err) {
+    tub_volumes v;
+    TUB__TRY(tub__volumes_read(ctx, path, NULL, &v, err));
+    const int64_t shape[] = {v.count, v.frames, v.height, v.width, v.channels, v.dtype};
+    add_numbers(md5, shape, sizeof shape / sizeof *shape);
+    tub__md5_update(md5, v.data,
+                    (size_t)(v.count * v.frames * v.height * v.width * v.channels) *
+                        tub__dtype_bytes(v.dtype));
+    tub_volumes_free(&v);
+    return TUB_OK;
+}
+
+/* "set.npz:array[3]" and "stack.npy[3]" are no files of these names. An archive has checksums at its end. */
 static tub_status add_member(tub_context *ctx, tub__md5 *md5, const char *path, tub_error *err) {
+    static const char ending[] = ".npz";
     const tub_allocator *a = &ctx->allocator;
-    const char *behind = strstr(path, ".npz:");
     char *file = NULL;
-    if (behind == NULL) {
-        return tub__fail(err, TUB_E_NOT_FOUND, "%s: no such file", path);
+    const tub_status found = tub__volumes_file(a, path, &file, err);
+    if (found != TUB_OK) {
+        return found != TUB_E_NOT_FOUND ? found : tub__fail(err, found, "%s: no such file", path);
     }
-    TUB__TRY(tub__alloc_string(a, path, &file, err));
-    file[behind - path + 4] = '\0';
-    tub__md5_update(md5, behind, strlen(behind));
-    const tub_status status = add_file(md5, file, err);
+    const size_t length = strlen(file), tail = sizeof ending - 1;
+    const bool archive = length > tail && strcmp(file + length - tail, ending) == 0;
+    if (archive) {
+        tub__md5_update(md5, path + length - tail, strlen(path + length - tail));
+    }
+    const tub_status status = archive ? add_file(md5, file, err) : add_volume(ctx, md5, path, err);
     tub__free(a, file);
     return status;
 }
@@ -70,8 +95,7 @@ tub_status tub__content_digest(tub_context *ctx, const char *path, char hex[33],
     return TUB_OK;
 }
 
-/* Whether two files are the same to the last byte; folders and members by their digests alone. */
-static bool same_bytes(const char *a, const char *b) {
+bool tub__content_same_bytes(const char *a, const char *b) {
     tub__map x, y;
     bool same = true;
     if (tub__is_folder(a) || tub__is_folder(b) || tub__map_open(a, &x, NULL) != TUB_OK) {
@@ -83,80 +107,6 @@ static bool same_bytes(const char *a, const char *b) {
     }
     tub__map_close(&x);
     return same;
-}
-
-typedef struct sorted {
-    const char *content;
-    uint32_t item;
-} sorted;
-
-static int compare(const void *a, const void *b) {
-    const sorted *x = a, *y = b;
-    const int order = strcmp(x->content, y->content);
-    return order != 0 ? order : (x->item > y->item) - (x->item < y->item);
-}
-
-static bool in_one_split(const tub__file_place *places, const sorted *e, size_t count) {
-    size_t same = 1;
-    while (same < count && places[e[same].item].split == places[e[0].item].split) {
-        same++;
-    }
-    return same >= count;
-}
-
-/* Items e[0 … count - 1] have one digest. A file may be in parts by the thousand, which share its
- * split and what it is the same as: it is compared once. */
-static void mark(tub__file_set *set, const sorted *e, size_t count) {
-    const tub__file_item *items = set->list.items;
-    if (in_one_split(set->places, e, count)) {
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        tub__file_place *place = &set->places[e[i].item];
-        const uint32_t one = e[i].item;
-        if (i > 0 && strcmp(items[one].path, items[e[i - 1].item].path) == 0) {
-            place->duplicate = set->places[e[i - 1].item].duplicate;
-            continue;
-        }
-        for (size_t j = 0; j < count && place->duplicate < 0; j++) {
-            const uint32_t other = e[j].item;
-            if (place->split != set->places[other].split &&
-                same_bytes(items[one].path, items[other].path)) {
-                place->duplicate = other;
-            }
-        }
-    }
-}
-
-tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err) {
-    void *block;
-    size_t count = 0;
-    TUB__TRY(
-        tub__alloc_array(&set->ctx->allocator, set->list.count + 1, sizeof(sorted), &block, err));
-    sorted *e = block;
-    for (size_t i = 0; i < set->list.count; i++) {
-        set->places[i].duplicate = -1;
-        if (set->entries[i].problem == NULL) {
-            e[count++] = (sorted){set->entries[i].content, (uint32_t)i};
-        }
-    }
-    qsort(e, count, sizeof *e, compare);
-    for (size_t begin = 0, end = 0; begin < count; begin = end) {
-        while (end < count && strcmp(e[end].content, e[begin].content) == 0) {
-            end++;
-        }
-        mark(set, e + begin, end - begin);
-    }
-    tub__free(&set->ctx->allocator, block);
-    return TUB_OK;
-}
-
-/* Bytes in an order of their own on every machine. */
-static void add_numbers(tub__md5 *md5, const int64_t *numbers, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        char text[32];
-        tub__md5_update(md5, text, (size_t)snprintf(text, sizeof text, "%" PRId64 ",", numbers[i]));
-    }
 }
 
 void tub__file_set_digest(const tub__file_set *set, char hex[33]) {

@@ -10,7 +10,8 @@
 
 /* A sample by what its group follows from. */
 typedef struct entry {
-    const char *path, *group; /* group: NULL none */
+    int32_t file;
+    const char *group; /* NULL: none */
     size_t item;
 } entry;
 
@@ -18,10 +19,9 @@ static int by_item(const entry *x, const entry *y) {
     return x->item < y->item ? -1 : x->item > y->item;
 }
 
-static int by_path(const void *a, const void *b) {
+static int by_file(const void *a, const void *b) {
     const entry *x = a, *y = b;
-    const int order = strcmp(x->path, y->path);
-    return order != 0 ? order : by_item(x, y);
+    return x->file != y->file ? (x->file > y->file) - (x->file < y->file) : by_item(x, y);
 }
 
 static int by_group(const void *a, const void *b) {
@@ -39,7 +39,7 @@ static tub_status number_files(tub__file_list *list, const entry *e, const char 
                                tub_error *err) {
     for (size_t i = 0; i < list->count; i++) {
         tub__file_item *item = &list->items[e[i].item];
-        const bool again = i > 0 && strcmp(e[i].path, e[i - 1].path) == 0;
+        const bool again = i > 0 && e[i].file == e[i - 1].file;
         const tub__file_item *before = again ? &list->items[e[i - 1].item] : NULL;
         if (again && !same_text(e[i].group, e[i - 1].group)) {
             return tub__fail(err, TUB_E_FORMAT,
@@ -88,9 +88,9 @@ tub_status tub__file_list_group(tub__file_list *list, const char *where, tub_err
     TUB__TRY(tub__alloc_array(list->allocator, list->count + 1, sizeof(entry), &block, err));
     entry *e = block;
     for (size_t i = 0; i < list->count; i++) {
-        e[i] = (entry){list->items[i].path, list->items[i].group, i};
+        e[i] = (entry){list->items[i].file, list->items[i].group, i};
     }
-    qsort(e, list->count, sizeof *e, by_path);
+    qsort(e, list->count, sizeof *e, by_file);
     tub_status status = number_files(list, e, where, err);
     for (size_t i = 0; i < list->count; i++) {
         if (e[i].group != NULL) {

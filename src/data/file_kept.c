@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/md5.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,6 +39,24 @@ void tub__file_kept_tell(tub__file_kept *kept) {
     if (kept != NULL) {
         tub__clip_cache_tell(kept->cache[CLIPS]);
         tub__clip_cache_tell(kept->cache[SOURCES]);
+    }
+}
+
+void tub__file_set_tell_met(const tub__file_set *set) {
+    size_t damaged = 0, first = 0;
+    for (size_t i = set->list.count; i-- > 0;) {
+        const tub__file_entry *e = &set->entries[i];
+        if (e->damage == NULL && atomic_load(&e->met) != NULL) {
+            damaged++;
+            first = i;
+        }
+    }
+    if (damaged > set->kept->damaged) {
+        tub__log_line(set->ctx, TUB_LOG_WARNING,
+                      "%zu file%s damaged, and what can be decoded is used; the first, %.200s: %s",
+                      damaged, damaged == 1 ? " is" : "s are", set->list.items[first].name,
+                      atomic_load(&set->entries[first].met));
+        set->kept->damaged = damaged;
     }
 }
 
@@ -146,6 +165,7 @@ tub_status tub__file_set_prepare(const tub__file_set *set, const char *name, tub
     }
     tub__free(a, p.sources);
     tub__free(a, p.clips);
+    tub__file_set_tell_met(set);
     return status;
 }
 

@@ -12,6 +12,7 @@ typedef struct tub__file_kept {
     bool off;       /* nothing is kept */
     uint64_t limit; /* bytes of everything in the folder */
     bool tried[2];  /* to open it, by `training` */
+    size_t damaged; /* files with damage that reading met, which was told */
     tub__clip_cache *cache[2];
 } tub__file_kept;
 
@@ -28,6 +29,8 @@ TUB_MUST_USE tub_status tub__file_set_prepare(const tub__file_set *set, const ch
 
 /* Frames of a source lie behind a head that says what they are, so that one piece of memory is the record. */
 enum { TUB__SOURCE_HEAD = 64 };
+/* Tells of damage that reading has met in files which opening the set knew nothing of. On the caller's thread. */
+void tub__file_set_tell_met(const tub__file_set *set);
 /* A kept source: true, and its samples lie in the cache. */
 bool tub__file_kept_get_source(const tub__file_set *set, uint32_t number, tub__source *source);
 /* Keeps one whose frames lie in its room, behind the head. */

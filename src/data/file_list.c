@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { CLASS_LIMIT = 100000 }; /* as many as a model may have */
 
@@ -16,7 +17,7 @@ bool tub__is_file_list(const char *path) {
     const size_t length = strlen(path);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         const size_t n = strlen(endings[i]);
-        if (length > n && strcmp(path + length - n, endings[i]) == 0) {
+        if (length > n && strcasecmp(path + length - n, endings[i]) == 0) {
             return true;
         }
     }
@@ -152,7 +153,8 @@ static tub_status check_splits(const tub__file_list *list, const char *where, tu
             continue;
         }
         const tub__file_item *other = &list->items[*at - 1];
-        if (other->split != item->split) {
+        if (other->split != item->split &&
+            item->line > 0) { /* of links in folders it is a warning */
             status = tub__fail(
                 err, TUB_E_FORMAT,
                 "%s: lines %zu and %zu are both of %s %.200s, but in the splits %s and %s; a group "
@@ -171,7 +173,9 @@ static tub_status read_list(tub_context *ctx, const char *path, uint64_t split_s
     TUB__TRY(tub__is_folder(path) ? tub__file_list_scan(ctx, path, out, err)
                                   : tub__file_list_rows(ctx, path, out, err));
     TUB__TRY(tub__file_list_sort_classes(out, err));
+    TUB__TRY(tub__file_list_number(out, err));
     TUB__TRY(tub__file_list_group(out, path, err));
+    TUB__TRY(tub__file_list_check_rows(out, path, err));
     return out->has_splits ? check_splits(out, path, err)
                            : tub__file_list_split(out, split_seed, err);
 }
@@ -199,6 +203,9 @@ void tub__file_list_free(tub__file_list *list) {
         tub__free(a, list->classes[k]);
     }
     drop_table(list);
+    tub__free(a, list->first_ignored);
+    tub__free(a, list->nearly_split);
+    tub__free(a, list->passed_over);
     tub__free(a, list->items);
     tub__free(a, list->classes);
     *list = (tub__file_list){0};

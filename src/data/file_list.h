@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The files of a data set, with their classes: from folders, or from the rows of a .csv. Nothing is opened:
- * the list, and the splits made of it, follow from names alone. */
+ * the list, and the splits made of it, follow from names alone. (Of two names it is asked whether they lead to one
+ * file.) */
 #ifndef TUB__DATA_FILE_LIST_H
 #define TUB__DATA_FILE_LIST_H
 
@@ -17,6 +18,7 @@ typedef struct tub__file_item {
     int64_t start;    /* nanoseconds */
     int64_t end;      /* the first nanosecond behind the part; -1: to the end of the file */
     int32_t label;
+    int32_t file;         /* from 0; names of one file have one number */
     int32_t group_number; /* from 0; those of one group never cross splits */
     int split;            /* a tub_split; -1: not said */
 } tub__file_item;
@@ -31,8 +33,15 @@ typedef struct tub__file_list {
         *class_table; /* [class_slots]: number of a class and 1, by the hash of its name; 0: none */
     size_t class_slots;
     size_t groups;
-    bool has_groups; /* a group is more than one sample somewhere, or there is a column */
-    bool has_splits; /* the data say them */
+    bool has_groups;         /* a group is more than one sample somewhere, or there is a column */
+    bool has_splits;         /* the data say them */
+    size_t repeated;         /* rows that say a part of a file again, with the same class */
+    size_t repeated_line[2]; /* of the first of them: where it stands, twice */
+    size_t ignored;          /* files beside class folders, folders beside splits */
+    char *first_ignored;     /* its name within the set, or NULL */
+    char *nearly_split;      /* the name of a class that a split has but for capitals, or NULL */
+    char *passed_over;       /* columns of a .csv that nothing reads, or NULL */
+    bool misspelt;           /* one of them has nearly the name of one that is read */
 } tub__file_list;
 
 /* Whether a path is what tub__file_list_read reads: a folder, or a name that ends in .csv, .txt or .list. */
@@ -69,7 +78,12 @@ TUB_MUST_USE tub_status tub__file_list_class(tub__file_list *list, const char *n
                                              tub_error *err);
 /* Sorts the classes and numbers the items' labels anew. */
 TUB_MUST_USE tub_status tub__file_list_sort_classes(tub__file_list *list, tub_error *err);
-/* Numbers the groups: items of one group text, or of one path. TUB_E_FORMAT where a file stands in two. */
+/* Numbers the files: names that lead to one, by ways or links, have one number. */
+TUB_MUST_USE tub_status tub__file_list_number(tub__file_list *list, tub_error *err);
+/* Counts rows that say a part of a file twice. TUB_E_FORMAT where they say two classes. */
+TUB_MUST_USE tub_status tub__file_list_check_rows(tub__file_list *list, const char *where,
+                                                  tub_error *err);
+/* Numbers the groups: items of one group text, or of one file. TUB_E_FORMAT where a file stands in two. */
 TUB_MUST_USE tub_status tub__file_list_group(tub__file_list *list, const char *where,
                                              tub_error *err);
 /* Gives each group one of the splits: of each class 70 % of the samples to train, 15 % to val and 15 % to

@@ -4,7 +4,9 @@
 #include "base/file.h"
 #include "data/csv.h"
 #include "data/file_list.h"
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum { PATH, LABEL, START, END, SPLIT, GROUP, COLUMNS };
 static const char *const column_names[COLUMNS] = {"path", "label", "start",
@@ -19,7 +21,101 @@ typedef struct rows {
     char *folder; /* that relative paths begin in, with a slash; "" here */
 } rows;
 
-static tub_status find_columns(rows *r, tub_error *err) {
+static const char *column_name(const void *names, size_t i) {
+    return ((const char *const *)names)[i];
+}
+
+/* The column that a name is nearly that of; NULL: of none. */
+static const char *nearest(const char *name) {
+    for (int k = 0; k < COLUMNS; k++) {
+        if (strcasecmp(name, column_names[k]) == 0) {
+            return column_names[k];
+        }
+    }
+    const size_t i = tub_nearest(name, column_names, COLUMNS, column_name);
+    return i < COLUMNS ? column_names[i] : NULL;
+}
+
+/* What another program may have written in the place of commas and line ends; NULL: none of it. */
+static const char *find_separator(const rows *r) {
+    const char *first = tub__csv_field(&r->csv, 0, 0);
+    for (size_t c = 0; c < r->csv.columns; c++) {
+        if (strchr(tub__csv_field(&r->csv, 0, c), '\r') != NULL) {
+            return "its lines end with CR alone; save it with LF, or CR LF";
+        }
+    }
+    return r->csv.columns > 1            ? NULL
+           : strchr(first, ';') != NULL  ? "it has semicolons; save it with commas"
+           : strchr(first, '\t') != NULL ? "it has tabs; save it with commas"
+                                         : NULL;
+}
+
+/* Which of the two is not there, and what may be meant for it. */
+static tub_status fail_header(const rows *r, tub_error *err) {
+    const char *missing = column_names[r->has[PATH] ? LABEL : PATH];
+    const char *separator = find_separator(r), *meant = NULL;
+    for (size_t c = 0; c < r->csv.columns && meant == NULL; c++) {
+        const char *name = tub__csv_field(&r->csv, 0, c), *near = nearest(name);
+        meant = near != NULL && strcmp(near, missing) == 0 ? name : NULL;
+    }
+    if (separator != NULL) {
+        return tub__fail(err, TUB_E_FORMAT, "%s: there is no column %s: %s", r->path, missing,
+                         separator);
+    }
+    if (meant != NULL) {
+        return tub__fail(err, TUB_E_FORMAT,
+                         "%s: there is no column %s, but one that is called '%.40s'; call it %s",
+                         r->path, missing, meant, missing);
+    }
+    return tub__fail(err, TUB_E_FORMAT,
+                     "%s: there is no column %s: its first line must name the columns, path and "
+                     "label among them (and start, end, split, group where wanted); it begins with "
+                     "'%.40s'",
+                     r->path, missing, tub__csv_field(&r->csv, 0, 0));
+}
+
+static bool is_column(const char *name) {
+    for (int k = 0; k < COLUMNS; k++) {
+        if (strcmp(name, column_names[k]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A misspelt column would vanish without a word. */
+static tub_status note_passed_over(const rows *r, tub__file_list *out, tub_error *err) {
+    char text[400];
+    size_t found = 0;
+    const char *meant = NULL, *name = NULL;
+    int used = snprintf(text, sizeof text, "columns that are passed over:");
+    for (size_t c = 0; c < r->csv.columns; c++) {
+        const char *one = tub__csv_field(&r->csv, 0, c), *near = nearest(one);
+        if (is_column(one) || one[0] == '\0') {
+            continue;
+        }
+        if (used < 300) {
+            used += snprintf(text + used, sizeof text - (size_t)used, "%s %.40s",
+                             found > 0 ? "," : "", one);
+        }
+        found++;
+        if (near != NULL && meant == NULL) {
+            meant = near;
+            name = one;
+        }
+    }
+    if (found == 0) {
+        return TUB_OK;
+    }
+    if (meant != NULL) {
+        snprintf(text + used, sizeof text - (size_t)used, "; is '%.30s' meant for %s?", name,
+                 meant);
+    }
+    out->misspelt = meant != NULL;
+    return tub__alloc_string(out->allocator, text, &out->passed_over, err);
+}
+
+static tub_status find_columns(rows *r, tub__file_list *out, tub_error *err) {
     for (size_t c = 0; c < r->csv.columns; c++) {
         for (int k = 0; k < COLUMNS; k++) {
             if (strcmp(tub__csv_field(&r->csv, 0, c), column_names[k]) == 0) {
@@ -32,12 +128,7 @@ static tub_status find_columns(rows *r, tub_error *err) {
             }
         }
     }
-    return r->has[PATH] && r->has[LABEL]
-               ? TUB_OK
-               : tub__fail(err, TUB_E_FORMAT,
-                           "%s: its first line must name the columns, path and label among them "
-                           "(and start, end, split, group where wanted); it begins with '%.40s'",
-                           r->path, tub__csv_field(&r->csv, 0, 0));
+    return r->has[PATH] && r->has[LABEL] ? note_passed_over(r, out, err) : fail_header(r, err);
 }
 
 /* "" where there is no such column. */
@@ -77,6 +168,9 @@ static bool parse_seconds(const char *text, int64_t *out) {
     }
     if (*text == '.') {
         for (text++; *text >= '0' && *text <= '9'; text++, digits = true) {
+            if (unit == 1) { /* below a nanosecond */
+                return false;
+            }
             unit /= 10;
             part += unit * (*text - '0');
         }
@@ -92,7 +186,7 @@ static tub_status fail_field(const rows *r, size_t row, int column, const char *
 }
 
 static tub_status read_part(const rows *r, size_t row, tub__file_item *item, tub_error *err) {
-    static const char seconds[] = "is no number of seconds, as 2.5 is";
+    static const char seconds[] = "is no number of seconds with at most nine decimals, as 2.5 is";
     if (field(r, row, START)[0] != '\0' && !parse_seconds(field(r, row, START), &item->start)) {
         return fail_field(r, row, START, seconds, err);
     }
@@ -182,16 +276,19 @@ static tub_status check_splits(const rows *r, tub__file_list *out, tub_error *er
                            r->path, without);
 }
 
-/* A class that only val or test have can't be learned. */
+/* A class that only val or test have can't be learned. Where nothing is to be learned from, there is none. */
 static tub_status check_trained(const rows *r, const tub__file_list *out, tub_error *err) {
     void *block;
+    size_t rows_of_train = 0;
     TUB__TRY(tub__alloc_array(out->allocator, out->class_count + 1, 1, &block, err));
     unsigned char *trained = block;
     tub_status status = TUB_OK;
     for (size_t i = 0; i < out->count; i++) {
-        trained[out->items[i].label] |= out->items[i].split == TUB_TRAIN;
+        const bool train = out->items[i].split == TUB_TRAIN;
+        trained[out->items[i].label] |= train;
+        rows_of_train += train;
     }
-    for (size_t i = 0; i < out->count && status == TUB_OK; i++) {
+    for (size_t i = 0; rows_of_train > 0 && i < out->count && status == TUB_OK; i++) {
         if (!trained[out->items[i].label]) {
             status =
                 tub__fail(err, TUB_E_FORMAT, "%s: line %zu: no row of train has the label '%.100s'",
@@ -207,7 +304,7 @@ static tub_status read_rows(rows *r, tub__file_list *out, tub_error *err) {
     const size_t folder = slash != NULL ? (size_t)(slash - r->path) + 1 : 0;
     void *block;
     trim_rows(r, 0, 1);
-    TUB__TRY(find_columns(r, err));
+    TUB__TRY(find_columns(r, out, err));
     trim_rows(r, 1, r->csv.rows);
     TUB__TRY(tub__alloc(&r->ctx->allocator, folder + 1, &block, err));
     r->folder = block;

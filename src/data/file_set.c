@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { TOLD = 20 }; /* lines of one kind at most */
@@ -17,7 +19,7 @@ static tub_status make_entries(tub__file_set *set, tub_error *err) {
                               &block, err));
     set->places = block;
     for (size_t i = 0; i < set->list.count; i++) {
-        set->places[i] = (tub__file_place){(tub_split)set->list.items[i].split, -1, -1};
+        set->places[i] = (tub__file_place){(tub_split)set->list.items[i].split, -1, -1, -1, -1};
     }
     return TUB_OK;
 }
@@ -84,25 +86,96 @@ static void tell_broken(const tub__file_set *set, const char *name) {
     }
 }
 
+/* "a (train), b (test) and c (test)" of the files that have the content of one. */
+static void name_same(const tub__file_set *set, int64_t first, char *out, size_t size) {
+    enum { MOST = 6 };
+    size_t used = 0, named = 0, more = 0;
+    out[0] = '\0';
+    for (int64_t i = first; i >= 0; i = set->places[i].same_next) {
+        const bool last = set->places[i].same_next < 0;
+        if (named++ >= MOST || used >= size) {
+            more++;
+            continue;
+        }
+        used += (size_t)snprintf(out + used, size - used, "%s%.80s (%s)",
+                                 i == first ? ""
+                                 : last     ? " and "
+                                            : ", ",
+                                 set->list.items[i].name, tub_split_name(set->places[i].split));
+    }
+    if (more > 0 && used < size) {
+        snprintf(out + used, size - used, " and %zu more", more);
+    }
+}
+
+/* Of what the survey has met; the rest of such a file is used. */
+static void tell_damaged(const tub__file_set *set, const char *name) {
+    size_t damaged = 0, first = 0;
+    for (size_t i = 0; i < set->list.count; i++) {
+        const tub__file_entry *e = &set->entries[i];
+        if (e->damage != NULL && e->problem == NULL && damaged++ == 0) {
+            first = i;
+        }
+    }
+    if (damaged > 0) {
+        tub__log_line(set->ctx, TUB_LOG_WARNING,
+                      "%s: %zu file%s damaged, and what can be decoded is used; the first, %.200s: "
+                      "%s%s",
+                      name, damaged, damaged == 1 ? " is" : "s are", set->list.items[first].name,
+                      set->entries[first].damage,
+                      damaged > 1 ? "; tubelet info names them all" : "");
+    }
+}
+
 static void tell_duplicates(const tub__file_set *set, const char *name) {
     size_t found = 0;
     for (size_t i = 0; i < set->list.count; i++) {
-        const int64_t other = set->places[i].duplicate;
-        if (other < (int64_t)i) { /* none, or told from its side */
+        char names[768];
+        if (set->places[i].same_first != (int64_t)i || found++ >= TOLD) {
             continue;
         }
-        const tub__file_item *a = &set->list.items[i], *b = &set->list.items[other];
-        if (found++ < TOLD) {
-            tub__log_line(set->ctx, TUB_LOG_WARNING,
-                          "%s: %s (%s) and %s (%s) have the same content; what is tested should "
-                          "not have been trained on",
-                          name, a->name, tub_split_name((tub_split)a->split), b->name,
-                          tub_split_name((tub_split)b->split));
-        }
+        name_same(set, (int64_t)i, names, sizeof names);
+        tub__log_line(set->ctx, TUB_LOG_WARNING,
+                      "%s: %s have the same content; what is tested should not have been trained "
+                      "on",
+                      name, names);
     }
     if (found > TOLD) {
         tub__log_line(set->ctx, TUB_LOG_WARNING,
-                      "%s: %zu such pairs in all; tubelet info names them", name, found);
+                      "%s: %zu such contents in all; tubelet info names them", name, found);
+    }
+}
+
+/* What is no part of the set, and perhaps was meant to be. */
+static void tell_passed_over(const tub__file_list *list, tub_context *ctx, const char *name) {
+    if (list->ignored > 0) {
+        tub__log_line(ctx, TUB_LOG_WARNING,
+                      "%s: %zu file%s or folder%s beside those of classes and splits %s no part of "
+                      "it; the first is %.200s",
+                      name, list->ignored, list->ignored == 1 ? "" : "s",
+                      list->ignored == 1 ? "" : "s", list->ignored == 1 ? "is" : "are",
+                      list->first_ignored);
+    }
+    if (list->nearly_split != NULL) {
+        tub__log_line(ctx, TUB_LOG_WARNING,
+                      "%s: the folder %.80s is taken for a class; splits are train, val and test, "
+                      "in small letters",
+                      name, list->nearly_split);
+    }
+    if (list->passed_over != NULL) {
+        tub__log_line(ctx, list->misspelt ? TUB_LOG_WARNING : TUB_LOG_INFO, "%s: %s", name,
+                      list->passed_over);
+    }
+}
+
+static void tell_repeated(const tub__file_list *list, tub_context *ctx, const char *name) {
+    if (list->repeated > 0) {
+        tub__log_line(ctx, TUB_LOG_WARNING,
+                      "%s: %zu row%s a part of a file that another row says already, and count%s "
+                      "again; the first is line %zu, which line %zu repeats",
+                      name, list->repeated, list->repeated == 1 ? " says" : "s say",
+                      list->repeated == 1 ? "s" : "", list->repeated_line[0],
+                      list->repeated_line[1]);
     }
 }
 
@@ -182,7 +255,10 @@ tub_status tub__dataset_fill_files(tub_dataset *data, const char *path,
     TUB__TRY(check_any(data->files, data->name, err));
     if (!options->quiet) {
         tell_broken(data->files, data->name);
+        tell_damaged(data->files, data->name);
         tell_duplicates(data->files, data->name);
+        tell_passed_over(&data->files->list, data->ctx, data->name);
+        tell_repeated(&data->files->list, data->ctx, data->name);
     }
     TUB__TRY(fill_info(data, data->files, err));
     return options->quiet ? TUB_OK : tell_untrained(data, err);
@@ -206,6 +282,8 @@ static void release(tub__file_set *whole) {
     }
     for (size_t i = 0; whole->entries != NULL && i < whole->list.count; i++) {
         tub__free(a, whole->entries[i].problem);
+        tub__free(a, whole->entries[i].damage);
+        tub__free(a, atomic_load(&whole->entries[i].met));
     }
     free_places(whole);
     tub__file_kept_close(a, whole->kept);
@@ -244,10 +322,12 @@ tub_status tub_dataset_file(const tub_dataset *data, int64_t number, tub_file *o
                       .path = item->path,
                       .group = item->group,
                       .problem = e->problem,
+                      .damage = e->problem == NULL ? e->damage : NULL,
                       .line = (int64_t)item->line,
                       .split = place->split,
                       .sample = place->sample,
                       .label = item->label,
+                      .file = item->file,
                       .group_number = item->group_number,
                       .first = e->first,
                       .frames = e->frames,
@@ -261,6 +341,11 @@ tub_status tub_dataset_file(const tub_dataset *data, int64_t number, tub_file *o
     return TUB_OK;
 }
 
+int64_t tub_dataset_ignored(const tub_dataset *data, const char **first) {
+    *first = data->files != NULL ? data->files->list.first_ignored : NULL;
+    return data->files != NULL ? (int64_t)data->files->list.ignored : 0;
+}
+
 int64_t tub_dataset_sample_file(const tub_dataset *data, tub_split split, int64_t sample) {
     return data->files == NULL || sample < 0 || sample >= data->files->count[split]
                ? -1
@@ -272,8 +357,18 @@ int64_t tub_dataset_duplicate(const tub_dataset *data, int64_t number) {
                                                            : data->files->places[number].duplicate;
 }
 
+int64_t tub_dataset_same(const tub_dataset *data, int64_t number, int64_t *first) {
+    const bool there = number >= 0 && number < tub_dataset_files(data);
+    *first = there ? data->files->places[number].same_first : -1;
+    return there ? data->files->places[number].same_next : -1;
+}
+
 int tub_dataset_has_groups(const tub_dataset *data) {
     return data->files != NULL && data->files->list.has_groups;
+}
+
+int tub_dataset_split_by_seed(const tub_dataset *data) {
+    return data->files != NULL && !data->files->list.has_splits;
 }
 
 const tub_clip_options *tub_dataset_clip(const tub_dataset *data) {

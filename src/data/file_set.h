@@ -22,6 +22,8 @@ typedef struct tub__file_entry {
     int64_t nanoseconds; /* of the part; 0: frames have no times */
     char content[33];    /* MD5 of size, first and last MiB */
     char *problem;       /* NULL; or why it is left out */
+    char *damage;        /* NULL; or what the survey met that can't be decoded; the rest is used */
+    _Atomic(char *) met; /* the same of reading, which several threads do; NULL: nothing */
 } tub__file_entry;
 
 /* Where an item went: of the whole as the list says, of a fold elsewhere. */
@@ -29,6 +31,9 @@ typedef struct tub__file_place {
     tub_split split;
     int64_t sample;    /* in its split; -1: left out */
     int64_t duplicate; /* item of the same content in another split; -1: none */
+    /* Where one content is in more than one split: the first item that has it, and the next, each file once
+     * for each of its splits; -1: none. */
+    int64_t same_first, same_next;
 } tub__file_place;
 
 /* A fold has places, samples, groups, counts and a digest of its own; list, entries and what is kept are those of the
@@ -38,14 +43,15 @@ typedef struct tub__file_set {
     struct tub__file_set *whole; /* itself where it is no fold */
     size_t users;                /* of a whole: itself and its folds that are open */
     tub__file_list list;
-    tub__file_entry *entries;     /* [list.count] */
-    tub__file_place *places;      /* [list.count] */
-    uint32_t *sample[TUB_SPLITS]; /* items of a split's samples, in the list's order; of a fold as it is cut */
-    int32_t *group[TUB_SPLITS];   /* [count]: their group numbers */
-    int64_t count[TUB_SPLITS];    /* of samples */
-    size_t broken;                /* items left out */
-    tub_clip_options clip;        /* nothing open; resize 0: frames have the clip's size */
-    int64_t channels;             /* of a clip */
+    tub__file_entry *entries; /* [list.count] */
+    tub__file_place *places;  /* [list.count] */
+    uint32_t *sample
+        [TUB_SPLITS]; /* items of a split's samples, in the list's order; of a fold as it is cut */
+    int32_t *group[TUB_SPLITS]; /* [count]: their group numbers */
+    int64_t count[TUB_SPLITS];  /* of samples */
+    size_t broken;              /* items left out */
+    tub_clip_options clip;      /* nothing open; resize 0: frames have the clip's size */
+    int64_t channels;           /* of a clip */
     tub_dtype dtype;
     tub__preprocessing picture;  /* resizing and crop of evaluation's frames */
     bool picture_given;          /* it is a model's */
@@ -67,6 +73,9 @@ TUB_MUST_USE tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *
 /* MD5 of the size of a file, its first and its last MiB; of a folder those of its files with their names. */
 TUB_MUST_USE tub_status tub__content_digest(tub_context *ctx, const char *path, char hex[33],
                                             tub_error *err);
+/* Whether two files are the same to the last byte; folders and members by their digests alone, which are taken to be
+ * the same. */
+bool tub__content_same_bytes(const char *a, const char *b);
 /* Decides size, channels and type of the clips; leaves out files that do not fit. */
 TUB_MUST_USE tub_status tub__file_set_settle(tub__file_set *set, const char *name, tub_error *err);
 

@@ -11,7 +11,7 @@
 
 typedef struct survey {
     tub__file_set *set;
-    uint32_t *order; /* items by path: those of one file in a row */
+    uint32_t *order; /* items by file: those of one in a row */
     size_t *begin;   /* [files + 1]: where each file's items begin in it */
     size_t files;
     atomic_size_t next;
@@ -19,15 +19,15 @@ typedef struct survey {
     tub_error *why;
 } survey;
 
-typedef struct by_path {
-    const char *path;
+typedef struct by_file {
+    int32_t file;
     uint32_t item;
-} by_path;
+} by_file;
 
 static int compare(const void *a, const void *b) {
-    const by_path *x = a, *y = b;
-    const int order = strcmp(x->path, y->path);
-    return order != 0 ? order : (x->item > y->item) - (x->item < y->item);
+    const by_file *x = a, *y = b;
+    return x->file != y->file ? (x->file > y->file) - (x->file < y->file)
+                              : (x->item > y->item) - (x->item < y->item);
 }
 
 static tub_status order_items(survey *s, tub_error *err) {
@@ -38,15 +38,15 @@ static tub_status order_items(survey *s, tub_error *err) {
     s->order = block;
     TUB__TRY(tub__alloc_array(a, list->count + 1, sizeof(size_t), &block, err));
     s->begin = block;
-    TUB__TRY(tub__alloc_array(a, list->count + 1, sizeof(by_path), &block, err));
-    by_path *sorted = block;
+    TUB__TRY(tub__alloc_array(a, list->count + 1, sizeof(by_file), &block, err));
+    by_file *sorted = block;
     for (size_t i = 0; i < list->count; i++) {
-        sorted[i] = (by_path){list->items[i].path, (uint32_t)i};
+        sorted[i] = (by_file){list->items[i].file, (uint32_t)i};
     }
     qsort(sorted, list->count, sizeof *sorted, compare);
     for (size_t i = 0; i < list->count; i++) {
         s->order[i] = sorted[i].item;
-        if (i == 0 || strcmp(sorted[i].path, sorted[i - 1].path) != 0) {
+        if (i == 0 || sorted[i].file != sorted[i - 1].file) {
             s->begin[s->files++] = i;
         }
     }
@@ -83,11 +83,11 @@ static tub_status find_part(tub__clip_file *clip, const tub__file_item *item, tu
 
 /* Why an item is left out, without the path that the sentence may begin with: as sentences write
  * it, without control characters. */
-static tub_status set_problem(tub__file_set *set, uint32_t item, const tub_error *why,
-                              tub_error *err) {
+static tub_status set_problem(tub__file_set *set, uint32_t item, const char *opened,
+                              const tub_error *why, tub_error *err) {
     const char *text = why->message;
     tub_error path;
-    (void)tub__fail(&path, TUB_E_FORMAT, "%s: ", set->list.items[item].path);
+    (void)tub__fail(&path, TUB_E_FORMAT, "%s: ", opened);
     const size_t length = strlen(path.message);
     if (strncmp(text, path.message, length) == 0 && text[length] != '\0') {
         text += length;
@@ -114,6 +114,14 @@ static tub_status open_and_look(tub__file_set *set, const char *path, tub__clip_
                                    : TUB_OK;
 }
 
+static tub_status note_damage(tub__file_set *set, const tub__clip_file *clip, uint32_t item,
+                              tub_error *err) {
+    const char *said = tub__clip_damage(clip);
+    return said == NULL
+               ? TUB_OK
+               : tub__alloc_string(&set->ctx->allocator, said, &set->entries[item].damage, err);
+}
+
 static tub_status look_at_item(tub__file_set *set, tub__clip_file *clip, uint32_t item,
                                tub_error *err) {
     const tub__clip_facts *f = tub__clip_describe(clip);
@@ -129,9 +137,9 @@ static tub_status look_at_item(tub__file_set *set, tub__clip_file *clip, uint32_
     const tub_status status = find_part(clip, &set->list.items[item], e, &why);
     if (status != TUB_OK) {
         e->frames = 0;
-        return set_problem(set, item, &why, err);
+        return set_problem(set, item, tub__clip_path(clip), &why, err);
     }
-    return TUB_OK;
+    return note_damage(set, clip, item, err);
 }
 
 static tub_status look_at_file(survey *s, size_t file, tub_error *err) {
@@ -141,7 +149,8 @@ static tub_status look_at_file(survey *s, size_t file, tub_error *err) {
     tub__clip_file *clip = NULL;
     tub_error why = {0};
     char content[33] = "";
-    tub_status status = open_and_look(set, set->list.items[items[0]].path, &clip, content, &why);
+    const char *path = set->list.items[items[0]].path;
+    tub_status status = open_and_look(set, path, &clip, content, &why);
     const bool readable = status == TUB_OK;
     if (!readable && ends_all(status)) {
         status = tub__fail(err, status, "%s", why.message);
@@ -151,7 +160,7 @@ static tub_status look_at_file(survey *s, size_t file, tub_error *err) {
     for (size_t i = 0; i < count && status == TUB_OK; i++) {
         memcpy(set->entries[items[i]].content, content, sizeof content);
         status = readable ? look_at_item(set, clip, items[i], err)
-                          : set_problem(set, items[i], &why, err);
+                          : set_problem(set, items[i], path, &why, err);
     }
     tub__clip_close(clip);
     return status;

@@ -155,9 +155,12 @@ static tub_status assign(folds *f, uint64_t seed, int32_t *part, tub_error *err)
     TUB__TRY(make_room(f, err));
     TUB__TRY(make_groups(f, err));
     if (f->parts > f->count) {
-        return tub__fail(err, TUB_E_RANGE, "%s: %zu folds of %zu %s; each fold needs one at least",
-                         f->info->name, f->parts, f->count,
-                         f->numbers != NULL ? "groups" : "samples");
+        const bool one = f->count == 1;
+        return tub__fail(
+            err, TUB_E_RANGE, "%s: %zu folds of %zu %s%s; each fold needs one at least%s",
+            f->info->name, f->parts, f->count, f->numbers != NULL ? "group" : "sample",
+            one ? "" : "s",
+            f->numbers != NULL ? "; groups that share a file or its content are one" : "");
     }
     TUB__TRY(shuffle_groups(f, seed, err));
     for (size_t i = 0; i < f->n; i++) {

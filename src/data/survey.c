@@ -44,22 +44,6 @@ static void count_constant(tub_dataset *data) {
     }
 }
 
-/* Raw intensities (Hounsfield units, 0 to 255) stored as floats. */
-void tub__warn_far_floats(tub_context *ctx, const char *name, const char *which, const float *v,
-                          size_t n) {
-    float low = v[0], high = v[0];
-    for (size_t i = 1; i < n; i++) {
-        low = v[i] < low ? v[i] : low;
-        high = v[i] > high ? v[i] : high;
-    }
-    if (low < -FAR || high > FAR) {
-        tub__log_line(ctx, TUB_LOG_WARNING,
-                      "%s: floats reach the model as they are, and %s %g to %g; scale them to "
-                      "about 0 to 1 first",
-                      name, which, (double)low, (double)high);
-    }
-}
-
 static void look_at_floats(const tub_dataset *data) {
     size_t n = (size_t)data->info.count[TUB_TRAIN] * tub__dataset_elements(&data->info);
     tub__warn_far_floats(data->ctx, data->name, "train has", data->samples[TUB_TRAIN], n);

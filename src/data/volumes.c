@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the volumes that one command-line argument names: FILE.npy, FILE.npz or FILE.npz:ARRAY,
  * each also with [i] or [i:j]. */
+#include "data/volumes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "data/array.h"
@@ -168,37 +169,49 @@ static tub_status settle_slice(const target *t, int64_t count, int64_t *begin, i
     return TUB_OK;
 }
 
+/* Which volumes of the file's array are wanted. */
+typedef struct wanted {
+    int64_t begin, end;
+    int64_t total; /* in the file */
+} wanted;
+
+static tub_status settle(const target *t, const tub__npy *npy, const int64_t *want,
+                         tub_volumes *out, wanted *w, tub_error *err) {
+    TUB__TRY(settle_shape(npy, want, out, err));
+    w->total = out->count;
+    return settle_slice(t, out->count, &w->begin, &w->end, err);
+}
+
+/* Makes the array one of the wanted volumes alone, so that nothing else is copied or converted; which needs
+ * them to lie in a row. */
+static void cut(tub__npy *npy, wanted *w) {
+    if (npy->fortran) {
+        return;
+    }
+    const uint64_t volume = npy->elements / (uint64_t)w->total;
+    npy->data_offset += (size_t)((uint64_t)w->begin * volume) * (size_t)npy->width;
+    npy->elements = (uint64_t)(w->end - w->begin) * volume;
+    w->end -= w->begin;
+    w->begin = 0;
+}
+
 /* Turns the file's array into the wanted volumes; takes *bytes over. */
-static tub_status make_volumes(const target *t, void **bytes, const tub__npy *npy,
-                               const int64_t *want, tub_volumes *out, int64_t *total,
+static tub_status make_volumes(void **bytes, const tub__npy *npy, const wanted *w, tub_volumes *out,
                                tub_error *err) {
     const tub_allocator *a = &out->owner->allocator;
     tub__array array = {0};
-    int64_t begin = 0, end = 0;
-    tub_status status = settle_shape(npy, want, out, err);
-    *total = out->count;
-    if (status == TUB_OK) {
-        status = settle_slice(t, out->count, &begin, &end, err);
-    }
-    if (status == TUB_OK) {
-        status = tub__array_take(a, bytes, npy, &array, err);
-    }
-    tub__free(a, *bytes);
-    *bytes = NULL;
-    TUB__TRY(status);
+    TUB__TRY(tub__array_take(a, bytes, npy, &array, err));
     out->dtype = array.dtype;
-    size_t volume = (size_t)(out->frames * out->height * out->width * out->channels) *
-                    tub__dtype_bytes(out->dtype);
-    size_t size = (size_t)(end - begin) * volume;
+    const size_t volume = (size_t)(out->frames * out->height * out->width * out->channels) *
+                          tub__dtype_bytes(out->dtype);
+    const size_t size = (size_t)(w->end - w->begin) * volume;
     /* The caller frees `data` itself, so the volumes move to the start of a block of their own
      * size. */
-    status = tub__alloc(a, size, &out->data, err);
+    const tub_status status = tub__alloc(a, size, &out->data, err);
     if (status == TUB_OK) {
-        memcpy(out->data, (char *)array.elements + (size_t)begin * volume, size);
+        memcpy(out->data, (char *)array.elements + (size_t)w->begin * volume, size);
     }
     tub__free(a, array.block);
-    out->count = end - begin;
-    out->first = begin;
     return status;
 }
 
@@ -248,25 +261,40 @@ static tub_status read_truth(tub__npz *z, const target *t, int64_t total, tub_vo
     return status == TUB_E_MEMORY ? status : TUB_OK;
 }
 
+/* Of an archive's member, which is in memory as a whole; takes *bytes over. */
+static tub_status take(const target *t, void **bytes, tub__npy *npy, const int64_t *want,
+                       tub_volumes *out, wanted *w, tub_error *err) {
+    const tub_status status = settle(t, npy, want, out, w, err);
+    if (status != TUB_OK) {
+        tub__free(&out->owner->allocator, *bytes);
+        *bytes = NULL;
+        return status;
+    }
+    out->first = w->begin;
+    out->count = w->end - w->begin;
+    cut(npy, w);
+    return make_volumes(bytes, npy, w, out, err);
+}
+
 static tub_status read_npz(target *t, const int64_t *want, tub_volumes *out, tub_error *err) {
     const tub_allocator *a = &out->owner->allocator;
     tub__npz *z;
     void *bytes = NULL;
     tub__npy npy;
-    int64_t total = 0;
+    wanted w = {0};
     TUB__TRY(tub__npz_open(a, t->path, &z, err));
     tub_status status = choose_member(z, t, err);
     if (status == TUB_OK) {
         status = tub__npz_read(z, t->member, UNPACKED_LIMIT, &bytes, &npy, err);
     }
     if (status == TUB_OK) {
-        status = make_volumes(t, &bytes, &npy, want, out, &total, err);
+        status = take(t, &bytes, &npy, want, out, &w, err);
         if (status != TUB_OK) {
             status = tub__prefix(err, status, "%s", t->member);
         }
     }
     if (status == TUB_OK) {
-        status = read_truth(z, t, total, out, err);
+        status = read_truth(z, t, w.total, out, err);
     }
     tub__npz_close(z);
     return status == TUB_OK ? TUB_OK : tub__prefix(err, status, "%s", t->path);
@@ -276,14 +304,20 @@ static tub_status read_npy(const target *t, const tub__map *map, const int64_t *
                            tub_volumes *out, tub_error *err) {
     tub__npy npy;
     void *bytes;
-    int64_t total;
+    wanted w = {0};
     if (t->member) {
         return tub__fail(err, TUB_E_ARGUMENT, "one array without a name: leave out :%s", t->member);
     }
     TUB__TRY(tub__npy_parse(map->data, map->size, false, &npy, err));
-    TUB__TRY(tub__alloc(&out->owner->allocator, map->size, &bytes, err));
-    memcpy(bytes, map->data, map->size);
-    return make_volumes(t, &bytes, &npy, want, out, &total, err);
+    TUB__TRY(settle(t, &npy, want, out, &w, err));
+    out->first = w.begin;
+    out->count = w.end - w.begin;
+    cut(&npy, &w);
+    const size_t size = (size_t)npy.elements * (size_t)npy.width;
+    TUB__TRY(tub__alloc(&out->owner->allocator, size, &bytes, err));
+    memcpy(bytes, (const char *)map->data + npy.data_offset, size);
+    npy.data_offset = 0;
+    return make_volumes(&bytes, &npy, &w, out, err);
 }
 
 static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tub_error *err) {
@@ -307,8 +341,8 @@ static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tu
     return zip ? read_npz(t, want, out, err) : TUB_OK;
 }
 
-tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_t want[4],
-                            tub_volumes *out, tub_error *err) {
+tub_status tub__volumes_read(tub_context *ctx, const char *argument, const int64_t want[4],
+                             tub_volumes *out, tub_error *err) {
     target t;
     *out = (tub_volumes){.owner = ctx};
     tub_status status = parse_argument(&ctx->allocator, argument, &t, err);
@@ -318,12 +352,31 @@ tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_
     tub__free(&ctx->allocator, t.path);
     if (status != TUB_OK) {
         tub_volumes_free(out);
-    } else if (out->dtype == TUB_F32) {
+    }
+    return status;
+}
+
+tub_status tub__volumes_file(const tub_allocator *a, const char *argument, char **out,
+                             tub_error *err) {
+    target t;
+    const tub_status status = parse_argument(a, argument, &t, err);
+    if (status != TUB_OK) {
+        tub__free(a, t.path);
+        return status;
+    }
+    *out = t.path;
+    return TUB_OK;
+}
+
+tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_t want[4],
+                            tub_volumes *out, tub_error *err) {
+    TUB__TRY(tub__volumes_read(ctx, argument, want, out, err));
+    if (out->dtype == TUB_F32) {
         tub__warn_far_floats(
             ctx, argument, "it has", out->data,
             (size_t)(out->count * out->frames * out->height * out->width * out->channels));
     }
-    return status;
+    return TUB_OK;
 }
 
 void tub_volumes_free(tub_volumes *v) {

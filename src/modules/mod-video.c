@@ -10,6 +10,7 @@
 #include "modules/video_ffmpeg.h"
 #include "modules/video_file.h"
 #include "modules/video_frames.h"
+#include "modules/video_length.h"
 #include "modules/video_write.h"
 
 enum {
@@ -48,10 +49,10 @@ struct tub__video {
     size_t early_count;
     int64_t bad_packets, bad_frames;   /* since it was opened; bad_frames: shown all the same */
     int64_t most_packets, most_frames; /* whenever it was opened */
-    int64_t
-        last_end; /* when the last frame or, once they were counted, packet ends; INT64_MIN: not known */
-    bool all_seen;    /* last_end is of all there are */
-    int read_failure; /* why reading ended, if it was not the end of the file */
+    int64_t frames_end,
+        packets_end;            /* when the last of those seen ends; AV_NOPTS_VALUE: not known */
+    bool all_decoded, all_seen; /* these are of all frames, of all packets */
+    int read_failure;           /* why reading ended, if it was not the end of the file */
     bool encrypted;
     bool opening;  /* until the first frame has come out */
     char said[96]; /* damage() */
@@ -260,7 +261,7 @@ static void note_end(tub__video *v) {
     if (end == AV_NOPTS_VALUE || __builtin_add_overflow(end, length, &end)) {
         return;
     }
-    v->last_end = end > v->last_end ? end : v->last_end;
+    v->frames_end = end > v->frames_end ? end : v->frames_end;
 }
 
 /* Decodes the next frame. false at the end. */
@@ -307,25 +308,30 @@ static tub_status fail_no_frame(const tub__video *v, tub_error *err) {
                      v->path, codec);
 }
 
-/* Seconds of the stream behind its last frame, by the container's word; 0 when it has none, and where it
- * is so little that rounding may make it. */
+/* Seconds of the stream behind its last frame or, before all were decoded, packet; 0 where it is so little that rounding
+ * may make it. */
 static double missing_seconds(const tub__video *v) {
-    const AVStream *s = v->stream;
-    if (s == NULL || s->duration == AV_NOPTS_VALUE || s->duration <= 0 ||
-        v->last_end == AV_NOPTS_VALUE) {
+    int64_t end = v->frames_end;
+    if (v->stream == NULL) {
         return 0;
     }
-    const double begin = s->start_time == AV_NOPTS_VALUE ? 0 : (double)s->start_time;
-    const double rate = av_q2d(s->avg_frame_rate), frame = rate > 0 ? 1 / rate : 0;
-    const double missing =
-        (begin + (double)s->duration - (double)v->last_end) * av_q2d(s->time_base);
+    if (!v->all_decoded) {
+        end = v->packets_end > end ? v->packets_end : end;
+    }
+    const double said = tub__video_length(v->format, v->stream),
+                 rate = av_q2d(v->stream->avg_frame_rate);
+    if (said <= 0 || end == AV_NOPTS_VALUE) {
+        return 0;
+    }
+    const double frame = rate > 0 ? 1 / rate : 0;
+    const double missing = said - (double)end * av_q2d(v->stream->time_base);
     return missing >= 2 * frame && missing >= 0.1 ? missing : 0;
 }
 
 static const char *tell_damage(tub__video *v) {
     v->most_packets = v->bad_packets > v->most_packets ? v->bad_packets : v->most_packets;
     v->most_frames = v->bad_frames > v->most_frames ? v->bad_frames : v->most_frames;
-    const double missing = v->all_seen ? missing_seconds(v) : 0;
+    const double missing = v->all_seen || v->all_decoded ? missing_seconds(v) : 0;
     if (missing > 0) {
         snprintf(v->said, sizeof v->said, "the last %.1f s can't be decoded", missing);
     } else if (v->most_packets > 0) {
@@ -355,8 +361,9 @@ static void close_file(tub__video *v) {
 static tub_status open_file(tub__video *v, const char *path, tub_error *err) {
     if (strcmp(path, v->path) != 0) { /* of the same file what was found broken is still known */
         v->most_packets = v->most_frames = v->read_failure = 0;
-        v->last_end = AV_NOPTS_VALUE;
-        v->all_seen = false;
+        v->frames_end = v->packets_end = AV_NOPTS_VALUE;
+        v->all_seen = v->all_decoded = false;
+        tub__video_file_drop(&v->file);
     }
     if (path != v->path &&
         (size_t)snprintf(v->path, sizeof v->path, "%s", path) >= sizeof v->path) {
@@ -393,7 +400,7 @@ static tub_status next_frame(tub__video *v, int64_t *time, bool *end, tub_error 
     (void)err;
     *end = v->decoder == NULL || (!v->held && !decode(v));
     v->held = false;
-    v->all_seen = v->all_seen || *end;
+    v->all_decoded = v->all_decoded || *end;
     if (!*end) {
         *time = frame_time(v->frame);
     }
@@ -468,7 +475,7 @@ static bool enqueue(tub__video *v, size_t *bytes) {
 static tub_status tell_note(tub__video *v, note n, tub__video_packet *visit, void *user,
                             bool *reliable, tub_error *err) {
     *reliable = *reliable && n.good;
-    v->last_end = n.end > v->last_end ? n.end : v->last_end;
+    v->packets_end = n.end > v->packets_end ? n.end : v->packets_end;
     return n.shown ? visit(user, n.time, n.key, err) : TUB_OK;
 }
 
@@ -526,6 +533,7 @@ static bool seek_packet(tub__video *v, int64_t time, int64_t *landed) {
 static void close_video(tub__video *v) {
     if (v != NULL) {
         close_file(v);
+        tub__video_file_drop(&v->file);
         tub__rgb_close(&v->rgb);
         av_packet_free(&v->packet);
         av_frame_free(&v->frame);
@@ -565,7 +573,7 @@ static tub_status open_video(const char *path, int threads, tub__video **out,
     if (v == NULL) {
         return tub__fail(err, TUB_E_MEMORY, "%s: no memory to decode", path);
     }
-    v->file.fd = -1;
+    tub__video_file_init(&v->file);
     v->threads = v->rgb.threads = threads < 1 ? 1 : threads > THREAD_LIMIT ? THREAD_LIMIT : threads;
     v->packet = av_packet_alloc();
     v->frame = av_frame_alloc();

@@ -29,6 +29,12 @@ void tub_clip_free(tub_clip *clip) {
 /* ---- What is to be done ---- */
 
 static tub_status check_options(const tub_clip_read_options *o, tub_error *err) {
+    if (o->size != sizeof *o) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "tub_clip_read_options: size is %zu, this library knows %zu bytes; start "
+                         "from tub_clip_read_options_default()",
+                         o->size, sizeof *o);
+    }
     if (o->model != NULL && (o->frames > 0 || o->side > 0)) {
         return tub__fail(err, TUB_E_ARGUMENT,
                          "a model has frames of its own: leave their number and size away");
@@ -108,12 +114,7 @@ static tub_status read_samples(tub__clip_file *file, tub__clip_reader *reader,
     }
     TUB__TRY(tub__alloc(a, bytes, &out->samples, err));
     TUB__TRY(tub__clip_read_views(reader, plan, &part, 1, out->samples, err));
-    /* Reading may have found fewer frames than were counted. */
-    const int64_t frames = tub__clip_describe(file)->frames;
-    if (part.first + part.count > frames && frames > part.first) {
-        part.count = frames - part.first;
-    }
-    out->file_frames = frames;
+    out->file_frames = tub__clip_describe(file)->frames;
     return note_frames(file, plan, &part, out, err);
 }
 

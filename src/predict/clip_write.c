@@ -11,6 +11,7 @@
 #include "base/module.h"
 #include "data/clip_file.h"
 #include "formats/npy.h"
+#include "picture/levels.h"
 
 enum { PICTURE_LIMIT = 65535, DELAY_LEAST = 2, DELAY_USUAL = 10, DELAY_MOST = 65535 };
 
@@ -28,16 +29,10 @@ static tub_status write_npy(const tub_clip *clip, const char *path, tub_error *e
 
 /* ---- Pictures ---- */
 
-/* Levels to show: the least value black, the greatest white. */
 static void show_floats(const float *v, size_t n, unsigned char *out) {
-    float low = v[0], high = v[0];
-    for (size_t i = 1; i < n; i++) {
-        low = v[i] < low ? v[i] : low;
-        high = v[i] > high ? v[i] : high;
-    }
-    const double span = (double)high - (double)low;
+    const tub__levels levels = tub__levels_of(v, n);
     for (size_t i = 0; i < n; i++) {
-        out[i] = (unsigned char)(span > 0 ? ((double)v[i] - (double)low) / span * 255 + 0.5 : 0);
+        out[i] = (unsigned char)(tub__level(&levels, (double)v[i]) + 0.5);
     }
 }
 
@@ -173,7 +168,8 @@ static tub_status write_counted(tub_context *ctx, tub__clip_file *file, const ch
     return tub__writer_commit(&w, err);
 }
 
-/* A damaged file may have fewer frames than its packets told: then the number is that of the frames. */
+/* A damaged file may have fewer frames than its packets told: then the number is that of the
+ * frames. */
 static tub_status write_file(tub_context *ctx, tub__clip_file *file, const char *npy,
                              int64_t *frames, tub_error *err) {
     int64_t written = -1;

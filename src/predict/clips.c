@@ -5,15 +5,13 @@
 #include "base/error.h"
 #include "convert/prepare.h"
 
-/* Voxels of a batch: what it takes of memory is a multiple of it, and small models need many clips at a
- * time to keep threads busy. */
-enum { BATCH_LIMIT = 32, BATCH_VOXELS = 1 << 22 };
-
 tub_file_options tub_file_options_default(void) {
     return (tub_file_options){.size = sizeof(tub_file_options),
                               .views = 1,
                               .crops = 1,
                               .average = TUB_AVERAGE_LOGITS,
+                              .tta = TUB_VIEWS_NONE,
+                              .tta_average = TUB_AVERAGE_PROBABILITIES,
                               .to = -1};
 }
 
@@ -24,9 +22,13 @@ int tub_model_takes_files(const tub_model *model) {
 /* ---- Taking ---- */
 
 static tub_status check_options(const tub_file_options *o, tub_error *err) {
+    TUB__TRY(tub__check_size("tub_file_options", o->size, sizeof *o, err));
     TUB__TRY(tub__in_range("views", o->views, 1, TUB__VIEW_LIMIT, err));
     TUB__TRY(
         tub__in_range("average", o->average, TUB_AVERAGE_PROBABILITIES, TUB_AVERAGE_LOGITS, err));
+    TUB__TRY(tub__in_range("tta", o->tta, TUB_VIEWS_NONE, TUB_VIEWS_KINDS - 1, err));
+    TUB__TRY(tub__in_range("tta_average", o->tta_average, TUB_AVERAGE_PROBABILITIES,
+                           TUB_AVERAGE_LOGITS, err));
     if (o->crops != 1 && o->crops != 3) {
         return tub__fail(err, TUB_E_RANGE, "crops is %d; it must be 1 or 3", o->crops);
     }
@@ -40,6 +42,7 @@ tub_status tub__taking_of(const tub_model *model, const tub_file_options *option
     const tub__clip_rule rule = tub__model_clip_rule(model);
     const bool given = o.sampling != TUB_SAMPLING_DEFAULT;
     TUB__TRY(check_options(&o, err));
+    TUB__TRY(tub_views_check(o.tta, tub_model_labels(model), c->classes, err));
     if (!given && o.stride != 0 && rule.sampling != TUB_SAMPLING_STRIDE &&
         rule.sampling != TUB_SAMPLING_LINSPACE) {
         return tub__fail(err, TUB_E_ARGUMENT, "a stride needs sampling stride or linspace");
@@ -52,43 +55,13 @@ tub_status tub__taking_of(const tub_model *model, const tub_file_options *option
                          .crops = o.crops,
                          .samples = o.views * o.crops,
                          .average = o.average,
+                         .tta = o.tta,
+                         .tta_average = o.tta_average,
                          .frames = c->frames,
                          .height = c->height,
                          .width = c->width,
                          .channels = c->channels};
     return tub__frame_plan_check(&out->plan, err);
-}
-
-size_t tub__taking_elements(const tub__taking *t) {
-    return (size_t)(t->frames * t->height * t->width * t->channels);
-}
-
-int64_t tub__taking_batch(const tub__taking *t) {
-    const int64_t batch = BATCH_VOXELS / (int64_t)tub__taking_elements(t);
-    return batch < 1 ? 1 : batch > BATCH_LIMIT ? BATCH_LIMIT : batch;
-}
-
-tub_status tub__taking_reader(const tub_allocator *a, const tub__taking *t, tub__clip_file *clip,
-                              tub__clip_reader **out, tub_error *err) {
-    int64_t shape[3];
-    tub__clip_reader *r = NULL;
-    TUB__TRY(tub__clip_reader_create(a, clip, &t->form, t->crops, &r, err));
-    tub__clip_reader_shape(r, shape);
-    if (shape[0] != t->height || shape[1] != t->width) {
-        const bool sized = t->form.picture.resize || t->form.picture.crop;
-        tub__clip_reader_destroy(r);
-        return tub__fail(
-            err, TUB_E_SHAPE,
-            "%s: its frames are %lldx%lld (height, width)%s, the model takes %lldx%lld; "
-            "%s",
-            tub__clip_path(clip), (long long)shape[0], (long long)shape[1],
-            sized ? " once they are prepared" : "", (long long)t->height, (long long)t->width,
-            sized ? "preprocessor_config.json of the model does not fit it"
-                  : "its preprocessor_config.json does not say how to resize them "
-                    "(do_resize, do_center_crop)");
-    }
-    *out = r;
-    return TUB_OK;
 }
 
 /* ---- Running ---- */
@@ -137,9 +110,10 @@ tub_status tub__classifier_run(tub__classifier *r, int64_t n, tub_dtype dtype, c
         if (scales) {
             TUB__TRY(tub__model_scale(r->model, batch, x, r->scaled, err));
         }
-        TUB__TRY(tub_model_forward(
-            r->model, batch, scales ? TUB_F32 : dtype, scales ? (const void *)r->scaled : x,
-            r->logits + (size_t)done * classes, r->probabilities + (size_t)done * classes, err));
+        TUB__TRY(tub_model_forward_views(r->model, batch, scales ? TUB_F32 : dtype,
+                                         scales ? (const void *)r->scaled : x, r->taking->tta,
+                                         r->taking->tta_average, r->logits + (size_t)done * classes,
+                                         r->probabilities + (size_t)done * classes, err));
     }
     return TUB_OK;
 }

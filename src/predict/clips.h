@@ -15,6 +15,8 @@ typedef struct tub__taking {
     int crops;
     int64_t samples; /* views times crops: clips of a file */
     tub_average average;
+    tub_views tta; /* of each clip */
+    tub_average tta_average;
     int64_t frames, height, width, channels; /* of a clip */
 } tub__taking;
 

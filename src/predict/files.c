@@ -90,8 +90,7 @@ static tub_status read_clips(const turn *t, size_t i, tub__clip_file *clip, unsi
         status = tub__clip_read_views(reader, &t->taking->plan, &part, t->taking->views, room, err);
     }
     tub__clip_reader_destroy(reader);
-    const int64_t last = tub__clip_describe(clip)->frames - part.first; /* it may have been fewer */
-    out->frames = part.count < last ? part.count : last;
+    out->frames = part.count;
     out->seconds = length_of(clip);
     return status;
 }

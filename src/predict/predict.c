@@ -24,10 +24,11 @@ tub_status tub_predict_check_classes(const tub_model *model, const tub_dataset *
                                      tub_error *err) {
     const tub_dataset_info *d = tub_dataset_describe(data);
     const bool named = d->labels != NULL && model->labels != NULL;
+    const int64_t classes = model->config.classes;
     int64_t other = -1, order = -1; /* the first class that the model lacks, or has elsewhere */
-    for (int64_t k = 0; named && d->classes == model->config.classes && k < d->classes; k++) {
+    for (int64_t k = 0; named && d->classes <= classes && k < d->classes; k++) {
         if (strcmp(d->labels[k], model->labels[k]) != 0) {
-            order = order < 0 ? k : order;
+            order = order < 0 && d->classes == classes ? k : order;
             other = other < 0 && class_named(model, d->labels[k]) < 0 ? k : other;
         }
     }
@@ -46,14 +47,16 @@ tub_status tub_predict_check_classes(const tub_model *model, const tub_dataset *
 }
 
 /* Heads of the data may lack the model's last classes. */
-static tub_status check_labels(const tub_model_config *m, const tub_dataset_info *d,
-                               tub_error *err) {
+static tub_status check_labels(const tub_model *model, const tub_dataset *data, tub_error *err) {
+    const tub_model_config *m = &model->config;
+    const tub_dataset_info *d = tub_dataset_describe(data);
     const tub__outputs o = tub__model_outputs(m);
     const bool heads = o.task == TUB_TASK_MULTI_HEAD && d->task != TUB_TASK_MULTI_CLASS;
     if (o.task != d->task && !heads) {
         return tub__fail(err, TUB_E_SHAPE, "%s has labels of task %s, the model's is %s", d->name,
                          tub_task_name(d->task), tub_task_name(o.task));
     }
+    TUB__TRY(tub_predict_check_classes(model, data, err));
     if (!heads && m->classes != d->classes) {
         return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes, the model has %lld", d->name,
                          (long long)d->classes, (long long)m->classes);
@@ -63,10 +66,10 @@ static tub_status check_labels(const tub_model_config *m, const tub_dataset_info
                          d->name, (long long)d->label_columns, o.heads);
     }
     for (int i = 0; heads && i < (int)o.heads; i++) {
-        const int64_t data = tub__dataset_head(d, i);
-        if (data > m->head_classes[i]) {
+        const int64_t there = tub__dataset_head(d, i);
+        if (there > m->head_classes[i]) {
             return tub__fail(err, TUB_E_SHAPE, "%s has %lld classes in head %d, the model has %lld",
-                             d->name, (long long)data, i + 1, (long long)m->head_classes[i]);
+                             d->name, (long long)there, i + 1, (long long)m->head_classes[i]);
         }
     }
     return TUB_OK;
@@ -80,8 +83,7 @@ static tub_status check_fit(const tub_model *model, const tub_dataset *data, tub
     if (status != TUB_OK) {
         return tub__prefix(err, status, "%s", d->name);
     }
-    TUB__TRY(check_labels(&model->config, d, err));
-    TUB__TRY(tub_predict_check_classes(model, data, err));
+    TUB__TRY(check_labels(model, data, err));
     if (d->dtype != TUB_U8 && d->dtype != TUB_F32) {
         return tub__fail(err, TUB_E_SHAPE, "%s: samples must be uint8 or float32", d->name);
     }

@@ -18,15 +18,16 @@
 
 static const size_t OPEN_BYTES = (size_t)256 << 20; /* of clips of windows at hand */
 
-/* A frame that a window wants, and where it goes among its views' frames. */
+/* A frame that a window wants, and where it goes among its views' frames. The last frame of a window is wanted in any
+ * case: no row is told before all of its frames were passed, because damage among them makes it another. */
 typedef struct want {
     int64_t frame;
-    int64_t place;
+    int64_t place; /* -1: nowhere */
 } want;
 
 typedef struct open_window {
     tub_window row;
-    want *wants;   /* [views * T], by frame */
+    want *wants;   /* [views * T + 1], by frame */
     int64_t given; /* of those, how many were cut */
 } open_window;
 
@@ -44,7 +45,8 @@ typedef struct timeline {
     want *wants;          /* [slots, wanted] */
     unsigned char *clips; /* [slots] clips of all samples of a window */
     size_t clip_bytes;    /* of those of one window */
-    int64_t wanted;       /* frames of a window: views * T */
+    int64_t taken;        /* frames of a window: views * T */
+    int64_t wanted;       /* these, and its last */
     int64_t *frames;      /* [T], of one view */
     /* The window that is opened next, head + held; false: there is none. */
     bool coming;
@@ -73,17 +75,23 @@ static int compare_end(const timeline *t, int64_t nanoseconds) {
                               t->facts->time_base_denominator, nanoseconds);
 }
 
+/* Where a window ends, whatever the file's end is. */
+static int64_t end_of(const timeline *t, int64_t begin) {
+    int64_t end;
+    return __builtin_add_overflow(begin, t->window, &end) ? INT64_MAX : end;
+}
+
 /* Finds the window behind those that are held. The first that reaches the file's end is the last. */
 static tub_status find_coming(timeline *t, tub_error *err) {
     const int64_t number = t->head + t->held;
-    int64_t begin, end;
+    int64_t begin;
     const bool far = __builtin_mul_overflow(number, t->hop, &begin);
     t->coming =
         !far && compare_end(t, begin) > 0 && (number == 0 || compare_end(t, t->row.end) > 0);
     if (!t->coming) {
         return TUB_OK;
     }
-    end = __builtin_add_overflow(begin, t->window, &end) ? INT64_MAX : end;
+    const int64_t end = end_of(t, begin);
     t->row = (tub_window){.index = number, .begin = begin, .end = end};
     TUB__TRY(tub__clip_between(t->facts, t->times, begin, end, &t->part, err));
     t->row.frames = t->part.count;
@@ -111,6 +119,7 @@ static tub_status open_coming(timeline *t, tub_error *err) {
             w->wants[place] = (want){t->part.first + t->frames[k], place};
         }
     }
+    w->wants[t->taken] = (want){t->part.first + t->part.count - 1, -1};
     qsort(w->wants, (size_t)t->wanted, sizeof *w->wants, by_frame);
     t->held++;
     return find_coming(t, err);
@@ -167,9 +176,10 @@ static void give(timeline *t, const tub__clip_reader *reader, int64_t frame) {
     for (int64_t i = t->head; i < t->head + t->held; i++) {
         open_window *w = slot(t, i);
         for (; w->given < t->wanted && w->wants[w->given].frame == frame; w->given++) {
-            for (int c = 0; c < t->taking->crops; c++) {
-                const int64_t place = c * t->wanted + w->wants[w->given].place;
-                tub__clip_reader_cut(reader, c, clips_of(t, i) + (size_t)place * bytes);
+            const int64_t place = w->wants[w->given].place;
+            for (int c = 0; place >= 0 && c < t->taking->crops; c++) {
+                tub__clip_reader_cut(reader, c,
+                                     clips_of(t, i) + (size_t)(c * t->taken + place) * bytes);
             }
         }
     }
@@ -197,21 +207,20 @@ static tub_status walk(timeline *t, tub__clip_reader *reader, tub_error *err) {
     return TUB_OK;
 }
 
-/* A damaged file may end before its packets say: what was told stays, the rest is planned again. */
+/* Of a damaged file there may be other frames than its packets told: what was told stays, the rest is planned
+ * again by the times of those that there are. */
 static tub_status walk_all(timeline *t, tub__clip_reader *reader, tub_error *err) {
     tub_status status = TUB_OK;
-    int64_t frames;
     do {
-        frames = t->facts->frames;
+        t->times = tub__clip_times(t->clip);
         t->length = tub__clip_length(t->facts, t->times);
         t->held = 0;
-        t->row.end = 0;
+        t->row.end = t->head > 0 ? end_of(t, (t->head - 1) * t->hop) : 0;
         status = find_coming(t, err);
         if (status == TUB_OK) {
             status = walk(t, reader, err);
         }
-    } while (status != TUB_OK && status != TUB_E_MEMORY && t->facts->frames > 0 &&
-             t->facts->frames < frames);
+    } while (status != TUB_OK && status != TUB_E_MEMORY && tub__clip_reader_recounted(reader));
     return status;
 }
 
@@ -237,7 +246,8 @@ static tub_status make_room(timeline *t, tub_model *model, tub_error *err) {
     const tub_allocator *a = t->allocator;
     const tub__taking *g = t->taking;
     const size_t element = t->facts->dtype == TUB_U8 ? 1 : sizeof(float);
-    t->wanted = g->views * g->frames;
+    t->taken = g->views * g->frames;
+    t->wanted = t->taken + 1;
     t->clip_bytes = (size_t)g->samples * tub__taking_elements(g) * element;
     TUB__TRY(count_slots(t, err));
     TUB__TRY(tub__classifier_create(model, g, t->slots * g->samples, &t->runner, err));
