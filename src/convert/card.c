@@ -46,23 +46,32 @@ static void print_metric(tub__text *t, const char *type, const char *name, doubl
     }
 }
 
-/* The test results in the form that hubs show beside the model. */
-static void print_model_index(tub__text *t, const tub__card *card) {
-    if (card->data == NULL || card->test == NULL) {
+/* One split's results in the form that hubs show beside the model. */
+static void print_split(tub__text *t, const tub__card *card, const char *split,
+                        const tub_scores *s) {
+    if (s == NULL) {
         return;
     }
     tub__text_add(
         t,
-        "model-index:\n  - name: tubelet ViViT\n    results:\n"
         "      - task:\n          type: video-classification\n        dataset:\n          name: ");
     tub__text_add_quoted(t, card->data);
     tub__text_add(t, "\n          type: ");
     tub__text_add_quoted(t, card->data);
-    tub__text_add(t, "\n          split: test\n        metrics:\n");
-    print_metric(t, "accuracy", "Top-1 accuracy", card->test->top1);
-    print_metric(t, "accuracy", "Top-5 accuracy", card->test->top5);
-    print_metric(t, "roc_auc", "AUC", card->test->auc);
-    print_metric(t, "loss", "Log loss", card->test->loss);
+    tub__text_add(t, "\n          split: %s\n        metrics:\n", split);
+    print_metric(t, "accuracy", "Top-1 accuracy", s->top1);
+    print_metric(t, "accuracy", "Top-5 accuracy", s->top5);
+    print_metric(t, "roc_auc", "AUC", s->auc);
+    print_metric(t, "loss", "Log loss", s->loss);
+}
+
+static void print_model_index(tub__text *t, const tub__card *card) {
+    if (card->data == NULL || (card->val == NULL && card->test == NULL)) {
+        return;
+    }
+    tub__text_add(t, "model-index:\n  - name: tubelet ViViT\n    results:\n");
+    print_split(t, card, "validation", card->val);
+    print_split(t, card, "test", card->test);
 }
 
 static void print_front_matter(tub__text *t, const tub__card *card, const tub_model_config *c,

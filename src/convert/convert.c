@@ -9,6 +9,7 @@
 #include "convert/converted.h"
 #include "convert/folder.h"
 #include "convert/keras.h"
+#include "convert/onnx.h"
 #include <string.h>
 #include <unistd.h>
 
@@ -29,11 +30,16 @@ typedef struct conversion {
     tub_convert_kind to;
     tub__folder_form form;
     tub__file_array *planned; /* [params.count] of from.model; no name: not written */
+    tub__onnx_maker onnx;     /* the graph that is written, where it is one */
     bool checked;
 } conversion;
 
 static bool is_folder_kind(tub_convert_kind kind) {
     return kind == TUB_CONVERT_FOLDER || kind == TUB_CONVERT_ENCODER;
+}
+
+static bool is_keras_kind(tub_convert_kind kind) {
+    return kind == TUB_CONVERT_KERAS || kind == TUB_CONVERT_KERAS_WEIGHTS;
 }
 
 /* ---- What is asked for ---- */
@@ -43,23 +49,54 @@ static bool ends_with(const char *text, const char *end) {
     return length >= rest && strcmp(text + length - rest, end) == 0;
 }
 
-static tub_status check_out(const char *out, tub_convert_pixels pixels, tub_error *err) {
-    static const char *const others[] = {".safetensors", ".msgpack", ".npz",  ".onnx",  ".pt",
+/* The file of arrays that may come to lie beside an ONNX file: one of another file, or of one that
+ * is gone, would be taken for it. */
+static tub_status check_data_out(const conversion *c, tub_error *err) {
+    char *data;
+    TUB__TRY(tub__onnx_data_path(&c->ctx->allocator, c->out, &data, err));
+    const tub_status status =
+        tub__name_taken(data) ? tub__fail(err, TUB_E_EXISTS, "%s is there already", data) : TUB_OK;
+    tub__free(&c->ctx->allocator, data);
+    return status;
+}
+
+static tub_status check_out(const conversion *c, tub_error *err) {
+    const char *out = c->out;
+    static const char *const others[] = {".safetensors", ".msgpack", ".npz",  ".pt",
                                          ".pth",         ".bin",     ".ckpt", ".tflite"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (ends_with(out, others[i])) {
             return tub__fail(err, TUB_E_ARGUMENT,
-                             "%s: a model becomes a folder, or a .keras or .weights.h5 file", out);
+                             "%s: a model becomes a folder, or a .keras, .weights.h5 or .onnx file",
+                             out);
         }
     }
     if (tub_convert_knows(out)) {
         TUB__TRY(tub__keras_may_save(out, err));
-        if (pixels != TUB_CONVERT_PIXELS_UNKNOWN) {
+        if (c->options.pixels != TUB_CONVERT_PIXELS_UNKNOWN) {
             return tub__fail(err, TUB_E_ARGUMENT,
                              "%s: a file of Keras has no place for how pixels are scaled", out);
         }
     }
+    if (tub__is_onnx_path(out)) {
+        TUB__TRY(check_data_out(c, err));
+    }
     return tub__name_taken(out) ? tub__fail(err, TUB_E_EXISTS, "%s is there already", out) : TUB_OK;
+}
+
+/* Options of one kind of files are mistakes of another. */
+static tub_status check_form(const tub_convert_options *o, const char *out, tub_error *err) {
+    const bool onnx = tub__is_onnx_path(out), file = onnx || tub_convert_knows(out);
+    if (!onnx && (o->uint8_input || o->external_data)) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "%s: clips of uint8 and arrays in a file beside it are for .onnx files",
+                         out);
+    }
+    return file && (o->encoder_only || o->newer_names || o->shard_size > 0)
+               ? tub__fail(err, TUB_E_ARGUMENT,
+                           "%s: an encoder alone, newer names and several files are for folders",
+                           out)
+               : TUB_OK;
 }
 
 static tub_status check_options(const tub_context *ctx, const tub_convert_options *o,
@@ -164,6 +201,18 @@ static tub_status plan_folder(const conversion *c, tub_error *err) {
     return TUB_OK;
 }
 
+static tub_status plan_onnx(conversion *c, tub_error *err) {
+    const tub__onnx_options options = {.levels = c->options.uint8_input != 0};
+    if (c->from.encoder) {
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "an ONNX file gives logits, and this encoder has no classifier");
+    }
+    TUB__TRY(tub__onnx_plan(&c->onnx, c->from.model, c->out, &options,
+                            c->options.external_data != 0, err));
+    tub__onnx_describe(&c->onnx, c->planned);
+    return TUB_OK;
+}
+
 static tub_status make_plan(conversion *c, tub_error *err) {
     const tub_convert_options *o = &c->options;
     const tub_allocator *a = &c->ctx->allocator;
@@ -173,15 +222,15 @@ static tub_status make_plan(conversion *c, tub_error *err) {
     c->to = c->form.encoder ? TUB_CONVERT_ENCODER : TUB_CONVERT_FOLDER;
     TUB__TRY(tub__alloc_array(a, c->from.model->params.count, sizeof *c->planned,
                               (void **)&c->planned, err));
+    if (tub__is_onnx_path(c->out)) {
+        c->to = TUB_CONVERT_ONNX;
+        return plan_onnx(c, err);
+    }
     if (!tub_convert_knows(c->out)) {
         return plan_folder(c, err);
     }
     c->to = ends_with(c->out, ".keras") ? TUB_CONVERT_KERAS : TUB_CONVERT_KERAS_WEIGHTS;
-    return o->encoder_only || o->newer_names || o->shard_size > 0
-               ? tub__fail(err, TUB_E_ARGUMENT,
-                           "%s: an encoder alone, newer names and several files are for folders",
-                           c->out)
-               : plan_keras(c, err);
+    return plan_keras(c, err);
 }
 
 /* ---- Writing ---- */
@@ -210,22 +259,70 @@ static tub_status write_folder(const conversion *c, const char *folder, tub_erro
     return tub__moments_write(m->model, &m->moments, folder, err);
 }
 
-/* Writes to a path in a temporary folder, or to that folder, and compares. */
-static tub_status write_checked(void *user, const char *path, tub_error *err) {
-    conversion *c = user;
+static tub_status write_as(const conversion *c, const char *path, tub_error *err) {
+    switch (c->to) {
+    case TUB_CONVERT_ONNX:
+        return tub__onnx_save(&c->onnx, path, err);
+    case TUB_CONVERT_KERAS:
+    case TUB_CONVERT_KERAS_WEIGHTS:
+        return tub__keras_save(c->from.model, &c->from.moments, path, err);
+    default:
+        return write_folder(c, path, err);
+    }
+}
+
+/* What was written of a model that can be read again. */
+static tub_status check_model(const conversion *c, const char *path, tub_error *err) {
     tub__converted again;
-    TUB__TRY(check_stop(c, err));
-    TUB__TRY(is_folder_kind(c->to) ? write_folder(c, path, err)
-                                   : tub__keras_save(c->from.model, &c->from.moments, path, err));
-    TUB__TRY(check_stop(c, err));
     TUB__TRY(tub__converted_reopen(&c->from, path, c->to, &again, err));
     tub_status status = check_stop(c, err);
     if (status == TUB_OK) {
         status = tub__converted_check(&c->from, &again, c->planned, err);
     }
     tub__converted_close(&again);
+    return status;
+}
+
+/* Writes to a path in a temporary folder, or to that folder, and compares. */
+static tub_status write_checked(void *user, const char *path, tub_error *err) {
+    conversion *c = user;
+    TUB__TRY(check_stop(c, err));
+    TUB__TRY(write_as(c, path, err));
+    TUB__TRY(check_stop(c, err));
+    const tub_status status = c->to == TUB_CONVERT_ONNX ? tub__onnx_check_file(&c->onnx, path, err)
+                                                        : check_model(c, path, err);
     c->checked = status == TUB_OK;
     return status == TUB_OK ? check_stop(c, err) : status;
+}
+
+/* The arrays beside an ONNX file get their name first: a graph without them would be of no use. */
+static tub_status move_data(const conversion *c, const char *file, char **moved, tub_error *err) {
+    const tub_allocator *a = &c->ctx->allocator;
+    char *from;
+    TUB__TRY(tub__onnx_data_path(a, file, &from, err));
+    tub_status status = tub__onnx_data_path(a, c->out, moved, err);
+    if (status == TUB_OK) {
+        status = tub__file_move_new(from, *moved, err);
+    }
+    if (status != TUB_OK) {
+        tub__free(a, *moved);
+        *moved = NULL;
+    }
+    tub__free(a, from);
+    return status;
+}
+
+static tub_status move_files(const conversion *c, const char *file, tub_error *err) {
+    char *data = NULL;
+    if (c->onnx.graph.location[0] != '\0') {
+        TUB__TRY(move_data(c, file, &data, err));
+    }
+    const tub_status status = tub__file_move_new(file, c->out, err);
+    if (status != TUB_OK && data != NULL) {
+        (void)unlink(data);
+    }
+    tub__free(&c->ctx->allocator, data);
+    return status;
 }
 
 /* A file is made in the temporary folder under its own name, which says its kind. */
@@ -235,7 +332,7 @@ static tub_status write_named(conversion *c, const char *temporary, tub_error *e
     TUB__TRY(tub__path_join(a, temporary, tub__path_name(c->out), &file, err));
     tub_status status = write_checked(c, file, err);
     if (status == TUB_OK) {
-        status = tub__file_move_new(file, c->out, err);
+        status = move_files(c, file, err);
     }
     tub__free(a, file);
     return status;
@@ -272,17 +369,33 @@ static void put_array(const tub__file_array *a, char name[192], int *rank, int64
     }
 }
 
+/* What becomes of axes. Of files of Keras and scenic an ONNX file has dense kernels as they are,
+ * and convolutions as a model folder has them. */
+static const char *order_of(const conversion *c, const tub__param *p) {
+    const bool from_folder = is_folder_kind(c->from.kind), to_folder = is_folder_kind(c->to);
+    if (c->to != TUB_CONVERT_ONNX) {
+        return from_folder == to_folder ? "as it is" : tub__keras_axes(p);
+    }
+    return from_folder                       ? tub__onnx_axes(&c->onnx, p)
+           : p->file == TUB__FILE_TRANSPOSED ? "as it is"
+                                             : tub__keras_axes(p);
+}
+
 /* A model folder is `here`; else what is written. Other programs' files have kernels the other way
  * round. */
 static void describe(const conversion *c, size_t i, tub_convert_array *out) {
     const bool from_folder = is_folder_kind(c->from.kind), to_folder = is_folder_kind(c->to);
     const bool swap = from_folder && !to_folder;
-    const tub__param *p = &c->from.model->params.list[i];
-    *out = (tub_convert_array){.order = from_folder == to_folder ? "as it is" : tub__keras_axes(p)};
+    *out = (tub_convert_array){.order = order_of(c, &c->from.model->params.list[i])};
     put_array(swap ? &c->planned[i] : &c->from.arrays[i], out->there, &out->there_rank,
               out->there_shape);
     put_array(swap ? &c->from.arrays[i] : &c->planned[i], out->here, &out->here_rank,
               out->here_shape);
+}
+
+/* Whether what is written has a place for the state of Adam. */
+static bool has_moments(const conversion *c) {
+    return c->to != TUB_CONVERT_ONNX && !c->form.encoder;
 }
 
 static tub_status make_report(const conversion *c, tub_convert_report **out, tub_error *err) {
@@ -293,9 +406,9 @@ static tub_status make_report(const conversion *c, tub_convert_report **out, tub
     *r = (tub_convert_report){.from = c->from.kind,
                               .to = c->to,
                               .config = model->config,
-                              .moments = c->from.moments.first != NULL && !c->form.encoder,
+                              .moments = c->from.moments.first != NULL && has_moments(c),
                               .iterations = c->from.moments.iterations};
-    if (!is_folder_kind(c->to) && tub__keras_needs_python(&model->config, c->out)) {
+    if (is_keras_kind(c->to) && tub__keras_needs_python(&model->config, c->out)) {
         r->note = tub__keras_python;
     }
     tub_status status =
@@ -327,7 +440,9 @@ void tub_convert_report_free(tub_context *ctx, tub_convert_report *report) {
 static tub_status run(conversion *c, const char *in, tub_convert_report **report, tub_error *err) {
     tub_convert_report *made = NULL;
     TUB__TRY(make_plan(c, err));
-    TUB__TRY(tub__converted_read_moments(&c->from, in, err));
+    if (c->to != TUB_CONVERT_ONNX) {
+        TUB__TRY(tub__converted_read_moments(&c->from, in, err));
+    }
     TUB__TRY(make_report(c, &made, err));
     tub_status status = c->options.dry_run ? TUB_OK : write_out(c, err);
     made->checked = c->checked;
@@ -346,7 +461,8 @@ tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
                     .out = out,
                     .options = options != NULL ? *options : tub_convert_options_default()};
     TUB__TRY(check_options(ctx, &c.options, err));
-    TUB__TRY(check_out(out, c.options.pixels, err));
+    TUB__TRY(check_form(&c.options, out, err));
+    TUB__TRY(check_out(&c, err));
     TUB__TRY(tub_convert_detect(ctx, in, &c.from.kind, err));
     TUB__TRY(check_source(&c, in, err));
     if (tub_convert_knows(out)) {
@@ -364,6 +480,9 @@ tub_status tub_convert(tub_context *ctx, const char *in, const char *out,
     }
     ctx->stop = 0;
     tub__free(&ctx->allocator, c.planned);
+    if (c.onnx.model != NULL) {
+        tub__onnx_maker_end(&c.onnx);
+    }
     tub__converted_close(&c.from);
     return status == TUB_E_CANCELLED ? stopped(err) : status;
 }

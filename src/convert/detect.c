@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "convert/config_json.h"
+#include "convert/onnx.h"
 #include "formats/hdf5.h"
 #include "formats/zip.h"
 
@@ -18,11 +19,10 @@
 static const size_t CONFIG_LIMIT = (size_t)32 << 20;
 
 const char *tub_convert_kind_name(tub_convert_kind kind) {
-    static const char *const names[] = {[TUB_CONVERT_FOLDER] = "folder",
-                                        [TUB_CONVERT_ENCODER] = "encoder",
-                                        [TUB_CONVERT_KERAS] = "keras",
-                                        [TUB_CONVERT_KERAS_WEIGHTS] = "keras-weights",
-                                        [TUB_CONVERT_SCENIC] = "scenic"};
+    static const char *const names[] = {
+        [TUB_CONVERT_FOLDER] = "folder", [TUB_CONVERT_ENCODER] = "encoder",
+        [TUB_CONVERT_KERAS] = "keras",   [TUB_CONVERT_KERAS_WEIGHTS] = "keras-weights",
+        [TUB_CONVERT_SCENIC] = "scenic", [TUB_CONVERT_ONNX] = "onnx"};
     return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "unknown";
 }
 
@@ -96,6 +96,12 @@ static tub_status detect_bytes(const tub_allocator *a, const char *path, const t
     if (is_safetensors(map->data, map->size)) {
         return tub__fail(err, TUB_E_FORMAT,
                          "%s: arrays alone; give the folder that has config.json beside them",
+                         path);
+    }
+    if (tub__is_onnx_path(path)) {
+        return tub__fail(err, TUB_E_FORMAT,
+                         "%s: an ONNX file, which is written, not read; take the model that it was "
+                         "made of",
                          path);
     }
     *out = tub__is_hdf5(map->data, map->size) ? TUB_CONVERT_KERAS_WEIGHTS : TUB_CONVERT_SCENIC;

@@ -217,6 +217,27 @@ tub_status tub__weights_open(const tub_allocator *a, const char *folder, tub__we
     return status;
 }
 
+static tub_status list_names(const char *index, tub__weights *w, tub_error *err) {
+    tub__json *root;
+    const tub__json *map;
+    TUB__TRY(tub__alloc_string(w->allocator, index, &w->path, err));
+    TUB__TRY(tub__json_load(w->allocator, index, INDEX_LIMIT, &root, err));
+    const tub_status status = read_map(root, &map, w, err);
+    tub__json_free(root);
+    return status == TUB_OK || status == TUB_E_MEMORY ? status
+                                                      : tub__prefix(err, status, "%s", index);
+}
+
+tub_status tub__weights_list(const tub_allocator *a, const char *index, tub__weights *out,
+                             tub_error *err) {
+    *out = (tub__weights){.allocator = a};
+    const tub_status status = list_names(index, out, err);
+    if (status != TUB_OK) {
+        tub__weights_close(out);
+    }
+    return status;
+}
+
 void tub__weights_close(tub__weights *w) {
     for (size_t i = 0; i < w->file_count; i++) {
         if (w->files != NULL) {

@@ -26,6 +26,9 @@ typedef struct tub__weights {
  * index are errors. Sentences begin with the path. */
 TUB_MUST_USE tub_status tub__weights_open(const tub_allocator *a, const char *folder,
                                           tub__weights *out, tub_error *err);
+/* The names alone, of an index that may lie without its files: path, names and file_count are set. */
+TUB_MUST_USE tub_status tub__weights_list(const tub_allocator *a, const char *index,
+                                          tub__weights *out, tub_error *err);
 void tub__weights_close(tub__weights *w);
 const tub__weights_entry *tub__weights_find(const tub__weights *w, const char *name);
 

@@ -22,6 +22,18 @@ tub_status tub__yaml_parse(tub_context *ctx, const char *text, size_t size, tub_
     return status;
 }
 
+tub_status tub__yaml_tree(tub_context *ctx, const char *text, size_t size, tub__json **out,
+                          tub_error *err) {
+    const void *table;
+    TUB__TRY(tub__module_open(ctx, "yaml", &table, err));
+    const tub__yaml_module *module = table;
+    char *json;
+    TUB__TRY(module->to_tree(text, size, &json, err));
+    tub_status status = tub__json_parse(json, strlen(json), out, err);
+    module->release(json);
+    return status;
+}
+
 tub_status tub__yaml_load(tub_context *ctx, const char *path, tub__json **out, tub_error *err) {
     char *text;
     size_t size;

@@ -13,7 +13,11 @@
  * the caller's until tub__json_free. */
 TUB_MUST_USE tub_status tub__yaml_parse(tub_context *ctx, const char *text, size_t size,
                                         tub__json **out, tub_error *err);
-/* The same from a file; the error begins with the path. */
+/* The tree of nodes with their places and without types, as tub__yaml_module.to_tree describes it
+ * (base/module.h). Refused as above, but for duplicate keys, .inf and .nan, which are text here. */
+TUB_MUST_USE tub_status tub__yaml_tree(tub_context *ctx, const char *text, size_t size,
+                                       tub__json **out, tub_error *err);
+/* tub__yaml_parse from a file; the error begins with the path. */
 TUB_MUST_USE tub_status tub__yaml_load(tub_context *ctx, const char *path, tub__json **out,
                                        tub_error *err);
 
