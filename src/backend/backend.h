@@ -176,7 +176,8 @@ typedef struct tub__attention {
     void *stats; /* [samples, groups, heads, length, TUB__ATTENTION_STATS]: what the forward pass
                     keeps for backward, in an order of its own; NULL: not kept */
     tub__dropout dropout;
-    bool reduced;        /* factors may be rounded to bfloat16, where that is faster */
+    bool reduced; /* factors are rounded to bfloat16 where length > TUB__SHORT, nothing is kept and
+                     nothing is dropped */
     void *probabilities; /* NULL, or [samples, groups, heads, length, length] reals to fill (before
                             dropout) */
 } tub__attention;
@@ -186,6 +187,13 @@ typedef struct tub__attention_backward {
     tub__mat d_o;
     tub__mat dq, dk, dv; /* overwritten; the padding columns between them are the caller's */
 } tub__attention_backward;
+
+/* The gradient of the probabilities, dp = do v^T, as if nothing were dropped: for explanations. */
+typedef struct tub__attention_dp {
+    tub__attention forward; /* as in the forward pass; of its matrices only v counts */
+    tub__mat d_o;
+    void *dp; /* [samples, groups, heads, length, length] reals */
+} tub__attention_dp;
 
 /* Gradient of pooling. That of a maximum is shared out equally among the tokens that have it. */
 typedef struct tub__pool_backward {
@@ -280,9 +288,11 @@ static inline size_t tub__batch_blocks(size_t rows) {
     return (rows + TUB__BATCH_ROWS - 1) / TUB__BATCH_ROWS;
 }
 
-/* Of TUB__BATCH_STATISTICS. Writes over dy where y is zero: with relu, dy is then the gradient of
- * what was added. */
+/* Of TUB__BATCH_STATISTICS; or with `moving` of TUB__BATCH_MOVING, where mean and inverse do not depend
+ * on x, and dgamma and dbeta come out as zero. Writes over dy where y is zero: with relu, dy is then the
+ * gradient of what was added. */
 typedef struct tub__batch_norm_backward {
+    bool moving;
     tub__mat dy, x, y; /* y.data NULL: without relu */
     const void *gamma, *mean, *inverse;
     tub__mat dx;          /* may be dy */
@@ -334,12 +344,12 @@ typedef struct tub__loss {
     /* Host memory [B], or NULL; of one softmax only: the target of a row is a mixture, and so is its
      * loss: 1 - share of that of labels, share of that of second, each with its class's weight. */
     const int32_t *second;
-    const float *share; /* with second */
-    double smoothing;          /* label smoothing: (1 - s) target + s / classes, of a label s / 2 */
-    double scale;              /* of the gradient: 1 / batch (global) */
-    tub__mat dlogits;          /* [B, K]; data NULL: not wanted */
-    tub__mat probabilities;    /* [B, K]; data NULL: not wanted */
-    void *loss;                /* [B] losses of the samples, weighted, not scaled */
+    const float *share;     /* with second */
+    double smoothing;       /* label smoothing: (1 - s) target + s / classes, of a label s / 2 */
+    double scale;           /* of the gradient: 1 / batch (global) */
+    tub__mat dlogits;       /* [B, K]; data NULL: not wanted */
+    tub__mat probabilities; /* [B, K]; data NULL: not wanted */
+    void *loss;             /* [B] losses of the samples, weighted, not scaled */
 } tub__loss;
 
 /* One run of equal settings in the parameter slab. */
@@ -458,6 +468,7 @@ struct tub__backend_ops {
     void (*norm_backward)(tub__backend *be, const tub__norm_backward *op);
     void (*attention)(tub__backend *be, const tub__attention *op);
     void (*attention_backward)(tub__backend *be, const tub__attention_backward *op);
+    void (*attention_dp)(tub__backend *be, const tub__attention_dp *op);
     void (*drop)(tub__backend *be, const tub__drop *op);
     /* z = x * y, element by element. */
     void (*multiply)(tub__backend *be, tub__mat x, tub__mat y, tub__mat z);

@@ -118,6 +118,11 @@ static void attention_backward(tub__backend *be, const tub__attention_backward *
           .bytes = reals(be, 8.0 * (double)f->samples * (double)f->groups * (double)f->length *
                                  (double)f->heads * (double)f->head_width));
 }
+static void attention_dp(tub__backend *be, const tub__attention_dp *op) {
+    const tub__attention *f = &op->forward;
+    TIMED(attention_dp(be, op), .operation = "probability gradient", .rows = f->samples * f->groups,
+          .depth = f->length, .columns = f->heads * f->head_width, .flop = 2 * attention_pairs(f));
+}
 static void drop(tub__backend *be, const tub__drop *op) {
     TIMED(drop(be, op), .operation = "dropout", .rows = op->x.rows, .columns = op->x.cols,
           .bytes = reals(be, (op->add.data ? 3.0 : 2.0) * (double)op->x.rows * (double)op->x.cols));
@@ -332,6 +337,7 @@ static const struct tub__backend_ops operations = {
     .norm_backward = norm_backward,
     .attention = attention,
     .attention_backward = attention_backward,
+    .attention_dp = attention_dp,
     .drop = drop,
     .multiply = multiply,
     .conv = conv,

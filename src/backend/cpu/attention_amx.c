@@ -7,7 +7,7 @@
  * weights, and the values weighed, and a stage's work of AMX lies between another's of the vector
  * units: run() takes the three stages of three successive steps in turn. */
 #include "backend/cpu/amx.h"
-#include "backend/cpu/attention.h"
+#include "backend/cpu/attention_bf16.h"
 #include "backend/cpu/reduced.h"
 
 enum { GROUP = AMX_ROWS, SCORES = KEYS * GROUP, STEPS = 4 /* at work at a time */ };
@@ -45,47 +45,6 @@ static buffers carve(void *scratch, const unit *u) {
     b.slot = KEYS * (b.depth + u->padded);
     b.slots = (TUB__K_SCRATCH - (size_t)(b.sum + QUERIES - (real *)scratch)) * 2 / b.slot;
     return b;
-}
-
-/* e^(score - max), relative error 8e-5: a twentieth of what rounding to bfloat16 does later at the
- * most. It stays above the smallest normal number, for results that underflow are slow. */
-static vf weight_of(vf score, vf max) {
-    const vf scaled = vmul(vsub(score, max), vset1(1.44269504f));
-    const vf x = vmax(vset1(-125), scaled); /* in this order a NaN stays */
-    const vf r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    vf p = vset1(0.07802452332423483f);
-    p = vfma(p, r, vset1(0.2260671589902111f));
-    p = vfma(p, r, vset1(0.6958335366909842f));
-    p = vfma(p, r, vset1(0.9999252192154089f));
-    return vscale(p, x);
-}
-
-/* Columns [c, c + 16) of a token, zero past the head's last and past the last token. */
-static vf columns_of(const unit *u, const tub__mat *m, size_t t, size_t c) {
-    if (t >= u->length || c >= u->width) {
-        return vzero();
-    }
-    const real *from = token(u, m, t) + c;
-    return u->width - c >= 16 ? vload(from) : vloadn(from, (int)(u->width - c), vzero());
-}
-
-/* Asks for a token that a gather will read: tokens lie too far apart for the processor to guess. */
-static void prefetch_token(const unit *u, const tub__mat *m, size_t t) {
-    for (size_t c = 0; t < u->length && c < u->width; c += 16) {
-        vprefetch(token(u, m, t) + c);
-    }
-}
-
-static __m512i round_two(vf first, vf second) {
-    return (__m512i)_mm512_cvtne2ps_pbh(second, first);
-}
-
-/* Sixteen pairs of one number of each. */
-static __m512i round_pairs(vf first, vf second) {
-    const __m512i order =
-        _mm512_add_epi32(_mm512_set1_epi32(0x100000),
-                         _mm512_mullo_epi32(_mm512_set1_epi32(0x10001), (__m512i)vulanes(0)));
-    return _mm512_permutexvar_epi16(order, round_two(first, second));
 }
 
 /* Queries first ... of groups whole groups. */
@@ -282,8 +241,7 @@ static void query_block(const unit *u, const buffers *b, size_t query0) {
 }
 
 void KERNEL(attention_amx)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch) {
-    if (!op->reduced || op->length <= TUB__K_SMALL || op->stats || op->probabilities ||
-        op->dropout.rate > 0) {
+    if (!rounds_factors(op)) {
         KERNEL(attention)(op, unit0, unit1, scratch);
         return;
     }

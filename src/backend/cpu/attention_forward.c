@@ -6,26 +6,17 @@
  * that maxima and sums are made for sixteen queries at once, without waiting for each other. A
  * query's sum is that of a row of keys in vectors, summed across their lanes (vhsum): the same
  * additions, made vertically. */
-#include "backend/cpu/attention.h"
+#include "backend/cpu/attention_long.h"
 
 DEFINE_TILES(0)
 DEFINE_TILES(1)
 
 enum { LANES = 4 * 16 }; /* queries whose scores are made at once */
 
-/* Queries in a block, whose keys and values are gathered once: more of them for narrow heads. */
-INLINE size_t block_of_queries(size_t padded) {
-    return padded <= TUB__K_HEAD_LIMIT / 2 ? 2 * QUERIES : QUERIES;
-}
-
-#define FITS_(queries, padded)                                                                     \
-    _Static_assert(2 * (queries) * (padded) + 2 * KEYS * (padded) + KEYS * LANES +                 \
-                           2 * (queries) <=                                                        \
-                       TUB__K_SCRATCH,                                                             \
-                   "a block of queries fits the scratch")
-FITS_(2 * QUERIES, TUB__K_HEAD_LIMIT / 2);
-FITS_(QUERIES, TUB__K_HEAD_LIMIT);
-#undef FITS_
+/* What carve takes. */
+#define ROOM_(queries, padded)                                                                     \
+    (2 * (queries) * (padded) + 2 * KEYS * (padded) + KEYS * LANES + 2 * (queries))
+ASSERT_ROOM(ROOM_);
 
 typedef struct buffers {
     size_t queries;  /* of a block, at most */
@@ -96,18 +87,6 @@ static void drop_weights(const kept_keys *kept, vf scale, size_t keys, real *wei
 
 /* ---- scores to weights of v, for sixteen queries ---- */
 
-/* Four chains, because a maximum takes longer than its load. */
-INLINE vf largest(const real *s, size_t keys) {
-    vf m[4];
-    UNROLL for (size_t i = 0; i < 4; i++) m[i] = vload(s + (i < keys ? i : 0) * LANES);
-    for (size_t key = 4; key < keys; key += 4) {
-        UNROLL for (size_t i = 0; i < 4; i++) {
-            m[i] = vmax(m[i], vload(s + (key + i < keys ? key + i : 0) * LANES));
-        }
-    }
-    return vmax(vmax(m[0], m[1]), vmax(m[2], m[3]));
-}
-
 /* The weights of every sixteenth key from `key` on, and their sum. */
 INLINE vf weigh_lane(real *s, size_t key, size_t keys, vf max) {
     vf sum = vzero();
@@ -131,40 +110,13 @@ static vf weigh(real *s, size_t keys, vf max) {
     return vadd(weigh_8(s, 0, keys, max), weigh_8(s, 1, keys, max));
 }
 
-/* Sixteen queries' maxima meet the largest scores of another block of keys: what was summed so
- * far is scaled down where a maximum grows. `queries` of them have a row of o [padded]. Returns
- * the maxima of now. */
-static vf carry(const unit *u, bool first, real *o, size_t queries, vf largest, real *max,
-                real *sum) {
-    const vf old = vload(max), top = vmax(largest, old);
-    const vm grown = vlt(old, top);
-    if (vbits(grown) == 0) {
-        return top;
-    }
-    ALIGNED real factor[16];
-    vstore(max, top);
-    if (first) { /* there is nothing to scale */
-        return top;
-    }
-    const vf fix = vsel(grown, vexp(vsub(old, top)), vset1(1));
-    vstore(factor, fix);
-    vstore(sum, vmul(vload(sum), fix));
-    for (size_t i = 0; i < queries; i++, o += u->padded) {
-        const vf f = vset1(factor[i]);
-        for (size_t j = 0; factor[i] != 1 && j < u->padded; j += 16) {
-            vstore(o + j, vmul(vload(o + j), f));
-        }
-    }
-    return top;
-}
-
 static void weigh_all(const unit *u, const buffers *b, mask *drop, size_t query0,
                       const meeting *m) {
     for (size_t i = 0; i < m->queries; i += 16) {
         const size_t query = m->query + i, queries = tub__min(m->queries - i, 16);
         real *s = b->scores + i;
         const vf max = carry(u, m->key0 == 0, b->o + query * u->padded, queries,
-                             largest(s, m->keys), b->max + query, b->sum + query);
+                             largest(s, LANES, m->keys), b->max + query, b->sum + query);
         const vf sum = weigh(s, m->keys, max);
         vstore(b->sum + query, vadd(vload(b->sum + query), sum));
         if (drop->on) {
@@ -239,13 +191,7 @@ static void gather_block(const unit *u, const buffers *b, size_t query0, size_t 
         some.query0 = query0 + i, some.queries = tub__min(queries - i, LANES);
         gather_transposed(&some, &u->op->q, (real)u->op->scale, LANES, b->q + i * u->padded);
     }
-    for (size_t i = 0; i < queries; i += 16) {
-        vstore(b->max + i, vset1(-(real)INFINITY));
-        vstore(b->sum + i, vzero());
-    }
-    for (size_t i = 0; i < queries * u->padded; i += 16) {
-        vstore(b->o + i, vzero());
-    }
+    begin_queries(queries, u->padded, b->o, b->max, b->sum);
 }
 
 void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch) {
@@ -253,6 +199,12 @@ void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, voi
         KERNEL(attention_small)(op, unit0, unit1, scratch);
         return;
     }
+#ifndef VEC_REAL_IS_DOUBLE
+    if (rounds_factors(op)) {
+        KERNEL(attention_rounded)(op, unit0, unit1, scratch);
+        return;
+    }
+#endif
     for (size_t index = unit0; index < unit1; index++) {
         const unit u = unit_of(op, index);
         const buffers b = carve(scratch, u.padded);

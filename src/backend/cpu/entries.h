@@ -30,9 +30,12 @@ void KERNEL(norm_backward)(const tub__norm_backward *op, size_t group0, size_t g
                            void *partial);
 void KERNEL(tree)(void *partial, size_t groups, size_t stride, size_t width, void *out);
 void KERNEL(attention)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch);
+void KERNEL(attention_rounded)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch);
+void KERNEL(attention_dot)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch);
 void KERNEL(attention_amx)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch);
 void KERNEL(attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
                                 void *scratch);
+void KERNEL(attention_dp)(const tub__attention_dp *op, size_t unit0, size_t unit1, void *scratch);
 void KERNEL(attention_small)(const tub__attention *op, size_t unit0, size_t unit1, void *scratch);
 void KERNEL(attention_rows)(const tub__attention *op, size_t row0, size_t row1, void *scratch);
 void KERNEL(attention_small_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,

@@ -91,6 +91,7 @@ struct tub__kernels {
     void (*attention_rows)(const tub__attention *op, size_t row0, size_t row1, void *scratch);
     void (*attention_backward)(const tub__attention_backward *op, size_t unit0, size_t unit1,
                                void *scratch);
+    void (*attention_dp)(const tub__attention_dp *op, size_t unit0, size_t unit1, void *scratch);
 
     void (*cut)(const tub__geometry *g, tub_dtype dtype, const void *x, bool multiply,
                 tub__mat rows, size_t row0, size_t row1);

@@ -112,6 +112,10 @@ static void batch_norm_backward(tub__backend *be, const tub__batch_norm_backward
     tub__cpu_run(be, backward_sums_part, op, blocks);
     k->tree(op->workspace, blocks, 2 * padded, padded, op->dgamma);
     k->tree((char *)op->workspace + padded * be->real_size, blocks, 2 * padded, padded, op->dbeta);
+    if (op->moving) { /* the sums are how dx depends on the statistics */
+        be->ops->clear(be, op->dgamma, padded);
+        be->ops->clear(be, op->dbeta, padded);
+    }
     tub__cpu_run(be, batch_norm_backward_part, op, op->x.rows);
 }
 

@@ -25,36 +25,37 @@ INLINE size_t vectors_end(const span *s) {
     return s->whole + (s->rest ? 16 : 0);
 }
 
-/* Mean and 1 / sqrt(variance + epsilon) of a row. */
-INLINE void row_statistics(const tub__norm *op, const span *s, const real *x, real *mean_out,
-                           real *inverse) {
-    const size_t end = vectors_end(s);
-    vf sum = vzero(), squares = vzero();
-    for (size_t i = 0; i < end; i += 16) {
-        sum = vadd(sum, vload(x + i));
-    }
-    const real mean = vhsum(sum) / (real)op->x.cols;
-    const vf m = vset1(mean);
-    for (size_t i = 0; i < end; i += 16) {
-        vf d = centred(x, i, s, m);
-        squares = vfma(d, d, squares);
-    }
-    *mean_out = mean;
-    *inverse = rsqrt_of(vhsum(squares) / (real)op->x.cols + (real)op->epsilon);
-}
+/* Rows whose statistics are made side by side: each step of one waits for the step before. */
+enum { TOGETHER = 4 };
 
-static void norm_row(const tub__norm *op, const span *s, const real *x, real *y, size_t row) {
-    const size_t end = vectors_end(s);
-    const real *gamma = op->gamma, *beta = op->beta;
-    real mean, inverse;
-    if (op->again) {
-        mean = ((const real *)op->mean)[row], inverse = ((const real *)op->inverse)[row];
-    } else {
-        row_statistics(op, s, x, &mean, &inverse);
-        if (op->mean) {
-            ((real *)op->mean)[row] = mean, ((real *)op->inverse)[row] = inverse;
+/* Mean and 1 / sqrt(variance + epsilon) of n rows from x on. */
+INLINE void row_statistics(int n, const tub__norm *op, const span *s, const real *x, real *mean,
+                           real *inverse) {
+    const size_t end = vectors_end(s), ld = op->x.ld;
+    vf sum[TOGETHER], squares[TOGETHER], m[TOGETHER];
+    UNROLL for (int r = 0; r < n; r++) sum[r] = squares[r] = vzero();
+    for (size_t i = 0; i < end; i += 16) {
+        UNROLL for (int r = 0; r < n; r++) sum[r] = vadd(sum[r], vload(x + (size_t)r * ld + i));
+    }
+    UNROLL for (int r = 0; r < n; r++) {
+        mean[r] = vhsum(sum[r]) / (real)op->x.cols;
+        m[r] = vset1(mean[r]);
+    }
+    for (size_t i = 0; i < end; i += 16) {
+        UNROLL for (int r = 0; r < n; r++) {
+            const vf d = centred(x + (size_t)r * ld, i, s, m[r]);
+            squares[r] = vfma(d, d, squares[r]);
         }
     }
+    UNROLL for (int r = 0; r < n; r++) {
+        inverse[r] = rsqrt_of(vhsum(squares[r]) / (real)op->x.cols + (real)op->epsilon);
+    }
+}
+
+INLINE void norm_row(const tub__norm *op, const span *s, size_t row, real mean, real inverse) {
+    const size_t end = vectors_end(s);
+    const real *gamma = op->gamma, *beta = op->beta, *x = (const real *)op->x.data + row * op->x.ld;
+    real *y = (real *)op->y.data + row * op->y.ld;
     const vf m = vset1(mean), inv = vset1(inverse);
     for (size_t i = 0; i < end; i += 16) {
         vstore(y + i, vfma(vmul(centred(x, i, s, m), inv), vload(gamma + i), vload(beta + i)));
@@ -64,11 +65,30 @@ static void norm_row(const tub__norm *op, const span *s, const real *x, real *y,
     }
 }
 
+/* n rows from `row` on. */
+INLINE void norm_rows(int n, const tub__norm *op, const span *s, size_t row) {
+    real mean[TOGETHER], inverse[TOGETHER];
+    real *means = op->mean ? (real *)op->mean + row : NULL,
+         *inverses = op->mean ? (real *)op->inverse + row : NULL;
+    if (op->again) {
+        UNROLL for (int r = 0; r < n; r++) mean[r] = means[r], inverse[r] = inverses[r];
+    } else {
+        row_statistics(n, op, s, (const real *)op->x.data + row * op->x.ld, mean, inverse);
+        for (int r = 0; means && r < n; r++) {
+            means[r] = mean[r], inverses[r] = inverse[r];
+        }
+    }
+    UNROLL for (int r = 0; r < n; r++) norm_row(op, s, row + (size_t)r, mean[r], inverse[r]);
+}
+
 void KERNEL(norm)(const tub__norm *op, size_t row0, size_t row1) {
     const span s = span_of(op->x.cols);
-    for (size_t r = row0; r < row1; r++) {
-        norm_row(op, &s, (const real *)op->x.data + r * op->x.ld, (real *)op->y.data + r * op->y.ld,
-                 r);
+    size_t row = row0;
+    for (; row + TOGETHER <= row1; row += TOGETHER) {
+        norm_rows(TOGETHER, op, &s, row);
+    }
+    for (; row < row1; row++) {
+        norm_rows(1, op, &s, row);
     }
 }
 

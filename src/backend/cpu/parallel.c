@@ -278,6 +278,12 @@ static void attention_backward(tub__backend *be, const tub__attention_backward *
     }
 }
 
+PART(attention_dp_part, tub__attention_dp, k->attention_dp(op, begin, end, scratch))
+
+static void attention_dp(tub__backend *be, const tub__attention_dp *op) {
+    tub__cpu_run(be, attention_dp_part, op, units(&op->forward));
+}
+
 PART(drop_part, tub__drop, k->drop(op, begin, end))
 
 static void drop(tub__backend *be, const tub__drop *op) {
@@ -458,6 +464,7 @@ void tub__cpu_model_ops(struct tub__backend_ops *ops) {
     ops->norm_backward = norm_backward;
     ops->attention = attention;
     ops->attention_backward = attention_backward;
+    ops->attention_dp = attention_dp;
     ops->drop = drop;
     ops->multiply = multiply;
     ops->probabilities = probabilities;

@@ -46,7 +46,7 @@ static void tile_product(const tub__k_product *p, const stretch *s, tub__finish_
     real *out = end ? sums : c;
     const size_t ldout = end ? WIDTH : p->ldc;
     if (asks->stream.ahead) {
-        tiles_stream[rows - 1](k, a, p->lda, w, TUB__PANEL, start, lds, out, ldout, asks->stream);
+        tiles_stream[rows - 1](k, a, p->lda, w, TUB__PANEL, start, lds, out, ldout, &asks->stream);
     } else if (asks->ahead.at) {
         tiles_ahead_0[rows - 1](k, a, p->lda, w, TUB__PANEL, start, lds, out, ldout, asks->ahead);
     } else {
@@ -66,7 +66,7 @@ static stretch chains(const tub__k_product *p, size_t panel, size_t k0, size_t k
 /* Asks for the rows of panel w some steps before they are needed, at last for the first of
  * `next`. */
 static tile_stream stream_of(const real *w, size_t k, const real *next) {
-    enum { AHEAD = 32 };
+    enum { AHEAD = 96 };
     const size_t steps = k > AHEAD ? (k - AHEAD) / 2 * 2 : 0;
     return (tile_stream){w + AHEAD * TUB__PANEL, steps, next ? next : w};
 }
@@ -94,17 +94,36 @@ static void panel_by_panel(const tub__k_product *p, tub__finish_fn *finish, size
     }
 }
 
+/* What the tile of columns number i asks for, a line a step: the first, those rows of a that come
+ * next; the others, where the end multiplies by slopes, the slopes of these rows. They come from afar
+ * and are read in short pieces: nothing else fetches them in time. */
+static tile_ahead next_rows(const tub__k_product *p, const stretch *s, size_t i, size_t next,
+                            size_t rows, size_t panels) {
+    enum { LINE = 16 };
+    const size_t steps = s->k1 - s->k0;
+    if (i == 0) {
+        const bool together = p->lda - steps <= TUB__PANEL;
+        return (tile_ahead){together ? (const real *)p->a + next * p->lda : NULL, LINE};
+    }
+    const size_t line = (i - 1) * steps, lines = rows * p->ldslope / LINE;
+    if (!p->multiply || s->k1 < p->k || p->ldslope != panels * TUB__PANEL || line >= lines) {
+        return (tile_ahead){NULL, LINE};
+    }
+    return (tile_ahead){(const real *)p->slope + next * p->ldslope + line * LINE, LINE};
+}
+
 /* A tile of rows stays near while the panels of w stream past it from L2, which they do in
- * order, so that the processor fetches ahead; the first of them brings the next tile of rows. */
+ * order, so that the processor fetches ahead; the first of them bring the next tile of rows. */
 static void tile_by_tile(const tub__k_product *p, const stretch *s, tub__finish_fn *finish,
                          size_t row0, size_t row1, size_t panel0, size_t panel1) {
     const size_t rows = row1 - row0, tiles = tile_count(rows);
     for (size_t t = 0; t < tiles; t++) {
         const size_t row = row0 + tile_begin(rows, t), next = row0 + tile_begin(rows, t + 1);
+        const size_t after = t + 1 < tiles ? row0 + tile_begin(rows, t + 2) : next;
         for (size_t col = 0; col < (panel1 - panel0) * TUB__PANEL; col += WIDTH) {
             asking asks = {{NULL, 16}, {.ahead = NULL}};
-            if (col == 0 && t + 1 < tiles && p->lda - (s->k1 - s->k0) <= TUB__PANEL) {
-                asks.ahead.at = (const real *)p->a + next * p->lda;
+            if (after > next) {
+                asks.ahead = next_rows(p, s, col / WIDTH, next, after - next, panel1 - panel0);
             }
             tile_product(p, s, finish, row, next - row, panel0, col, &asks);
         }
@@ -124,16 +143,19 @@ static void transpose_block(const real *from, size_t rows, size_t cols, real *to
 }
 
 /* Panels [panel0, panel1), rows [k0, k1) of the transposed weight, packed into `to`; k0 is at the
- * beginning of a panel of p->w. */
+ * beginning of a panel of p->w. The weight is read as it lies, since it comes from afar. */
 static void transpose_panels(const tub__k_product *p, size_t panel0, size_t panel1, size_t k0,
                              size_t k1, real *to) {
-    for (size_t row = panel0 * TUB__PANEL; row < panel1 * TUB__PANEL; row += 16) {
-        const size_t rows = row < p->columns ? tub__min(p->columns - row, 16) : 0;
-        real *panel = to + (row / TUB__PANEL - panel0) * (k1 - k0) * TUB__PANEL + row % TUB__PANEL;
-        for (size_t k = k0; k < k1; k += 16) {
-            const real *from = (const real *)p->w +
-                               (k / TUB__PANEL * p->columns + row) * TUB__PANEL + k % TUB__PANEL;
-            transpose_block(from, rows, tub__min(k1 - k, 16), panel + (k - k0) * TUB__PANEL);
+    for (size_t k = k0; k < k1; k += TUB__PANEL) {
+        for (size_t row = panel0 * TUB__PANEL; row < panel1 * TUB__PANEL; row += 16) {
+            const size_t rows = row < p->columns ? tub__min(p->columns - row, 16) : 0;
+            const real *from =
+                (const real *)p->w + (k / TUB__PANEL * p->columns + row) * TUB__PANEL;
+            real *panel = to + (row / TUB__PANEL - panel0) * (k1 - k0) * TUB__PANEL +
+                          (k - k0) * TUB__PANEL + row % TUB__PANEL;
+            for (size_t i = 0; i < tub__min(k1 - k, TUB__PANEL); i += 16) {
+                transpose_block(from + i, rows, tub__min(k1 - k - i, 16), panel + i * TUB__PANEL);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loops around reduced products, and the engine of bfloat16 for processors that know nothing of it:
  * every product of two such numbers is exact in float32, so that multiply-adds of float32 do what
- * vdpbf16ps does, but for subnormal numbers, which that takes for zero. */
+ * vdpbf16ps does, but for subnormal factors and sums, which that takes for zero. */
 #include "backend/cpu/reduced.h"
 
 #include "backend/cpu/entries.h"
@@ -121,11 +121,24 @@ static tub__tile tile_of(const chunk *c, size_t at, size_t rows, size_t col) {
     return t;
 }
 
+/* The slopes that a tile's end multiplies by come from afar: they are on their way while it runs. */
+static void ask_for_slopes(const tub__k_product *p, size_t row, size_t rows, size_t col) {
+    const real *slope = (const real *)p->slope + row * p->ldslope + col;
+    for (size_t r = 0; r < rows; r++, slope += p->ldslope) {
+        for (size_t j = 0; j < TILE_COLUMNS; j += 16) {
+            vprefetch(slope + j);
+        }
+    }
+}
+
 /* `rows` rows from number `at` of the chunk on, times TILE_COLUMNS columns from `col` on. */
 static void tile_product(const chunk *c, size_t at, size_t rows, size_t col) {
     ALIGNED real sums[TUB__K_REDUCED_ROWS * TILE_COLUMNS];
     const tub__k_product *p = c->p;
     const tub__tile t = tile_of(c, at, rows, col);
+    if (p->multiply) {
+        ask_for_slopes(p, c->row + at, rows, col);
+    }
     c->engine->tile(&t, sums);
     if (c->finish) {
         c->finish(p, c->row + at, rows, col, sums);

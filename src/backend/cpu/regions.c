@@ -66,8 +66,9 @@ enum { L2_ELEMENTS = 262144 }; /* of weights: a megabyte of floats */
  * the last ones hardly matter. */
 static bool worth_blocks(const tub__blocks *b, size_t workers) {
     enum { ROWS = 64 };
-    const size_t groups = groups_of(b->samples);
-    return b->weights <= L2_ELEMENTS && b->block * b->rows >= ROWS && groups > 1 &&
+    const size_t groups = groups_of(b->samples),
+                 own = (groups + workers - 1) / workers * TUB__GROUP; /* samples of a worker */
+    return b->weights <= L2_ELEMENTS && tub__min(b->block, own) * b->rows >= ROWS && groups > 1 &&
            (groups % workers == 0 || groups >= 4 * workers);
 }
 

@@ -127,6 +127,7 @@ static double peak(long iterations) {
         .attention = attention_,                                                                   \
         .attention_rows = KERNEL(attention_rows),                                                  \
         .attention_backward = KERNEL(attention_backward),                                          \
+        .attention_dp = KERNEL(attention_dp),                                                      \
         .cut = KERNEL(cut),                                                                        \
         .cut_backward = KERNEL(cut_backward),                                                      \
         .prepend = KERNEL(prepend),                                                                \
@@ -168,7 +169,7 @@ TABLE_(VEC_NAME, STRING_(VEC_NAME), REDUCED_PLAIN_, INT8_PLAIN_, KERNEL(attentio
        DW_PLAIN_)
 #ifdef VEC_ENGINES
 TABLE_(avx512_bf16, "avx512_bf16", KERNEL(product_bf16_dot), KERNEL(product_int8_dot),
-       KERNEL(attention), KERNEL(dw_tasks_dot), KERNEL(dw_dot))
+       KERNEL(attention_dot), KERNEL(dw_tasks_dot), KERNEL(dw_dot))
 TABLE_(amx, "amx", KERNEL(product_bf16_amx), KERNEL(product_int8_amx), KERNEL(attention_amx),
        KERNEL(dw_tasks_amx), KERNEL(dw_amx))
 #endif

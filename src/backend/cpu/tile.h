@@ -34,7 +34,8 @@ typedef struct tile_stream {
     const real *then;
 } tile_stream;
 typedef void tile_stream_fn(size_t k, const real *a, size_t lda, const real *b, size_t ldb,
-                            const real *start, size_t lds, real *c, size_t ldc, tile_stream stream);
+                            const real *start, size_t lds, real *c, size_t ldc,
+                            const tile_stream *stream);
 
 /* What a tile asks memory for, if anything. */
 typedef enum tile_asks { ASKS_NOTHING, ASKS_LINES, ASKS_STREAM } tile_asks;
@@ -128,8 +129,8 @@ INLINE void tile_body(int mr, int nv, int transposed, size_t k, const real *a, s
 #define TILE_STREAM_(mr, nv, tr)                                                                   \
     static void tile_stream_##mr(size_t k, const real *a, size_t lda, const real *b, size_t ldb,   \
                                  const real *start, size_t lds, real *c, size_t ldc,               \
-                                 tile_stream stream) {                                             \
-        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc, ASKS_STREAM, NULL, &stream);  \
+                                 const tile_stream *stream) {                                      \
+        tile_body(mr, nv, tr, k, a, lda, b, ldb, start, lds, c, ldc, ASKS_STREAM, NULL, stream);   \
     }
 #define TILE_STREAM_NAME_(mr, nv, tr) tile_stream_##mr,
 #define TILE_AHEAD_(mr, nv, tr)                                                                    \

@@ -137,8 +137,8 @@ INLINE vf vbf16(vf a)
     }
     return a;
 }
-INLINE vf vbf16_first(const uint32_t *p) { vf r; LANES_ { uint32_t u = p[i] << 16; memcpy(&r.x[i], &u, 4); } return r; }
-INLINE vf vbf16_second(const uint32_t *p) { vf r; LANES_ { uint32_t u = p[i] & 0xffff0000u; memcpy(&r.x[i], &u, 4); } return r; }
+INLINE vf vbf16_first(const uint32_t *p) { vf r; LANES_ { uint32_t u; memcpy(&u, p + i, 4); u <<= 16; memcpy(&r.x[i], &u, 4); } return r; }
+INLINE vf vbf16_second(const uint32_t *p) { vf r; LANES_ { uint32_t u; memcpy(&u, p + i, 4); u &= 0xffff0000u; memcpy(&r.x[i], &u, 4); } return r; }
 INLINE vf vbf16_pack(vf left, vf right) /* 32 rounded numbers in a row to 16 pairs */
 {
     vf r;

@@ -25,7 +25,7 @@ DEFINE_AHEAD_TILES(1)
 enum {
     WIDTH = 16 * VEC_NV,
     TILES = 5,  /* in a chunk */
-    PANELS = 4, /* in a task: so many find a slice's x in L2 */
+    PANELS = 2, /* in a task: so many find a slice's x in L2 */
     ROWS = 432, /* of a slice, at most */
     NEAR = 2,   /* levels of the tree within a slice, at most */
     LINE = 16,

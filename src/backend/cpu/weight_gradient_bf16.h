@@ -4,6 +4,7 @@
 #define TUB__CPU_WEIGHT_GRADIENT_BF16_H
 
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/pairs.h"
 #include "backend/cpu/tile.h"
 
 enum {
@@ -48,24 +49,30 @@ INLINE const real *dw_at(const dw_slice *s, const void *data, size_t ld, size_t 
     return r < s->rows ? (const real *)data + (s->row + r) * ld + c : NULL;
 }
 
-#ifdef __AVX512BF16__
-#include <immintrin.h>
+/* Asks for columns [c0, c1), in whole lines, of a row that will be packed some rows after r: they lie
+ * too far apart for the processor to guess. */
+INLINE void dw_ask(const dw_slice *s, const void *data, size_t ld, size_t r, size_t c0, size_t c1) {
+    enum { AHEAD = 16, LINE = 16 };
+    const real *row = dw_at(s, data, ld, r + AHEAD, 0);
+    for (size_t c = c0 / LINE * LINE; row && c < c1; c += LINE) {
+        vprefetch(row + c);
+    }
+}
+
+#if defined VEC_ENGINES && defined __AVX512BF16__
 
 /* The first n <= 16 columns of two rows, rounded, in pairs; a row may be NULL: zero. */
 INLINE vf dw_pair(const real *first, const real *second, size_t n) {
-    static const ALIGNED uint16_t order[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
-                                               21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
-                                               11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    const __m512i both =
-        (__m512i)_mm512_cvtne2ps_pbh(second ? vloadn(second, (int)n, vzero()) : vzero(),
-                                     first ? vloadn(first, (int)n, vzero()) : vzero());
-    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(order), both));
+    return _mm512_castsi512_ps(round_pairs(first ? vloadn(first, (int)n, vzero()) : vzero(),
+                                           second ? vloadn(second, (int)n, vzero()) : vzero()));
 }
 
 /* Panel of dy: [rows / 2, padded to a whole step][32] pairs of rows. */
 INLINE void dw_pair_panel(const tub__k_dw *p, const dw_slice *s, size_t panel, void *to_) {
     real *to = to_;
     for (size_t r = 0; r < tub__round_up(s->rows, DW_STEP); r += 2, to += TUB__PANEL) {
+        dw_ask(s, p->dy, p->ldy, r, panel * TUB__PANEL, (panel + 1) * TUB__PANEL);
+        dw_ask(s, p->dy, p->ldy, r + 1, panel * TUB__PANEL, (panel + 1) * TUB__PANEL);
         for (size_t c = 0; c < TUB__PANEL; c += 16) {
             const size_t col = panel * TUB__PANEL + c;
             vstore(to + c, dw_pair(dw_at(s, p->dy, p->ldy, r, col),

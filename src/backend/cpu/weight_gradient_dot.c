@@ -11,6 +11,8 @@ _Static_assert((int)ROWS <= (int)DW_ROWS, "what the scratch has room for");
 static void pack_x(const tub__k_dw *p, const dw_slice *s, size_t k0, size_t k1) {
     real *to = s->x;
     for (size_t r = 0; r < s->rows; r += 2, to += DW_WIDTH) {
+        dw_ask(s, p->x, p->ldx, r, k0, k1);
+        dw_ask(s, p->x, p->ldx, r + 1, k0, k1);
         for (size_t c = k0; c < k1; c += 16) {
             vstore(to + c - k0, dw_pair(dw_at(s, p->x, p->ldx, r, c),
                                         dw_at(s, p->x, p->ldx, r + 1, c), tub__min(k1 - c, 16)));
