@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the model looks at in a few samples: maps of the class that it says, drawn over them. */
+#include "../explain_parts.h"
+#include "pictures.h"
+#include "sections.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <tubelet/explain.h>
+
+enum { FEW = 5 };
+
+static tub_status put_map(page *p, const report_facts *f, const tub_explanation *e,
+                          const tub_clip *clip, const char *alt, tub_error *err) {
+    const tub_overlay_options o = tub_overlay_options_default();
+    tub_clip drawn = {0};
+    tub_status status = tub_explanation_draw(e, clip, &o, &drawn, err);
+    if (status == TUB_OK) {
+        status = picture_put_clip(p, f, &drawn, alt, err);
+    }
+    tub_clip_free(&drawn);
+    return status;
+}
+
+static tub_status put_sample(page *p, const report_facts *f, const report_answer *a,
+                             tub_error *err) {
+    char truth[REPORT_TEXT], said[REPORT_TEXT], alt[3 * REPORT_TEXT];
+    tub_explain_options o = tub_explain_options_default();
+    tub_explanation e = {0};
+    explain_clip clip;
+    tub_status status = explain_clip_sample(f->model, f->data, f->split, a->sample, &clip, err);
+    o.target = report_prediction(f, &f->part[0], a->sample);
+    if (status == TUB_OK) {
+        status = tub_explain(f->model, &o, clip.dtype, clip.x, &e, err);
+    }
+    report_describe(f, a->sample, true, truth);
+    report_describe(f, a->sample, false, said);
+    snprintf(alt, sizeof alt, "Sample %lld, moving, bright where %s comes from; it is %s",
+             (long long)a->sample, said, truth);
+    if (status == TUB_OK) {
+        page_putf(p, "<figure class=\"sample %s\">", a->right ? "right" : "wrong");
+        status = put_map(p, f, &e, &clip.clip, alt, err);
+        page_put(p, "<figcaption>T: ");
+        page_text(p, truth);
+        page_put(p, " | P: ");
+        page_text(p, said);
+        page_putf(p, " <span class=\"range\">#%lld</span></figcaption></figure>\n",
+                  (long long)a->sample);
+    }
+    tub_explanation_free(&e);
+    explain_clip_free(&clip);
+    return status;
+}
+
+/* The surest of the wrong ones, or of the right ones. */
+static int64_t choose(const report_facts *f, bool right, report_answer out[FEW]) {
+    int64_t n = 0;
+    for (int64_t s = 0; s < f->samples; s++) {
+        const report_answer a = report_answer_of(f, s);
+        int64_t at = n < FEW ? n : FEW;
+        if (a.right != right) {
+            continue;
+        }
+        while (at > 0 && out[at - 1].confidence < a.confidence) {
+            if (at < FEW) {
+                out[at] = out[at - 1];
+            }
+            at--;
+        }
+        if (at < FEW) {
+            out[at] = a;
+            n = n < FEW ? n + 1 : FEW;
+        }
+    }
+    return n;
+}
+
+static tub_status put_few(page *p, const report_facts *f, const char *title, bool right,
+                          tub_error *err) {
+    report_answer few[FEW];
+    const int64_t n = choose(f, right, few);
+    tub_status status = TUB_OK;
+    if (n == 0) {
+        return TUB_OK;
+    }
+    page_putf(p, "<h3>%s</h3><div class=\"row\">\n", title);
+    for (int64_t i = 0; i < n && status == TUB_OK; i++) {
+        status = put_sample(p, f, &few[i], err);
+    }
+    page_put(p, "</div>\n");
+    return status;
+}
+
+int report_attention(const cli_command *self, page *p, const report_facts *f) {
+    const tub_explain_options o = tub_explain_options_default();
+    tub_error err;
+    if (f->parts != 1 || tub_explain_check(f->model, &o, &err) != TUB_OK) {
+        return CLI_GO; /* no attention, no gradients, or more than one question */
+    }
+    page_put(
+        p, "<section id=\"attention\"><h2>What it looks at</h2><p class=\"note\">Gradient-weighted "
+           "attention over all layers (Chefer et al. 2021) of the predicted class: the brighter, "
+           "the more. <code>tubelet explain</code> makes others.</p>\n");
+    tub_status status = put_few(p, f, "Its surest mistakes", false, &err);
+    if (status == TUB_OK) {
+        status = put_few(p, f, "Its surest right answers", true, &err);
+    }
+    page_put(p, "</section>\n");
+    return status == TUB_OK ? CLI_GO : cli_fail(self, &err);
+}
