@@ -289,6 +289,13 @@ static void write_volumes(void) {
     write_one_npy("half.npy", "'|u1'", "8, 8, 8", volume, sizeof volume / 2);
 }
 
+/* Volume k of a class. */
+static void fill_volume(uint8_t *volume, int label, int k) {
+    for (int i = 0; i < VOLUME; i++) {
+        volume[i] = (uint8_t)((i * 7 + k * 13 + i * i * (k + 1)) % 100 + 100 * label);
+    }
+}
+
 /* FOLDER/dark and FOLDER/light with ten volumes each; broken: two of them are none. */
 static void write_set(const char *folder, bool broken) {
     static const char *const classes[] = {"dark", "light"};
@@ -303,9 +310,7 @@ static void write_set(const char *folder, bool broken) {
         }
         for (int k = 0; k < 10; k++) {
             uint8_t volume[VOLUME];
-            for (int i = 0; i < VOLUME; i++) {
-                volume[i] = (uint8_t)((i * 7 + k * 13 + i * i * (k + 1)) % 100 + 100 * label);
-            }
+            fill_volume(volume, label, k);
             snprintf(path, sizeof path, "%s/%s/%d.npy", folder, classes[label], k);
             write_one_npy(path, "'|u1'", "8, 8, 8", volume, sizeof volume);
             if (broken && k == 3) {
@@ -313,6 +318,15 @@ static void write_set(const char *folder, bool broken) {
             }
         }
     }
+}
+
+/* All of such a set in one array: ten dark ones, then ten light ones. */
+static void write_stack(void) {
+    static uint8_t volumes[20][VOLUME];
+    for (int i = 0; i < 20; i++) {
+        fill_volume(volumes[i], i / 10, i % 10);
+    }
+    write_one_npy("stack.npy", "'|u1'", "20, 8, 8, 8", volumes, sizeof volumes);
 }
 
 int main(void) {
@@ -345,6 +359,7 @@ int main(void) {
     write_volumes();
     write_set("files", false);
     write_set("broken", true);
+    write_stack();
     if (make_vit("vit") != 0) {
         stop("vit");
     }

@@ -527,7 +527,7 @@ static void test_refused(void **state) {
     expect_refused(f, &small, "a", (tub_convert_options){.pixels = TUB_CONVERT_PIXELS_UNIT},
                    TUB_E_ARGUMENT, "a model folder says how pixels are scaled");
     expect_refused(f, &small, "a.safetensors", (tub_convert_options){0}, TUB_E_ARGUMENT,
-                   "a model becomes a folder, or a .keras or .weights.h5 file");
+                   "a model becomes a folder, or a .keras, .weights.h5 or .onnx file");
     expect_refused(f, &small, "a", (tub_convert_options){.shard_size = -1}, TUB_E_RANGE,
                    "shard_size is -1");
     expect_refused(f, &small, "a", (tub_convert_options){.like = "nothing"}, TUB_E_ARGUMENT,

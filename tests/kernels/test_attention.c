@@ -14,7 +14,7 @@ typedef struct shape {
 
 typedef struct buffers {
     tub__mat q, k, v, o, d_o, dq, dk, dv;
-    float *stats, *probabilities;
+    float *stats, *probabilities, *dp;
 } buffers;
 
 static tub__attention operation(const shape *s, const buffers *b) {
@@ -73,7 +73,7 @@ static double mask_of(const tub__attention *a, size_t sample, size_t rest, size_
 typedef struct truth {
     double *p, *mask;         /* [length][length] of one unit */
     double *o, *dq, *dk, *dv; /* [rows][heads * width] */
-    double *all;              /* probabilities of all units */
+    double *all, *dp;         /* probabilities of all units, and their gradients */
 } truth;
 
 static void unit_forward(const tub__attention *a, size_t sample, size_t group, size_t head,
@@ -117,6 +117,7 @@ static void unit_rest(const tub__attention *a, const tub__mat *d_o, size_t sampl
                 t->dv[kr * w + c] += p * at(d_o, r, c);
                 dp += (double)at(d_o, r, c) * at(&a->v, kr, c);
             }
+            t->dp[((sample * a->groups + group) * a->heads + head) * n * n + i * n + j] = dp;
             delta += t->p[i * n + j] * dp * t->mask[i * n + j];
         }
         for (size_t j = 0; j < n; j++) {
@@ -142,7 +143,8 @@ static truth new_truth(const tub__attention *a, const tub__mat *d_o) {
                .dq = calloc(size, sizeof(double)),
                .dk = calloc(size, sizeof(double)),
                .dv = calloc(size, sizeof(double)),
-               .all = calloc(a->samples * a->groups * a->heads * n * n, sizeof(double))};
+               .all = calloc(a->samples * a->groups * a->heads * n * n, sizeof(double)),
+               .dp = calloc(a->samples * a->groups * a->heads * n * n, sizeof(double))};
     for (size_t unit = 0; unit < a->samples * a->groups * a->heads; unit++) {
         const size_t sample = unit / (a->groups * a->heads), group = unit / a->heads % a->groups;
         unit_forward(a, sample, group, unit % a->heads, &t);
@@ -152,7 +154,8 @@ static truth new_truth(const tub__attention *a, const tub__mat *d_o) {
 }
 
 static void free_truth(truth *t) {
-    free(t->p), free(t->mask), free(t->o), free(t->dq), free(t->dk), free(t->dv), free(t->all);
+    free(t->p), free(t->mask), free(t->o), free(t->dq), free(t->dk), free(t->dv), free(t->all),
+        free(t->dp);
 }
 
 /* ---- the kernels ---- */
@@ -176,11 +179,12 @@ static void new_outputs(const shape *s, buffers *b) {
     b->dv = new_mat(rows, cols, 0, 0);
     b->stats = new_floats(s->samples * s->groups * s->heads * n * TUB__ATTENTION_STATS);
     b->probabilities = new_floats(s->samples * s->groups * s->heads * n * n);
+    b->dp = new_floats(s->samples * s->groups * s->heads * n * n);
 }
 
 static void free_outputs(buffers *b) {
     free(b->o.data), free(b->dq.data), free(b->dk.data), free(b->dv.data), free(b->stats),
-        free(b->probabilities);
+        free(b->probabilities), free(b->dp);
 }
 
 static void run(const struct tub__kernels *k, const shape *s, const buffers *b, size_t split) {
@@ -194,6 +198,10 @@ static void run(const struct tub__kernels *k, const shape *s, const buffers *b, 
     memset(scratch, 0xff, TUB__K_SCRATCH * sizeof *scratch);
     k->attention_backward(&op, split % (units + 1), units, scratch);
     k->attention_backward(&op, 0, split % (units + 1), scratch);
+    const tub__attention_dp gradient = {.forward = op.forward, .d_o = b->d_o, .dp = b->dp};
+    memset(scratch, 0xff, TUB__K_SCRATCH * sizeof *scratch);
+    k->attention_dp(&gradient, split % (units + 1), units, scratch);
+    k->attention_dp(&gradient, 0, split % (units + 1), scratch);
     free(scratch);
 }
 
@@ -231,6 +239,8 @@ static void check(const shape *s) {
         assert_same_mat("dv", sets[i]->name, &first.dv, &b.dv);
         assert_same_bits("probabilities", sets[i]->name, first.probabilities, b.probabilities,
                          s->samples * s->groups * s->heads * s->length * s->length);
+        assert_same_bits("dp", sets[i]->name, first.dp, b.dp,
+                         s->samples * s->groups * s->heads * s->length * s->length);
         free_outputs(&b);
     }
     const tub__attention op = operation(s, &first);
@@ -240,8 +250,10 @@ static void check(const shape *s) {
     assert_near("dq", s, &first.dq, t.dq, 5e-6);
     assert_near("dk", s, &first.dk, t.dk, 5e-6);
     const size_t all = s->samples * s->groups * s->heads * s->length;
-    const tub__mat flat = {first.probabilities, all, s->length, s->length};
+    const tub__mat flat = {first.probabilities, all, s->length, s->length},
+                   gradients = {first.dp, all, s->length, s->length};
     assert_near("probabilities", s, &flat, t.all, 2e-6);
+    assert_near("dp", s, &gradients, t.dp, 2e-6);
     free_truth(&t);
     free_outputs(&first);
     free(b.q.data), free(b.k.data), free(b.v.data), free(b.d_o.data);

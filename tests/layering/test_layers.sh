@@ -34,7 +34,7 @@ verdict "the project's files were read ($files)" "$ok"
 folders=$(cd "$root/src" && find . -mindepth 1 -maxdepth 1 -type d | sed 's|./||' | sort | tr '\n' ' ')
 [ "$folders" = "$(cut -d' ' -f1 "$table" | sort | tr '\n' ' ')" ] && ok=yes || ok=no
 verdict "the table's layers: $(cut -d' ' -f1 "$table" | tr '\n' ' ')" "$ok"
-grep -qx base "$table" && grep -qx 'train base tensor formats picture backend nn model convert data predict dist' "$table" && ok=yes || ok=no
+grep -qx base "$table" && grep -qx 'train base tensor formats picture backend nn model convert hub data predict upload explain dist' "$table" && ok=yes || ok=no
 verdict "the table's lists" "$ok"
 
 # seeded PATH LINE WORDS: the checker must answer a tree with this one file with one breach that has these words.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation of opening, forward, saving, evaluating and training made to fail once: a clean
+/* Every allocation of opening, reading clips, forward, saving, evaluating and training made to fail once: a clean
  * error each time, no block left. */
 #include "cmocka_all.h"
 
@@ -118,12 +118,13 @@ static tub_status open_files(tub_context *ctx, const scene *s, tub_error *err) {
     return status;
 }
 
-/* set.csv of s/0.npy to s/3.npy, one of which can't be read. */
+/* set.csv of s/0.npy to s/3.npy, one of which can't be read, and of one of two volumes in s/stack.npy. */
 static void write_files(const scene *s) {
-    static unsigned char volume[6 * 8 * 7] = {1, 2, 3};
-    const uint64_t shape[] = {6, 8, 7};
+    static unsigned char volume[6 * 8 * 7] = {1, 2, 3}, stack[2 * 6 * 8 * 7] = {5};
+    const uint64_t shape[] = {6, 8, 7}, stack_shape[] = {2, 6, 8, 7};
     const char text[] = "path,label,group,split\ns/0.npy,a,p,train\n"
-                        "s/1.npy,b,p,train\ns/2.npy,a,,val\ns/3.npy,b,,train\n";
+                        "s/1.npy,b,p,train\ns/2.npy,a,,val\ns/3.npy,b,,train\n"
+                        "s/stack.npy[1],a,,train\n";
     char path[700];
     for (int i = 0; i < 4; i++) {
         volume[0] = (unsigned char)i; /* files of one content would be of one group */
@@ -134,6 +135,9 @@ static void write_files(const scene *s) {
                   : tub__file_write(&tub__default_allocator, path, "\x93NUMPY", 6, NULL),
             TUB_OK);
     }
+    snprintf(path, sizeof path, "%s/s/stack.npy", s->folder.path);
+    assert_int_equal(
+        tub__npy_write(&tub__default_allocator, path, "|u1", 4, stack_shape, stack, NULL), TUB_OK);
     snprintf(path, sizeof path, "%s/set.csv", s->folder.path);
     assert_int_equal(tub__file_write(&tub__default_allocator, path, text, sizeof text - 1, NULL),
                      TUB_OK);
@@ -146,6 +150,53 @@ static tub_status read_volumes(tub_context *ctx, const scene *s, tub_error *err)
     TUB__TRY(tub_volumes_read(ctx, argument, NULL, &v, err));
     tub_volumes_free(&v);
     return TUB_OK;
+}
+
+/* A file's frames as they are and all of them; tests/unit/test_clip.c does it with videos and pictures. */
+static tub_status plain_clip(tub_context *ctx, const char *path, const char *out, tub_error *err) {
+    tub_clip_read_options o = tub_clip_read_options_default();
+    tub_clip clip;
+    o.frames = 3;
+    o.side = 5;
+    TUB__TRY(tub_clip_read(ctx, path, &o, &clip, err));
+    const tub_status status = tub_clip_write(&clip, out, err);
+    tub_clip_free(&clip);
+    return status == TUB_OK ? tub_clip_write_all(ctx, path, out, NULL, NULL, err) : status;
+}
+
+/* The same as a model takes it. */
+static tub_status model_clip(tub_context *ctx, const char *path, const char *out, tub_error *err) {
+    const tub_model_config c = tiny();
+    tub_clip_read_options o = tub_clip_read_options_default();
+    tub_model *model;
+    tub_clip clip;
+    TUB__TRY(tub_model_create(ctx, &c, 1, &model, err));
+    o.model = model;
+    o.scaled = 1;
+    tub_status status = tub_clip_read(ctx, path, &o, &clip, err);
+    if (status == TUB_OK) {
+        status = tub_clip_write(&clip, out, err);
+        tub_clip_free(&clip);
+    }
+    tub_model_close(model);
+    return status;
+}
+
+static tub_status read_clips(tub_context *ctx, const scene *s, tub_error *err) {
+    char path[700], out[700];
+    snprintf(path, sizeof path, "%s/clip.npy", s->folder.path);
+    snprintf(out, sizeof out, "%s/out.npy", s->folder.path);
+    TUB__TRY(plain_clip(ctx, path, out, err));
+    return model_clip(ctx, path, out, err);
+}
+
+static void write_clip(const scene *s) {
+    static unsigned char volume[SMALL_VOLUME] = {1, 2, 3};
+    const uint64_t shape[] = {SMALL_SIDE, SMALL_SIDE, SMALL_SIDE};
+    char path[700];
+    snprintf(path, sizeof path, "%s/clip.npy", s->folder.path);
+    assert_int_equal(tub__npy_write(&tub__default_allocator, path, "|u1", 3, shape, volume, NULL),
+                     TUB_OK);
 }
 
 /* Every array of a model out and in again. */
@@ -227,6 +278,56 @@ static tub_status baselines(tub_context *ctx, const scene *s, tub_error *err) {
         TUB__TRY(one_step_of(ctx, &c, err));
     }
     return TUB_OK;
+}
+
+/* A map of a clip with its raw arrays, its curves, and a picture of it. */
+static tub_status explain_by(tub_model *model, tub_explain_method method, const scene *s,
+                             tub_error *err) {
+    static unsigned char x[SMALL_VOLUME] = {1, 2, 3};
+    const tub_clip clip = {.frames = SMALL_SIDE,
+                           .height = SMALL_SIDE,
+                           .width = SMALL_SIDE,
+                           .channels = 1,
+                           .dtype = TUB_U8,
+                           .samples = x};
+    tub_explain_options o = tub_explain_options_default();
+    tub_explanation e;
+    tub_explain_curves curves = {0};
+    tub_clip picture = {0};
+    char path[700];
+    o.method = method;
+    o.steps = method == TUB_EXPLAIN_INTEGRATED_GRADIENTS ? 2 : 0;
+    o.raw = path;
+    snprintf(path, sizeof path, "%s/map", s->folder.path);
+    TUB__TRY(tub_explain(model, &o, TUB_U8, x, &e, err));
+    tub_status status =
+        tub_explanation_evaluate(model, &e, TUB_U8, x, 1, TUB_BASELINE_BLACK, &curves, err);
+    if (status == TUB_OK) {
+        status = tub_explanation_draw(&e, &clip, NULL, &picture, err);
+    }
+    if (status == TUB_OK) {
+        snprintf(path, sizeof path, "%s/map.npy", s->folder.path);
+        status = tub_explanation_write(&e, path, err);
+    }
+    tub_clip_free(&picture);
+    tub_explain_curves_free(&curves);
+    tub_explanation_free(&e);
+    return status;
+}
+
+static tub_status explain(tub_context *ctx, const scene *s, tub_error *err) {
+    const tub_model_config c = tiny_encoder();
+    tub_model *model;
+    TUB__TRY(tub_model_create(ctx, &c, 1, &model, err));
+    tub_status status = TUB_OK;
+    for (int m = 0; m < TUB_EXPLAIN_METHODS && status == TUB_OK; m++) {
+        if (m != TUB_EXPLAIN_ROLLOUT &&
+            m != TUB_EXPLAIN_ATTENTION) { /* parts of gradient rollout */
+            status = explain_by(model, (tub_explain_method)m, s, err);
+        }
+    }
+    tub_model_close(model);
+    return status;
 }
 
 static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err) {
@@ -469,6 +570,10 @@ static void test_open_files(void **state) {
 static void test_read_volumes(void **state) {
     check(*state, read_volumes, 6);
 }
+static void test_read_clips(void **state) {
+    write_clip(*state);
+    check(*state, read_clips, 30);
+}
 static void test_forward(void **state) {
     check(*state, forward, 12);
     check(*state, forward_encoder, 14);
@@ -476,6 +581,9 @@ static void test_forward(void **state) {
 static void test_one_step(void **state) {
     check(*state, one_step, 8);
     check(*state, baselines, 40);
+}
+static void test_explain(void **state) {
+    check(*state, explain, 100);
 }
 static void test_evaluate(void **state) {
     check(*state, evaluate, 20);
@@ -515,11 +623,12 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open_data),     cmocka_unit_test(test_open_files),
-        cmocka_unit_test(test_read_volumes),  cmocka_unit_test(test_load_batches),
-        cmocka_unit_test(test_forward),       cmocka_unit_test(test_one_step),
-        cmocka_unit_test(test_save_and_open), cmocka_unit_test(test_evaluate),
-        cmocka_unit_test(test_train),         cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_folds),         cmocka_unit_test(test_int8)};
+        cmocka_unit_test(test_open_data),    cmocka_unit_test(test_open_files),
+        cmocka_unit_test(test_read_volumes), cmocka_unit_test(test_read_clips),
+        cmocka_unit_test(test_load_batches), cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_one_step),     cmocka_unit_test(test_save_and_open),
+        cmocka_unit_test(test_evaluate),     cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_train),        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_folds),        cmocka_unit_test(test_int8)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -354,6 +354,38 @@ static void refused(void **state) {
     tub_context_destroy(ctx);
 }
 
+/* Floats of another size than most: left out with what to do about it. */
+static void floats_of_two_sizes(void **state) {
+    (void)state;
+    static float values[4 * 9 * 9];
+    tub_context *ctx = context();
+    tub_dataset_options o = tub_dataset_options_default();
+    tub_dataset *data;
+    tub_file file;
+    tub_error err = {0};
+    assert_int_equal(tub__folder_create("floats/a", NULL), TUB_OK);
+    for (int i = 0; i < 3; i++) {
+        char path[64];
+        const uint64_t side = i == 2 ? 9 : 8;
+        snprintf(path, sizeof path, "floats/a/%d.npy", i);
+        const test_array array = {path, "<f4", 3, {4, side, side}, values, 0};
+        assert_int_equal(make_npy(path, &array), 0);
+    }
+    o.clip.frames = 4;
+    o.clip.height = o.clip.width = 8;
+    assert_ok(tub_dataset_open(ctx, "floats", &o, &data, &err), err);
+    assert_ok(tub_dataset_file(data, 0, &file, &err), err);
+    assert_null(file.problem);
+    assert_ok(tub_dataset_file(data, 2, &file, &err), err);
+    assert_string_equal(file.problem,
+                        "its frames of 9 x 9 are float32, which are never resized, and clips are "
+                        "of 8 x 8; resample all to one size, or clip their intensities to a window "
+                        "and store them as uint8, which is resized (docs/data.md, From other "
+                        "files)");
+    tub_dataset_close(data);
+    tub_context_destroy(ctx);
+}
+
 /* The same content under two names, in two splits. */
 static void duplicates(void **state) {
     (void)state;
@@ -394,10 +426,15 @@ static void duplicates(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bits),    cmocka_unit_test(one_split),
-        cmocka_unit_test(broken_files), cmocka_unit_test(breaks_later),
-        cmocka_unit_test(as_predicted), cmocka_unit_test(drawn_frames),
-        cmocka_unit_test(refused),      cmocka_unit_test(duplicates),
+        cmocka_unit_test(same_bits),
+        cmocka_unit_test(one_split),
+        cmocka_unit_test(broken_files),
+        cmocka_unit_test(breaks_later),
+        cmocka_unit_test(as_predicted),
+        cmocka_unit_test(drawn_frames),
+        cmocka_unit_test(floats_of_two_sizes),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(duplicates),
 #ifndef NO_CHILDREN
         cmocka_unit_test(resumed), /* against what same_bits left */
 #endif

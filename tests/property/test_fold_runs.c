@@ -112,6 +112,22 @@ static void folds_are_runs(void **state) {
     for (int i = 0; i < FOLDS; i++) {
         squares += (loss[i] - mean) * (loss[i] - mean);
     }
+    tub_fold_state states[FOLDS];
+    tub_folds_result looked;
+    tub_train_config whole;
+    assert_ok(tub_folds_config(context, "cv", &whole, &err), err);
+    for (int i = 0; i < FOLDS; i++) {
+        assert_ok(tub_fold_look(context, "cv", &whole, i, &states[i], &err), err);
+        assert_true(states[i].begun && states[i].finished && states[i].epochs == 2);
+        assert_true(fabs(states[i].val.loss - loss[i]) < 1e-9);
+    }
+    tub_folds_sum_up(states, FOLDS, &looked);
+    assert_true(looked.done == FOLDS && looked.val.loss == r.val.loss);
+    states[1].finished = 0; /* counts no longer */
+    tub_folds_sum_up(states, FOLDS, &looked);
+    assert_true(looked.done == 2 && fabs(looked.val.loss - (loss[0] + loss[2]) / 2) < 1e-9);
+    assert_ok(tub_fold_look(context, "nowhere", &whole, 0, &states[0], &err), err);
+    assert_true(!states[0].begun && !states[0].finished && isnan(states[0].val.loss));
     assert_true(fabs(r.val.loss - mean) < 1e-9);
     assert_true(fabs(r.val_deviation.loss - sqrt(squares / (FOLDS - 1))) < 1e-9);
 }
@@ -269,6 +285,68 @@ static void the_clock_ends_a_run(void **state) {
     tub_context_destroy(ctx);
 }
 
+/* A fold of `folder` ended after so many steps, because its time was up. */
+static void assert_cut(const char *folder, int fold, int64_t steps) {
+    char run[64];
+    tub_train_config kept;
+    tub_error err = {0};
+    snprintf(run, sizeof run, "%s/fold-%d", folder, fold);
+    assert_ok(tub_run_config(context, run, &kept, &err), err);
+    assert_int_equal(kept.max_steps, steps);
+    assert_true(kept.schedule_steps > steps);
+}
+
+/* Writes another time of each fold into folds.json. */
+static void set_fold_budget(const char *folder, const char *seconds) {
+    static const char key[] = "\"fold_budget\": ";
+    const tub_allocator *a = &tub__default_allocator;
+    char path[64], text[1 << 16];
+    char *was = NULL;
+    size_t size = 0;
+    tub_error err = {0};
+    snprintf(path, sizeof path, "%s/folds.json", folder);
+    assert_ok(tub__file_read(a, path, sizeof text, &was, &size, &err), err);
+    const char *at = strstr(was, key);
+    assert_non_null(at);
+    at += strlen(key);
+    const int n = snprintf(text, sizeof text, "%.*s%s%s", (int)(at - was), was, seconds,
+                           at + strcspn(at, ","));
+    assert_ok(tub__file_write(a, path, text, (size_t)n, &err), err);
+    tub__free(a, was);
+}
+
+/* A resumed cross-validation has the time that was written down when it began: folds that have not begun
+ * get their share, one that was interrupted what is left of its own. */
+static void the_clock_ends_resumed_folds(void **state) {
+    (void)state;
+    tub_train_config c = recipe();
+    tub_folds_result r;
+    tub_error err = {0};
+    c.fold = 0;
+    c.budget = 1e-6;
+    assert_ok(tub_train_folds(context, &c, NULL, "timed", 0, &r, &err), err);
+    assert_true(r.done == 1 && !r.stopped);
+    assert_ok(tub_train_folds_resume(context, "timed", NULL, &r, &err), err);
+    assert_int_equal(r.done, FOLDS);
+    for (int i = 0; i < FOLDS; i++) {
+        assert_cut("timed", i, 1);
+    }
+
+    stopper s;
+    tub_context *ctx = make_context(&s, 2);
+    c.fold = -1;
+    c.budget = 3e4; /* far more than two steps take */
+    assert_ok(tub_train_folds(ctx, &c, NULL, "halted", 0, &r, &err), err);
+    assert_true(r.done == 0 && r.stopped);
+    tub_context_destroy(ctx);
+    set_fold_budget("halted", "1e-6");
+    assert_ok(tub_train_folds_resume(context, "halted", NULL, &r, &err), err);
+    assert_int_equal(r.done, FOLDS);
+    assert_cut("halted", 0, 3);
+    assert_cut("halted", 1, 1);
+    assert_cut("halted", 2, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(folds_are_runs),
                                        cmocka_unit_test(interrupted_folds_go_on),
@@ -276,6 +354,7 @@ int main(void) {
                                        cmocka_unit_test(other_data_and_settings_are_refused),
                                        cmocka_unit_test(force_replaces_folds_only),
                                        cmocka_unit_test(data_are_known_by_content),
-                                       cmocka_unit_test(the_clock_ends_a_run)};
+                                       cmocka_unit_test(the_clock_ends_a_run),
+                                       cmocka_unit_test(the_clock_ends_resumed_folds)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

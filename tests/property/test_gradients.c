@@ -4,6 +4,7 @@
  * and the input are tried. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "backend/cpu.h"
 #include "model/model.h"
@@ -52,7 +53,10 @@ typedef struct problem {
     float share[SAMPLES];
     tub__dropout dropout;
     bool dropped;
+    bool aimed; /* the loss is the sum of the samples' logits in column AIM */
 } problem;
+
+enum { AIM = 1 };
 
 static double loss(problem *p) {
     double losses[SAMPLES], sum = 0;
@@ -63,6 +67,15 @@ static double loss(problem *p) {
                             .smoothing = 0.1,
                             .global_batch = SAMPLES};
     tub__pass_forward(p->pass, SAMPLES, TUB_F64, p->x, p->dropped ? &p->dropout : NULL);
+    if (p->aimed) {
+        const size_t classes = (size_t)p->model->config.classes;
+        double logits[SAMPLES * 8];
+        tub__pass_logits(p->pass, TUB_F64, logits);
+        for (size_t i = 0; i < SAMPLES; i++) {
+            sum += logits[i * classes + AIM];
+        }
+        return sum;
+    }
     tub__pass_loss(p->pass, &t, losses);
     for (int i = 0; i < SAMPLES; i++) {
         sum += losses[i] / SAMPLES;
@@ -186,6 +199,36 @@ static void check_problem(const bench *b, const tub_model_config *c, bool droppe
 
 static void check(const bench *b, const tub_model_config *c, bool dropped) {
     check_problem(b, c, dropped, false);
+}
+
+/* A pass that is frozen, computing blocks again or not: the gradient of one column of the logits with
+ * respect to the input, statistics of batch norms being the moving ones. */
+static void check_frozen(const bench *b, const tub_model_config *c, bool recompute) {
+    problem p = make_problem(b, c, false);
+    const tub__pass_config config = {.batch = SAMPLES,
+                                     .training = true,
+                                     .recompute = recompute,
+                                     .frozen = true,
+                                     .input_gradient = true};
+    tub_error err = {0};
+    size_t bytes = 0;
+    const size_t n = SAMPLES * p.voxels;
+    double *dx = malloc(n * sizeof *dx), *x = malloc(n * sizeof *x);
+    tub__pass_destroy(p.pass);
+    assert_ok(tub__pass_measure(p.model, &config, &bytes, &err), err);
+    assert_true(bytes > 0);
+    assert_ok(tub__pass_create(p.model, &config, &p.pass, &err), err);
+    assert_null(tub__pass_gradients(p.pass));
+    p.aimed = true;
+    (void)loss(&p);
+    tub__pass_aim(p.pass, AIM);
+    tub__pass_watch(p.pass, true, (tub__watch){0});
+    tub__pass_input_gradient(p.pass, TUB_F64, dx);
+    memcpy(x, p.x, n * sizeof *x);
+    check_slope(&p, "input of a frozen pass", x, n, dx, put_input, NULL);
+    free(dx), free(x), free(p.x);
+    tub__pass_destroy(p.pass);
+    tub_model_close(p.model);
 }
 
 static tub_model_config small(void) {
@@ -365,6 +408,24 @@ static void test_residual(void **state) {
     check(*state, &c, false);
 }
 
+/* Every variant and every baseline. */
+static void test_frozen(void **state) {
+    for (int v = TUB_VARIANT_JOINT; v <= TUB_VARIANT_FACTORISED_DOT_PRODUCT; v++) {
+        tub_model_config c = small();
+        c.variant = (tub_variant)v;
+        c.temporal_layers = v == TUB_VARIANT_FACTORISED_ENCODER ? 2 : 0;
+        check_frozen(*state, &c, false);
+        check_frozen(*state, &c, true);
+        c.pooling = v <= TUB_VARIANT_FACTORISED_ENCODER ? TUB_POOL_CLASS_TOKEN : TUB_POOL_MAX;
+        c.representation = 4;
+        check_frozen(*state, &c, true);
+    }
+    for (int f = TUB_FAMILY_CNN_FRAME; f <= TUB_FAMILY_RESNET3D18; f++) {
+        const tub_model_config c = baseline((tub_family)f);
+        check_frozen(*state, &c, false);
+    }
+}
+
 static void test_mixed_targets(void **state) {
     const tub_model_config c = small();
     check_problem(*state, &c, false, true);
@@ -386,6 +447,7 @@ int main(void) {
         cmocka_unit_test(test_frames_transformer),
         cmocka_unit_test(test_residual),
         cmocka_unit_test(test_mixed_targets),
+        cmocka_unit_test(test_frozen),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -190,6 +190,10 @@ static void norm_backward(tub__backend *be, const tub__norm_backward *op) {
 }
 static void attention(tub__backend *be, const tub__attention *op) {
     inside_mat(be, op->q), inside_mat(be, op->k), inside_mat(be, op->v), inside_mat(be, op->o);
+    if (op->probabilities) {
+        inside(be, op->probabilities,
+               op->samples * op->groups * op->heads * op->length * op->length);
+    }
     if (op->stats) {
         inside(be, op->stats,
                op->samples * op->groups * op->heads * op->length * TUB__ATTENTION_STATS);
@@ -198,6 +202,12 @@ static void attention(tub__backend *be, const tub__attention *op) {
 static void attention_backward(tub__backend *be, const tub__attention_backward *op) {
     attention(be, &op->forward);
     inside_mat(be, op->d_o), inside_mat(be, op->dq), inside_mat(be, op->dk), inside_mat(be, op->dv);
+}
+static void attention_dp(tub__backend *be, const tub__attention_dp *op) {
+    const tub__attention *f = &op->forward;
+    attention(be, f);
+    inside_mat(be, op->d_o);
+    inside(be, op->dp, f->samples * f->groups * f->heads * f->length * f->length);
 }
 static void multiply(tub__backend *be, tub__mat x, tub__mat y, tub__mat z) {
     inside_mat(be, x), inside_mat(be, y), inside_mat(be, z);
@@ -295,6 +305,7 @@ static const struct tub__backend_ops shut_ops = {
     .norm_backward = norm_backward,
     .attention = attention,
     .attention_backward = attention_backward,
+    .attention_dp = attention_dp,
     .multiply = multiply,
     .drop = drop,
     .conv = conv,
@@ -337,6 +348,56 @@ static void train_step(tub_context *ctx, shut *s, const tub_model_config *c) {
     free(x);
 }
 
+/* What explanations look at: every head of every layer, and its gradient. */
+typedef struct look {
+    tub__pass *pass;
+    float *room;
+    bool gradients;
+    size_t layers;
+} look;
+
+static void look_at_layer(void *user, size_t layer) {
+    look *l = user;
+    const tub__head_range one = {.count = 1};
+    assert_true(tub__pass_heads_most(l->pass, layer, 0) > 0);
+    tub__pass_heads(l->pass, layer, &one, false, TUB_F32, l->room);
+    if (l->gradients) {
+        tub__pass_heads(l->pass, layer, &one, true, TUB_F32, l->room);
+    }
+    l->layers++;
+}
+
+static void explain_step(tub_context *ctx, shut *s, const tub_model_config *c) {
+    tub_error err = {0};
+    tub_model *m = NULL;
+    const tub__pass_config config = {.batch = 1,
+                                     .training = true,
+                                     .recompute = true,
+                                     .frozen = true,
+                                     .input_gradient = true,
+                                     .watch = c->family == TUB_FAMILY_VIVIT};
+    float *x = calloc(28 * 28 * 28 * 3, sizeof *x);
+    look l = {.room = calloc(1 << 20, sizeof *l.room)};
+    assert_ok(tub__model_create_empty(ctx, &s->base, c, &m, &err), err);
+    assert_ok(tub__pass_create(m, &config, &l.pass, &err), err);
+    tub__pass_forward(l.pass, 1, TUB_F32, x, NULL);
+    if (config.watch) {
+        tub__pass_pooling(l.pass, 0, TUB_F32, l.room);
+        tub__pass_watch(l.pass, false, (tub__watch){look_at_layer, &l});
+    }
+    l.gradients = true;
+    tub__pass_aim(l.pass, 1);
+    tub__pass_watch(l.pass, true, (tub__watch){config.watch ? look_at_layer : NULL, &l});
+    tub__pass_input_gradient(l.pass, TUB_F32, x);
+    const int64_t layers =
+        c->layers + (c->variant == TUB_VARIANT_FACTORISED_ENCODER ? c->temporal_layers : 0);
+    assert_int_equal(l.layers, config.watch ? 2 * layers : 0);
+    tub__pass_destroy(l.pass);
+    tub_model_close(m);
+    free(l.room);
+    free(x);
+}
+
 static shut make_backend(tub_context *ctx) {
     return (shut){.base = {.ops = &shut_ops,
                            .name = "shut",
@@ -364,6 +425,7 @@ static void test_step(void **state) {
             c.representation = 5, c.temporal_layers = kind % 3, c.hidden = 96;
             if (tub_model_config_check(&c, NULL) == TUB_OK) {
                 train_step(ctx, &s, &c);
+                explain_step(ctx, &s, &c);
             }
         }
     }
@@ -391,6 +453,7 @@ static void test_baselines(void **state) {
         const int before = s.calls;
         c.family = (tub_family)f;
         train_step(ctx, &s, &c);
+        explain_step(ctx, &s, &c);
         assert_ok(tub__model_create_empty(ctx, &s.base, &c, &m, &err), err);
         assert_ok(tub__pass_create(m, &inference, &pass, &err), err);
         tub__pass_forward(pass, 2, TUB_F32, x, NULL);

@@ -37,6 +37,39 @@ static void parts_add_up(void **state) {
     assert_true(part.total < 0.7 * part.epoch);
 }
 
+/* As many epochs as fit by the pace that the plan tells: one more would not, but for the share that is kept in
+ * reserve; one at least. Folds share the time. */
+static void epochs_fit_into_a_budget(void **state) {
+    (void)state;
+    tub_context *ctx = NULL;
+    tub_train_config c = tub_train_config_default();
+    tub_train_plan plan;
+    tub_error err = {0};
+    strcpy(c.data, "phantom3d");
+    c.warmup_epochs = 6;
+    assert_ok(tub_context_create(NULL, &ctx, &err), err);
+    for (int64_t folds = 0; folds <= 5; folds += 5) {
+        const double share = 1e4;
+        c.folds = folds;
+        c.budget = share * (folds > 0 ? (double)folds : 1.0);
+        assert_ok(tub_train_plan_of(ctx, &c, NULL, NULL, 0, &plan, &err), err);
+        const tub_train_pace p = plan.pace;
+        const double epochs = (double)plan.config.epochs;
+        assert_true(epochs * p.epoch <= share && (epochs + 1) * p.epoch > 0.9 * share);
+        assert_true(fabs(p.total / (epochs * p.epoch) - 1) < 1e-6);
+        assert_int_equal(plan.steps, plan.config.epochs * plan.epoch_steps);
+    }
+    c.folds = 0;
+    c.budget = 1e-6;
+    assert_ok(tub_train_plan_of(ctx, &c, NULL, NULL, 0, &plan, &err), err);
+    assert_true(plan.config.epochs == 1 && plan.steps == plan.epoch_steps);
+    assert_true(fabs(plan.config.warmup_epochs - 6.0 / 60.0) < 1e-12);
+    c.budget = 0;
+    assert_ok(tub_train_plan_of(ctx, &c, NULL, NULL, 0, &plan, &err), err);
+    assert_true(plan.config.epochs == 60 && plan.pace.epoch == 0.0);
+    tub_context_destroy(ctx);
+}
+
 /* The deeper one is not timed whole. Four times as deep is about four times as long, and micro-batches
  * and recomputing add less than as much again. */
 static void deep_models(void **state) {
@@ -61,6 +94,7 @@ static void deep_models(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_add_up),
+        cmocka_unit_test(epochs_fit_into_a_budget),
         cmocka_unit_test(deep_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cmocka_all.h"
 #include "failing_alloc.h"
+#include "failing_context.h"
 #include "training.h"
 
 typedef struct operation {
@@ -43,8 +44,11 @@ static tub_status train_once(const tub_allocator *a, void *user, tub_error *err)
     }
     tub_context_config context = tub_context_config_default();
     tub_context *ctx = NULL;
+    bool heard = false;
     context.threads = 2;
     context.allocator = *a;
+    context.on_event = hear_of_event_files;
+    context.event_user = &heard;
     tub_status status = tub_context_create(&context, &ctx, err);
     if (status != TUB_OK) {
         return status;
@@ -62,7 +66,7 @@ static tub_status train_once(const tub_allocator *a, void *user, tub_error *err)
         status = tub_train(ctx, &c, NULL, "memory", 1, NULL, err);
     }
     tub_context_destroy(ctx);
-    return status;
+    return status_or_heard(status, heard, err);
 }
 
 static void check(operation o, long step) {

@@ -132,28 +132,45 @@ tub_train_config long_recipe(void) {
     return c;
 }
 
+static tub_status train(tub_context *ctx, const tub_train_config *config, const how *by,
+                        const char *folder, tub_train_result *result, tub_error *err) {
+    tub_train_config c = *config;
+    c.ranks = by->ranks;
+    c.micro_batch = by->micro_batch != 0 ? by->micro_batch : c.micro_batch;
+    return tub_train(ctx, &c, NULL, folder, 0, result, err);
+}
+
+static tub_status open_context(tub_context_config context, const how *by, tub_context **out,
+                               tub_error *err) {
+    context.threads = by->threads;
+    context.cpu = by->cpu;
+    return tub_context_create(&context, out, err);
+}
+
+tub_status train_in(tub_context_config context, const tub_train_config *config, const how *by,
+                    const char *folder, tub_error *err) {
+    tub_context *ctx = NULL;
+    tub_status status = open_context(context, by, &ctx, err);
+    if (status == TUB_OK) {
+        status = train(ctx, config, by, folder, NULL, err);
+        tub_context_destroy(ctx);
+    }
+    return status;
+}
+
 tub_status run(const tub_train_config *config, const how *by, const char *folder, bool resume,
                tub_event_fn *on_event, void *user, tub_train_result *result, tub_error *err) {
     tub_context_config context = tub_context_config_default();
     tub_context *ctx = NULL;
-    context.threads = by->threads;
-    context.cpu = by->cpu;
     context.on_event = on_event;
     context.event_user = user;
-    tub_status status = tub_context_create(&context, &ctx, err);
-    if (status != TUB_OK) {
-        return status;
+    tub_status status = open_context(context, by, &ctx, err);
+    if (status == TUB_OK) {
+        status = resume ? tub_train_resume(ctx, folder, NULL, config != NULL ? config->epochs : 0,
+                                           -1, result, err)
+                        : train(ctx, config, by, folder, result, err);
+        tub_context_destroy(ctx);
     }
-    if (resume) {
-        status = tub_train_resume(ctx, folder, NULL, config != NULL ? config->epochs : 0, -1,
-                                  result, err);
-    } else {
-        tub_train_config c = *config;
-        c.ranks = by->ranks;
-        c.micro_batch = by->micro_batch != 0 ? by->micro_batch : c.micro_batch;
-        status = tub_train(ctx, &c, NULL, folder, 0, result, err);
-    }
-    tub_context_destroy(ctx);
     return status;
 }
 

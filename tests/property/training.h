@@ -20,8 +20,8 @@ bool runs_on(tub_cpu cpu);
 
 extern const how plainly; /* one thread, best instruction set */
 
-/* Set-up of a group of tests: makes a fresh folder with the data set tiny.npz and goes there, so that
- * names are relative to it; and tiny-labels.npz and tiny-heads.npz. */
+/* Set-up of a group of tests: makes a fresh folder with the data set tiny.npz and goes there, so
+ * that names are relative to it; and tiny-labels.npz and tiny-heads.npz. */
 int scratch_enter(void **state);
 /* The same, and the run "reference" of long_recipe(). */
 int scratch_enter_with_reference(void **state);
@@ -36,7 +36,8 @@ void use_labels_of(tub_train_config *c, const char *data);
 /* Everything that drops at random, turned on. */
 void turn_drops_on(tub_train_config *c);
 
-/* Much of augmentation, turned on: the small data have no sides, and as many frames as the model. */
+/* Much of augmentation, turned on: the small data have no sides, and as many frames as the
+ * model. */
 void turn_augmentation_on(tub_train_config *c);
 
 /* Averaged weights, balanced epochs, rates by depth, a frozen embedding. */
@@ -48,6 +49,9 @@ tub_train_config long_recipe(void);
 /* Trains, or resumes when resume is set, in a context of its own. */
 tub_status run(const tub_train_config *config, const how *by, const char *folder, bool resume,
                tub_event_fn *on_event, void *user, tub_train_result *result, tub_error *err);
+/* Trains in a context of such a configuration, but of by's threads and instruction set. */
+tub_status train_in(tub_context_config context, const tub_train_config *config, const how *by,
+                    const char *folder, tub_error *err);
 /* As run, and fails the test when it does not work. */
 void must_run(const tub_train_config *config, const how *by, const char *folder);
 

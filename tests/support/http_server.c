@@ -61,22 +61,34 @@ static void answer_status(int fd, int status) {
     send_all(fd, head, (size_t)n);
 }
 
-/* Sends the file from `offset` on (206 when a range was asked for), at most `most` bytes of it. */
-static void answer_file(int fd, FILE *file, long offset, bool ranged, long most) {
+/* Lines that a hub adds for a file. */
+static void hub_lines(char *out, size_t room, const char *commit, const char *name) {
+    const char *slash = strrchr(name, '/');
+    out[0] = '\0';
+    if (commit) {
+        snprintf(out, room, "X-Repo-Commit: %s\r\nETag: \"%s\"\r\n", commit,
+                 slash ? slash + 1 : name);
+    }
+}
+
+/* Sends the file from `offset` on (206 when a range was asked for), at most `most` bytes of it; none for
+ * HEAD. more: lines of the head. */
+static void answer_file(int fd, FILE *file, long offset, bool ranged, long most, const char *more) {
     fseek(file, 0, SEEK_END);
     long size = ftell(file);
     if (ranged && offset >= size) {
         answer_status(fd, 416);
         return;
     }
-    char head[320];
+    char head[800];
     int n = ranged ? snprintf(head, sizeof head,
                               "HTTP/1.1 206 Partial Content\r\nContent-Length: %ld\r\n"
-                              "Content-Range: bytes %ld-%ld/%ld\r\nConnection: close\r\n\r\n",
-                              size - offset, offset, size - 1, size)
+                              "Content-Range: bytes %ld-%ld/%ld\r\n%sConnection: close\r\n\r\n",
+                              size - offset, offset, size - 1, size, more)
                    : snprintf(head, sizeof head,
-                              "HTTP/1.1 200 OK\r\nContent-Length: %ld\r\nConnection: close\r\n\r\n",
-                              size);
+                              "HTTP/1.1 200 OK\r\nContent-Length: %ld\r\n%sConnection: "
+                              "close\r\n\r\n",
+                              size, more);
     bool alive = send_all(fd, head, (size_t)n);
     fseek(file, offset, SEEK_SET);
     char buffer[4096];
@@ -102,9 +114,10 @@ static http_behaviour note_request(http_server *s, long offset) {
 }
 
 static void serve(http_server *s, int fd) {
-    char request[4096], name[256], path[1024];
+    char request[4096], name[256], path[1024], more[400];
     if (!read_request(fd, request, sizeof request) ||
-        sscanf(request, "GET /%255[^ ?]", name) != 1) {
+        (sscanf(request, "GET /%255[^ ?]", name) != 1 &&
+         sscanf(request, "HEAD /%255[^ ?]", name) != 1)) {
         return;
     }
     const char *range = strcasestr(request, "\r\nRange: bytes=");
@@ -120,8 +133,13 @@ static void serve(http_server *s, int fd) {
         answer_status(fd, 404);
         return;
     }
-    bool ranged = range && !how.ignore_range;
-    answer_file(fd, file, ranged ? offset : 0, ranged, how.drop_after ? how.drop_after : 1L << 40);
+    bool ranged = range && !how.ignore_range, head = request[0] == 'H';
+    hub_lines(more, sizeof more, how.commit, name);
+    answer_file(fd, file, ranged ? offset : 0, ranged,
+                head             ? 0
+                : how.drop_after ? how.drop_after
+                                 : 1L << 40,
+                more);
     fclose(file);
 }
 

@@ -10,10 +10,12 @@ typedef struct http_server http_server;
 
 /* How it answers from now on; all zero: properly. */
 typedef struct http_behaviour {
-    int status;        /* not 0: answer this status with a short text */
-    long drop_after;   /* not 0: close the connection after so many bytes of the body */
-    int drops;         /* with drop_after: how many answers to break; 0: every one */
-    bool ignore_range; /* send the whole file with 200 whatever was asked for */
+    int status;         /* not 0: answer this status with a short text */
+    long drop_after;    /* not 0: close the connection after so many bytes of the body */
+    int drops;          /* with drop_after: how many answers to break; 0: every one */
+    bool ignore_range;  /* send the whole file with 200 whatever was asked for */
+    const char *commit; /* not NULL: as a hub of models answers for files of this commit, whose ETag
+                           is their name */
 } http_behaviour;
 
 /* NULL when no socket can be had. */

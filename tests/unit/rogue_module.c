@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -119,6 +120,54 @@ static tub_status run(const char *verb, int input, int output, size_t most, tub_
     return TUB_OK;
 }
 
+#ifdef ROGUE_OPENS
+/* Counts what is not as it should be for a module that may open its input by name. */
+static int opened(int input) {
+    struct stat facts;
+    char byte[2] = "";
+    const int first = open("the upload.mp4", O_RDONLY),
+              second = open("the upload", O_RDONLY | O_CLOEXEC);
+    int wrong = first < 0 || second < 0 || first == input;
+    wrong += read(first, byte, 2) != 2 || memcmp(byte, "in", 2) != 0;
+    const int third = open("the upload", O_RDONLY); /* at its start, whoever has read before */
+    wrong += pread(second, byte, 2, 1) != 2 || memcmp(byte, "np", 2) != 0;
+    wrong += read(third, byte, 1) != 1 || byte[0] != 'i';
+    wrong += stat("the upload", &facts) != 0 || facts.st_size != 5;
+    wrong += fstat(first, &facts) != 0 || facts.st_size != 5;
+    wrong += access("the upload", R_OK) != 0;
+    wrong += close(first) != 0;
+    wrong += access("/etc/passwd", F_OK) == 0;
+    wrong += stat("/etc/passwd", &facts) == 0;
+    wrong += lstat("/", &facts) == 0;
+    wrong += open("the upload", O_WRONLY) >= 0;
+    wrong += open("the upload", O_RDWR | O_CREAT, 0600) >= 0;
+    wrong += open("the uploader/../etc/passwd/the upload", O_DIRECTORY | O_WRONLY) >= 0;
+    wrong += open("", O_RDONLY) >= 0;
+    return wrong;
+}
+
+static tub_status run_opening(const char *verb, int input, int output, size_t most,
+                              tub_error *err) {
+    if (strcmp(verb, "open") == 0) {
+        const int wrong = opened(input);
+        return wrong == 0 ? TUB_OK : tub__fail(err, TUB_E_RANGE, "%d things are wrong", wrong);
+    }
+    return run(verb, input, output, most, err);
+}
+
+static tub_status prepare(const char *verb, int input, const char *modules, tub_error *err) {
+    (void)verb;
+    (void)modules;
+    return write(input, "input", 5) == 5 ? TUB_OK : tub__fail(err, TUB_E_IO, "no input");
+}
+#define RUN     run_opening
+#define PREPARE prepare
+#else
+#define RUN     run
+#define PREPARE NULL
+#endif
+
 /* Looked up by name when the module is opened. */
 extern __attribute__((visibility("default"))) const tub__worker_module tub__module_table;
-const tub__worker_module tub__module_table = {.version = TUB__MODULE_VERSION, .run = run};
+const tub__worker_module tub__module_table = {
+    .version = TUB__MODULE_VERSION, .run = RUN, .prepare = PREPARE};

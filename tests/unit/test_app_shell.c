@@ -69,13 +69,35 @@ static void the_program_as_it_was_called(void **state) {
     assert_string_equal(shell_program(out), "tubelet");
 }
 
+/* The words of a line are those that it was made of. */
+static void a_line_is_read_back(void **state) {
+    (void)state;
+    const char *words[] = {
+        "tubelet", "--data=a/b.npz", "=", "it's",         "",       "--lr=1e-3", "a b",
+        "a=b=c",   "$HOME",          "*", "--out=my run", "\n\t\"", "x;y",       NULL};
+    const int count = sizeof words / sizeof *words - 1;
+    char *line = shell_line("train", count, (char *const *)words), command[1024], read[256] = "",
+         expected[256];
+    assert_non_null(line);
+    assert_ptr_equal(strstr(line, "tubelet train --data=a/b.npz '=' "), line);
+    snprintf(command, sizeof command, "tubelet() { printf '%%s|' \"$@\"; }; %s", line);
+    FILE *shell = popen(command, "r");
+    assert_non_null(shell);
+    (void)!fread(read, 1, sizeof read - 1, shell);
+    assert_int_equal(pclose(shell), 0);
+    int used = snprintf(expected, sizeof expected, "train|");
+    for (int i = 1; i < count; i++) {
+        used += snprintf(expected + used, sizeof expected - (size_t)used, "%s|", words[i]);
+    }
+    assert_string_equal(read, expected);
+    free(line);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_names_stay),
-        cmocka_unit_test(others_are_quoted),
-        cmocka_unit_test(a_shell_reads_them_back),
-        cmocka_unit_test(the_longest_path_fits),
-        cmocka_unit_test(the_program_as_it_was_called),
+        cmocka_unit_test(plain_names_stay),        cmocka_unit_test(others_are_quoted),
+        cmocka_unit_test(a_shell_reads_them_back), cmocka_unit_test(the_longest_path_fits),
+        cmocka_unit_test(a_line_is_read_back),     cmocka_unit_test(the_program_as_it_was_called),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,8 +260,6 @@ static void step_counts(void **state) {
         assert_int_equal(tub_bench_step(model, BATCH, &c, &r, NULL), TUB_OK);
         assert_measured(&r.whole, operations);
         assert_true(r.forward.median > 0 && r.backward.median > 0 && r.update.median > 0);
-        assert_true(r.forward.median + r.backward.median + r.update.median <=
-                    r.whole.seconds.median);
         assert_true(profile_sum(model, TUB_BENCH_STEP, &c) == operations + again);
     }
     tub_model_close(model);

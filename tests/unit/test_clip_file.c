@@ -308,6 +308,53 @@ static void test_folder(void **state) {
     tub__clip_close(clip);
 }
 
+/* Pictures that can't be decoded are left out and told, the first one as well; where none can, that is the sentence. */
+static void test_broken_pictures(void **state) {
+    fixture *f = *state;
+    tub__clip_frame frame;
+    tub_error err;
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", temp_path(&f->folder, "frames"));
+    mkdir(folder, 0700);
+    for (int i = 1; i <= 5; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "frames/%d.png", i);
+        make_picture(f, name, 6, 10 * i);
+    }
+    static const char text[] = "no picture";
+    const char *const broken[] = {"frames/3.png", "frames/1.png"};
+    for (int round = 0; round < 2; round++) {
+        assert_ok(tub__file_write(&tub__default_allocator, temp_path(&f->folder, broken[round]),
+                                  text, sizeof text, &err),
+                  err);
+        tub__clip_file *clip = open_clip(f, folder, 1);
+        assert_int_equal(tub__clip_describe(clip)->frames, 5 - round);
+        assert_true((tub__clip_damage(clip) == NULL) == (round == 0));
+        const int levels[2][4] = {{10, 20, 40, 50}, {20, 40, 50}};
+        for (int i = 0; i < 4 - round; i++) {
+            assert_int_equal(next_frame(clip, &frame)[0], levels[round][i]);
+            assert_int_equal(frame.index, i);
+        }
+        assert_null(next_frame(clip, &frame));
+        assert_int_equal(tub__clip_describe(clip)->frames, 4 - round);
+        assert_string_equal(tub__clip_damage(clip),
+                            round == 0 ? "3.png can't be decoded" : "2 pictures can't be decoded");
+        assert_ok(tub__clip_seek(clip, 1, &err), err);
+        assert_int_equal(next_frame(clip, &frame)[0], levels[round][1]);
+        tub__clip_close(clip);
+    }
+    for (int i = 1; i <= 5; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "frames/%d.png", i);
+        assert_ok(tub__file_write(&tub__default_allocator, temp_path(&f->folder, name), text,
+                                  sizeof text, &err),
+                  err);
+    }
+    tub__clip_file *clip = NULL;
+    assert_int_equal(tub__clip_open(f->ctx, folder, 1, &clip, &err), TUB_E_FORMAT);
+    assert_non_null(strstr(err.message, "frames/1.png: "));
+}
+
 /* The first part of a file that was cut off, and what is said of the rest. */
 static void test_broken_tail(void **state) {
     fixture *f = *state;
@@ -470,6 +517,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_pixel_formats, set_up, tear_down),
         cmocka_unit_test(test_natural_order),
         cmocka_unit_test_setup_teardown(test_folder, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_broken_pictures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_broken_tail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_arrays, set_up, tear_down),

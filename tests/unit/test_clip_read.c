@@ -13,6 +13,7 @@
 #include "failing_alloc.h"
 #include "failing_context.h"
 #include "make_video.h"
+#include "spoil_pictures.h"
 
 enum { W = 18, H = 10, N = 60, SECOND = 1000000000 };
 
@@ -90,7 +91,7 @@ static void test_views(void **state) {
     tub__clip_reader *r = NULL;
     tub_error err;
     assert_ok(tub__clip_reader_create(&f->ctx->allocator, clip, &form, 3, &r, &err), err);
-    const tub__clip_part part = {10, 40};
+    tub__clip_part part = {10, 40};
     assert_ok(tub__clip_read_views(r, &plan, &part, V, out, &err), err);
     const unsigned char *at = out;
     for (int c = 0; c < 3; c++) {
@@ -255,23 +256,6 @@ static void test_cut_off(void **state) {
     tub__clip_close(clip);
 }
 
-/* From the number-th picture on, none can be decoded; the container still tells of all. */
-static void spoil_pictures(const char *path, int number) {
-    static char bytes[1 << 20];
-    FILE *file = fopen(path, "r+b");
-    const size_t size = fread(bytes, 1, sizeof bytes, file);
-    int seen = 0;
-    for (size_t i = 0; i + 16 < size; i++) {
-        if (memcmp(bytes + i, "\x89PNG", 4) == 0 && seen++ >= number) {
-            memcpy(bytes + i + 12, "none", 4); /* for IHDR */
-        }
-    }
-    assert_int_equal(seen, N);
-    rewind(file);
-    assert_int_equal(fwrite(bytes, 1, size, file), size);
-    fclose(file);
-}
-
 /* Training keeps what can be decoded of such a file, evenly, and does not end there. */
 static void test_kept_of_damaged(void **state) {
     fixture *f = *state;
@@ -293,7 +277,7 @@ static void test_kept_of_damaged(void **state) {
                                  .numerator = 30,
                                  .denominator = 1});
     }
-    spoil_pictures(temp_path(&f->folder, "set/a/damaged.mkv"), WHOLE);
+    spoil_range(temp_path(&f->folder, "set/a/damaged.mkv"), N, WHOLE, N);
     o.clip.frames = 4;
     o.clip.height = o.clip.width = H;
     o.no_cache = 1;
@@ -311,6 +295,66 @@ static void test_kept_of_damaged(void **state) {
     tub_dataset_close(data);
 }
 
+/* A sample of train as training draws from it; frames [15]: of the file, in order. */
+static void expect_source(tub_dataset *data, size_t sample, const int64_t *frames, int64_t kept) {
+    tub__source source = {0};
+    tub_error err;
+    assert_ok(tub__dataset_source(data, TUB_TRAIN, sample, &source, &err), err);
+    assert_int_equal(source.frames, kept);
+    for (int64_t i = 0; i < kept; i++) {
+        expect_frame((const unsigned char *)source.samples + i * W * H * 3,
+                     frames[(2 * i + 1) * 15 / (2 * kept)]);
+    }
+    tub__source_free(data, &source);
+}
+
+/* Parts of a file with pictures in its middle that can't be decoded: each has frames of its own time. */
+static void test_parts_of_damaged(void **state) {
+    fixture *f = *state;
+    enum { BAD = 20, BAD_END = 35 };
+    static unsigned char out[5 * H * H * 3];
+    tub_dataset_options o = tub_dataset_options_default();
+    tub_dataset *data;
+    tub_error err;
+    int64_t across[15], behind[15];
+    const char *path = temp_path(&f->folder, "a.mkv");
+    make_video(&(video_plan){.path = path,
+                             .codec = "png",
+                             .pixels = "rgb24",
+                             .width = W,
+                             .height = H,
+                             .frames = N,
+                             .numerator = 30,
+                             .denominator = 1});
+    spoil_range(path, N, BAD, BAD_END);
+    for (int i = 0; i < 15; i++) {
+        across[i] = i < 5 ? 15 + i : 30 + i;
+        behind[i] = 45 + i;
+    }
+    FILE *list = fopen(temp_path(&f->folder, "set.csv"), "w");
+    fputs("path,label,start,end,split\na.mkv,x,0.5,1.5,train\na.mkv,x,1.5,,train\n", list);
+    fclose(list);
+    o.clip.frames = 5;
+    o.clip.height = o.clip.width = H;
+    o.clip.sampling = TUB_SAMPLING_SEGMENTS;
+    o.no_cache = 1;
+    assert_ok(tub_dataset_open(f->ctx, temp_path(&f->folder, "set.csv"), &o, &data, &err), err);
+    expect_source(data, 0, across, 30);
+    expect_source(data, 1, behind, 15);
+    for (int part = 0; part < 2; part++) {
+        assert_ok(tub_dataset_read(data, TUB_TRAIN, part, 1, out, &err), err);
+        for (int t = 0; t < 5; t++) {
+            const int64_t frame = (part == 0 ? across : behind)[3 * t + 1];
+            for (int i = 0; i < H * H * 3; i++) { /* the square in the middle */
+                assert_int_equal(
+                    out[t * H * H * 3 + i],
+                    video_pattern((int)frame, i / 3 / H, i / 3 % H + (W - H) / 2, i % 3));
+            }
+        }
+    }
+    tub_dataset_close(data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_any_order, set_up, tear_down),
@@ -320,6 +364,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_crops_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cut_off, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_kept_of_damaged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_parts_of_damaged, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -632,6 +632,8 @@ static void knows_splits(void **state) {
         assert_int_equal(tub_split_parse(tub_split_name((tub_split)i), &s, NULL), TUB_OK);
         assert_int_equal(s, i);
     }
+    assert_int_equal(tub_split_parse("validation", &s, NULL), TUB_OK);
+    assert_int_equal(s, TUB_VAL);
     assert_int_equal(tub_split_parse("training", &s, NULL), TUB_E_ARGUMENT);
 }
 

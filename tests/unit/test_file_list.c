@@ -68,7 +68,18 @@ static void test_refused_rows(void **state) {
     static const char *const cases[][2] = {
         {"", "there is nothing in it"},
         {"path,label\n", "no row stands below"},
-        {"a.mp4,cat\nb.mp4,dog\n", "its first line must name the columns"},
+        {"a.mp4,cat\nb.mp4,dog\n", "there is no column path: its first line must name the columns"},
+        {"path,class\na,b\n", "there is no column label: its first line must name the columns"},
+        {"path,lable\na,b\n", "there is no column label, but one that is called 'lable'"},
+        {"path,Label\na,b\n", "there is no column label, but one that is called 'Label'"},
+        {"path;label\na;b\n", "there is no column path: it has semicolons"},
+        {"path\tlabel\na\tb\n", "there is no column path: it has tabs"},
+        {"path,label\ra,b\r", "there is no column label: its lines end with CR alone"},
+        {"path,label,start\na,x,0.1234567891\n",
+         "line 2: start '0.1234567891' is no number of seconds with at most nine decimals"},
+        {"path,label\na,x\nb,y\n./a,y\n",
+         "lines 2 and 4 are the same part of a, but of the classes 'x' and 'y'"},
+        {"path,label,start,end\na,x,1,2\na,y,1,2.0\n", "lines 2 and 3 are the same part of a"},
         {"path,path,label\na,b,c\n", "two columns are called path"},
         {"path,label\na.mp4\n", "line 2 has 1 fields, the first one has 2"},
         {"path,label\n\"a.mp4,cat\n", "line 2: a quote begins that does not end"},
@@ -79,6 +90,7 @@ static void test_refused_rows(void **state) {
         {"path,label,start\na,x,-1\n", "line 2: start '-1' is no number of seconds"},
         {"path,label,start,end\na,x,2,2.000\n", "line 2: end '2.000' is not behind the start"},
         {"path,label,split\na,x,dev\n", "line 2: split 'dev' is none"},
+        {"path,label,split\na,x,train\nb,x,Valid\n", "line 3: split 'Valid' is none"},
         {"path,label,split\na,x,train\nb,x,\n", "line 3 has no split, others have"},
         {"path,label,split\na,x,train\nb,y,test\n", "line 3: no row of train has the label 'y'"},
         {"path,label,split,group\na,x,train,p\nb,x,test,q\nc,x,test,p\n",
@@ -142,6 +154,68 @@ static void test_blanks(void **state) {
     check_refused(f, "path,label\na, \n", "line 2: label '' is empty");
 }
 
+/* Around quotes they are none either, of any field. */
+static void test_blanks_around_quotes(void **state) {
+    fixture *f = *state;
+    char path[512];
+    tub__file_list list;
+    write_text(f, "set.csv",
+               "path, \"label\" ,split\n"
+               "v/a1.mp4, \"cat\",train\n"
+               " \" b.mp4\"\t,\t\"cat, or dog\" , train\n",
+               path);
+    assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, NULL), TUB_OK);
+    assert_int_equal(list.class_count, 2);
+    assert_string_equal(list.classes[0], "cat");
+    assert_string_equal(list.classes[1], "cat, or dog");
+    assert_string_equal(list.items[1].name, " b.mp4");
+    tub__file_list_free(&list);
+    check_refused(f, "path,label\n\"a\" b,cat\n", "behind a closing quote");
+}
+
+/* Rows that say a part again count again, and are counted. */
+static void test_repeated(void **state) {
+    fixture *f = *state;
+    char path[512];
+    tub__file_list list;
+    write_text(f, "set.csv",
+               "path,label,start,end\na,x,1,2\na,x,2,3\nb,y,,\n.//a,x,1.0,2\nb,y,0,\n", path);
+    assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, NULL), TUB_OK);
+    assert_int_equal(list.count, 5);
+    assert_int_equal(list.repeated, 2);
+    assert_int_equal(list.repeated_line[0], 2);
+    assert_int_equal(list.repeated_line[1], 5);
+    assert_int_equal(list.items[0].file, 0);
+    assert_int_equal(list.items[2].file, 1);
+    assert_int_equal(list.items[3].file, 0);
+    tub__file_list_free(&list);
+}
+
+/* A misspelt column is told; of others only that they are there. */
+static void test_passed_over(void **state) {
+    fixture *f = *state;
+    char path[512];
+    tub__file_list list;
+    write_text(f, "set.csv", "path,label,spilt,note\na,x,train,\n", path);
+    assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, NULL), TUB_OK);
+    assert_true(list.misspelt);
+    assert_string_equal(list.passed_over, "columns that are passed over: spilt, note; is 'spilt' "
+                                          "meant for split?");
+    tub__file_list_free(&list);
+    write_text(f, "set.csv", "path,label,note\na,x,\n", path);
+    assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, NULL), TUB_OK);
+    assert_false(list.misspelt);
+    assert_string_equal(list.passed_over, "columns that are passed over: note");
+    tub__file_list_free(&list);
+}
+
+/* Capitals in the ending are nothing else. */
+static void test_ending(void **state) {
+    (void)state;
+    assert_true(tub__is_file_list("set.CSV") && tub__is_file_list("set.List"));
+    assert_false(tub__is_file_list("set.tsv"));
+}
+
 static void make_files(const fixture *f, const char *folder, int count) {
     char name[128], path[512];
     for (int i = 0; i < count; i++) {
@@ -168,7 +242,25 @@ static void test_folders(void **state) {
     assert_string_equal(list.items[5].name, "test/dog/000.mp4");
     assert_int_equal(list.items[5].split, TUB_TEST);
     assert_int_equal(list.items[5].label, 1);
+    assert_int_equal(list.ignored, 1);
+    assert_string_equal(list.first_ignored, "train/notes");
+    assert_null(list.nearly_split);
     tub__file_list_free(&list);
+
+    make_files(f, "set/more/dog", 1); /* beside the splits; what never is a clip does not count */
+    write_text(f, "set/stray.mp4", "x", path);
+    write_text(f, "set/readme.md", "x", path);
+    assert_int_equal(tub__file_list_read(f->ctx, place(f, "set", path), 0, &list, NULL), TUB_OK);
+    assert_int_equal(list.ignored, 3);
+    tub__file_list_free(&list);
+
+    make_files(f, "capitals/Train/dog", 1);
+    make_files(f, "capitals/test", 1);
+    assert_int_equal(tub__file_list_read(f->ctx, place(f, "capitals", path), 0, &list, NULL),
+                     TUB_OK);
+    assert_string_equal(list.nearly_split, "Train");
+    tub__file_list_free(&list);
+    place(f, "set", path);
 
     make_files(f, "set/test/cow", 1);
     assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, &err), TUB_E_FORMAT);
@@ -180,6 +272,67 @@ static void test_folders(void **state) {
     place(f, "empty", path);
     assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, &err), TUB_E_FORMAT);
     assert_non_null(strstr(err.message, "is a model folder"));
+}
+
+/* Other programs' names of val, in folders and in rows; two of them at once are a mistake. */
+static void test_names_of_val(void **state) {
+    static const char *const names[] = {"val", "valid", "validation"};
+    fixture *f = *state;
+    char path[512], folder[64], text[128];
+    tub__file_list list;
+    tub_error err;
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(folder, sizeof folder, "set%zu/train/dog", i);
+        make_files(f, folder, 2);
+        snprintf(folder, sizeof folder, "set%zu/%s/dog", i, names[i]);
+        make_files(f, folder, 1);
+        snprintf(folder, sizeof folder, "set%zu", i);
+        place(f, folder, path);
+        assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, NULL), TUB_OK);
+        assert_int_equal(list.count, 3);
+        assert_int_equal(list.items[2].split, TUB_VAL);
+        tub__file_list_free(&list);
+
+        snprintf(text, sizeof text, "path,label,split\na,x,train\nb,x,%s\n", names[i]);
+        write_text(f, "names.csv", text, path);
+        assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, NULL), TUB_OK);
+        assert_int_equal(list.items[1].split, TUB_VAL);
+        tub__file_list_free(&list);
+    }
+    make_files(f, "set1/validation/dog", 1);
+    assert_int_equal(tub__file_list_read(f->ctx, place(f, "set1", path), 0, &list, &err),
+                     TUB_E_FORMAT);
+    assert_non_null(strstr(err.message, "set1: valid and validation are both there"));
+}
+
+/* Data that are only evaluated have no train: every class may stand there. Folders of other names beside that
+ * of a split are classes, and so is that one. */
+static void test_without_train(void **state) {
+    fixture *f = *state;
+    char path[512];
+    tub__file_list list;
+    write_text(f, "test.csv", "path,label,split\na,x,test\nb,y,test\nc,x,val\n", path);
+    assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, NULL), TUB_OK);
+    assert_true(list.has_splits && list.class_count == 2);
+    assert_int_equal(list.items[1].split, TUB_TEST);
+    assert_int_equal(list.items[2].split, TUB_VAL);
+    tub__file_list_free(&list);
+
+    make_files(f, "set/test/dog", 2);
+    make_files(f, "set/validation/cat", 1);
+    write_text(f, "set/readme.md", "x", path);
+    place(f, "set", path);
+    assert_int_equal(tub__file_list_read(f->ctx, path, 0, &list, NULL), TUB_OK);
+    assert_true(list.has_splits && list.count == 3 && list.class_count == 2);
+    assert_string_equal(list.items[0].name, "validation/cat/000.mp4");
+    assert_int_equal(list.items[2].split, TUB_TEST);
+    tub__file_list_free(&list);
+
+    make_files(f, "set/exam/cat", 1);
+    assert_int_equal(tub__file_list_read(f->ctx, place(f, "set", path), 0, &list, NULL), TUB_OK);
+    assert_true(!list.has_splits && list.class_count == 3);
+    assert_string_equal(list.classes[0], "exam");
+    tub__file_list_free(&list);
 }
 
 /* Samples of a class in a split. */
@@ -265,10 +418,15 @@ static void test_groups(void **state) {
             *split = list.items[i].split;
         }
         static const double share[TUB_SPLITS] = {0.7, 0.15, 0.15};
-        for (int s = 0; s < TUB_SPLITS; s++) {
-            double there = count_in(&list, 0, s) + count_in(&list, 1, s);
-            assert_true(there > share[s] * n - 10 && there < share[s] * n + 10);
+        for (int k = 0; k < 2; k++) {
+            const double all = count_in(&list, k, TUB_TRAIN) + count_in(&list, k, TUB_VAL) +
+                               count_in(&list, k, TUB_TEST);
+            for (int s = 0; s < TUB_SPLITS; s++) {
+                const double there = count_in(&list, k, s);
+                assert_true(there > share[s] * all - 10 && there < share[s] * all + 10);
+            }
         }
+        assert_int_equal(list.count, n);
         tub__file_list_free(&list);
     }
 }
@@ -298,7 +456,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_refused_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_blanks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_blanks_around_quotes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_repeated, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_passed_over, set_up, tear_down),
+        cmocka_unit_test(test_ending),
         cmocka_unit_test_setup_teardown(test_folders, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names_of_val, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_train, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stratified, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_split_of_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_groups, set_up, tear_down),

@@ -158,7 +158,9 @@ static void too_many(void **state) {
     assert_int_equal(assign(f, NULL, ALL + 1, 0, part, &err), TUB_E_RANGE);
     assert_string_equal(err.message, "made: 33 folds of 32 samples; each fold needs one at least");
     assert_int_equal(assign(f, one, 2, 0, part, &err), TUB_E_RANGE);
-    assert_string_equal(err.message, "made: 2 folds of 1 groups; each fold needs one at least");
+    assert_string_equal(err.message,
+                        "made: 2 folds of 1 group; each fold needs one at least; groups "
+                        "that share a file or its content are one");
     assert_int_equal(assign(f, NULL, 1, 0, part, &err), TUB_E_RANGE);
 }
 

@@ -449,7 +449,12 @@ static void test_card(void **state) {
     assert_non_null(strstr(text, "\nlicense: cc-by-4.0\n"));
     assert_non_null(strstr(text, "          name: \"set \\\"a\\\".npz\"\n"));
     assert_non_null(strstr(text, "            name: Top-1 accuracy\n            value: 0.812\n"));
-    assert_null(strstr(text, "roc_auc")); /* undefined: left out */
+    const char *validation = strstr(text, "          split: validation\n"),
+               *tested_split = strstr(text, "          split: test\n");
+    assert_non_null(validation);
+    assert_non_null(tested_split);
+    assert_non_null(strstr(validation, "            name: AUC\n            value: 0.900\n"));
+    assert_null(strstr(tested_split, "roc_auc")); /* undefined: left out */
     assert_non_null(strstr(text, "| validation | 0.750 | 1.000 | 0.900 | 0.500 |\n"));
     assert_non_null(strstr(text, "| test | 0.812 | undefined | undefined | 0.250 |\n"));
     assert_non_null(strstr(text, "0. left\n1. right\n"));

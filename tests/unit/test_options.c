@@ -4,6 +4,7 @@
 #include "base/words.h"
 #include "cmocka_all.h"
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tubelet/train.h>
@@ -74,7 +75,7 @@ static void every_key_goes_both_ways(void **state) {
         char value[64] = "";
         switch (o->type) {
         case TUB_OPTION_INT:
-            strcpy(value, "7");
+            snprintf(value, sizeof value, "%d", o->high < 7 ? (int)o->high : 7);
             break;
         case TUB_OPTION_REAL:
             strcpy(value, "0.0625");

@@ -329,6 +329,10 @@ static void test_refused(void **state) {
     const char *paths[] = {path};
     told t = {0};
     tub_file_options o = tub_file_options_default();
+    o.size = 8;
+    assert_int_equal(tub_predict_files(model, 1, paths, &o, tell, &t, &err), TUB_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "tub_file_options: size is 8"));
+    o = tub_file_options_default();
     o.views = 0;
     assert_int_equal(tub_predict_files(model, 1, paths, &o, tell, &t, &err), TUB_E_RANGE);
     o = tub_file_options_default();

@@ -11,6 +11,7 @@
 #include "data/frame_sampling.h"
 #include "day_model.h"
 #include "make_video.h"
+#include "spoil_pictures.h"
 
 enum { MOST = 512 };
 static const int64_t SECOND = 1000000000;
@@ -111,6 +112,19 @@ static film odd(void) {
     return v;
 }
 
+/* Frames of it can't be decoded: it has the others, at the times that they had. */
+static void spoil(film *v, const bool *bad) {
+    int good = 0;
+    spoil_pictures(v->path, v->frames, bad);
+    for (int i = 0; i < v->frames; i++) {
+        if (!bad[i]) {
+            v->times[good] = v->times[i];
+            v->level[good++] = v->level[i];
+        }
+    }
+    v->frames = good;
+}
+
 /* units / denominator < nanoseconds / 10^9, in whole numbers that fit. */
 static bool before(const film *v, int64_t units, int64_t nanoseconds) {
     return units * SECOND < nanoseconds * v->denominator;
@@ -169,7 +183,7 @@ static int check_row(void *user, const tub_window *w) {
     return 0;
 }
 
-static void check_film(tub_model *model, const film *v) {
+static void check_film(tub_model *model, const film *v, bool damaged) {
     const struct {
         int64_t window, hop;
     } cases[] = {{SECOND, SECOND},
@@ -194,7 +208,8 @@ static void check_film(tub_model *model, const film *v) {
         o.views = c.views;
         assert_ok(tub_timeline(model, v->path, c.window, c.hop, &o, check_row, &c, damage, &err),
                   err);
-        assert_string_equal(damage, "");
+        assert_true(damaged == (strstr(damage, "packets can't be decoded") != NULL));
+        assert_true(damaged || damage[0] == '\0');
         /* Rows go on until one has the end, or none begins before it. */
         int64_t rows = 1;
         while (rows * c.hop * v->denominator < v->length * SECOND &&
@@ -211,7 +226,25 @@ static void test_frames(void **state) {
     film films[] = {cfr25(), ntsc(), cfr30(), odd()};
     for (size_t i = 0; i < sizeof films / sizeof *films; i++) {
         make(f, &films[i]);
-        check_film(model, &films[i]);
+        check_film(model, &films[i], false);
+    }
+    tub_model_close(model);
+}
+
+/* Pictures that can't be decoded in the middle: no row is told at another time than its frames have. */
+static void test_damaged(void **state) {
+    fixture *f = *state;
+    bool bad[MOST] = {false};
+    tub_model *model = day_model(f->ctx);
+    film films[] = {cfr25(), ntsc(), cfr30()};
+    for (int i = 50; i < 100; i++) {
+        bad[i] = true;
+    }
+    bad[103] = true;
+    for (size_t i = 0; i < sizeof films / sizeof *films; i++) {
+        make(f, &films[i]);
+        spoil(&films[i], bad);
+        check_film(model, &films[i], true);
     }
     tub_model_close(model);
 }
@@ -297,6 +330,7 @@ static void test_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_frames, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_borders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_threads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),

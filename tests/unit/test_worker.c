@@ -34,11 +34,11 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static tub_status rogue(tub_context *ctx, const char *verb, tub_error *err) {
+static tub_status ask(tub_context *ctx, const char *module, const char *verb, tub_error *err) {
     tub__map answer = {0};
     int input;
     assert_int_equal(tub__worker_file(&input, err), TUB_OK);
-    const tub__worker_job job = {.module = "rogue",
+    const tub__worker_job job = {.module = module,
                                  .verb = verb,
                                  .input = input,
                                  .memory = 256 * MIB,
@@ -54,6 +54,10 @@ static tub_status rogue(tub_context *ctx, const char *verb, tub_error *err) {
     }
     close(input);
     return status;
+}
+
+static tub_status rogue(tub_context *ctx, const char *verb, tub_error *err) {
+    return ask(ctx, "rogue", verb, err);
 }
 
 static void becomes_a_sentence(void **state) {
@@ -94,6 +98,13 @@ static void can_do_nothing_else(void **state) {
     close(file);
     close(line);
     assert_ok(rogue(*state, "forbidden", &err), err);
+}
+
+/* One that may open its input can do no more than that. */
+static void opens_its_input_only(void **state) {
+    tub_error err;
+    assert_ok(ask(*state, "rogue-open", "open", &err), err);
+    assert_ok(ask(*state, "rogue-open", "forbidden", &err), err);
 }
 
 /* ---- What this process has set for itself, and its children inherit ---- */
@@ -368,6 +379,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(becomes_a_sentence, set_up, tear_down),
         cmocka_unit_test_setup_teardown(can_do_nothing_else, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(opens_its_input_only, set_up, tear_down),
         cmocka_unit_test(works_in_any_process),
         cmocka_unit_test(names_the_package_of_a_broken_module),
         cmocka_unit_test(needs_its_parts),
