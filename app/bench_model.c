@@ -69,7 +69,7 @@ static int find_model(const cli_command *self, tub_context *ctx, const bench_opt
                       const char *name, tub_model **model) {
     tub_model_config preset;
     struct stat status;
-    if (o->model != NULL && stat(o->model, &status) == 0) {
+    if (o->model != NULL && (tub_hub_is_name(o->model) || stat(o->model, &status) == 0)) {
         return open_folder(self, ctx, o, model);
     }
     if (tub_model_preset(name, &preset, NULL) != TUB_OK) {

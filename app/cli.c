@@ -11,7 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shell.h"
+
 static void print_sentence(const char *command, const char *format, va_list arguments) {
+    (void)live_clear();
     fprintf(stderr, "tubelet%s%s: ", command != NULL ? " " : "", command != NULL ? command : "");
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
@@ -87,6 +90,9 @@ error_t cli_parse_common(int key, char *argument, struct argp_state *state) {
     case 'q':
         common->quiet = true;
         return 0;
+    case CLI_KEY_PLAIN:
+        common->plain = true;
+        return 0;
     case 'h':
         common->help = true;
         return ECANCELED; /* whatever else is on the line */
@@ -113,6 +119,10 @@ error_t cli_parse_name(const char **out, const char *option, const char *argumen
     }
     *out = argument;
     return 0;
+}
+
+const char *cli_input_name(const char *argument) {
+    return strcmp(argument, "-") == 0 ? "/dev/stdin" : argument;
 }
 
 static size_t count_options(const struct argp_option *options) {
@@ -147,6 +157,12 @@ const tub_option *cli_setting(int key) {
 static bool has_long_choices(const tub_option *setting) {
     enum { LONG = 60 };
     return setting->type == TUB_OPTION_CHOICE && strlen(setting->choices) > LONG;
+}
+
+/* "true" where no value is given: flags, and what may be left to the program, too. */
+static bool may_stand_alone(const tub_option *setting) {
+    return setting->type == TUB_OPTION_FLAG ||
+           (setting->type == TUB_OPTION_CHOICE && strstr(setting->choices, "|true|") != NULL);
 }
 
 static const char *setting_argument(const tub_option *setting) {
@@ -213,7 +229,7 @@ static struct argp_option setting_option(const tub_option *setting, size_t index
     return (struct argp_option){name,
                                 CLI_KEY_SETTING + (int)index,
                                 setting_argument(setting),
-                                setting->type == TUB_OPTION_FLAG ? OPTION_ARG_OPTIONAL : 0,
+                                may_stand_alone(setting) ? OPTION_ARG_OPTIONAL : 0,
                                 help,
                                 strncmp(setting->key, "model.", 6) == 0 ? 6 : 5};
 }
@@ -359,13 +375,16 @@ tub_status cli_context_in(const cli_common *options, tub_precision precision, tu
     return tub_context_create(&config, out, err);
 }
 
-static int work_begin(cli_work *work, const cli_common *options) {
+/* line: how the program was called. */
+static int work_begin(cli_work *work, const cli_common *options, const char *line) {
     tub_error err;
     work->command = options->command;
-    progress_init(&work->progress, options->command->name, options->quiet, options->json);
+    progress_init(&work->progress, options->command->name, options->quiet, options->json,
+                  options->plain);
     tub_context_config config = context_config(options, options->precision);
     config.on_event = progress_event;
     config.event_user = &work->progress;
+    config.command = line;
     work->context = NULL;
     if (tub_context_create(&config, &work->context, &err) != TUB_OK) {
         return cli_fail(options->command, &err);
@@ -374,17 +393,19 @@ static int work_begin(cli_work *work, const cli_common *options) {
 }
 
 static void work_end(cli_work *work) {
-    progress_clear(&work->progress);
+    (void)live_clear();
     tub_context_destroy(work->context);
     work->context = NULL;
 }
 
 int cli_run(const cli_command *self, int argc, char **argv, void *options, cli_job_fn *job) {
     cli_work work;
+    char *line = shell_line(self->name, argc, argv); /* parsing moves the words */
     int code = parse(self, argc, argv, options);
     if (code == CLI_GO) {
-        code = work_begin(&work, options);
+        code = work_begin(&work, options, line);
     }
+    free(line);
     if (code == CLI_GO) {
         code = job(self, &work, options);
         output_note();
@@ -394,6 +415,7 @@ int cli_run(const cli_command *self, int argc, char **argv, void *options, cli_j
 }
 
 int cli_fail(const cli_command *command, const tub_error *err) {
+    (void)live_clear();
     fprintf(stderr, "tubelet %s: %s\n", command->name, err->message);
     return err->status == TUB_E_ARGUMENT ? CLI_MISUSE : CLI_FAILED;
 }

@@ -22,6 +22,7 @@ enum {
     CLI_KEY_PRECISION,
     CLI_KEY_DEVICE,
     CLI_KEY_JSON,
+    CLI_KEY_PLAIN,
     CLI_KEY_OWN = 0x200,
     CLI_KEY_SETTING = 0x1000
 };
@@ -42,7 +43,9 @@ typedef struct cli_command {
     int (*run)(const struct cli_command *self, int argc, char **argv);
 } cli_command;
 
-extern const cli_command cli_train, cli_eval, cli_predict, cli_info, cli_fetch, cli_bench, cli_convert, cli_clip;
+extern const cli_command cli_train, cli_eval, cli_predict, cli_info, cli_fetch, cli_bench,
+    cli_convert, cli_clip, cli_report, cli_compare, cli_explain, cli_push, cli_space, cli_serve,
+    cli_sweep;
 /* All commands in the order of the help, *n of them. */
 const cli_command *const *cli_commands(size_t *n);
 const cli_command *cli_command_find(const char *name);
@@ -54,7 +57,7 @@ typedef struct cli_common {
     int threads;
     tub_cpu cpu;
     tub_precision precision;
-    bool json, quiet;
+    bool json, quiet, plain;
     bool help;   /* --help was given */
     bool failed; /* a sentence was printed: the command line is wrong */
 } cli_common;
@@ -78,11 +81,12 @@ typedef struct cli_common {
 #define CLI_OPTION_PRECISION                                                                       \
     {                                                                                              \
         "precision", CLI_KEY_PRECISION, "KIND", 0,                                                 \
-            "Precision of matrix products: f32, bf16 or int8 (default f32)", 8                           \
+            "Precision of matrix products: f32, bf16 or int8 (default f32)", 8                     \
     }
 #define CLI_OPTIONS_TALK                                                                           \
-    {"json", CLI_KEY_JSON, NULL, 0, "Print JSON, one object per line (docs/json.md)", 9}, {        \
-        "quiet", 'q', NULL, 0, "Print results only", 9                                             \
+    {"json", CLI_KEY_JSON, NULL, 0, "Print JSON, one object per line (docs/json.md)", 9},          \
+        {"quiet", 'q', NULL, 0, "Print results only", 9}, {                                        \
+        "plain", CLI_KEY_PLAIN, NULL, 0, "Print lines on a terminal, too", 9                       \
     }
 
 /* Not an exit code: go on with the work. */
@@ -98,6 +102,8 @@ error_t cli_parse_argument(const char **out, char *argument, struct argp_state *
  * not set. */
 error_t cli_parse_name(const char **out, const char *option, const char *argument,
                        struct argp_state *state);
+/* A file to read: "-" is the standard input. */
+const char *cli_input_name(const char *argument);
 /* Reads a whole number within bounds; false: the sentence was printed. */
 bool cli_parse_int(struct argp_state *state, const char *option, const char *text, long low,
                    long high, long *out);

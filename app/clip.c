@@ -73,7 +73,7 @@ static error_t check(const clip_options *o, struct argp_state *state) {
     if (o->out == NULL) {
         return cli_misuse(state, "needs a file to read and one to write, OUT.npy, .gif or .png");
     }
-    if (o->all && (o->model != NULL || c->side > 0 || c->from > 0 || c->to >= 0 ||
+    if (o->all && (o->model != NULL || c->side > 0 || c->from > 0 || c->to >= 0 || c->stride > 0 ||
                    c->sampling != TUB_SAMPLING_DEFAULT)) {
         return cli_misuse(state, "--frames all writes every frame untouched: leave the other "
                                  "options away");
@@ -143,7 +143,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         o->force = true;
         return 0;
     case ARGP_KEY_ARG:
-        return o->file == NULL  ? cli_parse_name(&o->file, "FILE", argument, state)
+        return o->file == NULL  ? cli_parse_name(&o->file, "FILE", cli_input_name(argument), state)
                : o->out == NULL ? cli_parse_name(&o->out, "OUT", argument, state)
                                 : cli_misuse(state, "more than two arguments: FILE and OUT");
     case ARGP_KEY_END:
@@ -183,6 +183,10 @@ static int print_result(const cli_command *self, const clip_options *o, const re
             json_object_set_new(line, "seconds",
                                 r->clip->seconds != NULL ? seconds_of(r->clip) : json_null());
             json_object_set_new(line, "file_frames", json_integer(r->clip->file_frames));
+        }
+        if (line != NULL) {
+            json_object_set_new(line, "damage",
+                                r->damage[0] != '\0' ? output_text(r->damage) : json_null());
         }
         return cli_print_json(self, line);
     }
@@ -265,7 +269,8 @@ const cli_command cli_clip = {
         "FILE is a video, an animation, a picture, a folder of pictures, a .npy, a member of a "
         ".npz "
         "or a NIfTI volume. OUT.npy has the clip as [T,H,W,C]: uint8 levels, or with --model the "
-        "float32 that it takes; OUT.gif moves, OUT.png has the frames side by side.",
+        "float32 that it takes; OUT.gif moves, OUT.png has the frames side by side. FILE - is the "
+        "standard input.",
     .examples = "  tubelet clip video.mp4 clip.gif\n"
                 "  tubelet clip video.mp4 clip.png --model runs/first --from 10s --to 12s\n"
                 "  tubelet clip video.mp4 frames.npy --frames all\n"

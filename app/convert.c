@@ -17,16 +17,16 @@ enum { KEY_CALIBRATE = CLI_KEY_OWN, KEY_WEIGHTS, KEY_LIMIT, KEY_DATA_URL };
 
 static const struct argp_option options[] = {
     CONVERT_FILES_OPTIONS,
-    {NULL, 0, NULL, 0, "To int8:", 4},
+    {NULL, 0, NULL, 0, "To int8:", 5},
     {"calibrate", KEY_CALIBRATE, "DATA", 0,
-     "Data set whose test split shows the loss (default: the one that the run was trained on)", 4},
-    {"out", 'o', "FOLDER", 0, "Where the int8 model goes (default: MODEL-int8)", 4},
-    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 4},
+     "Data set whose test split shows the loss (default: the one that the run was trained on)", 5},
+    {"out", 'o', "FOLDER", 0, "Where the int8 model goes (default: MODEL-int8)", 5},
+    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 5},
     {"max-loss", KEY_LIMIT, "POINTS", 0,
-     "Write nothing when top-1 loses more percentage points (default 0.5)", 4},
+     "Write nothing when top-1 loses more percentage points (default 0.5)", 5},
     {"data-url", KEY_DATA_URL, "URL", 0,
-     "Folder of a mirror for the download (default: where the set is published)", 4},
-    {"precision", CLI_KEY_PRECISION, "KIND", 0, "Precision of the new weights: int8", 4},
+     "Folder of a mirror for the download (default: where the set is published)", 5},
+    {"precision", CLI_KEY_PRECISION, "KIND", 0, "Precision of the new weights: int8", 5},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
     {0}};
@@ -34,7 +34,7 @@ static const struct argp_option options[] = {
 typedef struct convert_options {
     cli_common common;
     const char *model, *to, *data, *out, *weights;
-    tub_dataset_options data_options;
+    const char *data_url;
     tub_convert_options files; /* of a conversion to `to` */
     double limit;              /* points */
     bool limit_given, files_given;
@@ -53,7 +53,7 @@ static error_t parse_limit(convert_options *o, const char *text, struct argp_sta
 /* A second name: a conversion of files. */
 static error_t check_files(const convert_options *o, struct argp_state *state) {
     if (o->common.precision != TUB_PRECISION_F32 || o->data != NULL || o->out != NULL ||
-        o->limit_given || o->data_options.data_url != NULL) {
+        o->limit_given || o->data_url != NULL) {
         return cli_misuse(state,
                           "%s: --precision, --calibrate, --out, --max-loss and --data-url belong "
                           "to int8, which takes one name",
@@ -101,7 +101,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_LIMIT:
         return parse_limit(o, argument, state);
     case KEY_DATA_URL:
-        o->data_options.data_url = argument;
+        o->data_url = argument;
         return 0;
     case ARGP_KEY_ARG:
         return cli_parse_argument(o->model == NULL ? &o->model : &o->to, argument, state);
@@ -136,7 +136,8 @@ static int resolve(const cli_command *self, tub_context *ctx, const convert_opti
         return code;
     }
     j->data = o->data != NULL ? o->data : j->from.is_run ? j->from.config.data : NULL;
-    if (access(o->model, F_OK) != 0) {
+    const bool of_hub = tub_hub_is_name(o->model);
+    if (!of_hub && access(o->model, F_OK) != 0) {
         return cli_fail_with(self, "%s: %s", o->model, strerror(errno));
     }
     if (j->data == NULL) {
@@ -146,13 +147,15 @@ static int resolve(const cli_command *self, tub_context *ctx, const convert_opti
                 o->model);
         return CLI_MISUSE;
     }
-    size_t length = strlen(o->model);
-    while (length > 1 && o->model[length - 1] == '/') {
+    const char *name = of_hub ? strpbrk(o->model, "/:") + 1 : o->model;
+    name = of_hub && strchr(name, '/') != NULL ? strchr(name, '/') + 1 : name;
+    size_t length = of_hub ? strcspn(name, "@") : strlen(name);
+    while (length > 1 && name[length - 1] == '/') {
         length--;
     }
     const int size = o->out != NULL
                          ? snprintf(j->out, sizeof j->out, "%s", o->out)
-                         : snprintf(j->out, sizeof j->out, "%.*s-int8", (int)length, o->model);
+                         : snprintf(j->out, sizeof j->out, "%.*s-int8", (int)length, name);
     if (size >= (int)sizeof j->out) {
         return cli_fail_with(self, "the path of the new model is too long");
     }
@@ -293,6 +296,21 @@ static int write_model(const cli_command *self, tub_context *ctx, const convert_
     return CLI_DONE;
 }
 
+/* As evaluation opens it for the model: files in its clips, by the split that it was trained on. */
+static tub_status open_data(tub_context *reader, tub_context *ctx, const convert_options *o,
+                            const job *j, tub_dataset **data, tub_error *err) {
+    tub_model *model;
+    tub_status status = tub_model_open(reader, j->from.folder, &model, err);
+    if (status == TUB_OK) {
+        tub_dataset_options opening = tub_model_dataset_options(model);
+        opening.data_url = o->data_url;
+        opening.split_seed = j->from.is_run ? j->from.config.split_seed : opening.split_seed;
+        status = tub_dataset_open(ctx, j->data, &opening, data, err);
+        tub_model_close(model);
+    }
+    return status;
+}
+
 static int convert_to_int8(const cli_command *self, cli_work *work, const convert_options *o) {
     job j = {0};
     comparison c = {0};
@@ -305,12 +323,12 @@ static int convert_to_int8(const cli_command *self, cli_work *work, const conver
     }
     tub_status status = cli_context_in(&o->common, TUB_PRECISION_F32, &ctx[REAL], &err);
     if (status == TUB_OK) {
-        status = tub_dataset_open(work->context, j.data, &o->data_options, &data, &err);
+        status = open_data(ctx[REAL], work->context, o, &j, &data, &err);
     }
     if (status == TUB_OK) {
         status = compare(ctx, &j, data, &c, &err);
     }
-    progress_clear(&work->progress);
+    (void)live_clear();
     tub_dataset_close(data);
     tub_context_destroy(ctx[REAL]);
     if (status != TUB_OK) {
@@ -339,9 +357,7 @@ static int convert(const cli_command *self, cli_work *work, void *parsed) {
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-    convert_options o = {.data_options = tub_dataset_options_default(),
-                         .files = tub_convert_options_default(),
-                         .limit = 0.5};
+    convert_options o = {.files = tub_convert_options_default(), .limit = 0.5};
     return cli_run(self, argc, argv, &o, convert);
 }
 
@@ -359,7 +375,8 @@ const cli_command cli_convert = {
         "in any size, and checkpoints of scenic. OUT becomes a file of Keras where it ends in "
         ".keras "
         "or "
-        ".weights.h5, else a model folder. The state of Adam goes along (optimizer.safetensors in "
+        ".weights.h5, an ONNX file (opset 17) where it ends in .onnx, else a model folder. The "
+        "state of Adam goes along (optimizer.safetensors in "
         "a "
         "folder; of a run, with its last weights). What was written is read again, and gets its "
         "name only when all bits are the "
@@ -373,6 +390,7 @@ const cli_command cli_convert = {
     .examples = "  tubelet convert checkpoint_30 model --frames 32 --pixels signed\n"
                 "  tubelet convert vivit.keras model\n"
                 "  tubelet convert runs/first first.keras --weights best\n"
+                "  tubelet convert runs/first first.onnx --uint8-input\n"
                 "  tubelet convert google-vivit encoder --encoder-only --shard-size 200MB\n"
                 "  tubelet convert vivit.weights.h5 model --like vivit-tiny --dry-run\n"
                 "  tubelet convert runs/first --precision int8\n"

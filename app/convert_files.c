@@ -159,6 +159,12 @@ error_t convert_files_parse(tub_convert_options *o, int key, char *argument,
         return parse_word("--names", "published", "newer", argument, state, &o->newer_names);
     case CONVERT_KEY_SHARD:
         return parse_bytes(o, argument, state);
+    case CONVERT_KEY_UINT8:
+        o->uint8_input = 1;
+        return 0;
+    case CONVERT_KEY_EXTERNAL:
+        o->external_data = 1;
+        return 0;
     case CONVERT_KEY_DRY_RUN:
         o->dry_run = 1;
         return 0;
@@ -245,9 +251,10 @@ static void talk(const convert_files_options *o, const tub_convert_report *r) {
     if (o->convert.dry_run) {
         return;
     }
-    fprintf(stderr,
-            "Checked: read again, every array and the logits of a fixed clip are the same bits\n"
-            "Written: %s\n",
+    fprintf(stderr, "Checked: read again, %s\nWritten: %s\n",
+            r->to == TUB_CONVERT_ONNX
+                ? "the graph is valid and the one that was meant, every array the same bits"
+                : "every array and the logits of a fixed clip are the same bits",
             o->out);
     if (r->note != NULL) {
         fprintf(stderr, "Keras loads it after these lines, and refuses it without them:\n\n%s",
@@ -263,10 +270,11 @@ static int resolve(const cli_command *self, cli_work *work, const convert_files_
                    subject *from, const char **in) {
     struct stat status;
     *in = o->in;
-    if (stat(o->in, &status) != 0 || (S_ISDIR(status.st_mode) && !subject_is_model(o->in))) {
+    if (!tub_hub_is_name(o->in) &&
+        (stat(o->in, &status) != 0 || (S_ISDIR(status.st_mode) && !subject_is_model(o->in)))) {
         return CLI_GO;
     }
-    if (!S_ISDIR(status.st_mode)) {
+    if (!tub_hub_is_name(o->in) && !S_ISDIR(status.st_mode)) {
         return o->weights == NULL
                    ? CLI_GO
                    : cli_fail_with(self, "--weights %s: %s is a file, and only a run has two kinds",

@@ -12,48 +12,24 @@
 #include "eval_files.h"
 #include "eval_members.h"
 #include "eval_print.h"
+#include "eval_result.h"
+#include "judged.h"
 #include "output.h"
 #include "predict_files.h"
 #include "subject.h"
 
-enum {
-    KEY_SPLIT = CLI_KEY_OWN,
-    KEY_WEIGHTS,
-    KEY_BATCH,
-    KEY_DRAWS,
-    KEY_NO_FILES,
-    KEY_DATA_URL,
-    KEY_FRAMES,
-    KEY_FRAMES_SEED,
-    KEY_TTA,
-    KEY_AVERAGE,
-    KEY_SPLIT_SEED
-};
+enum { KEY_NO_FILES = CLI_KEY_OWN, KEY_FRAMES, KEY_FRAMES_SEED };
 
 static const struct argp_option options[] = {
-    {"data", 'd', "NAME", 0, "Data set (default: the one that the run was trained on)", 1},
-    {"split", KEY_SPLIT, "SPLIT", 0, "train, val or test (default test)", 1},
-    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 1},
-    {"out", 'o', "FOLDER", 0, "Where the result files go (default: the model folder)", 1},
+    JUDGING_OPTIONS,
+    MEMBERS_OPTIONS,
+    {"out", 'o', "FOLDER", 0,
+     "Where the result files go (default: the model folder; of a model of a hub nowhere)", 1},
     {"frames", KEY_FRAMES, "ORDER", 0,
      "Order of each sample's frames: original, shuffled or reversed (default original)", 1},
     {"frames-seed", KEY_FRAMES_SEED, "N", 0, "Seed of --frames shuffled (default 1)", 1},
-    {"tta", KEY_TTA, "VIEWS", 0,
-     "Average over views of each sample: none, flip, shift or all (default: as the run's recipe "
-     "says)",
-     1},
-    {"average", KEY_AVERAGE, "WHAT", 0,
-     "What is averaged, probabilities or logits (default: logits of a file's views, else "
-     "probabilities)",
-     1},
-    {"split-seed", KEY_SPLIT_SEED, "N", 0,
-     "Seed of the split of a set of files without one (default: the run's, else 0)", 1},
     PREDICT_OPTIONS_VIEWS,
     {"no-files", KEY_NO_FILES, NULL, 0, "Write no result files", 1},
-    {"batch-size", KEY_BATCH, "N", 0, "Samples at a time (default 32); changes no digit", 1},
-    {"draws", KEY_DRAWS, "N", 0, "Bootstrap draws for the intervals (default 1000, 0 none)", 1},
-    {"data-url", KEY_DATA_URL, "URL", 0,
-     "Folder of a mirror for the download (default: where the set is published)", 1},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTION_PRECISION,
     CLI_OPTIONS_TALK,
@@ -61,17 +37,13 @@ static const struct argp_option options[] = {
 
 typedef struct eval_options {
     cli_common common;
-    const char *model, *data, *out; /* model: the first of them */
+    const char *model, *out; /* model: the first of them */
     const char **models;
     int count;
     members_options members;
-    tub_average average;
-    tub_dataset_options data_options;
-    tub_split split;
-    long batch, draws;
+    judging judging; /* weights and the seed of the split are the members' */
     tub_frame_order frames;
     long frames_seed; /* 0: not given */
-    long split_seed;  /* -1: not given */
     bool no_files;
     predict_taking taking; /* views of files */
 } eval_options;
@@ -79,36 +51,19 @@ typedef struct eval_options {
 static error_t parse(int key, char *argument, struct argp_state *state) {
     eval_options *o = state->input;
     tub_error err;
+    const error_t of_members = members_parse(&o->members, key, argument, state);
+    const error_t taken = of_members != ARGP_ERR_UNKNOWN
+                              ? of_members
+                              : judging_parse(&o->judging, key, argument, state);
+    if (taken != ARGP_ERR_UNKNOWN) {
+        return taken;
+    }
     switch (key) {
-    case 'd':
-        o->data = argument;
-        return 0;
-    case KEY_SPLIT:
-        return tub_split_parse(argument, &o->split, &err) == TUB_OK
-                   ? 0
-                   : cli_misuse(state, "--split: %s", err.message);
-    case KEY_WEIGHTS:
-        return subject_parse_weights(&o->members.weights, argument, state);
     case 'o':
         return cli_parse_name(&o->out, "--out", argument, state);
-    case KEY_TTA:
-        o->members.views_given = true;
-        return tub_views_parse(argument, &o->members.views, &err) == TUB_OK
-                   ? 0
-                   : cli_misuse(state, "--tta: %s", err.message);
-    case KEY_AVERAGE:
-        if (tub_average_parse(argument, &o->average, &err) != TUB_OK) {
-            return cli_misuse(state, "--average: %s", err.message);
-        }
-        o->taking.file.average = o->average;
-        return 0;
     case KEY_NO_FILES:
         o->no_files = true;
         return 0;
-    case KEY_BATCH:
-        return cli_parse_int(state, "--batch-size", argument, 1, 65536, &o->batch) ? 0 : ECANCELED;
-    case KEY_DRAWS:
-        return cli_parse_int(state, "--draws", argument, 0, 1000000, &o->draws) ? 0 : ECANCELED;
     case KEY_FRAMES:
         return tub_frame_order_parse(argument, &o->frames, &err) == TUB_OK
                    ? 0
@@ -117,13 +72,6 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return cli_parse_int(state, "--frames-seed", argument, 1, LONG_MAX, &o->frames_seed)
                    ? 0
                    : ECANCELED;
-    case KEY_SPLIT_SEED:
-        return cli_parse_int(state, "--split-seed", argument, 0, LONG_MAX, &o->split_seed)
-                   ? 0
-                   : ECANCELED;
-    case KEY_DATA_URL:
-        o->data_options.data_url = argument;
-        return 0;
     case ARGP_KEY_ARG:
         o->models[o->count++] = argument;
         o->model = o->models[0];
@@ -137,6 +85,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         }
         if (o->taking.sampled && o->frames != TUB_FRAMES_ORIGINAL) {
             return cli_misuse(state, "--frames and views contradict each other");
+        }
+        if (o->members.average_given) {
+            o->taking.file.average = o->members.average;
         }
         return o->no_files && o->out != NULL
                    ? cli_misuse(state, "--out and --no-files contradict each other")
@@ -156,25 +107,6 @@ typedef struct eval_job {
     char data[TUB_PATH_LENGTH];
 } eval_job;
 
-/* Somebody gave the folder best/ of a run. */
-static bool is_below_run(const char *model) {
-    char path[PATH_MAX];
-    return snprintf(path, sizeof path, "%s/../recipe.yaml", model) < (int)sizeof path &&
-           access(path, F_OK) == 0;
-}
-
-/* And that run is a fold: its own recipe knows which samples it was trained without. */
-static bool is_below_fold(tub_context *ctx, const char *model) {
-    char run[PATH_MAX];
-    tub_error err;
-    tub_train_config *c = malloc(sizeof *c);
-    const bool below = is_below_run(model) && c != NULL &&
-                       snprintf(run, sizeof run, "%s/..", model) < (int)sizeof run &&
-                       tub_run_config(ctx, run, c, &err) == TUB_OK && c->folds > 0;
-    free(c);
-    return below;
-}
-
 /* What the whole is called: one model's folder, that of all folds, or how many there are. */
 static void name_subject(const eval_options *o, eval_job *job) {
     const members *m = &job->members;
@@ -190,7 +122,7 @@ static void name_subject(const eval_options *o, eval_job *job) {
                          : NULL;
         s->views = m->list[i].views == s->views ? s->views : TUB_VIEWS_KINDS;
     }
-    s->average = o->average;
+    s->average = o->members.average;
 }
 
 /* The data set and the weights that the run's own recipe means, where the options leave them open.
@@ -203,44 +135,29 @@ static int resolve(const cli_command *self, tub_context *ctx, const eval_options
     }
     const members *m = &job->members;
     const subject *first = &m->list[0].subject;
-    for (int i = 0; i < m->count && o->split != TUB_TEST; i++) {
-        if (!m->list[i].subject.is_run && is_below_fold(ctx, m->list[i].path)) {
-            return cli_fail_with(self,
-                                 "%s is the best model of a fold, whose val split is not the data "
-                                 "set's; evaluate the run itself with --weights best",
-                                 m->list[i].path);
-        }
+    code = eval_check_subject(self, ctx, m, o->judging.split, o->judging.data);
+    if (code != CLI_GO) {
+        return code;
     }
-    if (!first->is_run && access(o->model, F_OK) == 0 && o->data == NULL) {
-        fprintf(stderr, "tubelet eval: %s does not say its data set; name one with --data%s\n",
-                o->model,
-                is_below_run(o->model) ? ", or evaluate the run with its best weights (--weights "
-                                         "best)"
-                                       : "");
-        return CLI_MISUSE;
-    }
-    if (m->folds && o->split == TUB_TRAIN) {
+    if (m->folds && o->judging.split == TUB_TRAIN) {
         return cli_fail_with(self,
                              "%s: each fold has another train split; evaluate a single one "
                              "(%s/fold-0), or all of them on val or test",
                              o->model, o->model);
     }
-    job->out_of_fold = m->folds && o->split == TUB_VAL;
+    job->out_of_fold = m->folds && o->judging.split == TUB_VAL;
     name_subject(o, job);
     snprintf(job->data, sizeof job->data, "%s",
-             o->data != NULL ? o->data
-             : first->is_run ? (m->folds ? m->folds_config.data : first->config.data)
-                             : "");
-    if (o->data == NULL && job->data[0] == '/' && access(job->data, F_OK) != 0 && errno == ENOENT) {
-        return cli_fail_with(self, "the run's data set is not at %s any more; name it with --data",
-                             job->data);
-    }
+             o->judging.data != NULL ? o->judging.data
+             : first->is_run         ? (m->folds ? m->folds_config.data : first->config.data)
+                                     : "");
     return CLI_GO;
 }
 
-/* The means of several models are nobody's: they are written only where one says so. */
+/* The means of several models are nobody's, and the cache of a hub is for its files alone: they
+ * are written only where one says so. */
 static bool writes_files(const eval_options *o) {
-    return !o->no_files && (o->out != NULL || o->count == 1);
+    return !o->no_files && (o->out != NULL || (o->count == 1 && !tub_hub_is_name(o->model)));
 }
 
 /* Result files go into a folder that exists and can be written: seen before the work, not after it.
@@ -262,39 +179,6 @@ static int check_out(const cli_command *self, const eval_options *o) {
     return CLI_GO;
 }
 
-/* The metrics of the model's task. */
-typedef struct eval_result {
-    tub_metrics *metrics;
-    tub_label_metrics *labels;
-    tub_head_metrics *heads;
-} eval_result;
-
-static tub_status compute(tub_context *ctx, const tub_model_config *c, int64_t n,
-                          const float *probabilities, const int32_t *labels, int draws,
-                          eval_result *out, tub_error *err) {
-    int64_t heads = 0;
-    while (heads < TUB_HEAD_LIMIT && c->head_classes[heads] != 0) {
-        heads++;
-    }
-    switch (c->task) {
-    case TUB_TASK_MULTI_LABEL:
-        return tub_label_metrics_compute(ctx, n, c->classes, probabilities, labels, 1, draws,
-                                         &out->labels, err);
-    case TUB_TASK_MULTI_HEAD:
-        return tub_head_metrics_compute(ctx, n, heads, c->head_classes, probabilities, labels, 1,
-                                        draws, &out->heads, err);
-    default:
-        return tub_metrics_compute(ctx, n, c->classes, probabilities, labels, 1, draws,
-                                   &out->metrics, err);
-    }
-}
-
-static void free_result(tub_context *ctx, eval_result *r) {
-    tub_metrics_free(ctx, r->metrics);
-    tub_label_metrics_free(ctx, r->labels);
-    tub_head_metrics_free(ctx, r->heads);
-}
-
 /* The metrics of the answers, and where they go. */
 static int report(const cli_command *self, cli_work *work, const eval_options *o, eval_job *job,
                   const eval_answers *a) {
@@ -305,9 +189,9 @@ static int report(const cli_command *self, cli_work *work, const eval_options *o
     eval_result result = {0};
     tub_error err;
     int code = CLI_DONE;
-    const tub_status status =
-        compute(ctx, c, a->samples, a->probabilities, a->truth, (int)o->draws, &result, &err);
-    progress_clear(&work->progress);
+    const tub_status status = eval_result_compute(ctx, c, a->samples, a->probabilities, a->truth,
+                                                  (int)o->judging.draws, &result, &err);
+    (void)live_clear();
     if (status != TUB_OK) {
         return cli_fail(self, &err);
     }
@@ -319,9 +203,7 @@ static int report(const cli_command *self, cli_work *work, const eval_options *o
     s->folds = a->folds;
     s->mean = a->mean;
     s->deviation = a->deviation;
-    s->labels = tub_model_labels(a->first) != NULL ? tub_model_labels(a->first)
-                : c->classes == info->classes      ? info->labels
-                                                   : NULL;
+    s->labels = eval_result_labels(a->first, info);
     const eval_files files = {o->out != NULL ? o->out : o->model, a->own != 0, o->common.quiet,
                               o->common.precision};
     if (writes_files(o) && eval_files_write(self, ctx, &files, s, a->probabilities) != CLI_GO) {
@@ -331,16 +213,8 @@ static int report(const cli_command *self, cli_work *work, const eval_options *o
     } else {
         eval_print(s);
     }
-    free_result(ctx, &result);
+    eval_result_free(ctx, &result);
     return code;
-}
-
-/* Of a set of files that does not say its splits: as the run had it. */
-static uint64_t split_seed(const eval_options *o, const eval_job *job) {
-    const subject *first = &job->members.list[0].subject;
-    return o->split_seed >= 0 ? (uint64_t)o->split_seed
-           : first->is_run    ? first->config.split_seed
-                              : 0;
 }
 
 /* Everything is opened, and the place of the result files looked at, before the work. */
@@ -352,21 +226,22 @@ static int open_and_evaluate(const cli_command *self, cli_work *work, void *pars
         return cli_fail_with(self, "out of memory");
     }
     int code = resolve(self, work->context, o, job);
-    job->subject.split = tub_split_name(o->split);
+    job->subject.split = tub_split_name(o->judging.split);
     job->subject.frames = o->frames;
+    job->subject.file_views = o->taking.file.views;
+    job->subject.crops = o->taking.file.crops;
+    job->subject.file_average = o->taking.file.average;
     job->subject.frames_seed = o->frames_seed == 0 ? 1 : (uint64_t)o->frames_seed;
-    tub_dataset_options data_options = o->data_options;
-    eval_how how = {.data = job->data,
-                    .options = &data_options,
-                    .split = o->split,
-                    .frames = o->frames,
-                    .frames_seed = job->subject.frames_seed,
-                    .batch = o->batch,
-                    .average = o->average,
-                    .views = o->taking.sampled ? &o->taking.file : NULL};
+    const eval_how how = {.data = job->data,
+                          .data_url = o->judging.data_url,
+                          .split_seed = o->members.split_seed,
+                          .split = o->judging.split,
+                          .frames = o->frames,
+                          .frames_seed = job->subject.frames_seed,
+                          .batch = o->judging.batch,
+                          .average = o->members.average,
+                          .views = o->taking.sampled ? &o->taking.file : NULL};
     if (code == CLI_GO) {
-        data_options.split_seed = split_seed(o, job);
-        how.seeded = o->split_seed >= 0 || job->members.list[0].subject.is_run;
         code = eval_answers_open(self, work, &job->members, &answers);
     }
     if (code == CLI_GO) {
@@ -387,11 +262,8 @@ static int open_and_evaluate(const cli_command *self, cli_work *work, void *pars
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-    eval_options o = {.data_options = tub_dataset_options_default(),
-                      .split = TUB_TEST,
-                      .batch = 32,
-                      .draws = 1000,
-                      .split_seed = -1,
+    eval_options o = {.judging = judging_default(),
+                      .members = members_options_default(),
                       .taking = predict_taking_default(),
                       .models = calloc((size_t)argc + 1, sizeof *o.models)};
     if (o.models == NULL) {

@@ -24,8 +24,17 @@ static void add_part(char name[PATH_MAX], const char *separator, const char *par
     snprintf(name + used, PATH_MAX - used, "%s%s", part[0] != '\0' ? separator : "", part);
 }
 
+/* "views3"; nothing of one. */
+static void add_count(char name[PATH_MAX], const char *separator, const char *what, int64_t count) {
+    char part[32] = "";
+    if (count > 1) {
+        snprintf(part, sizeof part, "%s%lld", what, (long long)count);
+    }
+    add_part(name, separator, part);
+}
+
 /* What tells an evaluation from the plain one of float32: the order of the frames, the precision, the
- * views and what is averaged. */
+ * views, of files too, and what is averaged. */
 static void add_ways(char name[PATH_MAX], const char *separator, const eval_files *f,
                      const eval_subject *s) {
     static const char *const precisions[] = {
@@ -37,6 +46,12 @@ static void add_ways(char name[PATH_MAX], const char *separator, const eval_file
              s->views == TUB_VIEWS_NONE    ? ""
              : s->views == TUB_VIEWS_KINDS ? "views"
                                            : tub_views_name(s->views));
+    add_count(name, separator, "views", s->file_views);
+    add_count(name, separator, "crops", s->crops);
+    add_part(name, separator,
+             s->file_views * s->crops > 1 && s->file_average == TUB_AVERAGE_PROBABILITIES
+                 ? tub_average_name(s->file_average)
+                 : "");
     add_part(name, separator,
              s->average == TUB_AVERAGE_PROBABILITIES ? "" : tub_average_name(s->average));
 }
@@ -56,8 +71,8 @@ static tub_status medmnist_file(tub_context *ctx, const char *folder, const char
 }
 
 /* eval-SPLIT.json of the data that the run was trained on, eval-DATA-SPLIT.json of any other, with
- * -best behind it for the best weights, then -shuffled or -reversed for frames in such an order and
- * -bf16 or -int8 for those precisions; and MedMNIST's result file, which names the data anyway. */
+ * -best behind it for the best weights, then -shuffled or -reversed for frames in such an order,
+ * -bf16 or -int8 for those precisions, -viewsN and -cropsN for several views and crops of files; and MedMNIST's result file, which names the data anyway. */
 int eval_files_write(const cli_command *self, tub_context *ctx, const eval_files *f,
                      const eval_subject *s, const float *probabilities) {
     const char *folder = f->folder;

@@ -6,13 +6,16 @@
 
 /* What was evaluated: the beginning of every object. */
 static json_t *subject_json(const eval_subject *s, int64_t samples) {
+    const bool several = s->file_views * s->crops > 1;
     json_t *seed =
         s->frames == TUB_FRAMES_SHUFFLED ? json_integer((json_int_t)s->frames_seed) : json_null();
     return json_pack(
-        "{s:o,s:i,s:s,s:s?,s:s?,s:o,s:s,s:s,s:s,s:o,s:I}", "model", output_text(s->model), "models",
-        s->count, "average", tub_average_name(s->average), "tta",
-        s->views == TUB_VIEWS_KINDS ? NULL : tub_views_name(s->views), "weights", s->weights,
-        "data", output_text(s->data), "split", s->split, "task", tub_task_name(s->task), "frames",
+        "{s:o,s:i,s:s,s:s?,s:I,s:i,s:s?,s:s?,s:o,s:s,s:s,s:s,s:o,s:I}", "model",
+        output_text(s->model), "models", s->count, "average", tub_average_name(s->average), "tta",
+        s->views == TUB_VIEWS_KINDS ? NULL : tub_views_name(s->views), "views",
+        (json_int_t)s->file_views, "crops", s->crops, "views_average",
+        several ? tub_average_name(s->file_average) : NULL, "weights", s->weights, "data",
+        output_text(s->data), "split", s->split, "task", tub_task_name(s->task), "frames",
         tub_frame_order_name(s->frames), "frames_seed", seed, "samples", (json_int_t)samples);
 }
 
@@ -73,16 +76,10 @@ static json_t *heads_json(const tub_head_metrics *m, const char *const *labels) 
                      output_interval(&m->loss), "heads", list);
 }
 
-static json_t *scores_json(const tub_scores *s) {
-    return json_pack("{s:o,s:o,s:o,s:o}", "loss", output_number(s->loss), "top1",
-                     output_number(s->top1), "top5", output_number(s->top5), "auc",
-                     output_number(s->auc));
-}
-
 /* Of predictions out of fold. */
 static json_t *folds_json(const eval_subject *s) {
-    return json_pack("{s:I,s:o,s:o}", "count", (json_int_t)s->folds, "mean", scores_json(&s->mean),
-                     "std", scores_json(&s->deviation));
+    return json_pack("{s:I,s:o,s:o}", "count", (json_int_t)s->folds, "mean",
+                     output_scores(&s->mean), "std", output_scores(&s->deviation));
 }
 
 json_t *eval_json(const eval_subject *s) {

@@ -4,9 +4,12 @@
 
 #include "eval_views.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int eval_answers_open(const cli_command *self, cli_work *work, const members *m,
                       eval_answers *out) {
@@ -24,11 +27,6 @@ void eval_answers_free(eval_answers *a) {
     *a = (eval_answers){0};
 }
 
-static int fail_library(const cli_command *self, cli_work *work, const tub_error *err) {
-    progress_clear(&work->progress);
-    return cli_fail(self, err);
-}
-
 static float *take_room(int64_t n, int64_t classes) {
     return calloc((size_t)(n > 0 ? n : 1), (size_t)classes * sizeof(float));
 }
@@ -44,13 +42,21 @@ static int predict(const cli_command *self, cli_work *work, const members *m, in
     if (model == NULL) {
         return code;
     }
-    const tub_status status =
-        how->views != NULL
-            ? eval_views(model, data, how->split, how->views, logits, probabilities, &err)
-            : tub_predict_views(model, data, how->split, how->batch, m->list[i].views, how->average,
-                                logits, probabilities, &err);
+    const tub_views tta = m->list[i].views;
+    tub_status status;
+    if (how->views != NULL) {
+        const eval_part whole = {data, how->split, 0,
+                                 tub_dataset_describe(data)->count[how->split]};
+        tub_file_options o = *how->views;
+        o.tta = tta;
+        o.tta_average = how->average;
+        status = eval_views(model, &whole, &o, logits, probabilities, &err);
+    } else {
+        status = tub_predict_views(model, data, how->split, how->batch, tta, how->average, logits,
+                                   probabilities, &err);
+    }
     if (status != TUB_OK) {
-        code = fail_library(self, work, &err);
+        code = cli_fail(self, &err);
     }
     if (i > 0) {
         tub_model_close(model);
@@ -65,7 +71,7 @@ static int add_all(const cli_command *self, cli_work *work, const members *m, co
     int code = CLI_GO;
     if (tub_answers_create(work->context, tub_model_describe(a->first), a->samples, how->average,
                            &sums, &err) != TUB_OK) {
-        return fail_library(self, work, &err);
+        return cli_fail(self, &err);
     }
     for (int i = 0; i < m->count && code == CLI_GO; i++) {
         code = predict(self, work, m, i, how, a, a->data, logits, a->probabilities);
@@ -83,24 +89,17 @@ static int add_all(const cli_command *self, cli_work *work, const members *m, co
 int eval_answers_mean(const cli_command *self, cli_work *work, const members *m,
                       const eval_how *how, eval_answers *a) {
     const int64_t classes = tub_model_describe(a->first)->classes;
-    const subject *first = &m->list[0].subject;
+    const members_data which = {how->data, how->data_url, how->split_seed, how->split};
     tub_error err;
-    int code = members_check_parts(self, m, how->split);
+    int code = members_open_data(self, work->context, m, a->first, &which, &a->data, &a->own);
     if (code != CLI_GO) {
         return code;
     }
-    const tub_dataset_options opening = members_opening(a->first, how->options, how->seeded);
-    tub_status status = first->is_run
-                            ? tub_run_dataset(work->context, &first->config, how->data, &opening,
-                                              &a->data, &a->own, &err)
-                            : tub_dataset_open(work->context, how->data, &opening, &a->data, &err);
-    if (status == TUB_OK) {
-        a->samples = tub_dataset_describe(a->data)->count[how->split];
-        a->truth = tub_dataset_labels(a->data, how->split);
-        status = tub_dataset_order_frames(a->data, how->split, how->frames, how->frames_seed, &err);
-    }
-    if (status != TUB_OK) {
-        return fail_library(self, work, &err);
+    a->samples = tub_dataset_describe(a->data)->count[how->split];
+    a->truth = tub_dataset_labels(a->data, how->split);
+    if (tub_dataset_order_frames(a->data, how->split, how->frames, how->frames_seed, &err) !=
+        TUB_OK) {
+        return cli_fail(self, &err);
     }
     a->probabilities = take_room(a->samples, classes);
     if (a->probabilities == NULL) {
@@ -138,7 +137,7 @@ static int add_fold(const cli_command *self, cli_work *work, const members *m, i
     if (tub_dataset_fold(a->data, c->folds, i, c->fold_seed, &fold, &err) != TUB_OK ||
         tub_dataset_order_frames(fold, TUB_VAL, how->frames, how->frames_seed, &err) != TUB_OK) {
         tub_dataset_close(fold);
-        return fail_library(self, work, &err);
+        return cli_fail(self, &err);
     }
     const int64_t n = tub_dataset_describe(fold)->count[TUB_VAL];
     found = take_room(n, model->classes);
@@ -147,7 +146,7 @@ static int add_fold(const cli_command *self, cli_work *work, const members *m, i
     if (code == CLI_GO &&
         tub_task_scores_compute(work->context, model, n, found, tub_dataset_labels(fold, TUB_VAL),
                                 scores, &err) != TUB_OK) {
-        code = fail_library(self, work, &err);
+        code = cli_fail(self, &err);
     }
     for (int64_t k = 0, at = 0; code == CLI_GO && k < n; k++, at++) {
         at = left_out_of(part, a->samples, i, at);
@@ -202,7 +201,7 @@ static int all_folds(const cli_command *self, cli_work *work, const members *m, 
     tub_error err;
     int code = CLI_GO;
     if (tub_dataset_folds(a->data, c->folds, c->fold_seed, part, &err) != TUB_OK) {
-        return fail_library(self, work, &err);
+        return cli_fail(self, &err);
     }
     for (int i = 0; i < m->count && code == CLI_GO; i++) {
         code = add_fold(self, work, m, i, how, a, part, &scores[i]);
@@ -218,9 +217,10 @@ int eval_answers_out_of_fold(const cli_command *self, cli_work *work, const memb
                              const eval_how *how, eval_answers *a) {
     char digest[33];
     tub_error err;
-    const tub_dataset_options opening = members_opening(a->first, how->options, how->seeded);
+    const tub_dataset_options opening =
+        members_opening(m, a->first, how->data_url, how->split_seed);
     if (tub_dataset_open(work->context, how->data, &opening, &a->data, &err) != TUB_OK) {
-        return fail_library(self, work, &err);
+        return cli_fail(self, &err);
     }
     const tub_dataset_info *info = tub_dataset_describe(a->data);
     tub_dataset_digest(a->data, digest);
@@ -241,4 +241,60 @@ int eval_answers_out_of_fold(const cli_command *self, cli_work *work, const memb
     free(scores);
     free(part);
     return code;
+}
+
+/* ---- what can't be judged ---- */
+
+/* Somebody gave the folder best/ of a run. */
+static bool is_below_run(const char *model) {
+    char path[PATH_MAX];
+    return snprintf(path, sizeof path, "%s/../recipe.yaml", model) < (int)sizeof path &&
+           access(path, F_OK) == 0;
+}
+
+/* And that run is a fold: its own recipe knows which samples it was trained without. */
+static bool is_below_fold(tub_context *ctx, const char *model) {
+    char run[PATH_MAX];
+    tub_error err;
+    tub_train_config *c = malloc(sizeof *c);
+    const bool below = is_below_run(model) && c != NULL &&
+                       snprintf(run, sizeof run, "%s/..", model) < (int)sizeof run &&
+                       tub_run_config(ctx, run, c, &err) == TUB_OK && c->folds > 0;
+    free(c);
+    return below;
+}
+
+static int check_folds(const cli_command *self, tub_context *ctx, const members *m,
+                       tub_split split) {
+    for (int i = 0; i < m->count && split != TUB_TEST; i++) {
+        if (!m->list[i].subject.is_run && is_below_fold(ctx, m->list[i].path)) {
+            return cli_fail_with(self,
+                                 "%s is the best model of a fold, whose val split is not the data "
+                                 "set's; name the run itself with --weights best",
+                                 m->list[i].path);
+        }
+    }
+    return CLI_GO;
+}
+
+int eval_check_subject(const cli_command *self, tub_context *ctx, const members *m, tub_split split,
+                       const char *data) {
+    const member *first = &m->list[0];
+    const char *own = m->folds ? m->folds_config.data : first->subject.config.data;
+    const int code = check_folds(self, ctx, m, split);
+    if (code != CLI_GO || data != NULL) {
+        return code;
+    }
+    if (!first->subject.is_run &&
+        (tub_hub_is_name(first->path) || access(first->path, F_OK) == 0)) {
+        (void)cli_fail_with(
+            self, "%s does not say its data set; name one with --data%s", first->path,
+            is_below_run(first->path) ? ", or the run with its best weights (--weights best)" : "");
+        return CLI_MISUSE;
+    }
+    if (first->subject.is_run && own[0] == '/' && access(own, F_OK) != 0 && errno == ENOENT) {
+        return cli_fail_with(self, "the run's data set is not at %s any more; name it with --data",
+                             own);
+    }
+    return CLI_GO;
 }

@@ -90,6 +90,11 @@ static void print_head_line(const eval_subject *s, int64_t samples, int64_t clas
         printf("Each sample is seen in several views (%s).\n",
                s->views == TUB_VIEWS_KINDS ? "as each recipe says" : tub_views_name(s->views));
     }
+    if (s->file_views * s->crops > 1) {
+        printf("Of each file %lld view%s with %d crop%s are averaged (%s).\n",
+               (long long)s->file_views, s->file_views == 1 ? "" : "s", s->crops,
+               s->crops == 1 ? "" : "s", tub_average_name(s->file_average));
+    }
     putchar('\n');
 }
 

@@ -15,6 +15,9 @@ typedef struct eval_subject {
     int count;       /* models; more than one are averaged, or folds */
     tub_views views; /* TUB_VIEWS_KINDS: they differ */
     tub_average average;
+    int64_t file_views; /* of each file, with `crops` of each frame; 1 and 1: as without */
+    int crops;
+    tub_average file_average;   /* over these */
     int64_t folds;              /* each sample by the one of them that left it out; 0: not so */
     tub_scores mean, deviation; /* over these folds */
     /* The one of the task. */

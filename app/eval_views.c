@@ -29,12 +29,13 @@ static int gather(void *user, const tub_file_result *r) {
     return 0;
 }
 
-static tub_status list_files(const tub_dataset *data, tub_split split, int64_t count,
-                             const char **paths, tub_file_part *parts, tub_error *err) {
+static tub_status list_files(const eval_part *of, const char **paths, tub_file_part *parts,
+                             tub_error *err) {
     tub_status status = TUB_OK;
-    for (int64_t i = 0; i < count && status == TUB_OK; i++) {
+    for (int64_t i = 0; i < of->count && status == TUB_OK; i++) {
         tub_file file;
-        status = tub_dataset_file(data, tub_dataset_sample_file(data, split, i), &file, err);
+        status = tub_dataset_file(
+            of->data, tub_dataset_sample_file(of->data, of->split, of->first + i), &file, err);
         if (status == TUB_OK) {
             paths[i] = file.path;
             parts[i] = (tub_file_part){file.first, file.frames};
@@ -43,10 +44,10 @@ static tub_status list_files(const tub_dataset *data, tub_split split, int64_t c
     return status;
 }
 
-tub_status eval_views(tub_model *model, const tub_dataset *data, tub_split split,
-                      const tub_file_options *options, float *logits, float *probabilities,
-                      tub_error *err) {
-    const int64_t count = tub_dataset_describe(data)->count[split];
+tub_status eval_views(tub_model *model, const eval_part *of, const tub_file_options *options,
+                      float *logits, float *probabilities, tub_error *err) {
+    const tub_dataset *data = of->data;
+    const int64_t count = of->count;
     if (tub_dataset_files(data) == 0) {
         err->status = TUB_E_UNSUPPORTED;
         snprintf(err->message, sizeof err->message,
@@ -64,7 +65,7 @@ tub_status eval_views(tub_model *model, const tub_dataset *data, tub_split split
         status = tub_predict_check_classes(model, data, err);
     }
     if (status == TUB_OK) {
-        status = list_files(data, split, count, paths, parts, err);
+        status = list_files(of, paths, parts, err);
     }
     if (status == TUB_OK) {
         tub_file_options o = *options;

@@ -77,7 +77,10 @@ static int fetch_one(const cli_command *self, tub_context *ctx, const fetch_opti
                      const char *name) {
     char path[TUB_PATH_LENGTH];
     tub_error err;
-    if (tub_fetch(ctx, name, &o->data, path, sizeof path, &err) != TUB_OK) {
+    const tub_status status = tub_hub_is_name(name)
+                                  ? tub_hub_fetch(ctx, name, path, sizeof path, &err)
+                                  : tub_fetch(ctx, name, &o->data, path, sizeof path, &err);
+    if (status != TUB_OK) {
         return cli_fail(self, &err);
     }
     if (o->common.json) {
@@ -99,7 +102,7 @@ static int fetch_all(const cli_command *self, tub_context *ctx, const fetch_opti
         bad += one != CLI_DONE;
     }
     if (bad > 0 && o->count > 1) {
-        (void)cli_fail_with(self, "%d of %d data sets could not be fetched", bad, o->count);
+        (void)cli_fail_with(self, "%d of %d names could not be fetched", bad, o->count);
     }
     return code;
 }
@@ -118,13 +121,21 @@ static int run(const cli_command *self, int argc, char **argv) {
 const cli_command cli_fetch = {
     .name = "fetch",
     .arguments = "[NAME...]",
-    .summary = "downloads a known data set; lists them without a name",
+    .summary = "downloads a data set or a model of a hub; lists the sets without a name",
     .description =
-        "The file is kept in $TUBELET_DATA or ~/.cache/tubelet, checked by its MD5, and "
-        "a broken transfer is continued. Prints the path. A name among many that fails is "
+        "NAME is a data set, or a model of a hub: hf:OWNER/NAME or hf:OWNER/NAME@REVISION, which "
+        "every "
+        "other command takes as MODEL, too. A data set is kept in $TUBELET_DATA or "
+        "~/.cache/tubelet, checked by its MD5, and "
+        "a broken transfer is continued. A model goes into the cache that other tools of the hub "
+        "share, "
+        "checked by what the hub says of each file; HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT "
+        "and HF_HUB_OFFLINE mean what they mean there. Prints the path. A name among many that "
+        "fails is "
         "told and the work goes on; the exit code is not 0 then.",
     .examples = "  tubelet fetch\n"
                 "  tubelet fetch organmnist3d\n"
+                "  tubelet fetch hf:google/vivit-b-16x2-kinetics400\n"
                 "  tubelet fetch organmnist3d@64 --data-url https://mirror.example/medmnist",
     .options = options,
     .parser = parse,

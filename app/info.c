@@ -8,11 +8,14 @@
 
 #include "cli.h"
 #include "info_files.h"
+#include "info_folds.h"
 #include "info_print.h"
 #include "output.h"
+#include "report/data_page.h"
 #include "run_facts.h"
 #include "settings.h"
 #include "subject.h"
+#include "train_folds.h"
 
 enum {
     KEY_ARRAYS = CLI_KEY_OWN,
@@ -25,7 +28,8 @@ enum {
     KEY_SAMPLES,
     KEY_VERSIONS,
     KEY_EPOCH,
-    KEY_OUT
+    KEY_OUT,
+    KEY_HTML
 };
 
 static const struct argp_option options[] = {
@@ -34,6 +38,8 @@ static const struct argp_option options[] = {
     {"micro-batch", KEY_MICRO, "N", 0, "Samples of it computed at once (default: all)", 1},
     {"recompute", KEY_RECOMPUTE, NULL, 0, "For training that recomputes its blocks", 1},
     {"precision", KEY_PRECISION, "f32|bf16", 0, "For training in this precision (default f32)", 1},
+    {"html", KEY_HTML, "FILE", 0,
+     "Of a data set: write a page with moving samples of each class, too", 2},
     {"show-augmented", KEY_SHEET, NULL, 0,
      "Of a data set: write a picture of samples beside what training makes of them", 2},
     {"recipe", KEY_RECIPE, "FILE", 0, "With --show-augmented: settings of a training", 2},
@@ -55,8 +61,8 @@ typedef struct info_options {
     bool sheet;
     tub_sheet_options sheet_options;
     bool batch_given;
-    const char *recipe, *out; /* NULL: not given */
-    const char *sheet_word;   /* an option that is for the sheet alone; NULL: none was given */
+    const char *recipe, *out, *html; /* NULL: not given */
+    const char *sheet_word; /* an option that is for the sheet alone; NULL: none was given */
 } info_options;
 
 static error_t set(info_options *o, const char *key, const char *text, struct argp_state *state) {
@@ -106,6 +112,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_OUT:
         o->sheet_word = "--out";
         return cli_parse_name(&o->out, "--out", argument, state);
+    case KEY_HTML:
+        return cli_parse_name(&o->html, "--html", argument, state);
     case KEY_SAMPLES:
         return set_count(o, "--samples", TUB_SHEET_SAMPLES, argument, &o->sheet_options.samples,
                          state);
@@ -139,11 +147,26 @@ static tub_status open_any(tub_context *ctx, const info_options *o, tub_context 
     return status;
 }
 
+/* The page is of a data set. */
+static int refuse_page(const cli_command *self, const info_options *o) {
+    if (o->html == NULL) {
+        return CLI_GO;
+    }
+    (void)cli_fail_with(self, "--html writes a page about a data set, and %s%s",
+                        o->what != NULL ? o->what : "none is named",
+                        o->what != NULL ? " is none; tubelet report writes one about a run" : "");
+    return CLI_MISUSE;
+}
+
 static int show_model(const cli_command *self, tub_context *ctx, const info_options *o,
                       const tub_model_config *preset) {
     tub_model *model = NULL;
     tub_error err;
-    int code = CLI_DONE;
+    int code = refuse_page(self, o);
+    if (code != CLI_GO) {
+        return code;
+    }
+    code = CLI_DONE;
     run_facts run;
     bool is_run = preset == NULL && run_facts_is_run(o->what);
     if (is_run && run_facts_read(ctx, o->what, &run, &err) != TUB_OK) {
@@ -184,6 +207,24 @@ static int show_model(const cli_command *self, tub_context *ctx, const info_opti
     return code;
 }
 
+/* The one setting that a data set is opened with. */
+static bool is_split_seed(const tub_option *setting) {
+    return strcmp(setting->key, "split_seed") == 0;
+}
+
+/* CLI_GO, or the exit code after a sentence: nothing else is split. */
+static int refuse_split_seed(const cli_command *self, const info_options *o) {
+    if (settings_find(&o->settings, "split_seed") == NULL) {
+        return CLI_GO;
+    }
+    if (o->what == NULL) {
+        (void)cli_fail_with(self, "--split-seed is for a data set, and none is named");
+    } else {
+        (void)cli_fail_with(self, "--split-seed is for a data set, which %s is not", o->what);
+    }
+    return CLI_MISUSE;
+}
+
 static const tub_known_dataset *known(const char *name) {
     size_t n = 0;
     const tub_known_dataset *table = tub_known_datasets(&n);
@@ -206,16 +247,25 @@ static void warn_layout(const tub_dataset_info *info) {
     }
 }
 
-static int print_data(const cli_command *self, const tub_dataset *data) {
+/* A seed that is given and changes nothing is a mistake. */
+static void warn_split_seed(const info_options *o, const tub_dataset *data) {
+    if (settings_find(&o->settings, "split_seed") != NULL && !tub_dataset_split_by_seed(data)) {
+        fprintf(stderr,
+                "tubelet info: warning: --split-seed has no effect: %s says its splits itself\n",
+                tub_dataset_describe(data)->name);
+    }
+}
+
+static int print_data(const cli_command *self, const tub_dataset *data, uint64_t split_seed) {
     info_print_data(tub_dataset_describe(data));
-    return info_print_files(data) ? CLI_DONE : cli_fail_with(self, "out of memory");
+    return info_print_files(data, split_seed) ? CLI_DONE : cli_fail_with(self, "out of memory");
 }
 
 /* NULL: no memory. */
-static json_t *data_json(const tub_dataset *data) {
+static json_t *data_json(const tub_dataset *data, uint64_t split_seed) {
     json_t *object = info_data_json(tub_dataset_describe(data));
     if (object != NULL && tub_dataset_files(data) > 0 &&
-        json_object_set_new(object, "files", info_files_json(data)) != 0) {
+        json_object_set_new(object, "files", info_files_json(data, split_seed)) != 0) {
         json_decref(object);
         return NULL;
     }
@@ -228,16 +278,27 @@ static int show_data(const cli_command *self, tub_context *ctx, const info_optio
     tub_error err;
     offline.offline = 1; /* info tells, it does not download */
     offline.quiet = 1;   /* it names all files that can't be read itself */
+    tub_train_config config = tub_train_config_default();
+    if (settings_apply(&o->settings, NULL, &config, &err) != TUB_OK) {
+        return cli_fail_setting(self, &err);
+    }
+    offline.split_seed = config.split_seed;
     int code = CLI_DONE;
     if (tub_dataset_open(ctx, o->what, &offline, &data, &err) == TUB_OK) {
         const tub_dataset_info *info = tub_dataset_describe(data);
         warn_layout(info);
-        code = o->common.json ? cli_print_json(self, data_json(data)) : print_data(self, data);
+        warn_split_seed(o, data);
+        code = o->html != NULL ? data_page_write(self, ctx, data, o->html) : CLI_GO;
+        if (code == CLI_GO) {
+            code = o->common.json ? cli_print_json(self, data_json(data, offline.split_seed))
+                                  : print_data(self, data, offline.split_seed);
+        }
         tub_dataset_close(data);
         return code;
     }
     const tub_known_dataset *k = known(o->what);
-    if (k == NULL || (err.status != TUB_E_NOT_FOUND && err.status != TUB_E_NETWORK)) {
+    if (k == NULL || o->html != NULL ||
+        (err.status != TUB_E_NOT_FOUND && err.status != TUB_E_NETWORK)) {
         return cli_fail(self, &err);
     }
     if (o->common.json) {
@@ -297,10 +358,14 @@ static int fail_unknown(const cli_command *self, const char *what) {
 /* Settings change a preset: what is already there is as it is. */
 static int refuse_settings(const cli_command *self, const info_options *o) {
     char option[48];
-    if (o->settings.count == 0) {
+    int i = 0;
+    while (i < o->settings.count && is_split_seed(o->settings.given[i].setting)) {
+        i++;
+    }
+    if (i == o->settings.count) {
         return CLI_GO;
     }
-    cli_setting_name(o->settings.given[0].setting->key, option, sizeof option);
+    cli_setting_name(o->settings.given[i].setting->key, option, sizeof option);
     if (o->what == NULL) {
         (void)cli_fail_with(self, "--%s changes a preset, and none is named", option);
     } else {
@@ -363,7 +428,7 @@ static int show_augmented(const cli_command *self, tub_context *ctx, const info_
 static const char *sheet_option(const info_options *o, char *room, size_t size) {
     for (int i = 0; i < o->settings.count; i++) {
         const char *key = o->settings.given[i].setting->key;
-        if (strncmp(key, "model.", 6) != 0) {
+        if (strncmp(key, "model.", 6) != 0 && !is_split_seed(o->settings.given[i].setting)) {
             snprintf(room, size, "--");
             cli_setting_name(key, room + 2, size - 2);
             return room;
@@ -372,18 +437,28 @@ static const char *sheet_option(const info_options *o, char *room, size_t size) 
     return o->sheet_word;
 }
 
-/* A folder that is no model, no run, and not that of all runs. */
-static bool is_data_folder(const char *path) {
-    return !subject_is_model(path) && !run_facts_is_run(path) && !subject_has_models(path);
+/* A known name, a file, or a folder that is no model, no run, not that of all runs and not that of all folds.
+ * there: what lies there, or NULL. */
+static bool names_data(const char *what, const struct stat *there) {
+    if (what == NULL || there == NULL) {
+        return what != NULL && (known(what) != NULL || is_built_in(what));
+    }
+    return !S_ISDIR(there->st_mode) || (!subject_is_model(what) && !run_facts_is_run(what) &&
+                                        !subject_has_models(what) && !train_folds_is(what));
 }
 
 /* A name that is a preset is one, unless a folder of that name lies here. */
 static int show(const cli_command *self, cli_work *work, void *parsed) {
-    const info_options *o = parsed;
+    info_options *o = parsed;
     tub_context *ctx = work->context;
     tub_model_config preset;
     tub_error err;
     struct stat status;
+    char local[PATH_MAX];
+    const int got = o->what != NULL ? subject_local(self, ctx, o->what, local, &o->what) : CLI_GO;
+    if (got != CLI_GO) {
+        return got;
+    }
     if (o->sheet) {
         return show_augmented(self, ctx, o);
     }
@@ -394,27 +469,35 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
         return CLI_MISUSE;
     }
     const bool there = o->what != NULL && stat(o->what, &status) == 0;
-    if (!there && o->what != NULL && tub_model_preset(o->what, &preset, &err) == TUB_OK) {
-        return show_preset(self, ctx, o, &preset);
+    const bool data = names_data(o->what, there ? &status : NULL);
+    const bool is_preset =
+        !there && o->what != NULL && tub_model_preset(o->what, &preset, &err) == TUB_OK;
+    if (!data && !there && !is_preset && o->what != NULL) {
+        return fail_unknown(self, o->what);
     }
-    const int code = refuse_settings(self, o);
+    int code = data ? CLI_GO : refuse_split_seed(self, o);
+    if (code == CLI_GO && !is_preset) {
+        code = refuse_settings(self, o);
+    }
     if (code != CLI_GO) {
         return code;
     }
+    if (is_preset) {
+        return show_preset(self, ctx, o, &preset);
+    }
     if (o->what == NULL) {
-        return show_machine(self, ctx, o->common.json);
+        const int refused = refuse_page(self, o);
+        return refused == CLI_GO ? show_machine(self, ctx, o->common.json) : refused;
     }
-    if (there) {
-        if (!S_ISDIR(status.st_mode) || is_data_folder(o->what)) {
-            return show_data(self, ctx, o);
-        }
-        const int folder = subject_check_folder(self, o->what);
-        return folder == CLI_GO ? show_model(self, ctx, o, NULL) : folder;
+    if (train_folds_is(o->what)) {
+        const int refused = refuse_page(self, o);
+        return refused == CLI_GO ? info_folds(self, ctx, o->what, o->common.json) : refused;
     }
-    if (known(o->what) == NULL && !is_built_in(o->what)) {
-        return fail_unknown(self, o->what);
+    if (data) {
+        return show_data(self, ctx, o);
     }
-    return show_data(self, ctx, o);
+    code = subject_check_folder(self, o->what);
+    return code == CLI_GO ? show_model(self, ctx, o, NULL) : code;
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
@@ -427,14 +510,18 @@ const cli_command cli_info = {
     .name = "info",
     .arguments = "[WHAT]",
     .summary = "tells what a model, a data set or this machine is",
-    .description = "WHAT is a model folder or run folder, a preset (vivit-tiny, vivit-b, vivit-l, "
-                   "vivit-h), a data set, a .npz file, or a folder or .csv of files. Without it: "
-                   "this machine and the kernels "
-                   "chosen.",
+    .description =
+        "WHAT is a model folder or run folder, hf:OWNER/NAME of a hub, the folder of a "
+        "cross-validation, a preset "
+        "(vivit-tiny, vivit-b, vivit-l, vivit-h), a data set, a .npz file, or a folder or .csv of "
+        "files. Without it: "
+        "this machine and the kernels "
+        "chosen.",
     .examples = "  tubelet info\n"
                 "  tubelet info vivit-tiny\n"
                 "  tubelet info vivit-b --variant factorised_encoder\n"
                 "  tubelet info runs/first --arrays\n"
+                "  tubelet info runs/cv\n"
                 "  tubelet info organmnist3d --json\n"
                 "  tubelet info organmnist3d --show-augmented --augment-rotate 9",
     .options = options,

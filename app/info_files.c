@@ -16,7 +16,8 @@ typedef struct kind {
 } kind;
 
 typedef struct summary {
-    int64_t files, readable, groups;
+    int64_t files, readable, groups; /* files: rows of them, parts each */
+    int64_t distinct;
     double *frames, *seconds; /* sorted */
     int64_t timed;            /* files with seconds */
     kind *rates, *sizes;      /* the most common first */
@@ -92,6 +93,7 @@ static bool summarize(const tub_dataset *data, summary *s) {
     }
     for (int64_t i = 0; i < s->files; i++) {
         const tub_file f = file_at(data, i);
+        s->distinct = f.file >= s->distinct ? f.file + 1 : s->distinct;
         s->groups = f.group_number >= s->groups ? f.group_number + 1 : s->groups;
         if (f.problem != NULL) {
             continue;
@@ -163,8 +165,14 @@ static void print_balance(const tub_dataset_info *info, const summary *s) {
 }
 
 static void print_problems(const tub_dataset *data) {
-    char name[OUTPUT_NAME], other_name[OUTPUT_NAME];
-    const int64_t files = tub_dataset_files(data);
+    char name[OUTPUT_NAME];
+    const char *beside;
+    const int64_t files = tub_dataset_files(data), ignored = tub_dataset_ignored(data, &beside);
+    if (ignored > 0) {
+        print_row("ignored");
+        printf("%lld beside classes and splits, the first %s\n", (long long)ignored,
+               output_name(name, beside));
+    }
     for (int64_t i = 0; i < files; i++) {
         const tub_file f = file_at(data, i);
         if (f.problem != NULL) {
@@ -173,17 +181,33 @@ static void print_problems(const tub_dataset *data) {
         }
     }
     for (int64_t i = 0; i < files; i++) {
-        const int64_t other = tub_dataset_duplicate(data, i);
-        if (other > i) {
-            const tub_file a = file_at(data, i), b = file_at(data, other);
-            print_row("same content");
-            printf("%s (%s) and %s (%s)\n", output_name(name, a.name), tub_split_name(a.split),
-                   output_name(other_name, b.name), tub_split_name(b.split));
+        const tub_file f = file_at(data, i);
+        if (f.damage != NULL) {
+            print_row("damaged");
+            printf("%s: %s\n", output_name(name, f.name), f.damage);
         }
+    }
+    for (int64_t i = 0; i < files; i++) {
+        int64_t one, next = 0;
+        (void)tub_dataset_same(data, i, &one);
+        if (one != i) {
+            continue;
+        }
+        print_row("same content");
+        for (int64_t at = i; at >= 0; at = next) {
+            const tub_file f = file_at(data, at);
+            next = tub_dataset_same(data, at, &one);
+            printf("%s%s (%s)",
+                   at == i    ? ""
+                   : next < 0 ? " and "
+                              : ", ",
+                   output_name(name, f.name), tub_split_name(f.split));
+        }
+        putchar('\n');
     }
 }
 
-bool info_print_files(const tub_dataset *data) {
+bool info_print_files(const tub_dataset *data, uint64_t split_seed) {
     const tub_dataset_info *info = tub_dataset_describe(data);
     summary s;
     if (tub_dataset_files(data) == 0) {
@@ -194,7 +218,10 @@ bool info_print_files(const tub_dataset *data) {
     }
     print_balance(info, &s);
     print_row("files");
-    printf("%lld", (long long)s.files);
+    printf("%lld", (long long)s.distinct);
+    if (s.distinct < s.files) {
+        printf(", in %lld parts", (long long)s.files);
+    }
     if (s.readable < s.files) {
         printf(", %lld of them can't be read", (long long)(s.files - s.readable));
     }
@@ -202,6 +229,10 @@ bool info_print_files(const tub_dataset *data) {
     if (tub_dataset_has_groups(data)) {
         print_row("groups");
         printf("%lld\n", (long long)s.groups);
+    }
+    if (tub_dataset_split_by_seed(data)) {
+        print_row("split");
+        printf("by seed %llu\n", (unsigned long long)split_seed);
     }
     print_spread("frames of a file", s.frames, s.readable);
     print_spread("seconds", s.seconds, s.timed);
@@ -230,14 +261,16 @@ static json_t *kinds_json(const kind *list, size_t count, bool rates) {
     return array;
 }
 
-static json_t *problems_json(const tub_dataset *data) {
+/* Files that can't be read or, of `damage`, of which something can't be decoded. */
+static json_t *problems_json(const tub_dataset *data, bool damage) {
     json_t *array = json_array();
     for (int64_t i = 0; i < tub_dataset_files(data); i++) {
         const tub_file f = file_at(data, i);
-        if (f.problem != NULL) {
-            json_array_append_new(array, json_pack("{s:o,s:s,s:o}", "file", output_text(f.name),
-                                                   "split", tub_split_name(f.split), "reason",
-                                                   output_text(f.problem)));
+        const char *what = damage ? f.damage : f.problem;
+        if (what != NULL) {
+            json_array_append_new(array,
+                                  json_pack("{s:o,s:s,s:o}", "file", output_text(f.name), "split",
+                                            tub_split_name(f.split), "reason", output_text(what)));
         }
     }
     return array;
@@ -246,34 +279,43 @@ static json_t *problems_json(const tub_dataset *data) {
 static json_t *duplicates_json(const tub_dataset *data) {
     json_t *array = json_array();
     for (int64_t i = 0; i < tub_dataset_files(data); i++) {
-        const int64_t other = tub_dataset_duplicate(data, i);
-        if (other > i) {
-            const tub_file a = file_at(data, i), b = file_at(data, other);
-            json_array_append_new(array,
-                                  json_pack("{s:[o,o],s:[s,s]}", "files", output_text(a.name),
-                                            output_text(b.name), "splits", tub_split_name(a.split),
-                                            tub_split_name(b.split)));
+        int64_t first, next = 0;
+        (void)tub_dataset_same(data, i, &first);
+        if (first != i) {
+            continue;
         }
+        json_t *files = json_array(), *splits = json_array();
+        for (int64_t at = i; at >= 0; at = next) {
+            const tub_file f = file_at(data, at);
+            next = tub_dataset_same(data, at, &first);
+            json_array_append_new(files, output_text(f.name));
+            json_array_append_new(splits, json_string(tub_split_name(f.split)));
+        }
+        json_array_append_new(array, json_pack("{s:o,s:o}", "files", files, "splits", splits));
     }
     return array;
 }
 
-json_t *info_files_json(const tub_dataset *data) {
+json_t *info_files_json(const tub_dataset *data, uint64_t split_seed) {
     const int64_t classes = tub_dataset_describe(data)->classes;
     summary s;
     if (!summarize(data, &s)) {
         return NULL;
     }
+    const char *first;
     json_t *per_class = json_array();
     for (int split = 0; split < TUB_SPLITS; split++) {
         json_array_append_new(per_class, output_integers(s.classes + split * classes, classes));
     }
     json_t *object = json_pack(
-        "{s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "count", (json_int_t)s.files, "groups",
-        (json_int_t)s.groups, "per_class", per_class, "frames", spread_json(s.frames, s.readable),
-        "seconds", spread_json(s.seconds, s.timed), "rates",
-        kinds_json(s.rates, s.rate_count, true), "sizes", kinds_json(s.sizes, s.size_count, false),
-        "unreadable", problems_json(data), "duplicates", duplicates_json(data));
+        "{s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "count", (json_int_t)s.files,
+        "files", (json_int_t)s.distinct, "ignored", (json_int_t)tub_dataset_ignored(data, &first),
+        "groups", (json_int_t)s.groups, "split_seed",
+        tub_dataset_split_by_seed(data) ? json_integer((json_int_t)split_seed) : json_null(),
+        "per_class", per_class, "frames", spread_json(s.frames, s.readable), "seconds",
+        spread_json(s.seconds, s.timed), "rates", kinds_json(s.rates, s.rate_count, true), "sizes",
+        kinds_json(s.sizes, s.size_count, false), "unreadable", problems_json(data, false),
+        "damaged", problems_json(data, true), "duplicates", duplicates_json(data));
     free_summary(&s);
     return object;
 }

@@ -5,9 +5,9 @@
 
 #include "output.h"
 
-/* Nothing for a set in memory. False: no memory. */
-bool info_print_files(const tub_dataset *data);
+/* split_seed: that it was opened with. Nothing for a set in memory. False: no memory. */
+bool info_print_files(const tub_dataset *data, uint64_t split_seed);
 /* The object "files"; NULL: no memory. */
-json_t *info_files_json(const tub_dataset *data);
+json_t *info_files_json(const tub_dataset *data, uint64_t split_seed);
 
 #endif

@@ -17,8 +17,6 @@ static const char *gelu_name(tub_gelu gelu) {
 
 static const char *const variants[] = {"joint", "factorised_encoder", "factorised_self_attention",
                                        "factorised_dot_product"};
-static const char *const families[] = {"vivit", "cnn-frame", "cnn-rnn", "cnn-transformer",
-                                       "resnet3d18"};
 static const char *const orders[] = {"time_space", "space_time"};
 static const char *const positions[] = {"learned", "sinusoidal_1d", "sinusoidal_3d", "none"};
 static const char *const poolings[] = {"mean", "class_token", "max", "sum"};
@@ -169,7 +167,7 @@ static void print_vivit(const tub_model_config *c, const tub_model_cost *cost) {
 /* Convolutions, and what stands behind them. */
 static void print_baseline(const tub_model_config *c, const tub_model_cost *cost) {
     print_row("network");
-    printf("%s\n", families[c->family]);
+    printf("%s\n", output_family(c->family));
     print_row("convolutions");
     printf("%lld in %lld stages of %lld", (long long)cost->convolutions, (long long)cost->stages,
            (long long)cost->filters);
@@ -270,7 +268,7 @@ static void put_variant(json_t *object, const info_model *m) {
     const tub_model_config *c = m->config;
     json_object_set_new(object, "variant", json_string(variants[c->variant]));
     json_object_set_new(object, "positions", json_string(positions[c->positions]));
-    json_object_set_new(object, "family", json_string(families[c->family]));
+    json_object_set_new(object, "family", json_string(output_family(c->family)));
     if (c->family != TUB_FAMILY_VIVIT) {
         json_object_set_new(object, "convolutions", json_integer(m->cost.convolutions));
         json_object_set_new(object, "filters", json_integer(m->cost.filters));

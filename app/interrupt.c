@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ctrl-C: the first one asks the library to stop its work in order, the second one ends the program. */
+/* Ctrl-C: the first one asks the library to stop its work in order, the second one ends the
+ * program. */
 #include "interrupt.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "live.h"
 
 /* A signal handler has no argument of ours, so the program (not the library) keeps these. */
 static tub_context *volatile interrupted_context;
@@ -22,11 +27,14 @@ static void say(const char *text) {
 }
 
 static void on_signal(int number) {
+    const int saved = errno;
+    const bool cleared = live_clear(); /* with what the terminal shows of the key */
     if (interrupt_count++ == 0 && interrupted_context != NULL) {
         tub_train_stop(interrupted_context);
-        say("\nStopping; ");
+        say(cleared ? "Stopping; " : "\nStopping; ");
         say(interrupted_promise);
         say(". Once more to stop at once.\n");
+        errno = saved;
         return;
     }
     /* The second one: as if there were no handler, so that a calling shell sees the signal. */
@@ -47,6 +55,10 @@ void interrupt_begin(tub_context *ctx, const char *promise) {
             sigaction(signals[i], &action, NULL);
         }
     }
+}
+
+int interrupt_so_far(void) {
+    return interrupt_count;
 }
 
 int interrupt_end(void) {

@@ -8,8 +8,10 @@
 
 #include "cli.h"
 
-static const cli_command *const commands[] = {&cli_train,   &cli_eval, &cli_predict, &cli_clip,
-                                              &cli_convert, &cli_info, &cli_fetch,   &cli_bench};
+static const cli_command *const commands[] = {&cli_train,   &cli_eval,    &cli_predict, &cli_report,
+                                              &cli_explain, &cli_compare, &cli_clip,    &cli_sweep,
+                                              &cli_serve,   &cli_convert, &cli_info,    &cli_fetch,
+                                              &cli_push,    &cli_space,   &cli_bench};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 const cli_command *const *cli_commands(size_t *n) {

@@ -23,6 +23,9 @@ static void put(const char *text) {
 }
 
 static void print_option(const struct argp_option *o) {
+    if ((o->flags & OPTION_HIDDEN) != 0) {
+        return; /* another spelling */
+    }
     if (o->name == NULL) {
         fputs(".PP\n", stdout);
         put(o->doc);
@@ -113,6 +116,8 @@ void cli_print_manual(void) {
           ".SH ENVIRONMENT\n"
           ".TP\n\\fBTUBELET_CPU\\fR\nInstruction set, as \\-\\-cpu.\n"
           ".TP\n\\fBTUBELET_DATA\\fR\nWhere downloads are kept (default: ~/.cache/tubelet).\n"
-          ".TP\n\\fBTUBELET_MODULES\\fR\nFolder of the optional modules.\n",
+          ".TP\n\\fBTUBELET_MODULES\\fR\nFolder of the optional modules.\n"
+          ".TP\n\\fBTMPDIR\\fR\nWhere a video that comes through a pipe is kept while it is read "
+          "(default: /tmp).\n",
           stdout);
 }

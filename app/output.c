@@ -25,6 +25,12 @@ json_t *output_interval(const tub_interval *interval) {
                      output_number(interval->low), "high", output_number(interval->high));
 }
 
+json_t *output_scores(const tub_scores *s) {
+    return json_pack("{s:o,s:o,s:o,s:o}", "loss", output_number(s->loss), "top1",
+                     output_number(s->top1), "top5", output_number(s->top5), "auc",
+                     output_number(s->auc));
+}
+
 json_t *output_floats(const float *values, int64_t n) {
     json_t *array = json_array();
     for (int64_t i = 0; i < n; i++) {
@@ -98,10 +104,10 @@ void output_epoch(const tub_event *event) {
     output_note();
 }
 
-/* Writes the text to an open file and makes it last. */
-static bool write_whole(FILE *file, const char *text) {
-    bool fine = fputs(text, file) >= 0 && fputc('\n', file) != EOF && fflush(file) == 0 &&
-                fsync(fileno(file)) == 0;
+/* Writes the bytes to an open file and makes them last. */
+static bool write_whole(FILE *file, const char *bytes, size_t size) {
+    bool fine =
+        fwrite(bytes, 1, size, file) == size && fflush(file) == 0 && fsync(fileno(file)) == 0;
     int first = errno;
     if (fclose(file) != 0 && fine) {
         return false;
@@ -110,50 +116,102 @@ static bool write_whole(FILE *file, const char *text) {
     return fine;
 }
 
-bool output_file(json_t *object, const char *path, char *why, size_t why_size) {
+/* The file that a path means: behind links, what they lead to. */
+static const char *behind_links(const char *path, char room[PATH_MAX]) {
+    return realpath(path, room) != NULL ? room : path;
+}
+
+/* "FOLDER/.tubelet-XXXXXX" beside a file; false: too long. */
+static bool name_beside(const char *path, char out[PATH_MAX]) {
+    const char *slash = strrchr(path, '/');
+    const int folder = slash != NULL ? (int)(slash - path) + 1 : 0;
+    return snprintf(out, PATH_MAX, "%.*s.tubelet-XXXXXX", folder, path) < PATH_MAX;
+}
+
+bool output_possible(const char *path, char *why, size_t why_size) {
+    char folder[PATH_MAX];
+    struct stat status;
+    const bool there = stat(path, &status) == 0;
+    const char *slash = strrchr(path, '/');
+    const int n = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
+    snprintf(folder, sizeof folder, "%.*s", n, slash == NULL ? "." : path);
+    errno = EISDIR;
+    if ((there && S_ISDIR(status.st_mode)) || access(folder, W_OK | X_OK) != 0) {
+        snprintf(why, why_size, "%s could not be written: %s", path, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* Into what is there and no file: a pipe, a device. */
+static bool write_into(const char *path, const char *bytes, size_t size) {
+    FILE *file = fopen(path, "w");
+    const bool fine = file != NULL && fwrite(bytes, 1, size, file) == size;
+    return file != NULL && fclose(file) == 0 && fine;
+}
+
+/* Through a temporary file beside it. */
+static bool replace_file(const char *path, const char *bytes, size_t size) {
     char temporary[PATH_MAX];
-    char *text =
-        object != NULL ? json_dumps(object, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(object);
     bool fine = false;
-    int handle = -1;
-    errno = ENOMEM;
-    if (text == NULL) {
-        goto done;
-    }
     errno = ENAMETOOLONG;
-    if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) {
-        goto done;
-    }
-    handle = mkstemp(temporary);
+    const int handle = name_beside(path, temporary) ? mkstemp(temporary) : -1;
     if (handle < 0) {
-        goto done;
+        return false;
     }
     FILE *file = fdopen(handle, "w");
     if (file == NULL) {
         close(handle);
-        goto remove;
+        goto done;
     }
     /* mkstemp gives 0600; a result is as readable as any file that the user makes. */
     mode_t mask = umask(0);
     umask(mask);
     if (fchmod(handle, 0666 & ~mask) != 0) {
         fclose(file);
-        goto remove;
+        goto done;
     }
-    fine = write_whole(file, text) && rename(temporary, path) == 0;
-remove:
+    fine = write_whole(file, bytes, size) && rename(temporary, path) == 0;
+done:
     if (!fine) {
-        int first = errno;
+        const int first = errno;
         unlink(temporary);
         errno = first;
     }
-done:
+    return fine;
+}
+
+bool output_bytes(const char *bytes, size_t size, const char *path, char *why, size_t why_size) {
+    char room[PATH_MAX];
+    struct stat status;
+    const char *target = behind_links(path, room);
+    const bool other = stat(target, &status) == 0 && !S_ISREG(status.st_mode);
+    const bool fine = other ? write_into(target, bytes, size) : replace_file(target, bytes, size);
     if (!fine) {
         snprintf(why, why_size, "%s could not be written: %s", path, strerror(errno));
     }
+    return fine;
+}
+
+bool output_file(json_t *object, const char *path, char *why, size_t why_size) {
+    char *text =
+        object != NULL ? json_dumps(object, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(object);
+    if (text == NULL) {
+        snprintf(why, why_size, "%s could not be written: %s", path, strerror(ENOMEM));
+        return false;
+    }
+    const size_t size = strlen(text);
+    text[size] = '\n'; /* the text's end is not needed any more */
+    const bool fine = output_bytes(text, size + 1, path, why, why_size);
     free(text);
     return fine;
+}
+
+const char *output_family(tub_family family) {
+    static const char *const families[] = {"vivit", "cnn-frame", "cnn-rnn", "cnn-transformer",
+                                           "resnet3d18"};
+    return families[family];
 }
 
 void output_csv_text(const char *text) {

@@ -12,6 +12,8 @@
 json_t *output_number(double value);
 /* {"value":…,"low":…,"high":…} */
 json_t *output_interval(const tub_interval *interval);
+/* An object of loss, top1, top5 and auc. */
+json_t *output_scores(const tub_scores *s);
 json_t *output_floats(const float *values, int64_t n);
 json_t *output_integers(const int64_t *values, int64_t n);
 /* Text. JSON has no bytes that are not UTF-8, file names may have: then '?' stands for each that is
@@ -28,6 +30,12 @@ int output_failure(void);
 bool output_line(json_t *object);
 /* The line of one epoch (docs/json.md). */
 void output_epoch(const tub_event *event);
+/* Whether a file can be made there, as far as that shows before: its folder can be written. why: the
+ * sentence, where not. */
+bool output_possible(const char *path, char *why, size_t why_size);
+/* Writes bytes to a file through a temporary one beside it: it appears whole or not at all. What is there and
+ * no file, such as a pipe, is written into. why: the sentence, where it fails. */
+bool output_bytes(const char *bytes, size_t size, const char *path, char *why, size_t why_size);
 /* Writes an object to a file through a temporary one beside it; the file appears whole or not at
  * all. Releases the object. */
 bool output_file(json_t *object, const char *path, char *why, size_t why_size);
@@ -36,6 +44,9 @@ enum { OUTPUT_NAME = 4352 };
 const char *output_name(char out[OUTPUT_NAME], const char *text);
 /* A CSV field to stdout, in quotes where it needs them. */
 void output_csv_text(const char *text);
+
+/* "vivit", "resnet3d18", …, as recipes have it. */
+const char *output_family(tub_family family);
 
 /* "0.1234" with four digits, "-" for NaN; returns out. */
 enum { OUTPUT_FIGURE = 32 };

@@ -12,32 +12,14 @@
 #include "shell.h"
 #include "subject.h"
 
-enum {
-    KEY_CSV = CLI_KEY_OWN,
-    KEY_NO_PREPROCESS,
-    KEY_WEIGHTS,
-    KEY_SPLIT,
-    KEY_FIRST,
-    KEY_DATA_URL,
-    KEY_WITH,
-    KEY_TTA,
-    KEY_AVERAGE
-};
+enum { KEY_CSV = CLI_KEY_OWN, KEY_NO_PREPROCESS, KEY_SPLIT, KEY_FIRST, KEY_DATA_URL, KEY_WITH };
 
 static const struct argp_option options[] = {
     {"csv", KEY_CSV, NULL, 0, "Print comma-separated values with a header line", 1},
-    {"weights", KEY_WEIGHTS, "WHICH", 0, "last or best of a run (default: as its recipe says)", 1},
+    MEMBERS_OPTIONS,
     {"with", KEY_WITH, "MODEL", 0,
      "Average with another model, as often as you like; a cross-validation's folder stands for all "
      "its folds",
-     1},
-    {"tta", KEY_TTA, "VIEWS", 0,
-     "Average over views of each volume: none, flip, shift or all (default: as the run's recipe "
-     "says)",
-     1},
-    {"average", KEY_AVERAGE, "WHAT", 0,
-     "What is averaged, probabilities or logits (default: logits of a file's views, else "
-     "probabilities)",
      1},
     {"no-preprocess", KEY_NO_PREPROCESS, NULL, 0,
      "Refuse uint8 files: the values must be float32 already, as the model takes them", 1},
@@ -59,8 +41,7 @@ typedef struct predict_options {
     const char **models; /* the model, and those beside it */
     int model_count;
     members_options members;
-    tub_average average;
-    tub_dataset_options data_options;
+    const char *data_url;
     tub_split split;
     long first;
     bool csv, no_preprocess, split_given;
@@ -80,9 +61,11 @@ static error_t check(predict_options *o, struct argp_state *state) {
     if (o->data != NULL && o->count > 0) {
         return cli_misuse(state, "--data and files contradict each other; give one of them");
     }
-    if (o->data == NULL && (o->split_given || o->first > 0)) {
+    if (o->data == NULL && (o->split_given || o->first > 0 || o->members.split_seed >= 0)) {
         return cli_misuse(state, "%s works with --data only",
-                          o->split_given ? "--split" : "--first");
+                          o->split_given ? "--split"
+                          : o->first > 0 ? "--first"
+                                         : "--split-seed");
     }
     if (o->data != NULL && o->no_preprocess) {
         return cli_misuse(state, "--no-preprocess works with files only");
@@ -90,12 +73,17 @@ static error_t check(predict_options *o, struct argp_state *state) {
     if (o->csv && o->common.json) {
         return cli_misuse(state, "--csv and --json contradict each other");
     }
-    if (o->data != NULL && (o->taking.sampled || o->taking.window > 0)) {
-        return cli_misuse(state, "views, sampling and windows work with files only");
+    if (o->data != NULL && (o->taking.chosen || o->taking.window > 0)) {
+        return cli_misuse(state,
+                          "sampling, parts and windows work with files only; a data set says "
+                          "its own");
     }
     if (o->no_preprocess && (o->taking.sampled || o->taking.window > 0)) {
         return cli_misuse(state, "--no-preprocess takes values as they are; sampling and windows "
                                  "contradict it");
+    }
+    if (o->members.average_given) {
+        o->taking.file.average = o->members.average;
     }
     return predict_taking_check(&o->taking, state);
 }
@@ -103,6 +91,10 @@ static error_t check(predict_options *o, struct argp_state *state) {
 static error_t parse(int key, char *argument, struct argp_state *state) {
     predict_options *o = state->input;
     tub_error err;
+    const error_t taken = members_parse(&o->members, key, argument, state);
+    if (taken != ARGP_ERR_UNKNOWN) {
+        return taken;
+    }
     switch (key) {
     case KEY_CSV:
         o->csv = true;
@@ -110,21 +102,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_NO_PREPROCESS:
         o->no_preprocess = true;
         return 0;
-    case KEY_WEIGHTS:
-        return subject_parse_weights(&o->members.weights, argument, state);
     case KEY_WITH:
         o->models[++o->model_count] = argument;
-        return 0;
-    case KEY_TTA:
-        o->members.views_given = true;
-        return tub_views_parse(argument, &o->members.views, &err) == TUB_OK
-                   ? 0
-                   : cli_misuse(state, "--tta: %s", err.message);
-    case KEY_AVERAGE:
-        if (tub_average_parse(argument, &o->average, &err) != TUB_OK) {
-            return cli_misuse(state, "--average: %s", err.message);
-        }
-        o->taking.file.average = o->average;
         return 0;
     case 'd':
         o->data = argument;
@@ -137,13 +116,13 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case KEY_FIRST:
         return cli_parse_int(state, "--first", argument, 1, LONG_MAX, &o->first) ? 0 : ECANCELED;
     case KEY_DATA_URL:
-        o->data_options.data_url = argument;
+        o->data_url = argument;
         return 0;
     case ARGP_KEY_ARG:
         if (o->model == NULL) {
             o->model = o->models[0] = argument;
         } else {
-            o->files[o->count++] = argument;
+            o->files[o->count++] = cli_input_name(argument);
         }
         return 0;
     case ARGP_KEY_END:
@@ -181,8 +160,8 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, cons
     return status;
 }
 
-/* A volume in an array is taken as it is, unless the model was trained on files or an option asks for
- * more. */
+/* A volume in an array is taken as it is, unless the model was trained on files or an option
+ * asks for more. */
 static bool is_volume(const tub_model *model, const predict_options *o, const char *file) {
     const bool as_file = tub_model_takes_files(model) || o->taking.sampled || o->taking.window > 0;
     return predict_is_array(file) && (!as_file || o->no_preprocess);
@@ -208,14 +187,7 @@ static int classify_some(const cli_command *self, predict_printer *printer, cli_
         while (first + *n < o->count && !is_volume(model, o, files[*n])) {
             (*n)++;
         }
-        if (p->members.count > 1 || o->members.views_given) {
-            return cli_fail_with(self,
-                                 "%s: several models and --tta are for arrays and for --data; give "
-                                 "one model, with --views if you like, or a .csv of the files as "
-                                 "--data",
-                                 files[0]);
-        }
-        return predict_clips(self, printer, model, &o->taking, files, *n, bad);
+        return predict_clips(self, work, printer, p, &o->taking, files, *n, bad);
     }
     if (classify_file(printer, work->context, p, files[0], o->no_preprocess, &err) != TUB_OK) {
         fflush(stdout); /* the sentence stands where the file would */
@@ -244,29 +216,21 @@ static int classify_files(const cli_command *self, predict_printer *printer, cli
 
 static int classify_data(const cli_command *self, predict_printer *printer, cli_work *work,
                          const predictor *p, const predict_options *o) {
-    const subject *first = &p->members.list[0].subject;
     tub_model *model = p->list[0];
     tub_dataset *data = NULL;
     tub_error err;
     int own;
-    tub_dataset_options opening = members_opening(model, &o->data_options, false);
-    const int same = members_check_parts(self, &p->members, o->split);
-    if (same != CLI_GO) {
-        return same;
-    }
-    if (first->is_run) {
-        opening.split_seed = first->config.split_seed;
-    }
-    if ((first->is_run
-             ? tub_run_dataset(work->context, &first->config, o->data, &opening, &data, &own, &err)
-             : tub_dataset_open(work->context, o->data, &opening, &data, &err)) != TUB_OK) {
-        return cli_fail(self, &err);
+    const members_data which = {o->data, o->data_url, o->members.split_seed, o->split};
+    int code = members_open_data(self, work->context, &p->members, model, &which, &data, &own);
+    if (code != CLI_GO) {
+        tub_dataset_close(data);
+        return code;
     }
     const tub_dataset_info *info = tub_dataset_describe(data);
     const tub_model_config *c = tub_model_describe(model);
     int64_t count = info->count[o->split];
     tub_status status = TUB_OK;
-    int code = CLI_DONE;
+    code = CLI_DONE;
     if (count == 0) {
         code = cli_fail_with(self, "%s has no %s split", o->data, tub_split_name(o->split));
     } else {
@@ -278,7 +242,7 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
                                      tub_dataset_samples(data, o->split),
                                      tub_dataset_labels(data, o->split),
                                      info->label_columns};
-        progress_clear(&work->progress);
+        (void)live_clear();
         if (tub_model_labels(model) == NULL && info->classes == c->classes) {
             printer->labels = info->labels;
         }
@@ -287,9 +251,11 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
             status = predictor_check_shape(p, o->data, &block, &err);
         }
         if (status == TUB_OK) {
-            status = block.samples != NULL
+            status = block.samples != NULL && !o->taking.sampled
                          ? predictor_classify(p, printer, &block, &err)
-                         : predictor_classify_files(p, printer, data, o->split, &block, &err);
+                         : predictor_classify_files(p, printer, data, o->split,
+                                                    o->taking.sampled ? &o->taking.file : NULL,
+                                                    &block, &err);
         }
     }
     if (status != TUB_OK) {
@@ -327,7 +293,7 @@ static int print_all(const cli_command *self, cli_work *work, const predictor *p
 
 static int open_and_classify(const cli_command *self, cli_work *work, void *parsed) {
     const predict_options *o = parsed;
-    predictor p = {.average = o->average};
+    predictor p = {.average = o->members.average};
     if (o->count > 0 && !subject_is_model(o->model) && subject_is_model(o->files[0])) {
         return fail_swapped(self, o->files[0], o->model);
     }
@@ -339,7 +305,7 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
     if (code == CLI_GO) {
         const subject *s = &p.members.list[0].subject;
         if (p.members.count > 1 && !o->common.quiet && !o->common.json) {
-            fprintf(stderr, "The mean %s of %d models\n", tub_average_name(o->average),
+            fprintf(stderr, "The mean %s of %d models\n", tub_average_name(o->members.average),
                     p.members.count);
         } else if (s->is_run && !o->common.quiet && !o->common.json) {
             fprintf(stderr, "%s (%s weights)\n", s->folder, s->weights);
@@ -351,8 +317,8 @@ static int open_and_classify(const cli_command *self, cli_work *work, void *pars
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-    predict_options o = {.data_options = tub_dataset_options_default(),
-                         .split = TUB_TEST,
+    predict_options o = {.split = TUB_TEST,
+                         .members = members_options_default(),
                          .taking = predict_taking_default()};
     o.files = calloc((size_t)argc + 1, sizeof *o.files);
     o.models = calloc((size_t)argc + 1, sizeof *o.models);
@@ -372,12 +338,14 @@ const cli_command cli_predict = {
         "FILE is a video, an animation, a picture, a folder of pictures, a NIfTI volume; or a .npy "
         "of "
         "one volume or a stack, a .npz with one array, or a member of one: set.npz:test_images, "
-        "set.npz:test_images[5], set.npz:test_images[5:10]. A bad file among many is named and the "
-        "work goes on; the exit code is 1 then.",
+        "set.npz:test_images[5], set.npz:test_images[5:10]. FILE - is a video on the standard "
+        "input. "
+        "A bad file among many is named and the work goes on; the exit code is 1 then.",
     .examples = "  tubelet predict runs/first volume.npy\n"
                 "  tubelet predict runs/fight *.mp4 --csv > classes.csv\n"
                 "  tubelet predict runs/fight long.mp4 --window 2s --hop 1s\n"
                 "  tubelet predict runs/fight clip.mp4 --views 4 --crops 3\n"
+                "  cat long.mp4 | tubelet predict runs/fight - --window 2s\n"
                 "  tubelet predict runs/first organmnist3d.npz:test_images[5] --json\n"
                 "  tubelet predict runs/first --data phantom3d --split test --first 5\n"
                 "  tubelet predict runs/first volume.npy --weights best\n"

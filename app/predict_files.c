@@ -64,6 +64,7 @@ error_t predict_taking_parse(predict_taking *taking, int key, const char *argume
         return ARGP_ERR_UNKNOWN;
     }
     taking->sampled = true;
+    taking->chosen = taking->chosen || key > PREDICT_KEY_CROPS;
     switch (key) {
     case PREDICT_KEY_VIEWS:
         return parse_whole(&o->views, "--views", argument, VIEWS_LIMIT, state);
@@ -123,15 +124,7 @@ bool predict_is_array(const char *file) {
            (size >= sizeof zip && memcmp(head, zip, sizeof zip) == 0);
 }
 
-typedef struct telling {
-    const cli_command *command;
-    predict_printer *printer;
-    const char *file; /* of a timeline */
-    int *bad;
-} telling;
-
-/* The sentence stands where the file would. */
-static void tell_bad(const telling *t, tub_status status, const char *sentence) {
+void predict_tell_bad(const predict_telling *t, tub_status status, const char *sentence) {
     tub_error err = {.status = status};
     snprintf(err.message, sizeof err.message, "%s", sentence);
     fflush(stdout);
@@ -139,10 +132,18 @@ static void tell_bad(const telling *t, tub_status status, const char *sentence) 
     (void)cli_fail(t->command, &err);
 }
 
-static int tell_file(void *user, const tub_file_result *r) {
-    const telling *t = user;
+/* Without the path that the sentence begins with. */
+static const char *damage_of(const tub_file_result *r) {
+    const size_t length = strlen(r->path);
+    const bool named = r->message != NULL && strncmp(r->message, r->path, length) == 0 &&
+                       strncmp(r->message + length, ": ", 2) == 0;
+    return named ? r->message + length + 2 : r->message;
+}
+
+int predict_tell_file(void *user, const tub_file_result *r) {
+    const predict_telling *t = user;
     if (r->status != TUB_OK) {
-        tell_bad(t, r->status, r->message);
+        predict_tell_bad(t, r->status, r->message);
         (*t->bad)++;
         return 0;
     }
@@ -151,16 +152,17 @@ static int tell_file(void *user, const tub_file_result *r) {
                                .probabilities = r->probabilities,
                                .milliseconds = r->milliseconds,
                                .frames = r->frames,
-                               .seconds = r->seconds};
+                               .seconds = r->seconds,
+                               .damage = damage_of(r)};
     predict_print(t->printer, &line);
     if (r->message != NULL) {
-        tell_bad(t, TUB_E_FORMAT, r->message);
+        predict_tell_bad(t, TUB_E_FORMAT, r->message);
     }
     return 0;
 }
 
-static int tell_window(void *user, const tub_window *w) {
-    const telling *t = user;
+int predict_tell_window(void *user, const tub_window *w) {
+    const predict_telling *t = user;
     const predict_line line = {.file = t->file,
                                .index = w->index,
                                .logits = w->logits,
@@ -172,32 +174,72 @@ static int tell_window(void *user, const tub_window *w) {
     return 0;
 }
 
-static void timelines(telling *t, tub_model *model, const predict_taking *taking,
-                      const char *const *files, int count) {
-    for (int i = 0; i < count; i++) {
-        char damage[TUB_ERROR_LENGTH];
-        tub_error err;
-        t->file = files[i];
-        const tub_status status = tub_timeline(model, files[i], taking->window, taking->hop,
-                                               &taking->file, tell_window, t, damage, &err);
-        if (status != TUB_OK) {
-            tell_bad(t, status, err.message);
-            (*t->bad)++;
-        } else if (damage[0] != '\0') {
-            tell_bad(t, TUB_E_FORMAT, damage);
-        }
+tub_file_options predict_member_taking(const predictor *p, int i, const predict_taking *taking) {
+    tub_file_options o = taking->file;
+    o.tta = p->members.list[i].views;
+    o.tta_average = p->average;
+    return o;
+}
+
+static void timeline(const predict_telling *t, const predictor *p, const predict_taking *taking) {
+    const tub_file_options o = predict_member_taking(p, 0, taking);
+    char damage[TUB_ERROR_LENGTH];
+    tub_error err;
+    const tub_status status = tub_timeline(p->list[0], t->file, taking->window, taking->hop, &o,
+                                           predict_tell_window, (void *)t, damage, &err);
+    if (status != TUB_OK) {
+        predict_tell_bad(t, status, err.message);
+        (*t->bad)++;
+    } else if (damage[0] != '\0') {
+        predict_tell_bad(t, TUB_E_FORMAT, damage);
     }
 }
 
-int predict_clips(const cli_command *self, predict_printer *printer, tub_model *model,
-                  const predict_taking *taking, const char *const *files, int count, int *bad) {
-    telling t = {.command = self, .printer = printer, .bad = bad};
-    tub_error err;
-    if (taking->window > 0) {
-        timelines(&t, model, taking, files, count);
-        return CLI_DONE;
+static int timelines(predict_telling *t, tub_context *ctx, const predictor *p,
+                     const predict_taking *taking, const char *const *files, int count) {
+    int code = CLI_DONE;
+    for (int i = 0; i < count && code == CLI_DONE; i++) {
+        t->file = files[i];
+        if (p->members.count > 1) {
+            code = predict_mean_timeline(t, ctx, p, taking, files[i]);
+        } else {
+            timeline(t, p, taking);
+        }
     }
-    return tub_predict_files(model, (size_t)count, files, &taking->file, tell_file, &t, &err) ==
+    return code;
+}
+
+/* What is read of it is gone for the next model. */
+static const char *find_pipe(const char *const *files, int count) {
+    for (int i = 0; i < count; i++) {
+        struct stat facts;
+        if (stat(files[i], &facts) == 0 && !S_ISREG(facts.st_mode) && !S_ISDIR(facts.st_mode)) {
+            return files[i];
+        }
+    }
+    return NULL;
+}
+
+int predict_clips(const cli_command *self, cli_work *work, predict_printer *printer,
+                  const predictor *p, const predict_taking *taking, const char *const *files,
+                  int count, int *bad) {
+    predict_telling t = {.command = self, .printer = printer, .bad = bad};
+    tub_error err;
+    const char *pipe = p->members.count > 1 ? find_pipe(files, count) : NULL;
+    if (pipe != NULL) {
+        return cli_fail_with(self,
+                             "%s: a pipe can be read once, and each of several models reads the "
+                             "file; save it first",
+                             pipe);
+    }
+    if (taking->window > 0) {
+        return timelines(&t, work->context, p, taking, files, count);
+    }
+    if (p->members.count > 1) {
+        return predict_mean_files(&t, work->context, p, taking, files, count);
+    }
+    const tub_file_options o = predict_member_taking(p, 0, taking);
+    return tub_predict_files(p->list[0], (size_t)count, files, &o, predict_tell_file, &t, &err) ==
                    TUB_OK
                ? CLI_DONE
                : cli_fail(self, &err);

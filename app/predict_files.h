@@ -5,11 +5,13 @@
 
 #include "cli.h"
 #include "predict_print.h"
+#include "predictor.h"
 
 /* How files are taken and shown. */
 typedef struct predict_taking {
     tub_file_options file;
-    bool sampled;        /* an option says how frames are chosen, cut or averaged */
+    bool sampled;        /* an option says how frames are chosen or cut */
+    bool chosen;         /* one that says which frames, beside views and crops */
     int64_t window, hop; /* nanoseconds of a timeline; 0: none */
 } predict_taking;
 
@@ -62,9 +64,32 @@ error_t predict_taking_check(predict_taking *taking, struct argp_state *state);
 
 /* Whether an argument names an array: a .npy or .npz file by its first bytes, or a member of one. */
 bool predict_is_array(const char *file);
-/* Classifies files in their order; *bad counts those that could not be, each named by a sentence. Returns an
- * exit code after a failure that ends the work, else CLI_DONE. */
-int predict_clips(const cli_command *self, predict_printer *printer, tub_model *model,
-                  const predict_taking *taking, const char *const *files, int count, int *bad);
+/* Classifies files in their order, by one model or the mean of several; *bad counts those that could not be, each
+ * named by a sentence. Returns an exit code after a failure that ends the work, else CLI_DONE. */
+int predict_clips(const cli_command *self, cli_work *work, predict_printer *printer,
+                  const predictor *p, const predict_taking *taking, const char *const *files,
+                  int count, int *bad);
+
+/* How member i takes files. */
+tub_file_options predict_member_taking(const predictor *p, int i, const predict_taking *taking);
+
+/* Where results go. */
+typedef struct predict_telling {
+    const cli_command *command;
+    predict_printer *printer;
+    const char *file; /* of a timeline */
+    int *bad;
+} predict_telling;
+/* Of tub_predict_files and tub_timeline; user: a predict_telling. */
+int predict_tell_file(void *user, const tub_file_result *r);
+int predict_tell_window(void *user, const tub_window *w);
+/* A sentence that stands where the file would. */
+void predict_tell_bad(const predict_telling *t, tub_status status, const char *sentence);
+
+/* predict_mean.c: the same by the mean of several models. */
+int predict_mean_files(const predict_telling *t, tub_context *ctx, const predictor *p,
+                       const predict_taking *taking, const char *const *files, int count);
+int predict_mean_timeline(const predict_telling *t, tub_context *ctx, const predictor *p,
+                          const predict_taking *taking, const char *file);
 
 #endif

@@ -50,6 +50,8 @@ static void put_place(const predict_line *line, json_t *object) {
     }
     if (line->frames > 0 && line->window == NULL) {
         json_object_set_new(object, "seconds", output_number(line->seconds));
+        json_object_set_new(object, "damage",
+                            line->damage != NULL ? output_text(line->damage) : json_null());
     }
 }
 

@@ -5,17 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "output.h"
 
 enum { JOINED = 1024 };
 
 double predict_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return clock_now();
 }
 
 bool predict_printer_open(predict_printer *p, predict_format format, const tub_model *model) {
@@ -105,8 +103,10 @@ static void tell(predict_printer *p, const predict_line *line) {
 }
 
 static void label_of(const predict_printer *p, int64_t k, char *buffer, size_t size) {
-    if (p->labels != NULL && k < p->model->classes) {
-        snprintf(buffer, size, "%s", p->labels[k]);
+    char name[OUTPUT_NAME];
+    if (p->labels != NULL && k < p->model->classes) { /* raw for .csv, which quotes it */
+        snprintf(buffer, size, "%s",
+                 p->format == PREDICT_CSV ? p->labels[k] : output_name(name, p->labels[k]));
     } else {
         snprintf(buffer, size, "class %lld", (long long)(k - predict_head_begin(p->model, k)));
     }
@@ -119,7 +119,7 @@ static void join(const predict_printer *p, const predict_classes *classes, bool 
     snprintf(out, JOINED, "%s", classes->count == 0 ? none : "");
     for (int64_t i = 0; i < classes->count && used < JOINED - 1; i++) {
         const int64_t k = classes->list[i];
-        char word[128];
+        char word[JOINED / 2];
         if (names) {
             label_of(p, k, word, sizeof word);
         } else {
@@ -193,7 +193,7 @@ static void print_csv(predict_printer *p, const predict_line *line) {
         for (int64_t k = 0; k < p->model->classes; k++) {
             printf(",p%lld", (long long)k);
         }
-        putchar('\n');
+        puts(line->window != NULL ? "" : ",damage");
     }
     join(p, &p->told, false, ';', "", numbers);
     join(p, &p->told, true, ';', "", labels);
@@ -211,6 +211,10 @@ static void print_csv(predict_printer *p, const predict_line *line) {
     }
     for (int64_t k = 0; k < p->model->classes; k++) {
         printf(",%.9g", (double)line->probabilities[k]);
+    }
+    if (line->window == NULL) {
+        putchar(',');
+        output_csv_text(line->damage != NULL ? line->damage : "");
     }
     putchar('\n');
 }

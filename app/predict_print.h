@@ -29,6 +29,7 @@ typedef struct predict_line {
     int64_t frames;           /* of a file; 0: of a volume in an array */
     double seconds;           /* of a file; NaN: its frames have no times */
     const tub_window *window; /* a row of a timeline, whose index this is; or NULL */
+    const char *damage;       /* what can't be decoded of a file; NULL: nothing that was met */
 } predict_line;
 
 /* Some of a model's K classes, counted over all heads. */

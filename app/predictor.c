@@ -2,6 +2,8 @@
 /* The models whose mean a prediction is, and volumes through all of them. */
 #include "predictor.h"
 
+#include "eval_views.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -113,16 +115,24 @@ tub_status predictor_classify(const predictor *p, predict_printer *printer,
 }
 
 /* A few samples in files by all models: the library reads them and takes them as the model does. */
-static tub_status answer_samples(const predictor *p, const tub_dataset *data, tub_split split,
-                                 int64_t first, int64_t n, float *logits, float *probabilities,
+static tub_status answer_samples(const predictor *p, const eval_part *of,
+                                 const tub_file_options *views, float *logits, float *probabilities,
                                  tub_error *err) {
     tub_status status = TUB_OK;
     if (p->answers != NULL) {
-        tub_answers_reset(p->answers, n);
+        tub_answers_reset(p->answers, of->count);
     }
     for (int i = 0; i < p->members.count && status == TUB_OK; i++) {
-        status = tub_predict_samples(p->list[i], data, split, first, n, n, p->members.list[i].views,
-                                     p->average, logits, probabilities, err);
+        const tub_views tta = p->members.list[i].views;
+        if (views != NULL) {
+            tub_file_options o = *views;
+            o.tta = tta;
+            o.tta_average = p->average;
+            status = eval_views(p->list[i], of, &o, logits, probabilities, err);
+        } else {
+            status = tub_predict_samples(p->list[i], of->data, of->split, of->first, of->count,
+                                         of->count, tta, p->average, logits, probabilities, err);
+        }
         if (status == TUB_OK && p->answers != NULL) {
             tub_answers_add(p->answers, logits, probabilities);
         }
@@ -135,7 +145,8 @@ static tub_status answer_samples(const predictor *p, const tub_dataset *data, tu
 
 tub_status predictor_classify_files(const predictor *p, predict_printer *printer,
                                     const tub_dataset *data, tub_split split,
-                                    const predict_block *whole, tub_error *err) {
+                                    const tub_file_options *views, const predict_block *whole,
+                                    tub_error *err) {
     const tub_model_config *c = tub_model_describe(p->list[0]);
     float *out = calloc((size_t)c->classes * 2 * PREPARED_BATCH, sizeof(float));
     tub_status status = TUB_OK;
@@ -147,7 +158,8 @@ tub_status predictor_classify_files(const predictor *p, predict_printer *printer
     for (int64_t i = 0; i < whole->count && status == TUB_OK; i += PREPARED_BATCH) {
         const int64_t n = whole->count - i < PREPARED_BATCH ? whole->count - i : PREPARED_BATCH;
         const double start = predict_clock();
-        status = answer_samples(p, data, split, i, n, out, probabilities, err);
+        const eval_part of = {data, split, i, n};
+        status = answer_samples(p, &of, views, out, probabilities, err);
         const double milliseconds = (predict_clock() - start) * 1e3 / (double)n;
         for (int64_t k = 0; k < n && status == TUB_OK; k++) {
             tub_file file;

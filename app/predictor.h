@@ -24,9 +24,11 @@ tub_status predictor_check_shape(const predictor *p, const char *name, const pre
 tub_status predictor_classify(const predictor *p, predict_printer *printer,
                               const predict_block *block, tub_error *err);
 
-/* The same of samples of a data set that lie in files: `whole` has their number and labels. */
+/* The same of samples of a data set that lie in files: `whole` has their number and labels. views: several clips of
+ * each; NULL: one. */
 tub_status predictor_classify_files(const predictor *p, predict_printer *printer,
                                     const tub_dataset *data, tub_split split,
-                                    const predict_block *whole, tub_error *err);
+                                    const tub_file_options *views, const predict_block *whole,
+                                    tub_error *err);
 
 #endif

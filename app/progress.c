@@ -1,39 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Draws the library's events: a bar on a terminal, plain lines elsewhere, JSON lines for programs.
- */
+/* Draws the library's events: in place on a terminal, plain lines elsewhere, JSON lines for
+ * programs. */
 #include "progress.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "clock.h"
 #include "output.h"
 
 enum { BAR_WIDTH = 20, LINE_LIMIT = 256 };
-static const double redraw_seconds = 0.1;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-void progress_init(progress *p, const char *command, bool quiet, bool json) {
-    const char *term = getenv("TERM");
+void progress_init(progress *p, const char *command, bool quiet, bool json, bool plain) {
     *p = (progress){.command = command, .quiet = quiet, .json = json};
-    p->terminal = isatty(STDERR_FILENO) && (term == NULL || strcmp(term, "dumb") != 0);
-}
-
-void progress_clear(progress *p) {
-    if (p->bar_shown) {
-        fputs("\r\033[K", stderr);
-        p->bar_shown = false;
-    }
+    live_init(&p->live, plain || quiet);
 }
 
 /* "1:05" or "2:03:04"; unknown as "-:--". */
@@ -50,41 +32,41 @@ static void print_time(char *out, size_t size, double seconds) {
     }
 }
 
-/* A bar of done out of total with text after it, cut to the terminal's width. Drawn ten times a
- * second at most. */
+/* A bar, and its share in percent. */
+static void add_bar(live_line *line, uint64_t done, uint64_t total) {
+    const double share = done < total ? (double)done / (double)total : total > 0;
+    const int filled = (int)(share * BAR_WIDTH);
+    char bar[BAR_WIDTH + 1] = "";
+    memset(bar, '.', BAR_WIDTH);
+    memset(bar, '#', (size_t)filled);
+    live_add(line, 5, "[%s]", bar);
+    line->field[line->fields - 1].colour = "32";
+    live_add(line, 1, "%3.0f %%", 100 * share);
+}
+
+/* A bar of done out of total with text behind it, ten times a second at most, and at the end. */
 static void draw_bar(progress *p, uint64_t done, uint64_t total, const char *text) {
-    double t = now();
-    if (p->quiet || !p->terminal || (t - p->drawn < redraw_seconds && done != total)) {
-        return;
+    live_line line = {0};
+    if (live_due(&p->live, done == total)) {
+        add_bar(&line, done, total);
+        const int room = live_columns() - 7; /* beside the share */
+        live_add_text(&p->live, &line, 2, room, text);
+        live_draw(&p->live, &line, 1);
     }
-    p->drawn = t;
-    struct winsize window = {0};
-    int columns = 80;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0) {
-        columns = window.ws_col;
-    }
-    char bar[BAR_WIDTH + 1];
-    double share = total > 0 ? (double)done / (double)total : 0;
-    int filled = (int)(share * BAR_WIDTH);
-    for (int i = 0; i < BAR_WIDTH; i++) {
-        bar[i] = i < filled ? '#' : '.';
-    }
-    bar[BAR_WIDTH] = '\0';
-    char line[LINE_LIMIT];
-    int length = snprintf(line, sizeof line, "[%s] %3.0f %%  %s", bar, 100 * share, text);
-    int room = length < columns - 1 ? length : columns - 1;
-    fprintf(stderr, "\r%.*s\033[K", room, line);
-    fflush(stderr);
-    p->bar_shown = true;
+}
+
+/* What an event is about, fit to be shown. */
+static const char *name_of(const tub_event *event, const char *usual, char out[OUTPUT_NAME]) {
+    return output_name(out, event->message != NULL ? event->message : usual);
 }
 
 static void on_log(progress *p, const tub_event *event) {
     const char *message = event->message != NULL ? event->message : "";
     if (event->level == TUB_LOG_WARNING) {
-        progress_clear(p);
+        (void)live_clear();
         fprintf(stderr, "tubelet %s: warning: %s\n", p->command, message);
     } else if (!p->quiet) {
-        progress_clear(p);
+        (void)live_clear();
         fprintf(stderr, "%s\n", message);
     }
 }
@@ -111,12 +93,12 @@ static void tell_download(progress *p, const tub_event *event, const char *name)
         p->download.told = 0;
     }
     p->download.done = event->done;
-    if (stage <= p->download.told || p->quiet || (p->terminal && stage < 5)) {
+    if (stage <= p->download.told || p->quiet || (p->live.on && stage < 5)) {
         return;
     }
     p->download.told = stage;
     double done = 1e-6 * (double)event->done, total = 1e-6 * (double)event->total;
-    progress_clear(p);
+    (void)live_clear();
     if (stage == 5) {
         fprintf(stderr, "%s: %.1f MB\n", name, total);
     } else if (stage > 1) {
@@ -127,8 +109,8 @@ static void tell_download(progress *p, const tub_event *event, const char *name)
 }
 
 static void on_download(progress *p, const tub_event *event) {
-    char text[LINE_LIMIT];
-    const char *name = event->message != NULL ? event->message : "download";
+    char text[OUTPUT_NAME + LINE_LIMIT], room[OUTPUT_NAME];
+    const char *name = name_of(event, "download", room);
     double mega = 1e-6;
     if (event->total > 0) {
         snprintf(text, sizeof text, "%s  %.1f of %.1f MB", name, mega * (double)event->done,
@@ -144,28 +126,31 @@ static void on_download(progress *p, const tub_event *event) {
 
 /* Away from a terminal a line when it begins: it may take minutes. */
 static void on_clips(progress *p, const tub_event *event) {
-    char text[LINE_LIMIT];
-    const char *name = event->message != NULL ? event->message : "clips";
+    char text[OUTPUT_NAME + LINE_LIMIT], room[OUTPUT_NAME];
+    const char *name = name_of(event, "clips", room);
     snprintf(text, sizeof text, "preparing clips of %s  %" PRIu64 " of %" PRIu64, name, event->done,
              event->total);
     draw_bar(p, event->done, event->total, text);
-    if (event->done == 0 && !p->quiet && !p->terminal) {
+    if (event->done == 0 && !p->quiet && !p->live.on) {
         fprintf(stderr, "%s: preparing %" PRIu64 " clips\n", name, event->total);
     }
     if (event->done == event->total) {
-        progress_clear(p);
+        (void)live_clear();
     }
 }
 
 static void on_start(progress *p, const tub_event *event) {
     p->first_step = event->done;
-    p->started = p->epoch_started = now();
-    p->epoch_samples = event->samples;
+    p->started = p->epoch_started = clock_now();
+    p->epoch_samples = p->loss_samples = event->samples;
+    p->loss_sum = NAN;
+    p->loss = (spark){0}; /* of folds one run follows another */
+    p->last = (live_line){0};
     p->epochs = event->epochs;
     if (!p->quiet && event->done < event->total) {
-        progress_clear(p);
+        (void)live_clear();
         fprintf(stderr, "%s: %s step %" PRIu64 " of %" PRIu64 "\n",
-                event->message != NULL ? event->message : "training",
+                name_of(event, "training", (char[OUTPUT_NAME]){0}),
                 event->done > 0 ? "going on at" : "starting at", event->done, event->total);
     }
 }
@@ -175,20 +160,61 @@ static double epoch_rate(const progress *p, const tub_event *event, double secon
     return seconds > 0 ? (double)(event->samples - p->epoch_samples) / seconds : 0;
 }
 
-static void on_step(progress *p, const tub_event *event) {
-    double elapsed = now() - p->started;
-    uint64_t steps = event->done - p->first_step;
-    double left = steps > 0 ? elapsed / (double)steps * (double)(event->total - event->done) : NAN;
-    char eta[32], text[LINE_LIMIT];
+/* The loss of a step's samples, out of the means over those of the epoch. */
+static void follow_loss(progress *p, const tub_event *event) {
+    const double sum = event->train.loss * (double)event->samples;
+    const bool known = p->loss_samples < event->samples && isfinite(p->loss_sum);
+    spark_add(&p->loss, known ? (sum - p->loss_sum) / (double)(event->samples - p->loss_samples)
+                              : event->train.loss);
+    p->loss_samples = event->samples;
+    p->loss_sum = sum;
+}
+
+static void add_progress(const progress *p, const tub_event *event, live_line *line) {
+    const double elapsed = clock_now() - p->started;
+    const uint64_t steps = event->done - p->first_step;
+    const double left =
+        steps > 0 ? elapsed / (double)steps * (double)(event->total - event->done) : NAN;
+    char eta[32];
     print_time(eta, sizeof eta, left);
-    double rate = epoch_rate(p, event, now() - p->epoch_started);
-    int n = snprintf(text, sizeof text, "epoch %" PRIu64 "/%" PRIu64 "  %s left  %.0f samples/s",
-                     event->epoch, p->epochs, eta, rate);
-    if (n > 0 && (size_t)n < sizeof text) {
-        snprintf(text + n, sizeof text - (size_t)n, "  loss %.4f  top-1 %.3f", event->train.loss,
-                 event->train.top1);
+    add_bar(line, event->done, event->total);
+    live_add(line, 2, "epoch %" PRIu64 "/%" PRIu64, event->epoch, p->epochs);
+    live_add(line, 6, "step %" PRIu64 "/%" PRIu64, event->done, event->total);
+    live_add(line, 4, "%.0f samples/s", epoch_rate(p, event, clock_now() - p->epoch_started));
+    live_add(line, 3, "%s left", eta);
+}
+
+/* The means of the epoch so far, and how the loss has moved, in what is left of the line. */
+static void add_loss(const progress *p, const tub_event *event, live_line *line) {
+    live_add(line, 1, "loss %.4f", event->train.loss);
+    int used = (int)strlen(line->field[0].text) + 2;
+    live_add(line, 3, "top-1 %.3f", event->train.top1);
+    used += (int)strlen(line->field[1].text) + 2;
+    const int room = live_columns() - used, columns = room > LIVE_SPARK ? LIVE_SPARK
+                                                      : room > 0        ? room
+                                                                        : 0;
+    char curve[LIVE_SPARK * SPARK_CELL + 1];
+    const size_t drawn = spark_draw(&p->loss, (size_t)columns, p->live.utf8, curve);
+    if (drawn > 0) {
+        live_add(line, 2, "%s", curve);
+        line->field[2].columns = (int)drawn;
+        line->field[2].colour = "36";
     }
-    draw_bar(p, event->done, event->total, text);
+}
+
+static void draw_training(progress *p, const tub_event *event, bool at_once) {
+    if (live_due(&p->live, at_once)) {
+        live_line lines[LIVE_LINES] = {0};
+        add_progress(p, event, &lines[0]);
+        add_loss(p, event, &lines[1]);
+        lines[2] = p->last;
+        live_draw(&p->live, lines, p->last.fields > 0 ? 3 : 2);
+    }
+}
+
+static void on_step(progress *p, const tub_event *event) {
+    follow_loss(p, event);
+    draw_training(p, event, event->done == event->total);
 }
 
 /* "  name 0.1234", or nothing when the figure is not known. */
@@ -199,43 +225,74 @@ static void append_figure(char *line, size_t size, const char *name, double valu
     }
 }
 
+static void add_figure(live_line *line, int rank, const char *name, double value) {
+    if (!isnan(value)) {
+        live_add(line, rank, "%s %.4f", name, value);
+    }
+}
+
+/* Waiting that is worth a word. */
+static bool has_waited(const tub_event *event, double seconds) {
+    return event->data_wait > 1.0 && event->data_wait > 0.05 * seconds;
+}
+
+static void keep_figures(progress *p, const tub_event *event, double seconds) {
+    p->last = (live_line){0};
+    live_add(&p->last, 1, "epoch %" PRIu64 ":", event->epoch);
+    add_figure(&p->last, 4, "loss", event->train.loss);
+    add_figure(&p->last, 6, "top-1", event->train.top1);
+    add_figure(&p->last, 3, "val loss", event->val.loss);
+    add_figure(&p->last, 2, "val top-1", event->val.top1);
+    add_figure(&p->last, 2, "val AUC", event->val.auc);
+    if (has_waited(event, seconds)) {
+        live_add(&p->last, 5, "waited %.1f s for data", event->data_wait);
+    }
+}
+
+static void print_figures(const progress *p, const tub_event *event, double seconds) {
+    char line[LINE_LIMIT];
+    snprintf(line, sizeof line, "epoch %*" PRIu64 "/%" PRIu64 "  %5.1f s  %5.0f samples/s",
+             p->epochs >= 100 ? 3 : 2, event->epoch, p->epochs, seconds,
+             epoch_rate(p, event, seconds));
+    append_figure(line, sizeof line, "loss", event->train.loss);
+    append_figure(line, sizeof line, "top-1", event->train.top1);
+    append_figure(line, sizeof line, "val loss", event->val.loss);
+    append_figure(line, sizeof line, "val top-1", event->val.top1);
+    append_figure(line, sizeof line, "val AUC", event->val.auc);
+    if (has_waited(event, seconds)) {
+        const size_t used = strlen(line);
+        snprintf(line + used, sizeof line - used, "  waited %.1f s for data", event->data_wait);
+    }
+    fprintf(stderr, "%s\n", line);
+}
+
 static void on_epoch(progress *p, const tub_event *event) {
-    double t = now();
-    double seconds = t - p->epoch_started;
+    const double t = clock_now(), seconds = t - p->epoch_started;
     if (p->json) {
+        (void)live_clear();
         output_epoch(event);
     }
-    if (!p->quiet) {
-        char line[LINE_LIMIT];
-        progress_clear(p);
-        snprintf(line, sizeof line, "epoch %*" PRIu64 "/%" PRIu64 "  %5.1f s  %5.0f samples/s",
-                 p->epochs >= 100 ? 3 : 2, event->epoch, p->epochs, seconds,
-                 epoch_rate(p, event, seconds));
-        append_figure(line, sizeof line, "loss", event->train.loss);
-        append_figure(line, sizeof line, "top-1", event->train.top1);
-        append_figure(line, sizeof line, "val loss", event->val.loss);
-        append_figure(line, sizeof line, "val top-1", event->val.top1);
-        append_figure(line, sizeof line, "val AUC", event->val.auc);
-        if (event->data_wait > 1.0 && event->data_wait > 0.05 * seconds) {
-            const size_t used = strlen(line);
-            snprintf(line + used, sizeof line - used, "  waited %.1f s for data", event->data_wait);
-        }
-        fprintf(stderr, "%s\n", line);
+    if (p->live.on) {
+        keep_figures(p, event, seconds);
+        draw_training(p, event, event->done == event->total);
+    } else if (!p->quiet) {
+        print_figures(p, event, seconds);
     }
     p->epoch_started = t;
-    p->epoch_samples = 0;
+    p->epoch_samples = p->loss_samples = 0;
+    p->loss_sum = 0.0;
 }
 
 static void on_end(progress *p, const tub_event *event) {
     if (!p->quiet && p->first_step == event->total) {
         fprintf(stderr, "%s: all %" PRIu64 " steps were done before\n",
-                event->message != NULL ? event->message : "training", event->total);
+                name_of(event, "training", (char[OUTPUT_NAME]){0}), event->total);
     } else if (!p->quiet) {
         char text[32];
-        progress_clear(p);
+        (void)live_clear();
         print_time(text, sizeof text, event->seconds);
         fprintf(stderr, "%s: %" PRIu64 " of %" PRIu64 " steps done in %s\n",
-                event->message != NULL ? event->message : "training", event->done, event->total,
+                name_of(event, "training", (char[OUTPUT_NAME]){0}), event->done, event->total,
                 text);
     }
 }

@@ -2,13 +2,13 @@
 /* How far a run is, from the files in its folder (docs/training.md lists them). */
 #include "run_facts.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "output.h"
+#include "run_log.h"
 
 static bool path_in(const char *run, const char *file, char path[PATH_MAX]) {
     return snprintf(path, PATH_MAX, "%s/%s", run, file) < PATH_MAX;
@@ -43,20 +43,18 @@ static bool read_end(const char *run, run_facts *out) {
     return found;
 }
 
-/* log.csv has a row for each epoch; the last whole one counts. */
-static void read_log(const char *run, run_facts *out) {
-    char path[PATH_MAX], row[1024];
-    FILE *file = path_in(run, "log.csv", path) ? fopen(path, "r") : NULL;
-    while (file != NULL && fgets(row, sizeof row, file) != NULL) {
-        int64_t epoch, step;
-        if (sscanf(row, "%" SCNd64 ",%" SCNd64 ",", &epoch, &step) == 2) {
-            out->epochs = epoch;
-            out->steps = step;
+/* log.csv has a row for each epoch; the last whole one counts. False: no memory. */
+static bool read_log(const char *run, run_facts *out) {
+    run_log log;
+    const bool fine = run_log_read(run, &log);
+    for (size_t i = 0; i < log.rows; i++) {
+        if (isfinite(log.column[COLUMN_STEP][i])) {
+            out->epochs = (int64_t)log.column[COLUMN_EPOCH][i];
+            out->steps = (int64_t)log.column[COLUMN_STEP][i];
         }
     }
-    if (file != NULL) {
-        fclose(file);
-    }
+    run_log_free(&log);
+    return fine;
 }
 
 static void read_best(const char *run, run_facts *out) {
@@ -80,8 +78,9 @@ tub_status run_facts_read(tub_context *ctx, const char *run, run_facts *out, tub
     if (status != TUB_OK) {
         return status;
     }
-    if (!read_end(run, out)) {
-        read_log(run, out);
+    if (!read_end(run, out) && !read_log(run, out)) {
+        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
+        return TUB_E_MEMORY;
     }
     read_best(run, out);
     return TUB_OK;

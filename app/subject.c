@@ -79,10 +79,28 @@ error_t subject_parse_weights(const char **out, const char *argument, struct arg
     return 0;
 }
 
+int subject_local(const cli_command *self, tub_context *ctx, const char *model,
+                  char local[PATH_MAX], const char **out) {
+    tub_error err;
+    *out = model;
+    if (!tub_hub_is_name(model)) {
+        return CLI_GO;
+    }
+    if (tub_hub_fetch(ctx, model, local, PATH_MAX, &err) != TUB_OK) {
+        return cli_fail(self, &err);
+    }
+    *out = local;
+    return CLI_GO;
+}
+
 int subject_resolve(const cli_command *self, tub_context *ctx, const char *model,
                     const char *weights, subject *out) {
     tub_error err;
-    int code = subject_check_folder(self, model);
+    char local[PATH_MAX];
+    int code = subject_local(self, ctx, model, local, &model);
+    if (code == CLI_GO) {
+        code = subject_check_folder(self, model);
+    }
     if (code != CLI_GO) {
         return code;
     }

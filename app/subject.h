@@ -22,6 +22,11 @@ bool subject_is_model(const char *path);
 bool subject_has_models(const char *folder);
 /* CLI_GO, or the exit code after a sentence: it is a file, or the folder is neither a model nor a run. */
 int subject_check_folder(const cli_command *self, const char *model);
+/* A model of a hub (hf:OWNER/NAME[@REVISION]) to the folder that it is got into, `local`; any
+ * other name as it is. Every command that takes a MODEL comes here. *out: what to open. CLI_GO or
+ * the exit code after a sentence. */
+int subject_local(const cli_command *self, tub_context *ctx, const char *model,
+                  char local[PATH_MAX], const char **out);
 /* Finds the folder of the weights; weights NULL: as the recipe of the run says. CLI_GO or the exit
  * code after a sentence. */
 int subject_resolve(const cli_command *self, tub_context *ctx, const char *model,

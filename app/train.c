@@ -37,7 +37,8 @@ static const struct argp_option options[] = {
      "writes nothing",
      1},
     {"budget", KEY_BUDGET, "SECONDS", 0,
-     "Train as many epochs as fit into this time, by steps timed first; the run's recipe has them",
+     "Train as many epochs as fit into this time, by steps timed first; the run's recipe has them, "
+     "and --dry-run tells them",
      1},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
@@ -80,11 +81,9 @@ static error_t check_resume(const train_options *o, struct argp_state *state) {
 
 /* Both set every value of the model. */
 static error_t check_start(const train_options *o, struct argp_state *state) {
-    if (o->budget > 0 && (o->dry_run || settings_find(&o->settings, "epochs") != NULL)) {
-        return cli_misuse(state,
-                          "--budget and --%s contradict each other; the time says how many "
-                          "epochs there are",
-                          o->dry_run ? "dry-run" : "epochs");
+    if (o->budget > 0 && settings_find(&o->settings, "epochs") != NULL) {
+        return cli_misuse(state, "--budget and --epochs contradict each other; the time says how "
+                                 "many epochs there are");
     }
     const bool both = settings_find(&o->settings, "preset") != NULL &&
                       settings_find(&o->settings, "init_from") != NULL;
@@ -335,7 +334,7 @@ static json_t *plan_json(const tub_train_plan *plan, const tub_train_pace *pace)
 static int forecast(const cli_command *self, tub_context *ctx, const train_options *o,
                     const tub_train_plan *plan, json_t **json) {
     tub_error err;
-    tub_train_pace pace;
+    tub_train_pace pace = plan->pace;
     const bool talk = !o->common.quiet && !o->common.json;
     if (!talk && !o->common.json) {
         return CLI_DONE;
@@ -343,7 +342,7 @@ static int forecast(const cli_command *self, tub_context *ctx, const train_optio
     if (talk) {
         forecast_print_memory(stderr, &plan->memory);
     }
-    const tub_status status = tub_train_pace_of(ctx, plan, &pace, &err);
+    const tub_status status = pace.epoch > 0 ? TUB_OK : tub_train_pace_of(ctx, plan, &pace, &err);
     if (status != TUB_OK && status != TUB_E_MEMORY) {
         return cli_fail(self, &err);
     }
@@ -365,6 +364,11 @@ static int dry_run(const cli_command *self, tub_context *ctx, const train_option
     json_t *json = NULL;
     char folder[TUB_PATH_LENGTH];
     const bool talk = !o->common.quiet && !o->common.json;
+    if (config->data[0] == '\0' && o->budget > 0) {
+        (void)cli_fail_with(self, "how many epochs fit into --budget depends on the data set; name "
+                                  "one with --data");
+        return CLI_MISUSE;
+    }
     if (config->data[0] == '\0') {
         if (talk) {
             fputs("No data set is named: the settings were checked, and nothing else\n", stderr);
@@ -420,6 +424,7 @@ static int work_on(const cli_command *self, cli_work *work, void *parsed) {
     if (code != CLI_GO) {
         return code;
     }
+    config.budget = (double)o->budget;
     if (o->dry_run) {
         return dry_run(self, work->context, o, &config);
     }
@@ -428,7 +433,6 @@ static int work_on(const cli_command *self, cli_work *work, void *parsed) {
                         "phantom3d\n");
         return CLI_MISUSE;
     }
-    config.budget = (double)o->budget;
     return begin(self, work->context, o, &config);
 }
 

@@ -27,18 +27,12 @@ static void print_line(const char *out, const char *what, const tub_scores *mean
            output_figure(d, deviation->auc));
 }
 
-static json_t *scores_json(const tub_scores *s) {
-    return json_pack("{s:o,s:o,s:o,s:o}", "loss", output_number(s->loss), "top1",
-                     output_number(s->top1), "top5", output_number(s->top5), "auc",
-                     output_number(s->auc));
-}
-
 static json_t *result_json(const char *out, const tub_folds_result *r) {
     return json_pack("{s:o,s:I,s:I,s:o,s:{s:o,s:o},s:{s:o,s:o}}", "out", output_text(out), "folds",
                      (json_int_t)r->folds, "done", (json_int_t)r->done, "seconds",
-                     output_number(r->seconds), "val", "mean", scores_json(&r->val), "std",
-                     scores_json(&r->val_deviation), "best_val", "mean", scores_json(&r->best_val),
-                     "std", scores_json(&r->best_val_deviation));
+                     output_number(r->seconds), "val", "mean", output_scores(&r->val), "std",
+                     output_scores(&r->val_deviation), "best_val", "mean",
+                     output_scores(&r->best_val), "std", output_scores(&r->best_val_deviation));
 }
 
 static int print_result(const cli_command *self, const char *out, const tub_folds_result *r,
@@ -90,8 +84,13 @@ int train_folds_resume(const cli_command *self, tub_context *ctx, const char *ou
     tub_error err;
     tub_dataset *data = NULL;
     tub_folds_result result = {0};
+    tub_train_config config;
     interrupt_begin(ctx, KEPT);
-    tub_status status = name != NULL ? tub_dataset_open(ctx, name, NULL, &data, &err) : TUB_OK;
+    tub_status status = tub_folds_config(ctx, out, &config, &err);
+    if (status == TUB_OK && name != NULL) {
+        const tub_dataset_options opening = tub_train_dataset_options(&config);
+        status = tub_dataset_open(ctx, name, &opening, &data, &err);
+    }
     if (status == TUB_OK) {
         status = tub_train_folds_resume(ctx, out, data, &result, &err);
     }

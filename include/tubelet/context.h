@@ -76,7 +76,8 @@ typedef struct tub_event {
     double seconds;         /* since the run started or resumed */
     double lr;
     tub_scores train, val;
-    double data_wait; /* of TUB_EVENT_STEP and _EPOCH: seconds of the epoch in which training waited for
+    double
+        data_wait; /* of TUB_EVENT_STEP and _EPOCH: seconds of the epoch in which training waited for
                          samples */
 } tub_event;
 
@@ -95,6 +96,9 @@ typedef struct tub_context_config {
     const char
         *data_folder; /* NULL: $TUBELET_DATA, else $XDG_CACHE_HOME/tubelet, else ~/.cache/tubelet */
     tub_precision precision; /* of models that are read from folders, or made for inference */
+    const char
+        *command; /* how the program was called, to be noted in the event files of a training;
+                            NULL: not known */
 } tub_context_config;
 
 /* The defaults, with size filled. */

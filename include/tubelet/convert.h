@@ -16,9 +16,10 @@ typedef enum tub_convert_kind {
     TUB_CONVERT_ENCODER,       /* folder of transformers' VivitModel: no classifier */
     TUB_CONVERT_KERAS,         /* .keras of Keras 3, with the model of its video example */
     TUB_CONVERT_KERAS_WEIGHTS, /* .weights.h5, the arrays alone */
-    TUB_CONVERT_SCENIC         /* checkpoint of scenic (Flax, MessagePack): read only */
+    TUB_CONVERT_SCENIC,        /* checkpoint of scenic (Flax, MessagePack): read only */
+    TUB_CONVERT_ONNX           /* .onnx, the forward pass as a graph: written only */
 } tub_convert_kind;
-/* "folder", "encoder", "keras", "keras-weights" or "scenic". Static storage. */
+/* "folder", "encoder", "keras", "keras-weights", "scenic" or "onnx". Static storage. */
 TUB_API const char *tub_convert_kind_name(tub_convert_kind kind);
 
 /* Which GELU a file means that does not say it. */
@@ -56,6 +57,9 @@ typedef struct tub_convert_options {
     int encoder_only; /* 1: without the classifier, for transformers' VivitModel */
     int newer_names; /* 1: arrays named as by newer transformers modules, instead of as published */
     int64_t shard_size; /* most bytes of arrays in a file; 0: all in one */
+    /* How an ONNX file is written. */
+    int uint8_input; /* 1: the graph takes uint8 of the model's size, and does the scaling itself */
+    int external_data; /* 1: arrays in OUT.data beside it, as they are anyway from 1.8 GB on */
 } tub_convert_options;
 TUB_API tub_convert_options tub_convert_options_default(void);
 
@@ -84,8 +88,8 @@ typedef struct tub_convert_report {
  * that is known; the sentence names those), TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_convert_detect(tub_context *ctx, const char *path,
                                                    tub_convert_kind *out, tub_error *err);
-/* Whether a path by its name is to become a file of Keras: .keras, .weights.h5. Others become model
- * folders. */
+/* Whether a path by its name is to become a file of Keras: .keras, .weights.h5. Of others .onnx is to
+ * become an ONNX file, and what is left a model folder. */
 TUB_API int tub_convert_knows(const char *path);
 
 /* Turns a model of any kind (found by tub_convert_detect) into another, by the name of out. *report (may
@@ -93,14 +97,16 @@ TUB_API int tub_convert_knows(const char *path);
  * folder it is optimizer.safetensors, in a run folder the checkpoint's, which belongs to the last
  * weights. Folders that out is to lie in are made.
  *
- * What was written is read again before it gets its name: every array, and the logits of a fixed clip,
- * must be the same bits in both; else nothing is written. Nothing is ever half written either. After
- * tub_train_stop it ends with TUB_E_CANCELLED and leaves nothing.
+ * What was written is read again before it gets its name: every array, and the logits of a fixed
+ * clip, must be the same bits in both; else nothing is written. Of an ONNX file, which has no state
+ * of Adam and is not run here, the graph must be the one that was meant, and every array the same
+ * bits. Nothing is ever half written either. After tub_train_stop it ends with TUB_E_CANCELLED and
+ * leaves nothing.
  *
  * Errors: TUB_E_EXISTS (out is there, or came to be meanwhile: nothing is replaced), TUB_E_ARGUMENT
  * (options that contradict each other, the file or out, or say nothing of it; a name that Keras would not
  * load; sizes that a file can't say missing; a context of another precision than float32), TUB_E_MODULE
- * (mod-hdf5), TUB_E_NOT_FOUND, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (no kind that is known; a
+ * (mod-hdf5, mod-onnx), TUB_E_NOT_FOUND, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (no kind that is known; a
  * damaged file), TUB_E_UNSUPPORTED (another model than the program's example; a model that has no form
  * there), TUB_E_NUMERIC (what was written is not the same), TUB_E_CANCELLED. */
 TUB_API TUB_MUST_USE tub_status tub_convert(tub_context *ctx, const char *in, const char *out,

@@ -39,6 +39,25 @@ TUB_API TUB_MUST_USE tub_status tub_metrics_compute(tub_context *ctx, int64_t n,
                                                     const int32_t *labels, uint64_t seed, int draws,
                                                     tub_metrics **out, tub_error *err);
 TUB_API void tub_metrics_free(tub_context *ctx, tub_metrics *metrics);
+
+/* Two models on the same samples (docs/metrics.md): metrics of the second minus those of the first. */
+typedef struct tub_difference {
+    int64_t samples;
+    tub_interval top1, top5, auc, acc,
+        loss; /* intervals: bootstrap over samples, both models on each draw */
+    int64_t only_first, only_second; /* samples that only one of them has right */
+    double
+        p_value; /* McNemar's exact test, two-sided: how probable at least so uneven counts are when
+                       both are equally good */
+} tub_difference;
+/* Of probabilities [n,K] each against labels [n]. seed, draws: as tub_metrics_compute. Errors: TUB_E_RANGE
+ * (a label), TUB_E_ARGUMENT (n or K < 1, draws), TUB_E_MEMORY. */
+TUB_API TUB_MUST_USE tub_status tub_metrics_difference(tub_context *ctx, int64_t n, int64_t classes,
+                                                       const float *first, const float *second,
+                                                       const int32_t *labels, uint64_t seed,
+                                                       int draws, tub_difference *out,
+                                                       tub_error *err);
+
 /* One label of multi_label, predicted where its probability is above 0.5. */
 typedef struct tub_label_scores {
     int64_t support;              /* samples that have it */
@@ -157,8 +176,8 @@ TUB_API TUB_MUST_USE tub_status tub_model_forward_views(tub_model *model, int64_
  * have the same names in another one. The model must outlive the opening. */
 TUB_API tub_dataset_options tub_model_dataset_options(const tub_model *model);
 
-/* Whether the class names of both agree, where both have names and as many classes. Error: TUB_E_SHAPE, whose
- * sentence has the first two that differ. */
+/* Whether the class names of both agree, where both have names and the data have no more classes than the
+ * model. Error: TUB_E_SHAPE, whose sentence has the first two that differ. */
 TUB_API TUB_MUST_USE tub_status tub_predict_check_classes(const tub_model *model,
                                                           const tub_dataset *data, tub_error *err);
 
@@ -197,15 +216,17 @@ typedef struct tub_file_options {
     /* Which frames a clip has. TUB_SAMPLING_DEFAULT: as the model's folder says, uniform where it says
      * nothing; stride is the folder's too then. */
     tub_sampling sampling;
-    int64_t stride; /* of stride and linspace; 0: 1 of stride, none of linspace */
-    int64_t views;  /* clips of a file, over time: 1 to 1024 */
-    int crops;      /* of each: 1, or 3 along the longer axis */
-    tub_average average;
-    int64_t from, to; /* nanoseconds: the part of each file; to < 0: up to its end */
+    int64_t stride;          /* of stride and linspace; 0: 1 of stride, none of linspace */
+    int64_t views;           /* clips of a file, over time: 1 to 1024 */
+    int crops;               /* of each: 1, or 3 along the longer axis */
+    tub_average average;     /* over them */
+    tub_views tta;           /* each of these clips is seen so as well */
+    tub_average tta_average; /* over what tta says, before the other */
+    int64_t from, to;        /* nanoseconds: the part of each file; to < 0: up to its end */
     const tub_file_part
         *parts; /* NULL, or one for each file of tub_predict_files, instead of from and to */
 } tub_file_options;
-/* One view, one crop, logits averaged, all of the file. */
+/* One view, one crop, logits averaged over them; no tta, of which probabilities would be averaged; all of the file. */
 TUB_API tub_file_options tub_file_options_default(void);
 
 /* Whether the model's folder says how frames of files are taken (it was trained on a data set of files).
@@ -232,7 +253,8 @@ typedef int tub_file_fn(void *user, const tub_file_result *result);
  * decoded, sampled, resized and cropped as the model's folder says, once, and its views' outputs are
  * averaged in their order. Bad files are told to fn and the work goes on. Several files are decoded at a
  * time, by the context's threads. Memory: only frames that are wanted are kept. Errors: those of options
- * (TUB_E_RANGE, TUB_E_ARGUMENT), TUB_E_MEMORY; TUB_OK where fn stopped. */
+ * (TUB_E_RANGE, TUB_E_ARGUMENT: tta would mirror classes that are sides, too), TUB_E_MEMORY; TUB_OK where fn
+ * stopped. */
 TUB_API TUB_MUST_USE tub_status tub_predict_files(tub_model *model, size_t count,
                                                   const char *const *paths,
                                                   const tub_file_options *options, tub_file_fn *fn,
@@ -250,7 +272,7 @@ typedef int tub_window_fn(void *user, const tub_window *window);
 /* Classifies windows of a long file, `window` nanoseconds long, one each `hop` nanoseconds from the first
  * frame on. Frames belong to a window by exact comparison of their times with its borders, the end not
  * included. The last window is the first that reaches the file's end; it is cut there. Each frame is decoded
- * once, and memory does not grow with the file: a clip for each window that overlaps another, and 8 bytes
+ * once, of a file with packets that can't be decoded once more, and memory does not grow with the file: a clip for each window that overlaps another, and 8 bytes
  * for a frame's time. fn: in order, on the caller's thread; it returns 0 to go on. *damage (may be NULL): a
  * sentence of what could not be decoded, or empty; room for 512 bytes. options: as above, without from and
  * to. Errors: TUB_E_RANGE (window or hop below 1 ns, or so many windows over each other that their clips

@@ -27,6 +27,12 @@ typedef enum tub_schedule { TUB_CONSTANT = 0, TUB_COSINE, TUB_COMPOUND } tub_sch
 typedef enum tub_decay_scope { TUB_DECAY_KERNELS = 0, TUB_DECAY_ALL } tub_decay_scope;
 typedef enum tub_class_weights { TUB_WEIGHTS_NONE = 0, TUB_WEIGHTS_BALANCED } tub_class_weights;
 typedef enum tub_epoch_sampling { TUB_SHUFFLED = 0, TUB_BALANCED } tub_epoch_sampling;
+/* TensorBoard's event files: where mod-events is installed, in any case, or not at all. */
+typedef enum tub_event_files {
+    TUB_EVENT_FILES_AUTO = 0,
+    TUB_EVENT_FILES_ON,
+    TUB_EVENT_FILES_OFF
+} tub_event_files;
 typedef enum tub_evaluate_which { TUB_EVALUATE_LAST = 0, TUB_EVALUATE_BEST } tub_evaluate_which;
 
 /* How model.pooling came about. */
@@ -44,11 +50,12 @@ typedef struct tub_train_config {
     size_t size;                    /* sizeof(tub_train_config) */
     char data[TUB_PATH_LENGTH];     /* data set, as for tub_dataset_open */
     char data_url[TUB_PATH_LENGTH]; /* * mirror for downloads; "" none */
-    char data_digest[40]; /* of train and val, as tub_dataset_digest; other data are refused; "" any */
-    int64_t folds;        /* parts of train and val; 0: the data's own splits */
-    int64_t fold;         /* the part that is val, from 0; -1: one run after another (tub_train_folds) */
-    uint64_t fold_seed;   /* at most 9.2e18 */
-    char preset[64];                /* model preset that the model values start from */
+    char data_digest
+        [40];      /* of train and val, as tub_dataset_digest; other data are refused; "" any */
+    int64_t folds; /* parts of train and val; 0: the data's own splits */
+    int64_t fold;  /* the part that is val, from 0; -1: one run after another (tub_train_folds) */
+    uint64_t fold_seed; /* at most 9.2e18 */
+    char preset[64];    /* model preset that the model values start from */
     char init_from
         [TUB_PATH_LENGTH]; /* a trained model to start from, as for tub_model_start; "" none */
     tub_start_kernel init_kernel;
@@ -73,8 +80,9 @@ typedef struct tub_train_config {
     double weight_decay;
     tub_decay_scope decay_scope;
     double layer_decay; /* 1: the same rate for all; else times this for every block above */
-    char freeze[16];    /* "none", "embedding", or the number of lowest blocks, the embedding with them */
-    double clip_norm;   /* global norm of what is trained; 0: off */
+    char freeze
+        [16]; /* "none", "embedding", or the number of lowest blocks, the embedding with them */
+    double clip_norm; /* global norm of what is trained; 0: off */
     double label_smoothing;
     tub_class_weights class_weights;
     tub_epoch_sampling sampling;
@@ -100,10 +108,14 @@ typedef struct tub_train_config {
         loader_threads; /* * threads that make samples of coming batches, per rank; 0: one, or where
                                 files are decoded half as many as compute, two at least */
     int no_cache;       /* * non-zero: clips that were decoded are not kept on the disk */
-    int64_t cache_limit;               /* * bytes of all clips that are kept */
-    tub_augment_config augment;        /* of the training samples */
-    tub_views tta;                     /* * views that `eval RUN` and `predict RUN` average over */
-    double budget; /* * no setting of a recipe: seconds that tub_train has; 0: no limit */
+    int64_t cache_limit;        /* * bytes of all clips that are kept */
+    tub_augment_config augment; /* of the training samples */
+    tub_views tta;              /* * views that `eval RUN` and `predict RUN` average over */
+    tub_event_files events;     /* * */
+    int64_t events_histograms;  /* * epochs from one set of histograms to the next; 0: none */
+    int64_t events_images;      /* * training samples of the first step to show; 0: none */
+    double
+        budget; /* * no setting of a recipe: seconds that tub_train or tub_train_folds has; 0: no limit */
     tub_pooling_source pooling_source; /* * kept by tub_train_config_set and _start */
 } tub_train_config;
 
@@ -176,7 +188,7 @@ typedef struct tub_train_memory {
     size_t validation;  /* activations of the forward pass that validates */
     size_t data;        /* all samples, batches on their way, and what those are augmented in */
     size_t program;     /* code, libraries, what workers keep for themselves, and files' buffers */
-    size_t total;       /* the most that the process has in memory at once: their sum, or where that is
+    size_t total; /* the most that the process has in memory at once: their sum, or where that is
                            more, the program and the data twice while a fold is cut */
 } tub_train_memory;
 
@@ -188,6 +200,13 @@ TUB_API TUB_MUST_USE tub_status tub_train_memory_of(const tub_train_config *conf
                                                     const tub_dataset_info *data, int threads,
                                                     tub_train_memory *out, tub_error *err);
 
+/* How long a training takes, in seconds. */
+typedef struct tub_train_pace {
+    double step;  /* of a whole batch */
+    double epoch; /* its steps and its validation; files are not counted */
+    double total;
+} tub_train_pace;
+
 /* What a training would be. */
 typedef struct tub_train_plan {
     tub_train_config config;   /* as the run's recipe would say it: sizes and path of the data */
@@ -196,14 +215,16 @@ typedef struct tub_train_plan {
     int present;               /* 0: the data set is still to be downloaded; the facts are the
                                   published ones */
     int64_t tokens, parameters;
-    int64_t trained; /* parameters that are not frozen */
+    int64_t trained;            /* parameters that are not frozen */
     int64_t epoch_steps, steps; /* of one epoch, and in all */
     tub_train_memory memory;    /* on the context's threads */
+    tub_train_pace pace; /* with a budget: what its epochs follow from; else 0, not measured */
 } tub_train_plan;
 
 /* Does what tub_train does before the first step, but downloads, makes and changes nothing: reads
  * and checks the data, fits the settings to them, and looks whether run (NULL: not yet named) could
- * be made. Errors as tub_train. */
+ * be made. With a budget it times steps (tub_train_pace_of), and config.epochs are those that fit: of all folds
+ * together those of each. Errors as tub_train. */
 TUB_API TUB_MUST_USE tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config,
                                                   tub_dataset *data, const char *run, int force,
                                                   tub_train_plan *out, tub_error *err);
@@ -212,13 +233,6 @@ TUB_API TUB_MUST_USE tub_status tub_train_plan_of(tub_context *ctx, const tub_tr
  * The model's sizes must be there. Errors: TUB_E_ARGUMENT, TUB_E_RANGE (settings), TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_train_parameters(const tub_train_config *config, int64_t *out,
                                                      tub_error *err);
-
-/* How long a training takes, in seconds. */
-typedef struct tub_train_pace {
-    double step;  /* of a whole batch */
-    double epoch; /* its steps and its validation; files are not counted */
-    double total;
-} tub_train_pace;
 
 /* Predicts it for this machine as it is now, on the context's threads: times a few steps of the plan's
  * model on generated samples, of a large model those of one with few layers. Takes a second for a
@@ -246,8 +260,9 @@ typedef struct tub_train_result {
  * sizes), TUB_E_ARGUMENT, TUB_E_RANGE (settings), TUB_E_IO (a full disk: the last checkpoint stays
  * whole), TUB_E_NUMERIC (loss or gradient not finite), TUB_E_MEMORY. The run folder has
  * config.json, recipe.yaml (every value; data is the set's name or its file's absolute path),
- * preprocessor_config.json, model.safetensors, best/, checkpoint/, log.csv, metrics.json; with
- * init_from (errors also as tub_model_start) init.json: what became of each array. */
+ * preprocessor_config.json, model.safetensors, best/, checkpoint/, log.csv, log.jsonl, metrics.json,
+ * event files (TUB_E_MODULE where they are asked for and mod-events is missing); with init_from (errors
+ * also as tub_model_start) init.json: what became of each array. */
 TUB_API TUB_MUST_USE tub_status tub_train(tub_context *ctx, const tub_train_config *config,
                                           tub_dataset *data, const char *run, int force,
                                           tub_train_result *result, tub_error *err);
@@ -265,11 +280,21 @@ TUB_API TUB_MUST_USE tub_status tub_train_resume(tub_context *ctx, const char *r
  * done, NaN where those are too few. */
 typedef struct tub_folds_result {
     int64_t folds, done;
-    tub_scores val, val_deviation;           /* of the last weights */
-    tub_scores best_val, best_val_deviation; /* of the best epoch of each, chosen by the same samples */
-    double seconds;                          /* of training, over all that are done */
-    int stopped;                             /* 1: tub_train_stop was called */
+    tub_scores val, val_deviation; /* of the last weights */
+    tub_scores best_val,
+        best_val_deviation; /* of the best epoch of each, chosen by the same samples */
+    double seconds;         /* of training, over all that are done */
+    int stopped;            /* 1: tub_train_stop was called */
 } tub_folds_result;
+
+/* What the run of one fold has come to. */
+typedef struct tub_fold_state {
+    int begun;                  /* its run folder is there */
+    int finished;               /* and its training is done */
+    int64_t epochs, best_epoch; /* of a run that has ended or was stopped, else 0 */
+    double seconds;             /* of training, likewise */
+    tub_scores val, best_val;   /* of its last weights and of its best epoch; NaN likewise */
+} tub_fold_state;
 
 /* Trains config->folds runs, each without one part of train and val (tub_dataset_folds), or the one
  * that config->fold says: run folders out/fold-0, out/fold-1, ..., and out/folds.json with their
@@ -288,6 +313,13 @@ TUB_API TUB_MUST_USE tub_status tub_train_folds_resume(tub_context *ctx, const c
 /* The settings of a folder of folds; fold is -1. TUB_E_NOT_FOUND where it is none. */
 TUB_API TUB_MUST_USE tub_status tub_folds_config(tub_context *ctx, const char *out,
                                                  tub_train_config *config, tub_error *err);
+/* Looks at the run of one fold, folds being what tub_folds_config gave. Errors: TUB_E_EXISTS (the run was made
+ * with other settings, or is another fold), and those of a damaged recipe or metrics.json. */
+TUB_API TUB_MUST_USE tub_status tub_fold_look(tub_context *ctx, const char *out,
+                                              const tub_train_config *folds, int64_t fold,
+                                              tub_fold_state *state, tub_error *err);
+/* What states [folds] come to; the finished ones count. */
+TUB_API void tub_folds_sum_up(const tub_fold_state *states, int64_t folds, tub_folds_result *out);
 /* Opens data for a trained run: name, or what the run was trained on where that is NULL. Where they are
  * the run's own, by their content, and the run is a fold, *out has the splits that it was trained with.
  * *own: they are the run's; of a run without data_digest, by name or file. The rest as

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 double tub__seconds(void);                 /* monotonic */
+double tub__wall_seconds(void);            /* since 1970 */
 void tub__utc_now(char *out, size_t size); /* "2026-01-31T12:00:00Z" */
 
 #endif

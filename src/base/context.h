@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-enum { TUB__MODULE_LIMIT = 8 };
+enum { TUB__MODULE_LIMIT = 16 };
 
 typedef struct tub__open_module {
     char name[16];
@@ -20,10 +20,11 @@ struct tub_context {
     tub_allocator allocator;
     tub__pool *pool;
     struct tub__backend *backend; /* made by context/context.c, which knows the backends */
-    tub_precision precision; /* of models that are read, or made for inference */
+    tub_precision precision;      /* of models that are read, or made for inference */
     tub_event_fn *on_event;
     void *event_user;
     char *module_folder;        /* NULL: the built-in search */
+    char *command;              /* how the program was called; NULL: not known */
     char *data_folder;          /* cache of downloads; resolved at creation */
     volatile sig_atomic_t stop; /* set by tub_train_stop, from a signal handler perhaps */
     tub__open_module modules[TUB__MODULE_LIMIT];

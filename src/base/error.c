@@ -155,3 +155,11 @@ tub_status tub__in_range(const char *name, int64_t value, int64_t low, int64_t h
     }
     return TUB_OK;
 }
+
+tub_status tub__check_size(const char *type, size_t given, size_t known, tub_error *err) {
+    return given == known ? TUB_OK
+                          : tub__fail(err, TUB_E_ARGUMENT,
+                                      "%s: size is %zu, this library knows %zu bytes; start from "
+                                      "%s_default()",
+                                      type, given, known, type);
+}

@@ -3,6 +3,7 @@
 #ifndef TUB__BASE_ERROR_H
 #define TUB__BASE_ERROR_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <tubelet/status.h>
 
@@ -28,6 +29,11 @@ tub_status tub__suffix(tub_error *err, tub_status status, const char *format, ..
 /* TUB_E_RANGE with a sentence that names the value, unless low <= value <= high. */
 TUB_MUST_USE tub_status tub__in_range(const char *name, int64_t value, int64_t low, int64_t high,
                                       tub_error *err);
+
+/* TUB_E_ARGUMENT unless a struct of options, whose name is `type`, was made by its default for this
+ * library. */
+TUB_MUST_USE tub_status tub__check_size(const char *type, size_t given, size_t known,
+                                        tub_error *err);
 
 /* Returns from the calling function when the expression fails. Only where nothing has to be
  * released. */

@@ -122,7 +122,8 @@ tub_status tub__file_read(const tub_allocator *a, const char *path, size_t limit
     return TUB_OK;
 }
 
-tub_status tub__file_append(const char *path, const void *data, size_t size, tub_error *err) {
+static tub_status append(const char *path, const void *data, size_t size, bool flush,
+                         tub_error *err) {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
         return tub__fail_errno(err, errno, "%s", path);
@@ -131,7 +132,8 @@ tub_status tub__file_append(const char *path, const void *data, size_t size, tub
     tub_status status = TUB_OK;
     if (fstat(fd, &st) != 0) {
         status = tub__fail_errno(err, errno, "%s", path);
-    } else if (!tub__write_fully(fd, data, size) || (fdatasync(fd) != 0 && errno != EINVAL)) {
+    } else if (!tub__write_fully(fd, data, size) ||
+               (flush && fdatasync(fd) != 0 && errno != EINVAL)) {
         status = tub__fail_errno(err, errno, "%s", path);
         /* On a full disk part of a line may be there: take it back. */
         if (S_ISREG(st.st_mode) && ftruncate(fd, st.st_size) != 0) {
@@ -142,6 +144,14 @@ tub_status tub__file_append(const char *path, const void *data, size_t size, tub
         status = tub__fail_errno(err, errno, "%s", path);
     }
     return status;
+}
+
+tub_status tub__file_append(const char *path, const void *data, size_t size, tub_error *err) {
+    return append(path, data, size, true, err);
+}
+
+tub_status tub__file_append_soon(const char *path, const void *data, size_t size, tub_error *err) {
+    return append(path, data, size, false, err);
 }
 
 bool tub__file_exists(const char *path) {

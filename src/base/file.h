@@ -36,15 +36,24 @@ TUB_MUST_USE tub_status tub__writer_open(const tub_allocator *a, const char *pat
                                          tub_error *err);
 TUB_MUST_USE tub_status tub__writer_write(tub__writer *w, const void *data, size_t size,
                                           tub_error *err);
+/* Bytes before the place where the next ones go. */
+uint64_t tub__writer_position(const tub__writer *w);
+/* Bytes to any place, before or behind what was written; what was passed over is zero. */
+TUB_MUST_USE tub_status tub__writer_put(tub__writer *w, uint64_t at, const void *data, size_t size,
+                                        tub_error *err);
 TUB_MUST_USE tub_status tub__writer_commit(tub__writer *w, tub_error *err); /* closes in any case */
 void tub__writer_abort(tub__writer *w); /* removes the temporary; accepts closed */
 /* Both in one call. */
 TUB_MUST_USE tub_status tub__file_write(const tub_allocator *a, const char *path, const void *data,
                                         size_t size, tub_error *err);
 
-/* Adds bytes at the end of a file (made when missing) and flushes them to disk: for logs. */
+/* Adds bytes at the end of a file (made when missing), all or none of them, and flushes them to disk: for
+ * logs. */
 TUB_MUST_USE tub_status tub__file_append(const char *path, const void *data, size_t size,
                                          tub_error *err);
+/* The same without waiting for the disk: the process may die, the machine may not. */
+TUB_MUST_USE tub_status tub__file_append_soon(const char *path, const void *data, size_t size,
+                                              tub_error *err);
 
 bool tub__file_exists(const char *path);
 /* Whether anything has the name, a link that leads nowhere included. */

@@ -18,10 +18,20 @@ static const struct known_module {
 } known_modules[] = {
     {"yaml", "reading YAML recipes", "libfyaml", "libfyaml0", "libfyaml-dev"},
     {"net", "downloading", "libcurl", "libcurl4", "libcurl4-openssl-dev"},
+    {"hash", "checking and sending files of a hub", "libcrypto", "libssl3", "libssl-dev"},
     {"draw", "drawing PNG pictures", "libpng", "libpng16-16", "libpng-dev"},
+    {"events", "writing TensorBoard's event files", "protobuf-c", "libprotobuf-c1",
+     "libprotobuf-c-dev protobuf-c-compiler"},
+    {"onnx", "writing ONNX files", "protobuf-c", "libprotobuf-c1",
+     "libprotobuf-c-dev protobuf-c-compiler"},
     {"video", "reading videos and pictures", "FFmpeg", "libavformat59 libavfilter8",
      "libavformat-dev libavfilter-dev"},
     {"nifti", "reading NIfTI volumes", "niftilib", "libniftiio2 zlib1g", "libnifti-dev zlib1g-dev"},
+    {"decode", "decoding uploads", "libtubelet", "libjansson4 libzip4", "libjansson-dev libzip-dev"},
+    {"http", "serving models", "libmicrohttpd", "libmicrohttpd12", "libmicrohttpd-dev zlib1g-dev"},
+    {"search", "the method bayes of a sweep", "NLopt and LAPACKE", "libnlopt0 liblapacke",
+     "libnlopt-dev liblapacke-dev"},
+    {"journal", "the journal of a sweep", "SQLite", "libsqlite3-0", "libsqlite3-dev"},
     {"hdf5", "reading and writing HDF5 files (Keras)", "libhdf5", "libhdf5-103-1", "libhdf5-dev"},
 };
 

@@ -17,7 +17,8 @@ typedef enum tub__purpose {
     TUB__RANDOM_BOOTSTRAP = 5, /* confidence intervals: counter (index, draw, 0, 0) */
     TUB__RANDOM_PHANTOM = 6,   /* phantom3d: counter (index, sample, split, 0) */
     TUB__RANDOM_MOTION = 7,    /* motion: counter (index, sample, split, 0 or 1 + angle) */
-    TUB__RANDOM_FRAMES = 8     /* shuffled frames: counter (index, sample, split, 0) */
+    TUB__RANDOM_FRAMES = 8,    /* shuffled frames: counter (index, sample, split, 0) */
+    TUB__RANDOM_SEARCH = 9     /* sweeps: counter (index, trial, what for, 0) */
 } tub__purpose;
 
 typedef struct tub__key {

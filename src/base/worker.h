@@ -32,6 +32,8 @@ TUB_MUST_USE tub_status tub__worker_file(int *fd, tub_error *err);
 /* The program beside the modules, and the descriptors and arguments that it is started with:
  * worker MODULE-FILE VERB MEMORY OUTPUT SECONDS. */
 #define TUB__WORKER_PROGRAM "worker"
+/* How names begin of what a module that opens files may open: its input (modules/confine.h). */
+#define TUB__WORKER_INPUT_NAME "the upload"
 /* Exit codes: the answer does not fit; the module can't be loaded, and the answer says why. */
 enum { TUB__WORKER_TOO_LONG = 3, TUB__WORKER_NOT_LOADED };
 enum { TUB__WORKER_INPUT = 3, TUB__WORKER_OUTPUT, TUB__WORKER_ALIVE, TUB__WORKER_FREE };

@@ -133,6 +133,19 @@ tub_status tub__writer_write(tub__writer *w, const void *data, size_t size, tub_
     return TUB_OK;
 }
 
+uint64_t tub__writer_position(const tub__writer *w) {
+    const off_t at = lseek(w->fd, 0, SEEK_CUR);
+    return at < 0 ? 0 : (uint64_t)at;
+}
+
+tub_status tub__writer_put(tub__writer *w, uint64_t at, const void *data, size_t size,
+                           tub_error *err) {
+    if (lseek(w->fd, (off_t)at, SEEK_SET) < 0) {
+        return tub__fail_errno(err, errno, "%s", w->path);
+    }
+    return tub__writer_write(w, data, size, err);
+}
+
 tub_status tub__writer_commit(tub__writer *w, tub_error *err) {
     if (fsync(w->fd) != 0) {
         tub_status status = tub__fail_errno(err, errno, "%s", w->path);

@@ -93,14 +93,18 @@ typedef struct portion {
 } portion;
 
 /* Brings operands into the caches and pages into memory. A look at a limit takes a fiftieth of its
- * measurement, but no less than what the hand-out of a region does not count in. */
+ * measurement, but no less than what the hand-out of a region does not count in. The looks leave
+ * things of their own in the caches, so a measurement is at least as long as they are: what is short
+ * is called again and again, as who uses it does. */
 static portion warm_up(tub__backend *be, const tub__bench_work *work) {
-    const double shortest = 1e-4; /* thousands of times a look at the clock */
     const double least_look = 1e-3, share_of_look = 0.02;
+    const double shortest = TUB__LIMITS * least_look;
     portion p = {.calls = 1};
     double seconds = seconds_of(work, TUB__BENCH_WARM_UP) / TUB__BENCH_WARM_UP;
-    while (!work->whole && (seconds = seconds_of(work, p.calls)) < shortest) {
-        p.calls *= 2;
+    if (seconds < shortest) {
+        while ((seconds = seconds_of(work, p.calls)) < shortest) {
+            p.calls *= 2;
+        }
     }
     seconds *= share_of_look;
     for (int l = 0; l < TUB__LIMITS; l++) {

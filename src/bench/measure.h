@@ -15,11 +15,10 @@ TUB_MUST_USE tub_status tub__bench_read_config(const tub_bench_config *given, tu
 /* One call of what is measured. */
 typedef struct tub__bench_work {
     void (*run)(void *user);
-    void (*keep)(void *user, int number); /* NULL, or: the last measurement counts, as this one */
+    void (*keep)(void *user,
+                 int number); /* NULL, or: the last call's measurement counts, as this one */
     void *user;
     double operations; /* of one call */
-    bool whole; /* one call a measurement, however short: it takes times of its own. Else as many as
-                   make the look at the clock not count */
 } tub__bench_work;
 
 enum { TUB__BENCH_BATCH = 65536 }; /* the most samples in a pass */

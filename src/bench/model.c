@@ -36,8 +36,7 @@ tub_status tub_bench_step(tub_model *model, int64_t batch, const tub_bench_confi
     const tub__bench_work work = {.run = run_step,
                                   .keep = keep_step,
                                   .user = &p,
-                                  .operations = operations(model, batch, true),
-                                  .whole = true};
+                                  .operations = operations(model, batch, true)};
     const tub_status status = tub__bench_measure(model->backend, &work, &c, &out->whole, err);
     if (status == TUB_OK) {
         const size_t n = (size_t)out->whole.repeats;
@@ -55,10 +54,8 @@ tub_status tub_bench_predict(tub_model *model, int64_t batch, const tub_bench_co
     tub__runner r;
     TUB__TRY(tub__bench_read_config(config, &c, err));
     TUB__TRY(tub__bench_runner(model, TUB_BENCH_PREDICT, batch, c.precision, &r, err));
-    const tub__bench_work work = {.run = tub__runner_predict,
-                                  .user = &r,
-                                  .operations = operations(model, batch, false),
-                                  .whole = true};
+    const tub__bench_work work = {
+        .run = tub__runner_predict, .user = &r, .operations = operations(model, batch, false)};
     const tub_status status = tub__bench_measure(model->backend, &work, &c, out, err);
     tub__runner_destroy(&r);
     return status;

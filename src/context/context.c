@@ -134,6 +134,9 @@ tub_status tub_context_create(const tub_context_config *config, tub_context **ou
     if (status == TUB_OK && c.module_folder != NULL) {
         status = tub__alloc_string(&ctx->allocator, c.module_folder, &ctx->module_folder, err);
     }
+    if (status == TUB_OK && c.command != NULL) {
+        status = tub__alloc_string(&ctx->allocator, c.command, &ctx->command, err);
+    }
     if (status == TUB_OK) {
         status = tub__pool_create(&ctx->allocator, threads, &ctx->pool, err);
     }
@@ -157,6 +160,7 @@ void tub_context_destroy(tub_context *ctx) {
     tub__cpu_backend_destroy(ctx->backend);
     tub__pool_destroy(ctx->pool);
     tub__free(&allocator, ctx->module_folder);
+    tub__free(&allocator, ctx->command);
     tub__free(&allocator, ctx->data_folder);
     pthread_mutex_destroy(&ctx->module_lock);
     pthread_mutex_destroy(&ctx->event_lock);

@@ -2,10 +2,14 @@
 /* One transformer block, forward and backward: attention once, or once for each axis, then MLP. */
 #include "model/pass.h"
 
-void tub__block_begin(const tub__call *call, const tub__tower *tower, size_t samples) {
+/* Samples done together: a layer's weights pass by once for them, and the backward pass transposes
+ * them once. More of them would leave the workers less to take from each other on a busy machine. */
+enum { TOGETHER = 2 * TUB__GROUP };
+
+void tub__block_begin(const tub__call *call, const tub__tower *tower) {
     const tub__block *b = tower->blocks;
     tub__blocks blocks = {.samples = call->samples,
-                          .block = samples,
+                          .block = TOGETHER,
                           .rows = tub__tower_rows(&tower->shape),
                           .inference = !call->training && !call->dropout};
     for (size_t i = 0; i < b->attentions; i++) {
@@ -37,16 +41,13 @@ void tub__block_forward(const tub__call *call, const tub__block *b, size_t rows,
 
 void tub__block_again(const tub__call *call, const tub__tower *tower, const tub__block *b,
                       size_t rows) {
-    tub__block_begin(call, tower, TUB__GROUP);
+    tub__block_begin(call, tower);
     attentions_forward(call, b, rows);
     tub__mlp_again(call, &b->mlp, &b->norm[b->attentions],
                    tub__first_rows(b->x[b->attentions], rows),
                    tub__first_rows(tower->dnormed, rows));
     call->be->ops->blocks_end(call->be);
 }
-
-/* Samples done together in the backward pass: each product transposes its weight once for them. */
-enum { BACKWARD_BLOCK = 2 * TUB__GROUP };
 
 /* The gradient of what entered attention i from that of what left it, which the caller keeps. */
 static void attention_backward(const tub__call *call, const tub__tower *tower, const tub__block *b,
@@ -69,7 +70,7 @@ void tub__block_backward(const tub__call *call, const tub__tower *tower, const t
     for (size_t i = 0; i < n; i++) {
         dmiddle[i] = tub__first_rows(tower->dmiddle[i], rows);
     }
-    tub__block_begin(call, tower, BACKWARD_BLOCK);
+    tub__block_begin(call, tower);
     tub__mlp_backward(call, &b->mlp, d, dnormed);
     tub__layer_norm_backward(call, &b->norm[n], x, dnormed, d, dmiddle[n - 1]);
     tub__layer_norm_again(call, &b->norm[n], x, normed);

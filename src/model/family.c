@@ -99,7 +99,7 @@ static tub_status check_unused(const tub_model_config *c, tub_error *err) {
 tub_status tub__family_check(const tub_model_config *c, tub_error *err) {
     TUB__TRY(tub__in_range("filters", c->filters, 0, TUB__CHANNEL_LIMIT, err));
     TUB__TRY(tub__in_range("stages", c->stages, 0, TUB__STAGES, err));
-    TUB__TRY(tub__in_range("units", c->units, 0, 4096, err));
+    TUB__TRY(tub__in_range("units", c->units, 0, TUB__UNITS, err));
     if (c->family == TUB_FAMILY_VIVIT) {
         return TUB_OK;
     }

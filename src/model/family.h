@@ -23,8 +23,11 @@ TUB_MUST_USE tub_status tub__family_no_precision(const tub_model_config *config,
                                                  const char *precision, tub_status status,
                                                  tub_error *err);
 
-/* Stages, and convolutions of all stages, at most. */
-enum { TUB__STAGES = 6, TUB__CONVS = 1 + 5 * TUB__STAGES };
+/* Added to the variances of batch norms: PyTorch's. */
+#define TUB__BATCH_EPSILON 1e-5
+
+/* Stages, convolutions of all stages, and width of the recurrent unit, at most. */
+enum { TUB__STAGES = 6, TUB__CONVS = 1 + 5 * TUB__STAGES, TUB__UNITS = 4096 };
 
 /* One convolution: what it sees of a frame (whose time is 1) or of a volume. */
 typedef struct tub__conv_shape {

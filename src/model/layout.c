@@ -12,8 +12,8 @@ static tub__layer_norm norm(const tub__plan *p, tub__role gamma, tub__role beta,
     const tub__param *g = tub__plan_find(p, gamma, layer), *b = tub__plan_find(p, beta, layer);
     tub__layer_norm n = {.gamma = tub__plan_value(p, g),
                          .beta = tub__plan_value(p, b),
-                         .dgamma = tub__plan_gradient(p, g),
-                         .dbeta = tub__plan_gradient(p, b),
+                         .dgamma = tub__plan_norm_gradient(p, g),
+                         .dbeta = tub__plan_norm_gradient(p, b),
                          .epsilon = p->pass->model->config.norm_epsilon,
                          .workspace = workspace};
     return n;
@@ -31,7 +31,8 @@ static void take_statistics(const tub__plan *p, tub__layer_norm *n) {
 /* What backward passes write and read at once: one set for all blocks. */
 typedef struct shared {
     void *workspace[TUB__ATTENTIONS + 1]; /* of a block's norms */
-    tub__mat dqkv[TUB__ATTENTIONS], d_o, dhidden, dout;
+    tub__mat dqkv[TUB__ATTENTIONS], dhidden, dout;
+    tub__mat d_o[TUB__ATTENTIONS]; /* the same one, unless somebody looks at them afterwards */
     tub__mat dattention[TUB__ATTENTIONS]; /* with drops only */
     /* In inference, where nothing is kept: rows that hold query, key and value, and later the
      * MLP's hidden numbers. Of short sequences there are two sets, with which attentions take turns:
@@ -95,7 +96,10 @@ static shared take_shared(const tub__plan *p) {
         for (size_t i = 0; i < attentions; i++) {
             s.dqkv[i] = tub__plan_mat(p, p->rows, 3 * tub__padded(width));
         }
-        s.d_o = tub__plan_mat(p, p->rows, width);
+        for (size_t i = 0; i < attentions; i++) {
+            s.d_o[i] =
+                i > 0 && !p->pass->config.watch ? s.d_o[0] : tub__plan_mat(p, p->rows, width);
+        }
         s.dhidden = tub__plan_mat(p, p->rows, (size_t)c->mlp);
         s.dout = c->mlp_output_gelu || c->mlp_dropout > 0 || c->drop_layer > 0
                      ? tub__plan_mat(p, p->rows, width)
@@ -180,26 +184,11 @@ static tub__drops branch_drops(const tub__plan *p, double rate, size_t number) {
         .block = (uint32_t)(shape->first + number)};
 }
 
-/* The roles of an attention's arrays: of query's kernel, and of the norm before it. */
-typedef struct attention_roles {
-    tub__role query, norm;
-} attention_roles;
-
-/* Of attention number i of a block. Those over time are arrays of their own only where there are two
- * attentions. */
-static attention_roles roles_of(const tub_model_config *c, size_t i) {
-    const bool first_is_time = c->attention_order == TUB_ORDER_TIME_SPACE;
-    if (c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION && (i == 0) == first_is_time) {
-        return (attention_roles){TUB__TIME_QUERY_KERNEL, TUB__TIME_NORM_GAMMA};
-    }
-    return (attention_roles){TUB__QUERY_KERNEL, TUB__NORM1_GAMMA};
-}
-
 static void attention(const tub__plan *p, int layer, size_t i, const shared *s, tub__block *b) {
     enum { TO_BIAS = 1, TO_BETA = 1, TO_OUT = TUB__OUT_KERNEL - TUB__QUERY_KERNEL };
     const tub_model_config *c = &p->pass->model->config;
     const tub__tower_shape *shape = &p->tower->shape;
-    const attention_roles r = roles_of(c, i);
+    const tub__attention_roles r = tub__params_attention(c, i);
     const tub__role out = (tub__role)(r.query + TO_OUT);
     b->norm[i] = norm(p, r.norm, (tub__role)(r.norm + TO_BETA), layer, s->workspace[i]);
     b->attention[i] = (tub__attention_layer){
@@ -212,7 +201,7 @@ static void attention(const tub__plan *p, int layer, size_t i, const shared *s, 
         .number = (uint32_t)((size_t)layer * shape->attentions * shape->parts + i),
         .drops = branch_drops(p, c->dropout, (size_t)layer - shape->first),
         .dqkv = s->dqkv[i],
-        .d_o = s->d_o,
+        .d_o = s->d_o[i],
         .dout = s->dattention[i],
     };
 }
@@ -372,6 +361,9 @@ static void head(const tub__plan *p) {
         h->represented = tub__plan_mat(p, batch, features);
         h->drepresented = tub__plan_training(p, batch, features);
         h->slope = tub__plan_training(p, batch, features);
+    }
+    if (pass->config.watch) {
+        pass->heads = tub__plan_vector(p, tub__pass_heads_room(pass));
     }
     pass->probabilities = tub__plan_mat(p, batch, classes);
     pass->losses = tub__plan_vector(p, batch);

@@ -103,6 +103,10 @@ typedef struct tub__pass_config {
     bool training;       /* keep what backward needs, and hold gradients */
     bool recompute;      /* of a block keep only what enters it; backward computes the rest again */
     bool input_gradient; /* backward also computes the gradient of the input */
+    bool
+        frozen; /* training, but of nothing: the parameters' gradients are not computed, and batch norms
+                    take their moving statistics, as in inference */
+    bool watch; /* training: room for tub__pass_heads */
 } tub__pass_config;
 
 /* Bytes that tub__pass_create would take (slab and arena), by a measuring pass. */
@@ -127,6 +131,13 @@ typedef struct tub__targets {
     size_t global_batch; /* the loss is a mean over this many samples */
 } tub__targets;
 
+/* Told of a layer of the model when what its attentions made is there. */
+typedef void tub__layer_fn(void *user, size_t layer);
+typedef struct tub__watch {
+    tub__layer_fn *fn; /* NULL: nobody looks */
+    void *user;
+} tub__watch;
+
 /* Loss after forward: per-sample losses into losses (host [samples], may be NULL); prepares the
  * gradient of the logits when training. */
 void tub__pass_loss(tub__pass *pass, const tub__targets *targets, double *losses);
@@ -149,5 +160,30 @@ void tub__pass_tokens(tub__pass *pass, size_t layer, tub_dtype host, void *out);
  * over space, of half the heads each. Where blocks are computed again: of the last layer only. */
 TUB_MUST_USE tub_status tub__pass_attention(tub__pass *pass, size_t layer, size_t number,
                                             tub_dtype host, void *out, tub_error *err);
+
+/* ---- Looking into a pass whose configuration says so (watch), after its forward pass: watch.c ---- */
+
+/* Prepares backward, instead of tub__pass_loss: the gradient is to be that of one column's logits, the
+ * sum of the samples' ones. */
+void tub__pass_aim(tub__pass *pass, size_t column);
+/* Tells of every layer, from the last one to the first: of attentions alone, or with their gradients,
+ * which runs tub__pass_backward. */
+void tub__pass_watch(tub__pass *pass, bool gradients, tub__watch watch);
+
+/* Heads of an attention of a layer; number as in tub__pass_attention, heads counted within it. */
+typedef struct tub__head_range {
+    size_t number, first, count;
+} tub__head_range;
+/* Numbers that this can be at most, of any layer. */
+size_t tub__pass_heads_room(const tub__pass *pass);
+/* Of the layer that is told of: probabilities, or their gradients, into host memory, [samples, groups,
+ * count, length, length]. At most so many heads at once. */
+size_t tub__pass_heads_most(tub__pass *pass, size_t layer, size_t number);
+void tub__pass_heads(tub__pass *pass, size_t layer, const tub__head_range *range, bool gradients,
+                     tub_dtype host, void *out);
+/* The gradient of the sum of what a tower pools in each column, with respect to what it is pooled from:
+ * host [samples, N, D] of its transformer. Before the layers are told of; not of a tower without
+ * layers. */
+void tub__pass_pooling(tub__pass *pass, size_t tower, tub_dtype host, void *out);
 
 #endif

@@ -458,6 +458,14 @@ const tub__param *tub__params_find(const tub__params *p, tub__role role, int lay
     return NULL;
 }
 
+tub__attention_roles tub__params_attention(const tub_model_config *c, size_t i) {
+    const bool first_is_time = c->attention_order == TUB_ORDER_TIME_SPACE;
+    if (c->variant == TUB_VARIANT_FACTORISED_SELF_ATTENTION && (i == 0) == first_is_time) {
+        return (tub__attention_roles){TUB__TIME_QUERY_KERNEL, TUB__TIME_NORM_GAMMA};
+    }
+    return (tub__attention_roles){TUB__QUERY_KERNEL, TUB__NORM1_GAMMA};
+}
+
 const tub__param *tub__params_named(const tub__params *p, const char *name) {
     for (size_t i = 0; i < p->count; i++) {
         if (strcmp(p->list[i].name, name) == 0) {

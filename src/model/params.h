@@ -125,6 +125,13 @@ void tub__params_reduce(tub__params *p, tub__format format);
 void tub__params_destroy(tub__params *p);
 /* The entry of a role in a layer (-1 for those without); NULL when the model has none. */
 const tub__param *tub__params_find(const tub__params *p, tub__role role, int layer);
+/* The roles of an attention's arrays: of query's kernel, and of the norm before it. */
+typedef struct tub__attention_roles {
+    tub__role query, norm;
+} tub__attention_roles;
+/* Of attention number i of a block. Those over time are arrays of their own only where there are two
+ * attentions. */
+tub__attention_roles tub__params_attention(const tub_model_config *config, size_t i);
 const tub__param *tub__params_named(const tub__params *p, const char *name);
 /* Numbers of one array, without padding: as many as its array in the file has. */
 static inline size_t tub__param_elements(const tub__param *p) {

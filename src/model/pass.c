@@ -48,6 +48,12 @@ static tub_status measure(tub__pass *pass, size_t *activations, tub_error *err) 
     return TUB_OK;
 }
 
+static size_t gradient_bytes(const tub__pass *pass) {
+    return pass->config.training && !pass->config.frozen
+               ? pass->model->params.elements * pass->be->real_size
+               : 0;
+}
+
 tub_status tub__pass_measure(const tub_model *model, const tub__pass_config *config, size_t *bytes,
                              tub_error *err) {
     tub__pass pass;
@@ -58,17 +64,15 @@ tub_status tub__pass_measure(const tub_model *model, const tub__pass_config *con
     if (status != TUB_OK) {
         return status;
     }
-    *bytes =
-        activations + (config->training ? model->params.elements * model->backend->real_size : 0);
+    *bytes = activations + gradient_bytes(&pass);
     return TUB_OK;
 }
 
 static tub_status take_slabs(tub__pass *pass, size_t activations, tub_error *err) {
     tub__backend *be = pass->be;
     TUB__TRY(be->ops->slab_create(be, activations, &pass->slab, err));
-    if (pass->config.training) {
-        TUB__TRY(be->ops->slab_create(be, pass->model->params.elements * be->real_size,
-                                      &pass->gradients, err));
+    if (gradient_bytes(pass) > 0) {
+        TUB__TRY(be->ops->slab_create(be, gradient_bytes(pass), &pass->gradients, err));
     }
     return TUB_OK;
 }
@@ -114,6 +118,7 @@ static tub__call call_of(const tub__pass *pass) {
     return (tub__call){.be = pass->be,
                        .samples = pass->samples,
                        .training = pass->config.training,
+                       .frozen = pass->config.frozen,
                        .dropout = pass->drops ? &pass->dropout : NULL};
 }
 
@@ -237,14 +242,13 @@ void tub__pass_input_gradient(tub__pass *pass, tub_dtype host, void *out) {
     rows_out(pass, flat, pass->samples, host, out);
 }
 
-/* The tower that has layer l of the model; a layer that is none ends the last tower. */
-static tub__tower *tower_of(tub__pass *pass, size_t l) {
+tub__tower *tub__pass_tower_of(tub__pass *pass, size_t l) {
     tub__tower *t = &pass->tower[0];
     return pass->towers > 1 && l >= t->shape.layers && t[1].shape.layers > 0 ? t + 1 : t;
 }
 
 void tub__pass_tokens(tub__pass *pass, size_t layer, tub_dtype host, void *out) {
-    const tub__tower *t = tower_of(pass, layer);
+    const tub__tower *t = tub__pass_tower_of(pass, layer);
     const size_t l = layer - t->shape.first;
     rows_out(pass, l == t->shape.layers ? t->end : t->blocks[l].x[0],
              pass->samples * tub__tower_rows(&t->shape), host, out);
@@ -252,7 +256,7 @@ void tub__pass_tokens(tub__pass *pass, size_t layer, tub_dtype host, void *out) 
 
 tub_status tub__pass_attention(tub__pass *pass, size_t layer, size_t number, tub_dtype host,
                                void *out, tub_error *err) {
-    const tub__tower *t = tower_of(pass, layer);
+    const tub__tower *t = tub__pass_tower_of(pass, layer);
     const size_t parts = t->shape.parts, part = number % parts;
     const tub__attention_layer *a = &t->blocks[layer - t->shape.first].attention[number / parts];
     const size_t n = a->patterns[part].length, tokens = pass->samples * tub__tower_rows(&t->shape),
@@ -261,7 +265,8 @@ tub_status tub__pass_attention(tub__pass *pass, size_t layer, size_t number, tub
     void *probabilities;
     TUB__TRY(
         pass->be->ops->slab_create(pass->be, rows * n * pass->be->real_size, &probabilities, err));
-    tub__attention_layer_probabilities(&call, a, part, tub__first_rows(t->dnormed, tokens),
+    const tub__heads all_heads = {part, 0, a->heads / parts};
+    tub__attention_layer_probabilities(&call, a, &all_heads, tub__first_rows(t->dnormed, tokens),
                                        probabilities);
     const tub__mat all = {probabilities, rows, n, n};
     rows_out(pass, all, rows, host, out);

@@ -29,8 +29,9 @@ typedef struct tub__tower {
     tub__positions positions; /* of a second tower: the first one's are the embedding's */
     tub__block *blocks;       /* [layers] */
     tub__pooler pooler;
-    bool recompute; /* of what a block makes only the last block's is there for backward */
-    tub__mat end;   /* [M, D] tokens leaving the last block */
+    bool recompute;   /* of what a block makes only the last block's is there for backward */
+    tub__watch watch; /* of the blocks, when they have been gone back over */
+    tub__mat end;     /* [M, D] tokens leaving the last block */
     /* [M, D] each: output of a block's norms, made again in backward (all but the first in training
      * only; in inference the first is attention's output, and in both the pooler's norm); gradients
      * of the tokens between two blocks, of those within a block, of a norm's output. */
@@ -100,6 +101,7 @@ struct tub__pass {
     tub__head head;
     tub__mat probabilities; /* [B, K] */
     void *losses;           /* [B] */
+    void *heads;            /* room for tub__pass_heads */
     void *slab;             /* activations */
     void *gradients;        /* slab; training only */
     size_t samples;         /* of the last forward pass */
@@ -119,8 +121,8 @@ void tub__block_again(const tub__call *call, const tub__tower *tower, const tub_
 /* d: the gradient of what the block gave; left: room for that of what it got. */
 void tub__block_backward(const tub__call *call, const tub__tower *tower, const tub__block *b,
                          tub__mat d, tub__mat left);
-/* Begins a region of a block's operations on rows, so many samples at a time. */
-void tub__block_begin(const tub__call *call, const tub__tower *tower, size_t samples);
+/* Begins a region of a block's operations on rows, some samples at a time. */
+void tub__block_begin(const tub__call *call, const tub__tower *tower);
 
 /* ---- tower.c: a stack of blocks between its tokens and its pooled rows ---- */
 
@@ -132,6 +134,8 @@ void tub__next_tower_forward(const tub__call *call, const tub__tower *tower, tub
 /* From pooler.dpooled to the gradient of the tokens that entered the first block (of a tower without
  * layers: of the rows that it pooled), whose place is returned. */
 tub__mat tub__tower_backward(const tub__call *call, const tub__tower *tower);
+/* Without gradients: block after block from the last one on, with what it makes on its way. */
+void tub__tower_again(const tub__call *call, const tub__tower *tower);
 /* The same, on to dx: the gradient of next_tower_forward's x. */
 void tub__next_tower_backward(const tub__call *call, const tub__tower *tower, tub__mat dx);
 
@@ -149,6 +153,9 @@ tub__mat tub__cnn_doutput(const tub__call *call, const tub__pass *pass);
 void tub__cnn_backward(const tub__call *call, const tub__pass *pass);
 tub__mat tub__resnet_forward(const tub__call *call, const tub__pass *pass);
 void tub__resnet_backward(const tub__call *call, const tub__pass *pass);
+
+/* The tower that has layer l of the model; a layer that is none ends the last tower. */
+tub__tower *tub__pass_tower_of(tub__pass *pass, size_t layer);
 
 /* Gives every layer of the pass its views: of the parameters, and of activations taken from the
  * arena. A measuring arena only counts. */

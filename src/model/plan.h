@@ -37,7 +37,15 @@ static inline void *tub__plan_value(const tub__plan *p, const tub__param *param)
 }
 
 static inline void *tub__plan_gradient(const tub__plan *p, const tub__param *param) {
-    return p->training ? tub__param_mat(p->pass->be, param, p->pass->gradients).data : NULL;
+    return p->training && !p->pass->config.frozen
+               ? tub__param_mat(p->pass->be, param, p->pass->gradients).data
+               : NULL;
+}
+
+/* Likewise of a norm, whose backward pass writes them in any case: where nobody wants them, somewhere. */
+static inline void *tub__plan_norm_gradient(const tub__plan *p, const tub__param *param) {
+    return p->pass->config.frozen ? tub__plan_vector(p, tub__padded(param->cols))
+                                  : tub__plan_gradient(p, param);
 }
 
 static inline tub__dense tub__plan_dense(const tub__plan *p, tub__role kernel, tub__role bias,

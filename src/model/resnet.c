@@ -42,12 +42,12 @@ static tub__batch_norm_layer norm_of(const tub__plan *p, int conv, void *workspa
     return (tub__batch_norm_layer){
         .gamma = tub__plan_value(p, gamma),
         .beta = tub__plan_value(p, beta),
-        .dgamma = tub__plan_gradient(p, gamma),
-        .dbeta = tub__plan_gradient(p, beta),
+        .dgamma = tub__plan_norm_gradient(p, gamma),
+        .dbeta = tub__plan_norm_gradient(p, beta),
         .moving_mean = tub__plan_value(p, tub__plan_find(p, TUB__BATCH_MEAN, conv)),
         .moving_variance = tub__plan_value(p, tub__plan_find(p, TUB__BATCH_VARIANCE, conv)),
-        .epsilon = 1e-5, /* PyTorch's, as the momentum */
-        .momentum = 0.1,
+        .epsilon = TUB__BATCH_EPSILON,
+        .momentum = 0.1, /* PyTorch's */
         .mean = tub__plan_vector(p, padded),
         .inverse = tub__plan_vector(p, padded),
         .workspace = workspace};

@@ -25,7 +25,7 @@ static void blocks_forward(const tub__call *call, const tub__tower *tower) {
     const bool together = all_blocks_at_once(call);
     for (size_t l = 0; l < tower->shape.layers; l++) {
         if (!together) {
-            tub__block_begin(call, tower, TUB__GROUP);
+            tub__block_begin(call, tower);
         }
         block_forward(call, tower, l);
         if (!together) {
@@ -40,11 +40,11 @@ void tub__first_tower_forward(const tub__call *call, const tub__tower *tower,
     const tub__mat tokens = tub__first_rows(tower->blocks[0].x[0], rows);
     const bool together = all_blocks_at_once(call), cut_too = !tower->shape.class_token;
     if (together && cut_too) {
-        tub__block_begin(call, tower, TUB__GROUP);
+        tub__block_begin(call, tower);
     }
     tub__embedding_forward(call, embedding, dtype, x, tokens);
     if (together && !cut_too) {
-        tub__block_begin(call, tower, TUB__GROUP);
+        tub__block_begin(call, tower);
     }
     blocks_forward(call, tower);
     if (together) {
@@ -62,7 +62,7 @@ void tub__next_tower_forward(const tub__call *call, const tub__tower *tower, tub
     tub__positions_forward(call, &tower->positions, x,
                            tub__first_rows(tower->blocks[0].x[0], rows));
     if (all_blocks_at_once(call)) {
-        tub__block_begin(call, tower, TUB__GROUP);
+        tub__block_begin(call, tower);
         blocks_forward(call, tower);
         call->be->ops->blocks_end(call->be);
     } else {
@@ -71,15 +71,35 @@ void tub__next_tower_forward(const tub__call *call, const tub__tower *tower, tub
     tub__pooler_forward(call, &tower->pooler, tub__first_rows(tower->end, rows));
 }
 
+/* What a block made on its way is there: of all but the last one of a tower that recomputes it is made
+ * once more. */
+static void block_at_hand(const tub__call *call, const tub__tower *tower, size_t l, size_t rows) {
+    if (tower->recompute && l + 1 < tower->shape.layers) {
+        tub__block_again(call, tower, &tower->blocks[l], rows);
+    }
+}
+
+static void tell(const tub__tower *tower, size_t l) {
+    if (tower->watch.fn) {
+        tower->watch.fn(tower->watch.user, tower->shape.first + l);
+    }
+}
+
+void tub__tower_again(const tub__call *call, const tub__tower *tower) {
+    for (size_t l = tower->shape.layers; l-- > 0;) {
+        block_at_hand(call, tower, l, rows_of(call, tower));
+        tell(tower, l);
+    }
+}
+
 /* From pooler.dpooled to d, then block after block, with turns in two places. */
 static tub__mat backward_from(const tub__call *call, const tub__tower *tower, tub__mat d,
                               tub__mat left) {
     tub__pooler_backward(call, &tower->pooler, tub__first_rows(tower->end, d.rows), d);
     for (size_t l = tower->shape.layers; l-- > 0;) {
-        if (tower->recompute && l + 1 < tower->shape.layers) {
-            tub__block_again(call, tower, &tower->blocks[l], d.rows);
-        }
+        block_at_hand(call, tower, l, d.rows);
         tub__block_backward(call, tower, &tower->blocks[l], d, left);
+        tell(tower, l);
         const tub__mat last = d;
         d = left, left = last;
     }

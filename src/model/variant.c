@@ -55,6 +55,10 @@ tub__pattern tub__pattern_space(const tub__geometry *g) {
     return tub__pattern_whole(g->grid[0], g->grid[1] * g->grid[2]);
 }
 
+size_t tub__variant_tower_of(const tub__variant_shape *shape, size_t layer) {
+    return shape->towers > 1 && layer >= shape->tower[0].layers ? 1 : 0;
+}
+
 size_t tub__variant_layers(const tub__variant_shape *shape) {
     size_t layers = 0;
     for (size_t i = 0; i < shape->towers; i++) {

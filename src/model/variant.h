@@ -46,6 +46,8 @@ tub__pattern tub__pattern_whole(size_t sequences, size_t tokens);
 tub__pattern tub__pattern_time(const tub__geometry *g);
 tub__pattern tub__pattern_space(const tub__geometry *g);
 
+/* The number of the tower that has a layer of the model. */
+size_t tub__variant_tower_of(const tub__variant_shape *shape, size_t layer);
 /* Layers of all towers. */
 size_t tub__variant_layers(const tub__variant_shape *shape);
 /* Tokens of a sample in a tower. */

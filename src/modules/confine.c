@@ -3,12 +3,16 @@
 #include "modules/confine.h"
 
 #include "base/error.h"
+#include "base/worker.h"
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -57,6 +61,7 @@ tub_status tub__confine_size(size_t memory, size_t output, size_t seconds, tub_e
 /* Refused as a call that the user has no right to, which libraries turn into errors of their own. */
 #define REFUSE         ANSWER(SECCOMP_RET_ERRNO | EPERM)
 #define ALLOW_CALL(nr) IF_IS(nr), ANSWER(SECCOMP_RET_ALLOW)
+#define TRAP_CALL(nr)  IF_IS(nr), ANSWER(SECCOMP_RET_TRAP)
 /* Of memory: unless it is to be executable. The call is loaded again if it is another one. */
 #define ALLOW_MEMORY(nr)                                                                           \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 4), LOAD(ARGUMENT(2)), IF_HAS(PROT_EXEC), REFUSE, \
@@ -66,8 +71,21 @@ tub_status tub__confine_size(size_t memory, size_t output, size_t seconds, tub_e
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 4), LOAD(ARGUMENT(0)), IF_IS((uint32_t)getpid()), \
         ANSWER(SECCOMP_RET_ALLOW), REFUSE
 
-tub_status tub__confine_calls(tub_error *err) {
-    struct sock_filter rules[] = {
+enum { RULES = 96 };
+
+typedef struct program {
+    struct sock_filter rules[RULES];
+    size_t count;
+} program;
+
+static void add(program *p, const struct sock_filter *rules, size_t count) {
+    assert(p->count + count <= RULES);
+    memcpy(p->rules + p->count, rules, count * sizeof *rules);
+    p->count += count;
+}
+
+static void add_common(program *p) {
+    const struct sock_filter rules[] = {
         LOAD(FIELD(arch)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THIS_MACHINE, 1, 0),
         REFUSE,
@@ -92,11 +110,47 @@ tub_status tub__confine_calls(tub_error *err) {
         ALLOW_SELF(SYS_tgkill), /* abort(): a death that tells itself */
         ALLOW_CALL(SYS_exit),
         ALLOW_CALL(SYS_exit_group),
-        REFUSE,
     };
-    const struct sock_fprog program = {.len = sizeof rules / sizeof *rules, .filter = rules};
+    add(p, rules, sizeof rules / sizeof *rules);
+}
+
+/* Of descriptors: those that were opened since, not those by which the process is watched. */
+#define ALLOW_OWN(nr)                                                                              \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 4), LOAD(ARGUMENT(0)),                            \
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, TUB__WORKER_FREE, 0, 1), ANSWER(SECCOMP_RET_ALLOW),    \
+        REFUSE
+/* With this second argument. */
+#define ALLOW_WITH(nr, value)                                                                      \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 4), LOAD(ARGUMENT(1)), IF_IS(value),              \
+        ANSWER(SECCOMP_RET_ALLOW), REFUSE
+
+/* Opening and looking at files is answered by confine_open.c, which knows one file. What it does for that
+ * has a descriptor in it, never a name. */
+static void add_opening(program *p) {
+    const struct sock_filter rules[] = {
+        ALLOW_CALL(SYS_pread64),  ALLOW_CALL(SYS_fstat),
+        ALLOW_OWN(SYS_close),     ALLOW_WITH(SYS_fcntl, F_DUPFD_CLOEXEC),
+        TRAP_CALL(SYS_openat),    TRAP_CALL(SYS_newfstatat),
+        TRAP_CALL(SYS_faccessat),
+#ifdef SYS_open
+        TRAP_CALL(SYS_open),      TRAP_CALL(SYS_stat),
+        TRAP_CALL(SYS_lstat),     TRAP_CALL(SYS_access),
+#endif
+    };
+    add(p, rules, sizeof rules / sizeof *rules);
+}
+
+tub_status tub__confine_calls(bool opens, tub_error *err) {
+    const struct sock_filter end[] = {REFUSE};
+    program p = {.count = 0};
+    add_common(&p);
+    if (opens) {
+        add_opening(&p);
+    }
+    add(&p, end, 1);
+    const struct sock_fprog filter = {.len = (unsigned short)p.count, .filter = p.rules};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
         return tub__fail(
             err, TUB_E_UNSUPPORTED,
             "this system can't confine a process (seccomp), so files of unknown origin "

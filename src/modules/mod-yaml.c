@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod-yaml: YAML 1.2 text to JSON text by libfyaml's event parser.
+/* mod-yaml: YAML text to JSON text by libfyaml's event parser.
  *
  * The events are written down as JSON at once, so no tree is ever built. An anchor is the stretch
  * of output that its node became; an alias copies that stretch. So a bomb of nested aliases runs
@@ -10,6 +10,7 @@
 #include "modules/yaml_text.h"
 #include <libfyaml.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ typedef struct state {
     anchor anchors[ANCHOR_LIMIT];
     int anchor_count;
     bool started, done; /* the one document */
+    bool tree;          /* nodes with their places, and no types: see to_tree() */
     tub_error *err;
 } state;
 
@@ -110,11 +112,21 @@ static bool is_key(state *s) {
     return s->depth > 0 && top(s)->mapping && !top(s)->value_next;
 }
 
-/* The comma before a member or element. */
+/* The comma before a member or element; in a tree, before a member's value, too. */
 static tub_status begin_node(state *s) {
     level *in = top(s);
-    bool comma = in != NULL && (!in->mapping || !in->value_next) && in->count++ > 0;
+    bool comma = in != NULL && (s->tree || !in->mapping || !in->value_next) && in->count++ > 0;
     return comma ? append(s, ", ", 2) : TUB_OK;
+}
+
+/* "[LINE, COLUMN, KIND, ", how a node of a tree begins. */
+static tub_status append_place(state *s, struct fy_event *event, char kind) {
+    const struct fy_mark *mark = fy_event_start_mark(event);
+    char text[64];
+    const int size =
+        snprintf(text, sizeof text, "[%d, %d, \"%c\", ", mark == NULL ? 0 : mark->line + 1,
+                 mark == NULL ? 0 : mark->column + 1, kind);
+    return append(s, text, (size_t)size);
 }
 
 /* A node is complete: the next one in a mapping is a key after a value and a value after a key. */
@@ -227,6 +239,17 @@ static tub_status append_plain(state *s, struct fy_event *event, const char *tex
     return append_quoted(s, event, text, size);
 }
 
+static tub_status append_scalar(state *s, struct fy_event *event, const char *text, size_t size,
+                                bool plain) {
+    if (s->tree) {
+        TUB__TRY(append_place(s, event, plain ? 'p' : 't'));
+        TUB__TRY(append_quoted(s, event, text, size));
+        return append(s, "]", 1);
+    }
+    return plain && !is_key(s) ? append_plain(s, event, text, size)
+                               : append_quoted(s, event, text, size);
+}
+
 static tub_status on_scalar(state *s, struct fy_event *event) {
     int anchor_index;
     bool text_tag, key = is_key(s);
@@ -245,10 +268,10 @@ static tub_status on_scalar(state *s, struct fy_event *event) {
     TUB__TRY(open_anchor(s, event, &anchor_index));
     TUB__TRY(read_tag(s, event, &text_tag));
     size_t begin = s->size;
-    bool plain = !key && !text_tag && (token == NULL || fy_token_scalar_style(token) == FYSS_PLAIN);
-    TUB__TRY(plain ? append_plain(s, event, text, size) : append_quoted(s, event, text, size));
+    bool plain = !text_tag && (token == NULL || fy_token_scalar_style(token) == FYSS_PLAIN);
+    TUB__TRY(append_scalar(s, event, text, size, plain));
     end_node(s, anchor_index);
-    return key ? note_key(s, event, begin) : TUB_OK;
+    return key && !s->tree ? note_key(s, event, begin) : TUB_OK;
 }
 
 static tub_status on_open(state *s, struct fy_event *event, bool mapping) {
@@ -268,13 +291,16 @@ static tub_status on_open(state *s, struct fy_event *event, bool mapping) {
     }
     s->levels[s->depth++] =
         (level){.mapping = mapping, .keys = s->key_count, .anchor = anchor_index};
-    return append(s, mapping ? "{" : "[", 1);
+    if (s->tree) {
+        TUB__TRY(append_place(s, event, mapping ? 'm' : 'l'));
+    }
+    return append(s, mapping && !s->tree ? "{" : "[", 1);
 }
 
 static tub_status on_close(state *s) {
     const level closed = s->levels[--s->depth];
     s->key_count = closed.keys;
-    TUB__TRY(append(s, closed.mapping ? "}" : "]", 1));
+    TUB__TRY(s->tree ? append(s, "]]", 2) : append(s, closed.mapping ? "}" : "]", 1));
     end_node(s, closed.anchor);
     return TUB_OK;
 }
@@ -351,7 +377,9 @@ static tub_status parse(state *s, const char *text, size_t size) {
     if (diag != NULL) {
         fy_diag_set_collect_errors(diag, true);
         const struct fy_parse_cfg config = {
-            .flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE, .diag = diag};
+            .flags = FYPCF_QUIET | FYPCF_JSON_NONE |
+                     (s->tree ? FYPCF_DEFAULT_VERSION_1_1 : FYPCF_DEFAULT_VERSION_1_2),
+            .diag = diag};
         parser = fy_parser_create(&config);
     }
     if (parser == NULL || fy_parser_set_string(parser, text, size) != 0) {
@@ -368,7 +396,7 @@ static tub_status parse(state *s, const char *text, size_t size) {
     return status;
 }
 
-static tub_status to_json(const char *text, size_t size, char **json, tub_error *err) {
+static tub_status read_text(const char *text, size_t size, bool tree, char **json, tub_error *err) {
     if (size > INPUT_LIMIT) {
         return tub__fail(err, TUB_E_FORMAT, "%zu bytes of YAML; more than %d MiB are refused", size,
                          INPUT_LIMIT >> 20);
@@ -379,6 +407,7 @@ static tub_status to_json(const char *text, size_t size, char **json, tub_error 
         return tub__fail(err, TUB_E_MEMORY, "no memory to read YAML");
     }
     s->err = err;
+    s->tree = tree;
     tub_status status = parse(s, text, size);
     if (status == TUB_OK) {
         *json = s->text;
@@ -393,6 +422,14 @@ static tub_status to_json(const char *text, size_t size, char **json, tub_error 
     return status;
 }
 
+static tub_status to_json(const char *text, size_t size, char **json, tub_error *err) {
+    return read_text(text, size, false, json, err);
+}
+
+static tub_status to_tree(const char *text, size_t size, char **json, tub_error *err) {
+    return read_text(text, size, true, json, err);
+}
+
 static void release(char *json) {
     free(json);
 }
@@ -400,4 +437,4 @@ static void release(char *json) {
 /* Looked up by name when the module is opened. */
 extern __attribute__((visibility("default"))) const tub__yaml_module tub__module_table;
 const tub__yaml_module tub__module_table = {
-    .version = TUB__MODULE_VERSION, .to_json = to_json, .release = release};
+    .version = TUB__MODULE_VERSION, .to_json = to_json, .to_tree = to_tree, .release = release};

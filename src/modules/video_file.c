@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "modules/video_pipe.h"
 
 enum { BUFFER = 32768 }; /* as FFmpeg's own reader of files */
 
@@ -31,26 +32,56 @@ static void name_file(const char *path, char *out, size_t room) {
     snprintf(out, room, "clip%s", plain ? dot : "");
 }
 
-tub_status tub__video_file_open(const char *path, tub__video_file *out, tub_error *err) {
+void tub__video_file_init(tub__video_file *file) {
+    *file = (tub__video_file){.fd = -1, .copy = -1};
+}
+
+static tub_status check(const char *path, tub__video_file *file, tub_error *err) {
     struct stat facts;
-    out->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (out->fd < 0 || fstat(out->fd, &facts) != 0) {
-        const tub_status status = errno == ENOENT
-                                      ? tub__fail(err, TUB_E_NOT_FOUND, "%s: no such file", path)
-                                      : tub__fail_errno(err, errno, "%s", path);
-        tub__video_file_close(out);
-        return status;
+    if (fstat(file->fd, &facts) != 0) {
+        return tub__fail_errno(err, errno, "%s", path);
     }
     if (S_ISDIR(facts.st_mode)) {
-        tub__video_file_close(out);
         return tub__fail(err, TUB_E_FORMAT, "%s is a folder", path);
     }
     if (S_ISREG(facts.st_mode) && facts.st_size == 0) {
-        tub__video_file_close(out);
         return tub__fail(err, TUB_E_FORMAT, "%s: the file is empty", path);
     }
+    file->seekable = S_ISREG(facts.st_mode) || S_ISBLK(facts.st_mode);
+    return S_ISFIFO(facts.st_mode) || S_ISSOCK(facts.st_mode)
+               ? tub__video_keep_pipe(path, file, err)
+               : TUB_OK;
+}
+
+/* In the place of the pipe, or of nothing. */
+static tub_status take_copy(const char *path, tub__video_file *file, tub_error *err) {
+    if (file->fd >= 0) {
+        close(file->fd);
+    }
+    file->fd = fcntl(file->copy, F_DUPFD_CLOEXEC, 0);
+    file->seekable = true;
+    return file->fd < 0 ? tub__fail_errno(err, errno, "%s", path) : TUB_OK;
+}
+
+static tub_status open_path(const char *path, tub__video_file *out, tub_error *err) {
+    out->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (out->fd < 0) {
+        return errno == ENOENT ? tub__fail(err, TUB_E_NOT_FOUND, "%s: no such file", path)
+                               : tub__fail_errno(err, errno, "%s", path);
+    }
+    return check(path, out, err);
+}
+
+tub_status tub__video_file_open(const char *path, tub__video_file *out, tub_error *err) {
+    tub_status status = out->copy < 0 ? open_path(path, out, err) : TUB_OK;
+    if (status == TUB_OK && out->copy >= 0) {
+        status = take_copy(path, out, err);
+    }
+    if (status != TUB_OK) {
+        tub__video_file_close(out);
+        return status;
+    }
     out->refused = false;
-    out->seekable = S_ISREG(facts.st_mode) || S_ISBLK(facts.st_mode);
     name_file(path, out->name, sizeof out->name);
     return TUB_OK;
 }
@@ -72,6 +103,14 @@ void tub__video_file_close(tub__video_file *file) {
         close(file->fd);
     }
     file->fd = -1;
+}
+
+void tub__video_file_drop(tub__video_file *file) {
+    tub__video_file_close(file);
+    if (file->copy >= 0) {
+        close(file->copy);
+    }
+    file->copy = -1;
 }
 
 static int read_bytes(void *opaque, uint8_t *out, int size) {
@@ -166,13 +205,29 @@ void tub__video_file_attach(tub__video_file *file, AVFormatContext *format) {
     format->io_close2 = io_close;
 }
 
-const char *tub__video_file_kind(tub__video_file *file) {
+/* *score: how sure that is. */
+static const AVInputFormat *probe(tub__video_file *file, int *score) {
     const AVInputFormat *format = NULL;
     AVIOContext *io = NULL;
     if (!file->seekable || open_reader(file, &io) < 0) {
         return NULL;
     }
-    const int score = av_probe_input_buffer2(io, &format, file->name, NULL, 0, 0);
+    *score = av_probe_input_buffer2(io, &format, file->name, NULL, 0, 0);
     close_reader(io);
-    return score > AVPROBE_SCORE_RETRY && format != NULL ? format->name : NULL;
+    return *score < 0 ? NULL : format;
+}
+
+const char *tub__video_file_kind(tub__video_file *file) {
+    int score;
+    const AVInputFormat *format = probe(file, &score);
+    return format != NULL && score > AVPROBE_SCORE_RETRY ? format->name : NULL;
+}
+
+bool tub__video_file_known(int fd) {
+    tub__video_file file;
+    int score;
+    tub__video_file_init(&file);
+    file.fd = fd;
+    file.seekable = true;
+    return probe(&file, &score) != NULL;
 }

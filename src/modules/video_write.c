@@ -190,7 +190,9 @@ static void close_writer(writer *w, void **bytes, size_t *size) {
 
 tub_status tub__video_encode(const tub__video_picture *picture, bool gif, void **bytes,
                              size_t *size, tub_error *err) {
+    av_log_set_level(AV_LOG_QUIET); /* of an array no file was opened before */
     writer w = {.picture = picture};
+    av_log_set_level(AV_LOG_QUIET); /* the filters say what they do */
     int ret = open_writer(&w, gif);
     if (ret >= 0) {
         ret = write_all(&w);

@@ -7,7 +7,10 @@
 #include "base/wire.h"
 #include "modules/confine.h"
 #include <dlfcn.h>
+#include <libgen.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -40,8 +43,14 @@ static tub_status work(char **argv, const tub__worker_module *table, tub_error *
     const size_t memory = strtoull(argv[3], NULL, 10), output = strtoull(argv[4], NULL, 10),
                  seconds = strtoull(argv[5], NULL, 10);
     TUB__TRY(check_version(table, argv[1], err));
+    if (table->prepare != NULL) {
+        char folder[PATH_MAX];
+        snprintf(folder, sizeof folder, "%s", argv[1]);
+        TUB__TRY(table->prepare(argv[2], TUB__WORKER_INPUT, dirname(folder), err));
+        TUB__TRY(tub__confine_open(TUB__WORKER_INPUT_NAME, TUB__WORKER_INPUT, err));
+    }
     TUB__TRY(tub__confine_size(memory, output, seconds, err));
-    TUB__TRY(tub__confine_calls(err));
+    TUB__TRY(tub__confine_calls(table->prepare != NULL, err));
     TUB__TRY(table->run(argv[2], TUB__WORKER_INPUT, TUB__WORKER_OUTPUT, output, err));
     return tub__wire_put_end(TUB__WORKER_OUTPUT, err);
 }

@@ -115,12 +115,30 @@ void tub__attention_layer_gradients(const tub__call *call, const tub__attention_
     tub__dense_gradients(call, &layer->qkv, x, tub__first_rows(layer->dqkv, x.rows));
 }
 
-void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,
-                                        size_t part, tub__mat scratch_o, void *probabilities) {
-    tub__attention op = operation(call, layer, part, scratch_o.rows);
-    op.o = scratch_o;
+/* The attention of some heads of a part, which keeps and drops nothing. */
+static tub__attention some_heads(const tub__call *call, const tub__attention_layer *layer,
+                                 const tub__heads *heads, size_t rows) {
+    tub__attention op = operation(call, layer, heads->part, rows);
+    op.first_head += heads->first;
+    op.heads = heads->count;
     op.stats = NULL;
     op.dropout.rate = 0;
+    return op;
+}
+
+void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,
+                                        const tub__heads *heads, tub__mat scratch_o,
+                                        void *probabilities) {
+    tub__attention op = some_heads(call, layer, heads, scratch_o.rows);
+    op.o = scratch_o;
     op.probabilities = probabilities;
     call->be->ops->attention(call->be, &op);
+}
+
+void tub__attention_layer_dp(const tub__call *call, const tub__attention_layer *layer,
+                             const tub__heads *heads, size_t rows, void *dp) {
+    const tub__attention_dp op = {.forward = some_heads(call, layer, heads, rows),
+                                  .d_o = tub__first_rows(layer->d_o, rows),
+                                  .dp = dp};
+    call->be->ops->attention_dp(call->be, &op);
 }

@@ -19,7 +19,7 @@ static tub__batch_norm operation(const tub__batch_norm_layer *layer, tub__mat x,
 void tub__batch_norm_forward(const tub__call *call, const tub__batch_norm_layer *layer, tub__mat x,
                              tub__mat add, bool relu, tub__mat y) {
     tub__batch_norm op = operation(layer, x, y);
-    op.mode = call->training ? TUB__BATCH_STATISTICS : TUB__BATCH_MOVING;
+    op.mode = call->training && !call->frozen ? TUB__BATCH_STATISTICS : TUB__BATCH_MOVING;
     op.add = add;
     op.relu = relu;
     call->be->ops->batch_norm(call->be, &op);
@@ -35,7 +35,8 @@ void tub__batch_norm_again(const tub__call *call, const tub__batch_norm_layer *l
 
 void tub__batch_norm_gradient(const tub__call *call, const tub__batch_norm_layer *layer, tub__mat x,
                               tub__mat y, tub__mat dy, tub__mat dx) {
-    const tub__batch_norm_backward op = {.dy = dy,
+    const tub__batch_norm_backward op = {.moving = call->frozen,
+                                         .dy = dy,
                                          .x = x,
                                          .y = y,
                                          .gamma = layer->gamma,

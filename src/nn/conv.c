@@ -23,6 +23,9 @@ void tub__conv_forward(const tub__call *call, const tub__conv_layer *layer, tub_
 
 void tub__conv_gradients(const tub__call *call, const tub__conv_layer *layer, tub__mat x,
                          tub__mat dy) {
+    if (call->frozen) {
+        return;
+    }
     const tub__conv_dw op = {.window = layer->window,
                              .samples = grids(call, layer),
                              .group = TUB__GROUP * layer->grids,

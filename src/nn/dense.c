@@ -10,6 +10,9 @@ void tub__dense_forward(const tub__call *call, const tub__dense *layer, const tu
 }
 
 void tub__dense_gradients(const tub__call *call, const tub__dense *layer, tub__mat x, tub__mat dy) {
+    if (call->frozen) {
+        return;
+    }
     const tub__linear_dw op = {.x = x,
                                .dy = dy,
                                .group_rows = x.rows / call->samples * TUB__GROUP,

@@ -15,7 +15,9 @@ typedef struct tub__call {
     tub__backend *be;
     size_t samples;
     bool training; /* keep what backward needs */
-    bool more;     /* backward: the parameters' gradients go on, as in tub__linear_dw */
+    bool frozen; /* training: parameters are given. There are no gradients of them, and batch norms
+                      take their moving statistics */
+    bool more;   /* backward: the parameters' gradients go on, as in tub__linear_dw */
     const tub__dropout *dropout; /* NULL: none */
 } tub__call;
 
@@ -119,10 +121,18 @@ void tub__attention_layer_backward(const tub__call *call, const tub__attention_l
 /* The weights' gradients, after backward, whose dy it takes; x: of the forward pass. */
 void tub__attention_layer_gradients(const tub__call *call, const tub__attention_layer *layer,
                                     tub__mat x, tub__mat dy);
-/* The attention probabilities of one part's heads, of the rows kept by the last forward pass, into
- * backend memory: [samples, groups, heads / parts, length, length]. */
+/* Some heads of one part, counted within it. */
+typedef struct tub__heads {
+    size_t part, first, count;
+} tub__heads;
+/* Their attention probabilities, of the rows kept by the last forward pass, into backend memory:
+ * [samples, groups, count, length, length]. */
 void tub__attention_layer_probabilities(const tub__call *call, const tub__attention_layer *layer,
-                                        size_t part, tub__mat scratch_o, void *probabilities);
+                                        const tub__heads *heads, tub__mat scratch_o,
+                                        void *probabilities);
+/* The gradients of these, likewise, after the backward pass, which left d_o. */
+void tub__attention_layer_dp(const tub__call *call, const tub__attention_layer *layer,
+                             const tub__heads *heads, size_t rows, void *dp);
 
 /* ---- MLP: drops(gelu?(drop(gelu(x W1 + b1)) W2 + b2)) ---- */
 
@@ -153,11 +163,11 @@ void tub__mlp_gradients(const tub__call *call, const tub__mlp *layer, tub__mat x
 typedef struct tub__positions {
     size_t sequences;        /* of a sample */
     tub__mat position;       /* [N, D]; data NULL: none */
-    void *dposition;         /* NULL: the table is not learned */
+    void *dposition;         /* NULL: not learned, or not wanted */
     const void *class_token; /* stands first in every sequence; NULL: none */
-    void *dclass_token;
-    tub__drops drops; /* of all tokens, when they have their positions */
-    uint32_t number;  /* of the transformer: counts dropout */
+    void *dclass_token;      /* NULL: not wanted */
+    tub__drops drops;        /* of all tokens, when they have their positions */
+    uint32_t number;         /* of the transformer: counts dropout */
 } tub__positions;
 
 /* y = x with the class token before it, plus the positions. x: [sequences * N, D] without class

@@ -45,7 +45,9 @@ void tub__positions_backward(const tub__call *call, const tub__positions *layer,
                                    sum);
     }
     if (layer->class_token) {
-        class_token_gradient(call, layer, dy);
+        if (layer->dclass_token) {
+            class_token_gradient(call, layer, dy);
+        }
         call->be->ops->prepend_backward(call->be, count, dy, dx);
     }
 }

@@ -34,6 +34,8 @@ tub_train_config tub_train_config_default(void) {
     c.ema_warmup = 1;
     memcpy(c.freeze, nothing, sizeof nothing);
     c.cache_limit = 20000000000;
+    c.events_histograms = 10;
+    c.events_images = 4;
     memcpy(c.lr_factors, usual_factors, sizeof usual_factors);
     /* The default preset is one of the library's own: it can't be missing. */
     (void)!tub_train_config_set(&c, "preset", "vivit-tiny", NULL);

@@ -19,7 +19,7 @@ typedef struct cross {
     const char *out;
     bool resume, force;
     double share; /* seconds that a fold has; 0: no limit */
-    tub__fold_state *states;
+    tub_fold_state *states;
 } cross;
 
 /* A class with fewer samples than there are folds is missing in some of them. */
@@ -57,11 +57,8 @@ static tub_status settle(cross *x, tub_error *err) {
     }
     tub_dataset *data = x->data != NULL ? x->data : whole;
     tub_status status = tub_train_plan_of(x->ctx, &x->config, data, NULL, 0, &plan, err);
-    if (status == TUB_OK && x->config.budget > 0.0) {
-        x->share = x->config.budget / (double)(x->config.fold < 0 ? x->config.folds : 1);
-        status = tub__budget_settle(x->ctx, &plan, x->share, &plan.config, err);
-    }
     if (status == TUB_OK) {
+        x->share = x->resume ? x->share : tub__budget_share(&x->config);
         x->config = plan.config;
         tell_rare(x->ctx, data, &x->config);
     }
@@ -80,8 +77,8 @@ static tub_status train_one(cross *x, const char *run, int64_t fold, tub_train_r
     c.budget = 0.0;
     tub__log_line(x->ctx, TUB_LOG_INFO, "fold %" PRId64 " of 0 to %" PRId64 ": %s", fold,
                   x->config.folds - 1, run);
-    if (x->states[fold].there) {
-        return tub_train_resume(x->ctx, run, x->data, 0, -1, result, err);
+    if (x->states[fold].begun) {
+        return tub__resume_within(x->ctx, run, x->data, 0, -1, x->share, result, err);
     }
     return tub__train_until(x->ctx, &c, x->data, run, false,
                             x->share > 0.0 ? tub__seconds() + x->share : 0.0, result, err);
@@ -91,22 +88,22 @@ static tub_status run_fold(cross *x, int64_t fold, bool *stopped, tub_error *err
     const tub_allocator *a = &x->ctx->allocator;
     tub_train_result result = {0};
     char *run = NULL;
-    tub__fold_state *s = &x->states[fold];
+    tub_fold_state *s = &x->states[fold];
     if (s->finished && x->resume) {
         return TUB_OK;
     }
     TUB__TRY(tub__fold_path(a, x->out, fold, &run, err));
     tub_status status =
-        s->there && !x->resume
+        s->begun && !x->resume
             ? tub__fail(err, TUB_E_EXISTS, "%s exists already; --resume %s goes on with its folds",
                         run, x->out)
             : train_one(x, run, fold, &result, err);
     *stopped = status == TUB_OK && result.stopped;
     if (status == TUB_OK) {
-        status = tub__fold_look(x->ctx, x->out, &x->config, fold, s, err);
+        status = tub_fold_look(x->ctx, x->out, &x->config, fold, s, err);
     }
     if (status == TUB_OK) {
-        status = tub__folds_write(a, x->out, &x->config, x->states, err);
+        status = tub__folds_write(a, x->out, &x->config, x->states, x->share, err);
     }
     tub__free(a, run);
     return status;
@@ -117,16 +114,16 @@ static tub_status run_all(cross *x, tub_folds_result *result, tub_error *err) {
     bool stopped = false;
     x->config.fold = -1; /* of the whole, as folds.json says it */
     for (int64_t i = 0; i < x->config.folds; i++) {
-        TUB__TRY(tub__fold_look(x->ctx, x->out, &x->config, i, &x->states[i], err));
+        TUB__TRY(tub_fold_look(x->ctx, x->out, &x->config, i, &x->states[i], err));
     }
-    TUB__TRY(tub__folds_write(&x->ctx->allocator, x->out, &x->config, x->states, err));
+    TUB__TRY(tub__folds_write(&x->ctx->allocator, x->out, &x->config, x->states, x->share, err));
     for (int64_t i = 0; i < x->config.folds && !stopped; i++) {
         if (only < 0 || i == only) {
             TUB__TRY(run_fold(x, i, &stopped, err));
         }
     }
     if (result != NULL) {
-        tub__folds_sum_up(x->states, x->config.folds, result);
+        tub_folds_sum_up(x->states, x->config.folds, result);
         result->stopped = stopped;
     }
     return TUB_OK;
@@ -144,15 +141,18 @@ static tub_status run(cross *x, tub_folds_result *result, tub_error *err) {
 /* A single fold may join others: they must be of the same settings and data. */
 static tub_status join(cross *x, bool *there, tub_error *err) {
     tub_train_config before;
+    double share = 0.0;
     *there = false;
     if (x->config.fold < 0 || x->force) {
         return TUB_OK;
     }
-    const tub_status status = tub_folds_config(x->ctx, x->out, &before, err);
+    const tub_status status = tub__folds_read(x->ctx, x->out, &before, &share, err);
     if (status != TUB_OK) {
         return status == TUB_E_NOT_FOUND ? TUB_OK : status;
     }
     *there = true;
+    x->share =
+        x->share > 0.0 ? x->share : share; /* what is said of the others holds for this one */
     if (before.folds != x->config.folds || before.fold_seed != x->config.fold_seed ||
         strcmp(before.data_digest, x->config.data_digest) != 0) {
         return tub__fail(err, TUB_E_EXISTS,
@@ -198,7 +198,7 @@ tub_status tub_train_folds(tub_context *ctx, const tub_train_config *config, tub
 tub_status tub_train_folds_resume(tub_context *ctx, const char *out, tub_dataset *data,
                                   tub_folds_result *result, tub_error *err) {
     cross x = {.ctx = ctx, .data = data, .out = out, .resume = true};
-    TUB__TRY(tub_folds_config(ctx, out, &x.config, err));
+    TUB__TRY(tub__folds_read(ctx, out, &x.config, &x.share, err));
     TUB__TRY(settle(&x, err)); /* refuses other data */
     const tub_status status = run(&x, result, err);
     tub_dataset_close(x.own);

@@ -77,16 +77,18 @@ static tub_status read_scores(const tub__json *metrics, const char *key, tub_sco
     return tub__json_opt_real(s, "auc", &out->auc, err);
 }
 
-static tub_status read_state(const tub__json *metrics, tub__fold_state *out, tub_error *err) {
-    TUB__TRY(tub__json_get_bool(metrics, "finished", &out->finished, err));
+static tub_status read_state(const tub__json *metrics, tub_fold_state *out, tub_error *err) {
+    bool finished = false;
+    TUB__TRY(tub__json_get_bool(metrics, "finished", &finished, err));
+    out->finished = finished;
     TUB__TRY(tub__json_get_integer(metrics, "epochs", &out->epochs, err));
     TUB__TRY(tub__json_get_integer(metrics, "best_epoch", &out->best_epoch, err));
     TUB__TRY(tub__json_get_real(metrics, "seconds", &out->seconds, err));
     TUB__TRY(read_scores(metrics, "val", &out->val, err));
-    return read_scores(metrics, "best_val", &out->best, err);
+    return read_scores(metrics, "best_val", &out->best_val, err);
 }
 
-static tub_status read_metrics(const tub_allocator *a, const char *run, tub__fold_state *out,
+static tub_status read_metrics(const tub_allocator *a, const char *run, tub_fold_state *out,
                                tub_error *err) {
     char *path = NULL;
     tub__json *metrics = NULL;
@@ -107,10 +109,11 @@ static tub_status read_metrics(const tub_allocator *a, const char *run, tub__fol
 }
 
 static tub_status look(tub_context *ctx, const char *run, const tub_train_config *folds,
-                       int64_t fold, tub__fold_state *state, tub_error *err) {
+                       int64_t fold, tub_fold_state *state, tub_error *err) {
     tub_train_config own;
-    *state = (tub__fold_state){.there = tub__file_exists(run)};
-    if (!state->there) {
+    const tub_scores none = {NAN, NAN, NAN, NAN};
+    *state = (tub_fold_state){.begun = tub__file_exists(run), .val = none, .best_val = none};
+    if (!state->begun) {
         return TUB_OK;
     }
     TUB__TRY(tub_run_config(ctx, run, &own, err));
@@ -118,8 +121,8 @@ static tub_status look(tub_context *ctx, const char *run, const tub_train_config
     return read_metrics(&ctx->allocator, run, state, err);
 }
 
-tub_status tub__fold_look(tub_context *ctx, const char *out, const tub_train_config *folds,
-                          int64_t fold, tub__fold_state *state, tub_error *err) {
+tub_status tub_fold_look(tub_context *ctx, const char *out, const tub_train_config *folds,
+                         int64_t fold, tub_fold_state *state, tub_error *err) {
     char *run = NULL;
     TUB__TRY(tub__fold_path(&ctx->allocator, out, fold, &run, err));
     const tub_status status = look(ctx, run, folds, fold, state, err);
@@ -142,21 +145,21 @@ static void set_score(tub_scores *s, int which, double value) {
 }
 
 /* In the order of the folds. */
-static void sum_up(const tub__fold_state *states, int64_t folds, bool best, tub_scores *mean,
+static void sum_up(const tub_fold_state *states, int64_t folds, bool best, tub_scores *mean,
                    tub_scores *deviation) {
     for (int w = 0; w < SCORES; w++) {
         double sum = 0.0, squares = 0.0;
         int64_t n = 0;
         for (int64_t i = 0; i < folds; i++) {
             if (states[i].finished) {
-                sum += score(best ? &states[i].best : &states[i].val, w);
+                sum += score(best ? &states[i].best_val : &states[i].val, w);
                 n++;
             }
         }
         const double m = sum / (n > 0 ? (double)n : NAN);
         for (int64_t i = 0; i < folds; i++) {
             if (states[i].finished) {
-                const double d = score(best ? &states[i].best : &states[i].val, w) - m;
+                const double d = score(best ? &states[i].best_val : &states[i].val, w) - m;
                 squares += d * d;
             }
         }
@@ -165,7 +168,7 @@ static void sum_up(const tub__fold_state *states, int64_t folds, bool best, tub_
     }
 }
 
-void tub__folds_sum_up(const tub__fold_state *states, int64_t folds, tub_folds_result *out) {
+void tub_folds_sum_up(const tub_fold_state *states, int64_t folds, tub_folds_result *out) {
     *out = (tub_folds_result){.folds = folds};
     for (int64_t i = 0; i < folds; i++) {
         out->done += states[i].finished;
@@ -185,7 +188,7 @@ static void put_sums(tub__json_writer *w, const char *key, const tub_scores *mea
     tub__json_close_object(w);
 }
 
-static void put_run(tub__json_writer *w, int64_t fold, const tub__fold_state *s) {
+static void put_run(tub__json_writer *w, int64_t fold, const tub_fold_state *s) {
     char name[NAME];
     snprintf(name, sizeof name, "%s%" PRId64, prefix, fold);
     tub__json_open_object(w, NULL);
@@ -195,19 +198,20 @@ static void put_run(tub__json_writer *w, int64_t fold, const tub__fold_state *s)
     tub__json_put_integer(w, "best_epoch", s->best_epoch);
     tub__json_put_real(w, "seconds", s->seconds);
     tub__run_put_scores(w, "val", &s->val);
-    tub__run_put_scores(w, "best_val", &s->best);
+    tub__run_put_scores(w, "best_val", &s->best_val);
     tub__json_close_object(w);
 }
 
 static tub_status put_all(tub__json_writer *w, const tub_train_config *folds,
-                          const tub__fold_state *states, tub_error *err) {
+                          const tub_fold_state *states, double share, tub_error *err) {
     tub_folds_result sums;
-    tub__folds_sum_up(states, folds->folds, &sums);
+    tub_folds_sum_up(states, folds->folds, &sums);
     tub__json_open_object(w, NULL);
     tub__json_put_text(w, "format", format);
     tub__json_put_integer(w, "folds", folds->folds);
     tub__json_put_integer(w, "fold_seed", (int64_t)folds->fold_seed);
     tub__json_put_text(w, "data_digest", folds->data_digest);
+    tub__json_put_real(w, "fold_budget", share > 0.0 ? share : NAN);
     tub__json_put_bool(w, "finished", sums.done == folds->folds);
     tub__json_put_integer(w, "done", sums.done);
     put_sums(w, "val", &sums.val, &sums.val_deviation);
@@ -225,12 +229,12 @@ static tub_status put_all(tub__json_writer *w, const tub_train_config *folds,
 }
 
 tub_status tub__folds_write(const tub_allocator *a, const char *out, const tub_train_config *folds,
-                            const tub__fold_state *states, tub_error *err) {
+                            const tub_fold_state *states, double share, tub_error *err) {
     char *text = NULL, *path = NULL;
     size_t size = 0;
     tub__json_writer w;
     tub__json_start(&w, a, 2);
-    tub_status status = put_all(&w, folds, states, err);
+    tub_status status = put_all(&w, folds, states, share, err);
     if (status != TUB_OK) {
         tub__json_discard(&w);
         return status;
@@ -245,8 +249,10 @@ tub_status tub__folds_write(const tub_allocator *a, const char *out, const tub_t
     return status;
 }
 
-static tub_status read_recipe(const tub__json *file, tub_train_config *out, tub_error *err) {
+static tub_status read_file(const tub__json *file, tub_train_config *out, double *share,
+                            tub_error *err) {
     const char *kind = NULL;
+    *share = 0.0;
     tub_train_config config = tub_train_config_default();
     TUB__TRY(tub__json_get_text(file, "format", &kind, err));
     if (strcmp(kind, format) != 0) {
@@ -258,11 +264,13 @@ static tub_status read_recipe(const tub__json *file, tub_train_config *out, tub_
         return tub__fail(err, TUB_E_FORMAT, "its recipe has no folds, or no digest of the data");
     }
     *out = config;
+    TUB__TRY(tub__json_opt_real(file, "fold_budget", share, err));
+    *share = isfinite(*share) ? *share : 0.0;
     return TUB_OK;
 }
 
-tub_status tub_folds_config(tub_context *ctx, const char *out, tub_train_config *config,
-                            tub_error *err) {
+tub_status tub__folds_read(tub_context *ctx, const char *out, tub_train_config *config,
+                           double *share, tub_error *err) {
     const tub_allocator *a = &ctx->allocator;
     char *path = NULL;
     tub__json *file = NULL;
@@ -276,7 +284,7 @@ tub_status tub_folds_config(tub_context *ctx, const char *out, tub_train_config 
         status = tub__json_load(a, path, FILE_LIMIT, &file, err);
     }
     if (file != NULL) {
-        status = read_recipe(file, config, err);
+        status = read_file(file, config, share, err);
         if (status != TUB_OK) {
             tub__prefix(err, status, "%s", path);
         }
@@ -284,6 +292,12 @@ tub_status tub_folds_config(tub_context *ctx, const char *out, tub_train_config 
     }
     tub__free(a, path);
     return status;
+}
+
+tub_status tub_folds_config(tub_context *ctx, const char *out, tub_train_config *config,
+                            tub_error *err) {
+    double share;
+    return tub__folds_read(ctx, out, config, &share, err);
 }
 
 /* ---- making way ---- */

@@ -102,6 +102,10 @@ static bool without_folds(const tub_train_config *c) {
     return c->folds == 0;
 }
 
+static bool without_events(const tub_train_config *c) {
+    return c->events == TUB_EVENT_FILES_OFF;
+}
+
 static bool without_start(const tub_train_config *c) {
     return c->init_from[0] == '\0';
 }
@@ -138,6 +142,8 @@ static const struct rule {
     {"augment.mix_chance", without_mixing, "without augment.mixup or augment.cutmix"},
     {"augment.cutmix_chance", of_one_mixing, "but with both augment.mixup and augment.cutmix"},
     {"fold_seed", without_folds, "without folds"},
+    {"events_histograms", without_events, "with events false"},
+    {"events_images", without_events, "with events false"},
     {"schedule_steps", by_constant, "with schedule constant"},
     {"ema_warmup", without_ema, "without ema"},
     {"recompute", without_blocks, "without transformer blocks"},

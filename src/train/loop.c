@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "data/dataset.h"
+#include "train/events.h"
 #include "train/log.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
@@ -91,7 +92,9 @@ static tub_status judge_epoch(tub__trainer *t, tub_error *err) {
         best = judge(p, &val, p->batch == t->batches);
     }
     p->seconds = tub__seconds() - t->started;
-    TUB__TRY(tub__log_row(&t->ctx->allocator, run->folder, p, t->lr, err));
+    const tub__log_values row = tub__log_values_of(p, t->lr);
+    TUB__TRY(tub__log_row(&t->ctx->allocator, run->folder, &row, err));
+    tub__train_events_epoch(run->events, &row, t->model);
     if (best) {
         TUB__TRY(tub__run_write_best(t->model, run->config, run->info, p, run->folder, err));
     }
@@ -112,6 +115,7 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
         TUB__TRY(tub__run_write_recipe(&t->ctx->allocator, t->run->folder, t->run->config, err));
     }
     p->train = tub__progress_means(p);
+    tub__train_events_gradient(t->run->events, t->model, t->gradient, p->step, p->epoch + 1);
     tub__trainer_show_average(t, true);
     const tub_status status = judge_epoch(t, err);
     tub__trainer_show_average(t, false);
@@ -126,6 +130,7 @@ static tub_status finish_epoch(tub__trainer *t, tub_error *err) {
     TUB__TRY(checkpoint(t, err));
     TUB__TRY(tub__run_settle_best(&t->ctx->allocator, t->run->folder, p->best_epoch, err));
     tub__emit(t->ctx, &e);
+    tub__train_events_tell(t->run->events);
     return TUB_OK;
 }
 

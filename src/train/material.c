@@ -2,12 +2,15 @@
 /* Data and settings made to fit each other, before any work; and the plan that results. */
 #include "train/material.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "data/augment.h"
 #include "data/dataset.h"
 #include "data/medmnist.h"
 #include "model/model.h"
+#include "train/budget.h"
+#include "train/events.h"
 #include "train/idle.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
@@ -114,9 +117,6 @@ static tub_status resolve(tub_context *ctx, tub_train_config *c, const tub_datas
     TUB__TRY(resolve_size("model.width", &c->model.width, info->width, info->name, err));
     TUB__TRY(resolve_size("model.channels", &c->model.channels, info->channels, info->name, err));
     TUB__TRY(resolve_task(&c->model, info, err));
-    if (info->count[TUB_TRAIN] == 0) {
-        return tub__fail(err, TUB_E_NOT_FOUND, "%s: the train split is empty", info->name);
-    }
     if (info->count[TUB_VAL] == 0 && (c->patience > 0 || c->evaluate == TUB_EVALUATE_BEST)) {
         return tub__fail(err, TUB_E_NOT_FOUND, "%s: the val split is empty, so %s can't be used",
                          info->name, c->patience > 0 ? "patience" : "evaluate: best");
@@ -273,6 +273,11 @@ tub_status tub__material_open(tub_context *ctx, tub_train_config *config, tub_da
     }
     if (out->data != NULL) {
         out->info = tub_dataset_describe(out->data);
+    }
+    if (out->info->count[TUB_TRAIN] == 0) { /* such data are for evaluation */
+        return tub__fail(err, TUB_E_NOT_FOUND, "%s: the train split is empty", out->info->name);
+    }
+    if (out->data != NULL) {
         /* What the recipe will say: a path as it was given would only resume from the same
          * folder. */
         TUB__TRY(tub_train_config_set(config, "data", out->data->source, err));
@@ -328,11 +333,15 @@ static tub_status fill_plan(tub_context *ctx, const tub__material *m, tub_train_
 tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config, tub_dataset *data,
                              const char *run, int force, tub_train_plan *out, tub_error *err) {
     tub__material m = {0};
+    const double began = tub__seconds();
     *out = (tub_train_plan){.config = *config};
     if (run != NULL) {
         TUB__TRY(check_run(&ctx->allocator, run, force != 0, err));
     }
     tub_status status = tub_train_config_check(&out->config, err);
+    if (status == TUB_OK) {
+        status = tub__train_events_check(ctx, &out->config, err);
+    }
     const bool all = out->config.folds > 0 && out->config.fold < 0;
     if (status == TUB_OK) {
         out->config.fold = all ? 0 : out->config.fold; /* any of them stands for all */
@@ -347,6 +356,10 @@ tub_status tub_train_plan_of(tub_context *ctx, const tub_train_config *config, t
     if (status == TUB_OK) {
         tub__tell_idle_settings(ctx, config, &m);
         status = fill_plan(ctx, &m, out, err);
+    }
+    if (status == TUB_OK && config->budget > 0.0) {
+        const double left = tub__budget_share(config) - (tub__seconds() - began);
+        status = tub__budget_settle(ctx, left, out, err);
     }
     out->config.fold = all ? -1 : out->config.fold;
     tub__material_close(&m);

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "data/augment_settings.h"
 #include "formats/json.h"
+#include "model/family.h"
 #include "model/variant.h"
 #include <inttypes.h>
 #include <math.h>
@@ -118,6 +119,12 @@
       "stop after so many epochs without a better validation AUC (0: never)") \
     X(checkpoint_every, "checkpoint_every", INT, NULL, 0, BIG, "N", \
       "checkpoint after so many steps too (0: after each epoch only)") \
+    X(events, "events", CHOICE, "auto|true|false", 0, 0, "WHEN", \
+      "write event files of TensorBoard into the run folder (auto: where mod-events is installed)") \
+    X(events_histograms, "events_histograms", INT, NULL, 0, 1e6, "N", \
+      "histograms of weights and gradients in the first epoch and every so many after it (0: none)") \
+    X(events_images, "events_images", INT, NULL, 0, 64, "N", \
+      "training samples of the first step to show as they are augmented (0: none)") \
     X(loader_threads, "loader_threads", INT, NULL, 0, 256, "N", \
       "threads that read samples ahead (0: one, or half as many as compute where files are decoded)") \
     X(no_cache, "no_cache", FLAG, NULL, 0, 1, NULL, \
@@ -158,11 +165,11 @@
     X(model.family, "model.family", CHOICE, \
       "vivit|cnn-frame|cnn-rnn|cnn-transformer|resnet3d18", 0, 0, "NAME", \
       "kind of network: ViViT, or a baseline to hold it against") \
-    X(model.filters, "model.filters", INT, NULL, 0, 1024, "N", \
+    X(model.filters, "model.filters", INT, NULL, 0, TUB__CHANNEL_LIMIT, "N", \
       "filters of the first convolution of a baseline, doubled in each stage (0: 32; resnet3d18 64)") \
-    X(model.stages, "model.stages", INT, NULL, 0, 16, "N", \
+    X(model.stages, "model.stages", INT, NULL, 0, TUB__STAGES, "N", \
       "stages of convolutions of a baseline, each half as wide and high (0: 3; resnet3d18 4)") \
-    X(model.units, "model.units", INT, NULL, 0, 4096, "N", \
+    X(model.units, "model.units", INT, NULL, 0, TUB__UNITS, "N", \
       "width of the recurrent unit of cnn-rnn (0: 128)") \
     X(model.tubelet, "model.tubelet", INT3, NULL, 1, WIDE, "T,H,W", \
       "size of a tubelet; one number means a cube") \

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/spread.h"
+#include "train/budget.h"
 #include "train/groups.h"
 #include "train/ranks.h"
 #include <unistd.h>
@@ -156,6 +157,15 @@ static size_t samples_to_time(const tub_train_config *c, size_t piece) {
     return tub__min(enough, piece);
 }
 
+double tub__pace_total(const tub_train_plan *plan, const tub_train_pace *pace) {
+    const double batch = (double)tub__min((size_t)plan->config.batch_size,
+                                          (size_t)plan->count[TUB_TRAIN]),
+                 steps = (double)plan->count[TUB_TRAIN] / batch * pace->step,
+                 epochs = (double)plan->steps / (double)plan->epoch_steps,
+                 validations = (double)((plan->steps + plan->epoch_steps - 1) / plan->epoch_steps);
+    return epochs * steps + validations * (pace->epoch - steps);
+}
+
 tub_status tub_train_pace_of(tub_context *ctx, const tub_train_plan *plan, tub_train_pace *out,
                              tub_error *err) {
     const tub_train_config *c = &plan->config;
@@ -168,11 +178,8 @@ tub_status tub_train_pace_of(tub_context *ctx, const tub_train_plan *plan, tub_t
     times t;
     TUB__TRY(time_whole(ctx, c, samples, &t, err));
     out->step = t.pass * each * (double)batch + (parts - 1) * t.add + (double)c->ranks * t.update;
-    const double validation = t.check * each * (double)plan->count[TUB_VAL],
-                 whole = (double)plan->count[TUB_TRAIN] / (double)batch,
-                 epochs = (double)plan->steps / (double)plan->epoch_steps,
-                 validations = (double)((plan->steps + plan->epoch_steps - 1) / plan->epoch_steps);
-    out->epoch = whole * out->step + validation;
-    out->total = epochs * whole * out->step + validations * validation;
+    const double whole = (double)plan->count[TUB_TRAIN] / (double)batch;
+    out->epoch = whole * out->step + t.check * each * (double)plan->count[TUB_VAL];
+    out->total = tub__pace_total(plan, out);
     return TUB_OK;
 }

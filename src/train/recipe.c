@@ -170,8 +170,8 @@ tub_status tub__recipe_put(tub__json_writer *w, const char *key, const tub_train
     return TUB_OK;
 }
 
-static tub_status recipe_text(const tub_allocator *a, const tub_train_config *config, char **text,
-                              size_t *size, tub_error *err) {
+tub_status tub__recipe_text(const tub_allocator *a, const tub_train_config *config, char **text,
+                            size_t *size, tub_error *err) {
     tub__json_writer w;
     tub__json_start(&w, a, 2);
     const tub_status status = tub__recipe_put(&w, NULL, config, err);
@@ -186,7 +186,7 @@ tub_status tub__recipe_write(const tub_allocator *a, const char *path,
                              const tub_train_config *config, tub_error *err) {
     char *text = NULL;
     size_t size = 0;
-    TUB__TRY(recipe_text(a, config, &text, &size, err));
+    TUB__TRY(tub__recipe_text(a, config, &text, &size, err));
     tub_status status = tub__file_write(a, path, text, size, err);
     tub__free(a, text);
     return status;
@@ -204,7 +204,7 @@ static bool decides(const char *key) {
             return false;
         }
     }
-    return true;
+    return strncmp(key, "events", 6) != 0;
 }
 
 tub_status tub__recipe_digest(const tub_train_config *config, char hex[33], tub_error *err) {

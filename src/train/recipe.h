@@ -17,8 +17,12 @@ TUB_MUST_USE tub_status tub__recipe_apply(const tub__json *recipe, const tub_mod
 /* Puts every setting into an object of a text; key NULL: it is the text. */
 TUB_MUST_USE tub_status tub__recipe_put(tub__json_writer *w, const char *key,
                                         const tub_train_config *config, tub_error *err);
-/* Writes every setting to a file, atomically. The text is YAML that is JSON too: people and YAML
+/* Every setting as the text of a file; *text is the caller's (tub__free), zero-terminated. It is YAML that is JSON too: people and YAML
  * programs read it as a recipe, and a run can be resumed where mod-yaml is not installed. */
+TUB_MUST_USE tub_status tub__recipe_text(const tub_allocator *a, const tub_train_config *config,
+                                         char **text, size_t *size, tub_error *err);
+
+/* Writes it to a file, atomically. */
 TUB_MUST_USE tub_status tub__recipe_write(const tub_allocator *a, const char *path,
                                           const tub_train_config *config, tub_error *err);
 

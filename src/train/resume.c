@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Going on with a run: from its checkpoint, with new limits perhaps, and with what is left of its
  * files. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/fpenv.h"
+#include "train/budget.h"
 #include "train/log.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
@@ -247,8 +249,9 @@ static tub_status take_up(tub__session *s, const tub_train_config *before, tub_e
     return write_last(s, err);
 }
 
-tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data, int64_t epochs,
-                            int64_t max_steps, tub_train_result *result, tub_error *err) {
+tub_status tub__resume_within(tub_context *ctx, const char *run, tub_dataset *data, int64_t epochs,
+                              int64_t max_steps, double seconds, tub_train_result *result,
+                              tub_error *err) {
     tub__fpenv saved = tub__fpenv_enter();
     tub__session s = {.lock = -1};
     tub_train_config before;
@@ -259,6 +262,10 @@ tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data
     if (status == TUB_OK) {
         status = tub__session_tell_resume(take_up(&s, &before, err), err);
     }
+    if (status == TUB_OK && seconds > 0.0) {
+        const double left = seconds - s.ranks.list[0].trainer.progress.seconds;
+        s.run.deadline = tub__seconds() + left;
+    }
     if (status == TUB_OK) {
         status = tub__session_run(&s, result, err);
     }
@@ -266,4 +273,9 @@ tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data
     ctx->stop = 0;
     tub__fpenv_leave(saved);
     return status;
+}
+
+tub_status tub_train_resume(tub_context *ctx, const char *run, tub_dataset *data, int64_t epochs,
+                            int64_t max_steps, tub_train_result *result, tub_error *err) {
+    return tub__resume_within(ctx, run, data, epochs, max_steps, 0.0, result, err);
 }

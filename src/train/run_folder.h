@@ -6,10 +6,11 @@
  *   RUN/best/                 a model folder and metrics.json: the best epoch
  *   RUN/best.next/            the same of a better one, until a checkpoint counts it
  *   RUN/checkpoint/state.safetensors   all that is needed to go on; one file, never torn
- *   RUN/log.csv, metrics.json
+ *   RUN/log.csv, log.jsonl, metrics.json
+ *   RUN/events.out.tfevents.*  for TensorBoard, one of each session
  *   RUN/init.json             of a run that started from another model: what became of each array
  *
- * The order of writing at the end of an epoch is log.csv, best.next/, model.safetensors,
+ * The order of writing at the end of an epoch is log.csv, log.jsonl, events, best.next/, model.safetensors,
  * checkpoint, best/: whatever a kill leaves beyond the checkpoint's step is written again by the
  * resumed run, or taken back where that goes another way. */
 #ifndef TUB__TRAIN_RUN_FOLDER_H
@@ -27,6 +28,7 @@
 #define TUB__RUN_STATE        TUB__MOMENTS_CHECKPOINT
 #define TUB__RUN_BEST_WEIGHTS "best/model.safetensors"
 #define TUB__RUN_LOG          "log.csv"
+#define TUB__RUN_LINES        "log.jsonl"
 #define TUB__RUN_METRICS      "metrics.json"
 #define TUB__RUN_START        "init.json"
 

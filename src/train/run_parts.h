@@ -7,6 +7,7 @@
 #include "convert/folder.h"
 #include "formats/json.h"
 #include "train/start.h"
+#include <tubelet/hub.h>
 #include <tubelet/train.h>
 
 /* What the model card says of a run; val may be NULL. */
@@ -16,7 +17,10 @@ static inline tub__card tub__run_card(const tub_train_config *config, const tub_
     return (tub__card){.data = info->name,
                        .licence = info->licence,
                        .recipe = started ? NULL : config->preset,
-                       .start = started ? tub__path_name(config->init_from) : NULL,
+                       .start = !started ? NULL
+                                : tub_hub_is_name(config->init_from)
+                                    ? config->init_from
+                                    : tub__path_name(config->init_from),
                        .val = val};
 }
 

@@ -2,6 +2,7 @@
 /* Whether a run may be made at a place: what force may replace, and what no run may lie in. */
 #include "base/error.h"
 #include "base/file_parts.h"
+#include "formats/tfevents.h"
 #include "train/run_folder.h"
 #include <dirent.h>
 #include <errno.h>
@@ -20,13 +21,14 @@ enum { ENTRY_LENGTH = 300 }; /* "best.next/" and the longest name */
 /* A folder of the run, and what training puts into it. */
 typedef struct part {
     const char *name; /* below the run; "" itself */
-    const char *files[9];
+    const char *files[10];
     const char *folders[4];
 } part;
 
 static const part parts[] = {
     {"",
-     {MODEL_FILES, TUB__RUN_RECIPE, TUB__RUN_LOG, TUB__RUN_METRICS, TUB__RUN_START, NULL},
+     {MODEL_FILES, TUB__RUN_RECIPE, TUB__RUN_LOG, TUB__RUN_LINES, TUB__RUN_METRICS, TUB__RUN_START,
+      NULL},
      {TUB__RUN_BEST, TUB__RUN_NEXT, TUB__RUN_CHECKPOINT, NULL}},
     {TUB__RUN_BEST, {MODEL_FILES, TUB__RUN_METRICS, NULL}, {NULL}},
     {TUB__RUN_NEXT, {MODEL_FILES, TUB__RUN_METRICS, NULL}, {NULL}},
@@ -59,7 +61,8 @@ static bool is_own(const part *p, int folder, const char *name) {
         return true;
     }
     return S_ISDIR(st.st_mode) ? is_listed(p->folders, name)
-                               : is_listed(p->files, name) || is_result(name);
+                               : is_listed(p->files, name) || is_result(name) ||
+                                     (p->name[0] == '\0' && tub__tfevents_is_name(name));
 }
 
 /* The first entry by name that is none of the run's; "" when there is none. A link is not followed:

@@ -47,6 +47,7 @@ tub_status tub__session_open(tub__session *s, tub_context *ctx, tub_dataset *dat
     s->ctx = ctx;
     s->began = tub__seconds();
     TUB__TRY(tub_train_config_check(&s->config, err));
+    TUB__TRY(tub__train_events_check(ctx, &s->config, err));
     if (s->fresh) {
         TUB__TRY(tub__start_locate(ctx, &s->config, err));
     }
@@ -79,6 +80,7 @@ tub_status tub__session_load(tub__session *s, tub_error *err) {
 void tub__session_close(tub__session *s) {
     tub_start_report_free(s->ctx, s->start);
     tub__ranks_destroy(&s->ranks);
+    tub__train_events_close(&s->events);
     tub__material_close(&s->material);
     if (s->lock >= 0) {
         close(s->lock);
@@ -121,13 +123,28 @@ tub_status tub__session_tell_resume(tub_status status, tub_error *err) {
     return tub__fail(err, status, "%s%s", err->message, tail);
 }
 
+/* The steps, and what the event files say of them. */
+static tub_status run_ranks(tub__session *s, tub_error *err) {
+    const tub__progress *p = &s->ranks.list[0].trainer.progress;
+    tub__train_events_open(s->ctx, &s->config, s->run.info, s->run.folder, p, &s->events);
+    s->run.events = &s->events;
+    const tub_status status = tub__ranks_run(&s->ranks, err);
+    if (status == TUB_E_NUMERIC) {
+        tub__train_events_end(&s->events, p->step, TUB__SESSION_FAILURE);
+    } else if (status == TUB_OK && tub__progress_over(p, &s->config)) {
+        tub__train_events_end(&s->events, p->step, TUB__SESSION_SUCCESS);
+        tub__train_events_tell(&s->events);
+    }
+    return status;
+}
+
 tub_status tub__session_run(tub__session *s, tub_train_result *result, tub_error *err) {
     const tub__trainer *first = &s->ranks.list[0].trainer;
     if (!tub__progress_over(&first->progress, &s->config)) {
         TUB__TRY(tub__dataset_prepare(s->run.data, TUB_TRAIN, true, err));
         TUB__TRY(tub__dataset_prepare(s->run.data, TUB_VAL, false, err));
     }
-    tub_status status = tub__ranks_run(&s->ranks, err);
+    const tub_status status = run_ranks(s, err);
     if (status != TUB_OK) {
         return tub__session_tell_resume(status, err);
     }

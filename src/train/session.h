@@ -3,6 +3,7 @@
 #ifndef TUB__TRAIN_SESSION_H
 #define TUB__TRAIN_SESSION_H
 
+#include "train/events.h"
 #include "train/material.h"
 #include "train/ranks.h"
 
@@ -14,6 +15,7 @@ typedef struct tub__session {
     tub__material material;
     tub__run run;
     tub__ranks ranks;
+    tub__train_events events;
     double began;
     int lock; /* of the run folder; -1: none */
 } tub__session;

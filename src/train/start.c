@@ -8,7 +8,9 @@
 #include "train/options.h"
 #include "train/ranks.h"
 #include "train/run_folder.h"
+#include <stdio.h>
 #include <string.h>
+#include <tubelet/hub.h>
 
 static tub_start_options start_options(const tub_train_config *c) {
     tub_start_options o = tub_start_options_default();
@@ -19,23 +21,48 @@ static tub_start_options start_options(const tub_train_config *c) {
     return o;
 }
 
+/* Where the model to start from lies: one of a hub in the cache. */
+static tub_status find_start(tub_context *ctx, const char *named, char path[TUB_PATH_LENGTH],
+                             tub_error *err) {
+    if (tub_hub_is_name(named)) {
+        return tub_hub_fetch(ctx, named, path, TUB_PATH_LENGTH, err);
+    }
+    return (size_t)snprintf(path, TUB_PATH_LENGTH, "%s", named) < TUB_PATH_LENGTH
+               ? TUB_OK
+               : tub__fail(err, TUB_E_ARGUMENT, "init_from: the path is too long");
+}
+
 tub_status tub_train_config_start(tub_context *ctx, const char *path, tub_train_config *config,
                                   tub_error *err) {
     tub_train_config changed = *config;
     tub_model_config model;
+    char found[TUB_PATH_LENGTH];
     const tub_start_options o = start_options(config);
     TUB__TRY(tub_train_config_set(&changed, "init_from", path, err));
-    TUB__TRY(tub_start_config(ctx, path, &o, &model, err));
+    TUB__TRY(find_start(ctx, path, found, err));
+    TUB__TRY(tub_start_config(ctx, found, &o, &model, err));
     tub__model_sizes_from_data(&model);
     tub__train_model_from(&changed, &model);
     *config = changed;
     return TUB_OK;
 }
 
+/* hf:OWNER/NAME@COMMIT, which never changes: a run that goes on needs the very same model. */
+static tub_status locate_on_hub(tub_context *ctx, tub_train_config *config, tub_error *err) {
+    char path[TUB_PATH_LENGTH], pinned[2 * TUB_PATH_LENGTH];
+    TUB__TRY(tub_hub_fetch(ctx, config->init_from, path, sizeof path, err));
+    snprintf(pinned, sizeof pinned, "%.*s@%s", (int)strcspn(config->init_from, "@"),
+             config->init_from, tub__path_name(path));
+    return tub_train_config_set(config, "init_from", pinned, err);
+}
+
 tub_status tub__start_locate(tub_context *ctx, tub_train_config *config, tub_error *err) {
     char *path;
     if (!tub__starts_from(config)) {
         return TUB_OK;
+    }
+    if (tub_hub_is_name(config->init_from)) {
+        return locate_on_hub(ctx, config, err);
     }
     TUB__TRY(tub__path_absolute(&ctx->allocator, config->init_from, &path, err));
     const tub_status status = tub_train_config_set(config, "init_from", path, err);
@@ -46,7 +73,9 @@ tub_status tub__start_locate(tub_context *ctx, tub_train_config *config, tub_err
 tub_status tub__start_training(const tub_train_config *config, tub_model *model,
                                tub_start_report **report, tub_error *err) {
     const tub_start_options o = start_options(config);
-    TUB__TRY(tub_model_start(model, config->init_from, &o, report, err));
+    char path[TUB_PATH_LENGTH];
+    TUB__TRY(find_start(model->context, config->init_from, path, err));
+    TUB__TRY(tub_model_start(model, path, &o, report, err));
     tub__start_report_tell(model->context, *report, config->init_from);
     return TUB_OK;
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "predict/judge.h"
+#include "train/events.h"
 #include "train/trainer.h"
 #include <inttypes.h>
 #include <math.h>
@@ -174,6 +175,7 @@ static tub_status apply(tub__trainer *t, void *gradient, tub_error *err) {
         return not_finite(t, "gradient", err);
     }
     tub__optimizer_step(&t->optimizer, gradient, norm, t->progress.step + 1, t->lr);
+    t->gradient = gradient;
     return TUB_OK;
 }
 
@@ -187,6 +189,9 @@ tub_status tub__trainer_step(tub__trainer *t, tub_error *err) {
     tub_status status =
         t->pending != TUB_OK ? t->pending : tub__loader_next(t->loader, &batch, err);
     after.data_wait += tub__seconds() - asked;
+    if (status == TUB_OK && t->progress.step == 0 && t->dist.rank == 0 && t->run->events != NULL) {
+        tub__train_events_batch(t->run->events, &batch);
+    }
     if (status == TUB_OK) {
         offset = batch.position - batch.batch * (size_t)t->run->config->batch_size;
         gradient = run_share(t, &batch, t->results + 1 + 3 * offset);

@@ -59,7 +59,8 @@ tub_status tub_train(tub_context *ctx, const tub_train_config *config, tub_datas
     tub_train_plan plan;
     if (config->budget > 0.0) {
         TUB__TRY(tub_train_plan_of(ctx, config, data, run, force, &plan, err));
-        TUB__TRY(tub__budget_settle(ctx, &plan, deadline - tub__seconds(), &c, err));
+        c.epochs = plan.config.epochs;
+        c.warmup_epochs = plan.config.warmup_epochs;
     }
     return tub__train_until(ctx, &c, data, run, force != 0, deadline, result, err);
 }

@@ -16,13 +16,15 @@ enum { TUB__TREE_DEPTH = 16, TUB__LOADER_DEPTH = 2 };
 
 /* What all ranks of a run share. */
 typedef struct tub__run {
-    tub_train_config *config; /* resolved: no zero sizes; only the clock changes it, on rank 0 while the
+    tub_train_config
+        *config;     /* resolved: no zero sizes; only the clock changes it, on rank 0 while the
                                  others wait */
     double deadline; /* of tub__seconds(): the step at work then is the last; 0: none */
     const tub_dataset *data;
     const tub_dataset_info *info;
     const char *folder;
     tub__identity identity;
+    struct tub__train_events *events; /* what rank 0 writes for TensorBoard; NULL: nothing */
 } tub__run;
 
 typedef struct tub__trainer {
@@ -54,6 +56,7 @@ typedef struct tub__trainer {
     double started; /* tub__seconds() less the seconds of earlier parts of the run */
     double began;   /* tub__seconds() when this part began */
     double lr;      /* of the last step */
+    void *gradient; /* of the last step, until the average is shown or the next one begins */
     /* The loader did not start: the first step fails with it, so that all ranks learn of it. */
     tub_status pending;
     bool stopped;
