@@ -60,6 +60,9 @@ typedef struct tub_clip_options {
                               and width; not below it */
     int gray;           /* non-zero: one channel, of videos too */
     int64_t max_frames; /* that are kept of a file for training, at equal distances; 0: 64 */
+    double intensity_window
+        [2]; /* low, high: float32 samples of files, such as Hounsfield units, become
+                                   uint8, low 0 and high 255; equal: they stay float32 */
 } tub_clip_options;
 
 typedef struct tub_dataset_options {

@@ -49,7 +49,7 @@ static tub_status keep_rule(tub_model *model, const tub__clip_rule *rule, tub_er
 static tub_status read_text(tub_model *model, const char *path, const tub__json *root,
                             tub_error *err) {
     tub__preprocessing p;
-    tub__clip_rule rule = {TUB_SAMPLING_DEFAULT, 0, {0}, 0};
+    tub__clip_rule rule = {.sampling = TUB_SAMPLING_DEFAULT};
     bool known;
     TUB__TRY(tub__preprocessing_from_json(root, &p, err));
     TUB__TRY(tub__clip_rule_from_json(root, &rule, &known, err));
@@ -135,9 +135,9 @@ tub_status tub__model_set_clip_rule(tub_model *model, const tub__clip_rule *rule
 }
 
 tub__clip_rule tub__model_clip_rule(const tub_model *model) {
-    return model->clip != NULL
-               ? *model->clip
-               : (tub__clip_rule){TUB_SAMPLING_DEFAULT, 0, tub__model_preprocessing(model), 0};
+    return model->clip != NULL ? *model->clip
+                               : (tub__clip_rule){.sampling = TUB_SAMPLING_DEFAULT,
+                                                  .picture = tub__model_preprocessing(model)};
 }
 
 /* ---- Samples ---- */

@@ -31,6 +31,12 @@ static void put_ours(tub__json_writer *w, const tub_model_config *c, bool minus,
     tub__json_open_object(w, "tubelet");
     if (clip != NULL) {
         tub__json_open_object(w, "clip");
+        if (tub__intensity_is_windowed(&clip->window)) {
+            tub__json_open_array(w, "intensity_window");
+            tub__json_put_real(w, NULL, clip->window.low);
+            tub__json_put_real(w, NULL, clip->window.high);
+            tub__json_close_array(w);
+        }
         tub__json_put_text(w, "sampling", tub_sampling_name(clip->sampling));
         if (clip->split_seed != 0) {
             tub__json_put_integer(w, "split_seed", clip->split_seed);
@@ -248,6 +254,23 @@ tub_status tub__preprocessing_from_json(const tub__json *root, tub__preprocessin
     return TUB_OK;
 }
 
+static tub_status read_window(const tub__json *clip, tub__intensity_window *out, tub_error *err) {
+    static const char key[] = "tubelet.clip: intensity_window";
+    const tub__json *value = tub__json_get(clip, "intensity_window");
+    *out = (tub__intensity_window){0, 0};
+    if (value == NULL) {
+        return TUB_OK;
+    }
+    if (tub__json_kind_of(value) != TUB__JSON_ARRAY || tub__json_size(value) != 2) {
+        return tub__fail(err, TUB_E_FORMAT, "%s: expected two numbers", key);
+    }
+    TUB__TRY(tub__json_to_real(tub__json_at(value, 0), key, &out->low, err));
+    TUB__TRY(tub__json_to_real(tub__json_at(value, 1), key, &out->high, err));
+    return tub__intensity_is_windowed(out)
+               ? TUB_OK
+               : tub__fail(err, TUB_E_RANGE, "%s: %g is not below %g", key, out->low, out->high);
+}
+
 tub_status tub__clip_rule_from_json(const tub__json *root, tub__clip_rule *out, bool *known,
                                     tub_error *err) {
     const tub__json *clip = tub__json_get(tub__json_get(root, "tubelet"), "clip");
@@ -260,7 +283,7 @@ tub_status tub__clip_rule_from_json(const tub__json *root, tub__clip_rule *out, 
     for (void *it = tub__json_first(clip); it != NULL; it = tub__json_next(clip, it)) {
         const char *key = tub__json_key(it);
         if (strcmp(key, "sampling") != 0 && strcmp(key, "stride") != 0 &&
-            strcmp(key, "split_seed") != 0) {
+            strcmp(key, "split_seed") != 0 && strcmp(key, "intensity_window") != 0) {
             return tub__fail(err, TUB_E_UNSUPPORTED, "tubelet.clip: unknown key '%s'", key);
         }
     }
@@ -269,6 +292,7 @@ tub_status tub__clip_rule_from_json(const tub__json *root, tub__clip_rule *out, 
     out->stride = out->split_seed = 0;
     TUB__TRY(tub__json_opt_integer(clip, "stride", &out->stride, err));
     TUB__TRY(tub__json_opt_integer(clip, "split_seed", &out->split_seed, err));
+    TUB__TRY(read_window(clip, &out->window, err));
     TUB__TRY(
         tub__in_range("tubelet.clip: split_seed", out->split_seed, 0, 9200000000000000000, err));
     return tub__in_range("tubelet.clip: stride", out->stride, 0, 65536, err);

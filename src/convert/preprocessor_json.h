@@ -4,6 +4,7 @@
 #ifndef TUB__CONVERT_PREPROCESSOR_JSON_H
 #define TUB__CONVERT_PREPROCESSOR_JSON_H
 
+#include "picture/intensity.h"
 #include "formats/json.h"
 #include "picture/preprocess.h"
 #include <tubelet/model.h>
@@ -16,8 +17,9 @@
 typedef struct tub__clip_rule {
     tub_sampling sampling; /* TUB_SAMPLING_DEFAULT: not known */
     int64_t stride;
-    tub__preprocessing picture; /* resizing and crop of frames */
-    int64_t split_seed;         /* of the training's split, of data that say none */
+    tub__preprocessing picture;   /* resizing and crop of frames */
+    int64_t split_seed;           /* of the training's split, of data that say none */
+    tub__intensity_window window; /* of float32 */
 } tub__clip_rule;
 
 /* The file's text, zero-terminated, the caller's (tub__free). minus: pixels from -1 to 1, not from 0.

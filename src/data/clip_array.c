@@ -9,15 +9,15 @@ static const uint64_t VOLUME_LIMIT = (uint64_t)8 << 30; /* bytes; more is taken 
 
 typedef struct array_clip {
     tub__clip_file base;
-    void *samples; /* [frames,height,width,channels] */
+    void *samples;  /* [frames,height,width,channels] */
+    size_t element; /* bytes of one of them */
 } array_clip;
 
 static tub_status next_slice(tub__clip_file *clip, bool samples, tub__clip_frame *out, bool *end,
                              tub_error *err) {
     const array_clip *v = (const array_clip *)clip;
     const tub__clip_facts *f = &clip->facts;
-    const size_t slice =
-        (size_t)(f->height * f->width * f->channels) * (f->dtype == TUB_U8 ? 1 : sizeof(float));
+    const size_t slice = (size_t)(f->height * f->width * f->channels) * v->element;
     (void)err;
     *end = clip->position >= f->frames;
     if (!*end && samples) {
@@ -76,6 +76,7 @@ tub_status tub__clip_open_array(tub_context *ctx, const char *argument, tub__cli
         clip->base.facts.width = v.width;
         clip->base.facts.channels = v.channels;
         clip->samples = v.data;
+        clip->element = v.dtype == TUB_U8 ? 1 : sizeof(float);
         v.data = NULL;
         *out = &clip->base;
     }
@@ -86,8 +87,8 @@ tub_status tub__clip_open_array(tub_context *ctx, const char *argument, tub__cli
 /* Takes memory for the volume that the module has opened, and fills it. */
 static tub_status read_volume(tub_context *ctx, const tub__nifti_module *module, tub__nifti *file,
                               const tub__nifti_facts *facts, array_clip *clip, tub_error *err) {
-    const size_t size = (size_t)(facts->frames * facts->height * facts->width) *
-                        (facts->floats ? sizeof(float) : 1);
+    clip->element = facts->floats ? sizeof(float) : 1;
+    const size_t size = (size_t)(facts->frames * facts->height * facts->width) * clip->element;
     TUB__TRY(tub__alloc(&ctx->allocator, size, &clip->samples, err));
     clip->base.facts.dtype = facts->floats ? TUB_F32 : TUB_U8;
     clip->base.facts.frames = facts->frames;

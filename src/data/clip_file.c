@@ -71,11 +71,29 @@ static tub_status open_kind(tub_context *ctx, const char *path, int threads, tub
     return tub__clip_open_video(ctx, path, threads, out, err);
 }
 
-tub_status tub__clip_open(tub_context *ctx, const char *path, int threads, tub__clip_file **out,
+/* From now on the clip's intensities come out as levels. */
+static tub_status look_through(tub__clip_file *clip, const tub__intensity_window *window,
+                               tub_error *err) {
+    tub__clip_facts *f = &clip->facts;
+    if (window == NULL || !tub__intensity_is_windowed(window) || f->dtype == TUB_U8) {
+        return TUB_OK;
+    }
+    clip->window = *window;
+    f->dtype = TUB_U8;
+    f->windowed = true;
+    return tub__alloc(&clip->context->allocator, (size_t)(f->height * f->width * f->channels),
+                      (void **)&clip->levels, err);
+}
+
+tub_status tub__clip_open(tub_context *ctx, const char *path, int threads,
+                          const tub__intensity_window *window, tub__clip_file **out,
                           tub_error *err) {
     tub__clip_file *clip = NULL;
     TUB__TRY(open_kind(ctx, path, threads, &clip, err));
-    const tub_status status = tub__alloc_string(&ctx->allocator, path, &clip->path, err);
+    tub_status status = tub__alloc_string(&ctx->allocator, path, &clip->path, err);
+    if (status == TUB_OK) {
+        status = look_through(clip, window, err);
+    }
     if (status != TUB_OK) {
         tub__clip_close(clip);
         return status;
@@ -102,6 +120,12 @@ static tub_status next(tub__clip_file *clip, bool samples, tub__clip_frame *out,
                                .time = clip->position};
     *end = false;
     TUB__TRY(clip->operations->next(clip, samples, frame, end, err));
+    if (clip->levels != NULL && samples && !*end) {
+        const tub__clip_facts *f = &clip->facts;
+        tub__intensity_to_levels(&clip->window, frame->samples,
+                                 (size_t)(f->height * f->width * f->channels), clip->levels);
+        frame->samples = clip->levels;
+    }
     clip->position += !*end;
     if (*end) { /* packets may have promised more than can be decoded */
         clip->counts += clip->times != NULL && clip->facts.frames != clip->position;
@@ -152,6 +176,7 @@ void tub__clip_close(tub__clip_file *clip) {
     if (clip != NULL) {
         const tub_allocator *a = &clip->context->allocator;
         clip->operations->close(clip);
+        tub__free(a, clip->levels);
         tub__free(a, clip->times);
         tub__free(a, clip->path);
         tub__free(a, clip);

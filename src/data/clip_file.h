@@ -5,6 +5,7 @@
 #define TUB__DATA_CLIP_FILE_H
 
 #include "base/context.h"
+#include "picture/intensity.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <tubelet/data.h>
@@ -21,6 +22,7 @@ typedef enum tub__clip_kind {
 typedef struct tub__clip_facts {
     tub__clip_kind kind;
     tub_dtype dtype;       /* of the samples of a frame: TUB_U8, or TUB_F32 (arrays, volumes) */
+    bool windowed;         /* they are intensities of the file that a window made TUB_U8 */
     int64_t height, width; /* of every frame, as they are shown: after rotation, the pixel aspect as
                               stored; frames of a video that are larger or smaller than its first
                               are resized to it, as the ffmpeg program does */
@@ -46,9 +48,11 @@ typedef struct tub__clip_frame {
 } tub__clip_frame;
 
 /* Opens a file or folder. One sentence for what is no clip: no such file, no video stream (audio only), encrypted,
- * a codec that is not built in, a missing module. threads: that the decoder may use (1: none beside the caller). */
+ * a codec that is not built in, a missing module. threads: that the decoder may use (1: none beside the caller).
+ * window: what becomes of float32; NULL: nothing. */
 TUB_MUST_USE tub_status tub__clip_open(tub_context *ctx, const char *path, int threads,
-                                       tub__clip_file **out, tub_error *err);
+                                       const tub__intensity_window *window, tub__clip_file **out,
+                                       tub_error *err);
 const tub__clip_facts *tub__clip_describe(const tub__clip_file *clip);
 /* As it was opened by; valid until close. */
 const char *tub__clip_path(const tub__clip_file *clip);

@@ -28,6 +28,8 @@ struct tub__clip_file {
     int64_t position; /* index of the next frame */
     int64_t *times;   /* [facts.frames] once they are known */
     int64_t counts;   /* tub__clip_counts */
+    tub__intensity_window window;
+    unsigned char *levels; /* the frame at hand where the window made levels of it; else NULL */
 };
 
 /* Each allocates its own struct, with operations and context set; on failure *out stays. */

@@ -13,6 +13,7 @@ typedef struct tub__clip_form {
     tub__preprocessing picture; /* its resizing and its crop; the rest has no say */
     int64_t channels; /* 1: colours become gray, as Pillow's convert("L"); else the file's must be
                          these; 0: any */
+    tub__intensity_window window; /* of intensities, when the file is opened */
 } tub__clip_form;
 
 /* The frames of a file from `first` on. */

@@ -19,6 +19,10 @@ tub__preprocessing tub__clip_picture(const tub_clip_options *c, bool crop) {
                                 .filter = TUB__BILINEAR};
 }
 
+tub__intensity_window tub__clip_window(const tub_clip_options *c) {
+    return (tub__intensity_window){c->intensity_window[0], c->intensity_window[1]};
+}
+
 static tub__frame_plan plan_of(const tub_clip_options *c) {
     return (tub__frame_plan){c->sampling, c->frames, c->stride};
 }
@@ -31,7 +35,7 @@ static tub_status read_with(const tub__file_set *set, const tub__file_entry *e,
                             tub__clip_file *clip, bool crop, job *work, void *user,
                             tub_error *err) {
     const tub__clip_form form = {crop ? set->picture : tub__clip_picture(&set->clip, false),
-                                 set->channels};
+                                 set->channels, tub__clip_window(&set->clip)};
     tub__clip_reader *reader = NULL;
     int64_t shape[3];
     TUB__TRY(tub__clip_count(clip, err));
@@ -68,7 +72,8 @@ static tub_status with_file(const tub__file_set *set, uint32_t number, bool crop
     const char *path = set->list.items[number].path;
     tub__clip_file *clip = NULL;
     tub_error why = {0};
-    tub_status status = tub__clip_open(set->ctx, path, 1, &clip, &why);
+    const tub__intensity_window window = tub__clip_window(&set->clip);
+    tub_status status = tub__clip_open(set->ctx, path, 1, &window, &clip, &why);
     if (status == TUB_OK) {
         status = read_with(set, &set->entries[number], clip, crop, work, user, &why);
         note_damage(set, number, clip);

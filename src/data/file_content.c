@@ -145,9 +145,13 @@ void tub__file_set_key(const tub__file_set *set, const tub__file_entry *entry, b
                                training ? c->max_frames : c->frames,
                                training ? 0 : (int64_t)c->sampling,
                                training ? 0 : c->stride};
+    const tub__intensity_window window = tub__clip_window(c);
     tub__md5 md5;
     tub__md5_init(&md5);
     tub__md5_update(&md5, entry->content, 32);
+    if (entry->windowed) {
+        tub__md5_update(&md5, &window, sizeof window);
+    }
     add_numbers(&md5, numbers, sizeof numbers / sizeof *numbers);
     add_numbers(&md5, picture, sizeof picture / sizeof *picture);
     tub__md5_finish(&md5, hex);

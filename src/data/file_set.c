@@ -371,6 +371,15 @@ int tub_dataset_split_by_seed(const tub_dataset *data) {
     return data->files != NULL && !data->files->list.has_splits;
 }
 
+bool tub__file_set_has_intensities(const tub__file_set *set) {
+    for (size_t i = 0; i < set->list.count; i++) {
+        if (set->entries[i].windowed || set->entries[i].dtype == TUB_F32) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const tub_clip_options *tub_dataset_clip(const tub_dataset *data) {
     return data->files == NULL ? NULL : &data->files->clip;
 }

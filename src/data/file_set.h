@@ -21,6 +21,7 @@ typedef struct tub__file_entry {
     int64_t rate_numerator, rate_denominator;
     int64_t nanoseconds; /* of the part; 0: frames have no times */
     char content[33];    /* MD5 of size, first and last MiB */
+    bool windowed;       /* its intensities have become levels */
     char *problem;       /* NULL; or why it is left out */
     char *damage;        /* NULL; or what the survey met that can't be decoded; the rest is used */
     _Atomic(char *) met; /* the same of reading, which several threads do; NULL: nothing */
@@ -103,6 +104,7 @@ void tub__file_set_source_size(const tub__file_set *set, int64_t size[2]);
 TUB_MUST_USE tub_status tub__file_set_draw(const tub__file_set *set, tub_split split,
                                            const tub__source *source, const tub__sample_key *key,
                                            const int64_t cut[2], void *out, tub_error *err);
+tub__intensity_window tub__clip_window(const tub_clip_options *c);
 /* Resizing of the frames, and the crop where it is asked for. */
 tub__preprocessing tub__clip_picture(const tub_clip_options *c, bool crop);
 /* Bytes that reading one sample takes at most: the frames that are kept of it, and the pictures that a decoder
@@ -110,6 +112,9 @@ tub__preprocessing tub__clip_picture(const tub_clip_options *c, bool crop);
 int64_t tub__file_set_memory(const tub__file_set *set);
 /* Frames kept of an entry. */
 int64_t tub__file_set_kept(const tub__file_set *set, const tub__file_entry *entry);
+
+/* Whether files were of intensities, which a window made levels of, or which are float32 still. */
+bool tub__file_set_has_intensities(const tub__file_set *set);
 
 /* What a training on the set depends on, as 32 hexadecimal digits: name, class, part and content of the
  * samples of train and val, in order. Not where the files lie. */

@@ -108,8 +108,8 @@ static tub_status check_entry(const tub__file_set *set, const tub__file_entry *f
         return tub__fail(why, TUB_E_SHAPE,
                          "its frames of %" PRId64 " x %" PRId64 " are float32, which are never "
                          "resized, and clips are of %" PRId64 " x %" PRId64
-                         "; resample all to one size, or clip their intensities to a window and "
-                         "store them as uint8, which is resized (docs/data.md, From other files)",
+                         "; a clip.intensity_window makes levels of them, which are resized, or "
+                         "resample all to one size",
                          e->height, e->width, set->clip.height, set->clip.width);
     }
     TUB__TRY(tub__framer_create(&set->ctx->allocator, &set->picture, from, (size_t)set->channels,

@@ -102,10 +102,11 @@ static bool ends_all(tub_status status) {
 
 static tub_status open_and_look(tub__file_set *set, const char *path, tub__clip_file **clip,
                                 char content[33], tub_error *err) {
+    const tub__intensity_window window = tub__clip_window(&set->clip);
     tub__clip_frame frame;
     bool end = false;
     TUB__TRY(tub__content_digest(set->ctx, path, content, err));
-    TUB__TRY(tub__clip_open(set->ctx, path, 1, clip, err));
+    TUB__TRY(tub__clip_open(set->ctx, path, 1, &window, clip, err));
     TUB__TRY(tub__clip_count(*clip, err));
     TUB__TRY(tub__clip_next(*clip, &frame, &end, err));
     const tub__clip_facts *f = tub__clip_describe(*clip);
@@ -129,6 +130,7 @@ static tub_status look_at_item(tub__file_set *set, tub__clip_file *clip, uint32_
     tub_error why = {0};
     e->kind = f->kind;
     e->dtype = f->dtype;
+    e->windowed = f->windowed;
     e->height = f->height;
     e->width = f->width;
     e->channels = f->channels;

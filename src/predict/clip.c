@@ -138,30 +138,40 @@ static tub_status scale(const tub_model *model, tub_clip *clip, tub_error *err) 
     return TUB_OK;
 }
 
-static tub_status read_file(tub__clip_file *file, const tub_clip_read_options *o, tub_clip *out,
-                            tub_error *err) {
+static tub_status read_file(tub__clip_file *file, const tub__taking *taking,
+                            const tub_clip_read_options *o, tub_clip *out, tub_error *err) {
     const tub_allocator *a = &out->owner->allocator;
-    tub__taking taking;
     tub__clip_reader *reader;
-    TUB__TRY(settle(o, &taking, err));
-    TUB__TRY(o->model != NULL ? tub__taking_reader(a, &taking, file, &reader, err)
-                              : tub__clip_reader_create(a, file, &taking.form, 1, &reader, err));
-    const tub_status status = read_samples(file, reader, &taking.plan, o, out, err);
+    TUB__TRY(o->model != NULL ? tub__taking_reader(a, taking, file, &reader, err)
+                              : tub__clip_reader_create(a, file, &taking->form, 1, &reader, err));
+    const tub_status status = read_samples(file, reader, &taking->plan, o, out, err);
     tub__clip_reader_destroy(reader);
     return status == TUB_OK && o->scaled ? scale(o->model, out, err) : status;
+}
+
+static tub_status open_and_read(const char *path, const tub__taking *taking,
+                                const tub_clip_read_options *o, tub_clip *out, tub_error *err) {
+    tub__clip_file *file;
+    const int threads = tub__pool_threads(out->owner->pool);
+    TUB__TRY(tub__clip_open(out->owner, path, threads, &taking->form.window, &file, err));
+    const tub_status status = read_file(file, taking, o, out, err);
+    if (status == TUB_OK && tub__clip_damage(file) != NULL) {
+        snprintf(out->damage, sizeof out->damage, "%s", tub__clip_damage(file));
+    }
+    tub__clip_close(file);
+    return status;
 }
 
 tub_status tub_clip_read(tub_context *ctx, const char *path, const tub_clip_read_options *options,
                          tub_clip *out, tub_error *err) {
     const tub_clip_read_options usual = tub_clip_read_options_default();
-    tub__clip_file *file;
+    const tub_clip_read_options *o = options != NULL ? options : &usual;
+    tub__taking taking;
     *out = (tub_clip){.owner = ctx};
-    TUB__TRY(tub__clip_open(ctx, path, tub__pool_threads(ctx->pool), &file, err));
-    tub_status status = read_file(file, options != NULL ? options : &usual, out, err);
-    if (status == TUB_OK && tub__clip_damage(file) != NULL) {
-        snprintf(out->damage, sizeof out->damage, "%s", tub__clip_damage(file));
+    tub_status status = settle(o, &taking, err);
+    if (status == TUB_OK) {
+        status = open_and_read(path, &taking, o, out, err);
     }
-    tub__clip_close(file);
     if (status != TUB_OK) {
         tub_clip_free(out);
         if (err != NULL && strncmp(err->message, path, strlen(path)) != 0) {

@@ -193,7 +193,7 @@ tub_status tub_clip_write_all(tub_context *ctx, const char *path, const char *np
     if (!ends_with(npy, ".npy")) {
         return tub__fail(err, TUB_E_ARGUMENT, "%s: all frames of a file are written as .npy", npy);
     }
-    TUB__TRY(tub__clip_open(ctx, path, tub__pool_threads(ctx->pool), &file, err));
+    TUB__TRY(tub__clip_open(ctx, path, tub__pool_threads(ctx->pool), NULL, &file, err));
     tub_status status = write_file(ctx, file, npy, &frames, err);
     if (status == TUB_OK && shape != NULL) {
         const tub__clip_facts *f = tub__clip_describe(file);

@@ -47,20 +47,21 @@ tub_status tub__taking_of(const tub_model *model, const tub_file_options *option
         rule.sampling != TUB_SAMPLING_LINSPACE) {
         return tub__fail(err, TUB_E_ARGUMENT, "a stride needs sampling stride or linspace");
     }
-    *out = (tub__taking){.plan = {.sampling = given ? o.sampling : rule.sampling,
-                                  .frames = c->frames,
-                                  .stride = given || o.stride != 0 ? o.stride : rule.stride},
-                         .form = {.picture = rule.picture, .channels = c->channels},
-                         .views = o.views,
-                         .crops = o.crops,
-                         .samples = o.views * o.crops,
-                         .average = o.average,
-                         .tta = o.tta,
-                         .tta_average = o.tta_average,
-                         .frames = c->frames,
-                         .height = c->height,
-                         .width = c->width,
-                         .channels = c->channels};
+    *out = (tub__taking){
+        .plan = {.sampling = given ? o.sampling : rule.sampling,
+                 .frames = c->frames,
+                 .stride = given || o.stride != 0 ? o.stride : rule.stride},
+        .form = {.picture = rule.picture, .channels = c->channels, .window = rule.window},
+        .views = o.views,
+        .crops = o.crops,
+        .samples = o.views * o.crops,
+        .average = o.average,
+        .tta = o.tta,
+        .tta_average = o.tta_average,
+        .frames = c->frames,
+        .height = c->height,
+        .width = c->width,
+        .channels = c->channels};
     return tub__frame_plan_check(&out->plan, err);
 }
 

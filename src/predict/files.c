@@ -99,7 +99,8 @@ static void take_file(const turn *t, size_t i) {
     const size_t clips = (size_t)t->taking->samples * tub__taking_elements(t->taking);
     taken *out = &t->files[i];
     tub__clip_file *clip = NULL;
-    out->status = tub__clip_open(t->ctx, t->paths[i], t->threads, &clip, &out->error);
+    out->status = tub__clip_open(t->ctx, t->paths[i], t->threads, &t->taking->form.window, &clip,
+                                 &out->error);
     if (out->status != TUB_OK) {
         return;
     }

@@ -100,6 +100,8 @@ tub_dataset_options tub_model_dataset_options(const tub_model *model) {
     o.clip.gray = c->channels == 1;
     o.clip.sampling = rule.sampling;
     o.clip.stride = rule.stride;
+    o.clip.intensity_window[0] = rule.window.low;
+    o.clip.intensity_window[1] = rule.window.high;
     o.split_seed = (uint64_t)rule.split_seed;
     o.class_names = (const char *const *)model->labels;
     o.class_count = model->labels != NULL ? c->classes : 0;

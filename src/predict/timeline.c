@@ -308,7 +308,8 @@ tub_status tub_timeline(tub_model *model, const char *path, int64_t window, int6
                   .hop = hop,
                   .fn = fn,
                   .user = user};
-    TUB__TRY(tub__clip_open(ctx, path, tub__pool_threads(ctx->pool), &t.clip, err));
+    TUB__TRY(
+        tub__clip_open(ctx, path, tub__pool_threads(ctx->pool), &taking.form.window, &t.clip, err));
     const tub_status status = of_clip(&t, model, err);
     const char *found = tub__clip_damage(t.clip);
     if (damage != NULL && found != NULL) {

@@ -66,6 +66,12 @@ static tub_status check_clip(const tub_train_config *c, tub_error *err) {
                          resize, resize < height ? "height" : "width",
                          resize < height ? height : width);
     }
+    const double *window = c->clip.intensity_window;
+    if (window[0] == window[1] && window[0] != 0) {
+        return tub__fail(err, TUB_E_RANGE,
+                         "clip.intensity_window %g has one number; it takes two, as -160,240",
+                         window[0]);
+    }
     if (c->clip.stride > 0 &&
         (c->clip.sampling == TUB_SAMPLING_DEFAULT || c->clip.sampling == TUB_SAMPLING_UNIFORM ||
          c->clip.sampling == TUB_SAMPLING_SEGMENTS)) {

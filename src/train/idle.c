@@ -3,6 +3,7 @@
  * them for the optimiser, schedule or data set that an option has replaced. */
 #include "train/idle.h"
 
+#include "data/file_set.h"
 #include "model/model.h"
 
 #include <string.h>
@@ -167,12 +168,17 @@ static const struct rule {
  * the clips of a set of files; those are cut out of frames that may be larger, but not longer. */
 typedef struct material_facts {
     bool files, larger;
+    bool intensities; /* of files: some of them are float32 */
 } material_facts;
 
 static material_facts facts_of(const tub__material *m) {
     const bool files = m->data != NULL && m->data->files != NULL;
     const tub_dataset_info from = files ? tub__dataset_source_info(m->data) : *m->info;
-    return (material_facts){files, from.height > m->info->height || from.width > m->info->width};
+    return (material_facts){
+        .files = files,
+        .larger = from.height > m->info->height || from.width > m->info->width,
+        .intensities = files && tub__file_set_has_intensities(m->data->files),
+    };
 }
 
 static bool by_files(const tub_train_config *c, const material_facts *f) {
@@ -182,6 +188,11 @@ static bool by_files(const tub_train_config *c, const material_facts *f) {
 
 static bool in_memory(const tub_train_config *c, const material_facts *f) {
     return !by_files(c, f);
+}
+
+static bool of_levels(const tub_train_config *c, const material_facts *f) {
+    (void)c;
+    return f->files && !f->intensities;
 }
 
 static bool slower(const tub_train_config *c) {
@@ -217,6 +228,8 @@ static const struct data_rule {
     {"clip.sampling", in_memory, "but on a set of files"},
     {"clip.stride", in_memory, "but on a set of files"},
     {"clip.resize", in_memory, "but on a set of files"},
+    {"clip.intensity_window", in_memory, "but on a set of files"},
+    {"clip.intensity_window", of_levels, "on files of levels from 0 to 255"},
     {"clip.gray", in_memory, "but on a set of files"},
     {"clip.max_frames", in_memory, "but on a set of files"},
 };

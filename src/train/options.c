@@ -145,6 +145,9 @@
     X(clip.resize, "clip.resize", INT, NULL, 0, WIDE, "N", \
       "short side of a file's frames, of which the middle is cropped to the clip's height and width "\
       "(0: as the crop's longer one)") \
+    X(clip.intensity_window, "clip.intensity_window", RANGE, NULL, -1e9, 1e9, "LOW,HIGH", \
+      "of volumes and arrays of float32: LOW and less become level 0, HIGH and more 255, so that "\
+      "they are resized as pictures are (0: they stay as they are)") \
     X(clip.gray, "clip.gray", FLAG, NULL, 0, 1, NULL, "one channel, of videos in colour too") \
     X(clip.max_frames, "clip.max_frames", INT, NULL, 0, WIDE, "N", \
       "frames at equal distances that training takes a file's clips from, where it has more "\

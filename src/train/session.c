@@ -24,8 +24,11 @@ static tub_status take_clips(const tub_dataset *data, uint64_t split_seed, tub_m
     if (c == NULL) {
         return TUB_OK;
     }
-    const tub__clip_rule rule = {c->sampling, c->stride, tub__clip_picture(c, true),
-                                 (int64_t)split_seed};
+    const tub__clip_rule rule = {.sampling = c->sampling,
+                                 .stride = c->stride,
+                                 .picture = tub__clip_picture(c, true),
+                                 .split_seed = (int64_t)split_seed,
+                                 .window = tub__clip_window(c)};
     return tub__model_set_clip_rule(model, &rule, err);
 }
 

@@ -234,7 +234,7 @@ static tub_status send(const decoding *d, int output, tub_error *err) {
 
 static tub_status send_clips(const tub__decode_job *job, int output, size_t most, tub_error *err) {
     decoding d = {.job = job, .most = most};
-    TUB__TRY(tub__clip_open(&context, job->path, 1, &d.clip, err));
+    TUB__TRY(tub__clip_open(&context, job->path, 1, &job->taking.form.window, &d.clip, err));
     TUB__TRY(tub__taking_reader(&context.allocator, &job->taking, d.clip, &d.reader, err));
     TUB__TRY(count(&d, err));
     TUB__TRY(make_room(&d, err));

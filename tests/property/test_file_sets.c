@@ -232,12 +232,12 @@ static void breaks_later(void **state) {
 static void read_as_model(tub_context *ctx, const tub_model *model, const char *path, void *out) {
     const tub_model_config *c = tub_model_describe(model);
     const tub__clip_rule rule = tub__model_clip_rule(model);
-    const tub__clip_form form = {rule.picture, c->channels};
+    const tub__clip_form form = {.picture = rule.picture, .channels = c->channels};
     const tub__frame_plan plan = {rule.sampling, c->frames, rule.stride};
     tub__clip_file *clip;
     tub__clip_reader *reader;
     tub_error err = {0};
-    assert_ok(tub__clip_open(ctx, path, 1, &clip, &err), err);
+    assert_ok(tub__clip_open(ctx, path, 1, NULL, &clip, &err), err);
     assert_ok(tub__clip_reader_create(&ctx->allocator, clip, &form, 1, &reader, &err), err);
     assert_ok(tub__clip_read_views(reader, &plan, NULL, 1, out, &err), err);
     tub__clip_reader_destroy(reader);
@@ -379,11 +379,96 @@ static void floats_of_two_sizes(void **state) {
     assert_ok(tub_dataset_file(data, 2, &file, &err), err);
     assert_string_equal(file.problem,
                         "its frames of 9 x 9 are float32, which are never resized, and clips are "
-                        "of 8 x 8; resample all to one size, or clip their intensities to a window "
-                        "and store them as uint8, which is resized (docs/data.md, From other "
-                        "files)");
+                        "of 8 x 8; a clip.intensity_window makes levels of them, which are "
+                        "resized, or resample all to one size");
     tub_dataset_close(data);
     tub_context_destroy(ctx);
+}
+
+enum { LOW = -160, HIGH = 240, DARKER = -1000, BRIGHTER = 3071 }; /* Hounsfield units */
+
+/* The set of levels once more, of intensities that a window makes the same levels of. */
+static void make_intensities(const char *from, const char *to) {
+    static float values[LONGEST * TALLEST * TALLEST];
+    tub_context *ctx = context();
+    char path[256], other[256];
+    for (int label = 0; label < 2; label++) {
+        const char *class = label == 0 ? "down" : "up";
+        snprintf(path, sizeof path, "%s/%s", to, class);
+        assert_int_equal(tub__folder_create(path, NULL), TUB_OK);
+        for (int i = 0; i < OF_CLASS; i++) {
+            tub_volumes v;
+            tub_error err = {0};
+            snprintf(path, sizeof path, "%s/%s/%02d.npy", from, class, i);
+            snprintf(other, sizeof other, "%s/%s/%02d.npy", to, class, i);
+            assert_ok(tub_volumes_read(ctx, path, NULL, &v, &err), err);
+            const unsigned char *levels = v.data;
+            for (int64_t k = 0; k < v.frames * v.height * v.width; k++) {
+                values[k] = levels[k] == 0     ? DARKER
+                            : levels[k] == 255 ? BRIGHTER
+                                               : (float)(LOW + levels[k] * (HIGH - LOW) / 255.0);
+            }
+            const test_array array = {
+                other,  "<f4", 3, {(uint64_t)v.frames, (uint64_t)v.height, (uint64_t)v.width},
+                values, 0};
+            assert_int_equal(make_npy(other, &array), 0);
+            tub_volumes_free(&v);
+        }
+    }
+    tub_context_destroy(ctx);
+}
+
+static void read_test_clips(tub_context *ctx, const char *set, const tub_dataset_options *o,
+                            int64_t count, unsigned char *out) {
+    tub_dataset *data;
+    tub_error err = {0};
+    assert_ok(tub_dataset_open(ctx, set, o, &data, &err), err);
+    assert_int_equal(tub_dataset_describe(data)->dtype, TUB_U8);
+    assert_ok(tub_dataset_read(data, TUB_TEST, 0, count, out, &err), err);
+    tub_dataset_close(data);
+}
+
+/* Volumes of intensities, of many sizes, train as the levels do that a window makes of them, to the last bit; the model
+ * remembers the window, and predicts from intensities what it predicts from levels. */
+static void windowed(void **state) {
+    (void)state;
+    enum { CLIP = 4 * 16 * 16, TESTS = 6 };
+    static unsigned char of_levels[TESTS * CLIP], of_values[TESTS * CLIP];
+    tub_train_config c = recipe();
+    tub_context *ctx = context();
+    tub_model *model;
+    tub_error err = {0};
+    float wanted[2], got[2];
+    make_intensities("set", "intensities");
+    snprintf(c.data, sizeof c.data, "intensities");
+    assert_int_equal(tub_train_config_set(&c, "clip.intensity_window", "-160,240", NULL), TUB_OK);
+    must_run(&c, &plainly, "windowed");
+    assert_same_run("plain", "windowed");
+
+    assert_ok(tub_model_open(ctx, "windowed", &model, &err), err);
+    const tub_dataset_options o = tub_model_dataset_options(model);
+    read_test_clips(ctx, "set", &o, TESTS, of_levels);
+    read_test_clips(ctx, "intensities", &o, TESTS, of_values);
+    assert_memory_equal(of_levels, of_values, sizeof of_levels);
+    const char *const paths[2] = {"set/up/02.npy", "intensities/up/02.npy"};
+    for (int i = 0; i < 2; i++) {
+        const tub_clip_read_options read = {.size = sizeof read, .model = model, .to = -1};
+        tub_clip clip;
+        assert_ok(tub_clip_read(ctx, paths[i], &read, &clip, &err), err);
+        assert_int_equal(clip.dtype, TUB_U8);
+        assert_ok(
+            tub_model_forward(model, 1, TUB_U8, clip.samples, i == 0 ? wanted : got, NULL, &err),
+            err);
+        tub_clip_free(&clip);
+    }
+    assert_memory_equal(wanted, got, sizeof wanted);
+    tub_model_close(model);
+    tub_context_destroy(ctx);
+
+    /* control: another window */
+    assert_int_equal(tub_train_config_set(&c, "clip.intensity_window", "-160,250", NULL), TUB_OK);
+    must_run(&c, &plainly, "other-window");
+    assert_other_weights("windowed", "other-window");
 }
 
 /* The same content under two names, in two splits. */
@@ -433,6 +518,7 @@ int main(void) {
         cmocka_unit_test(as_predicted),
         cmocka_unit_test(drawn_frames),
         cmocka_unit_test(floats_of_two_sizes),
+        cmocka_unit_test(windowed), /* against what same_bits left */
         cmocka_unit_test(refused),
         cmocka_unit_test(duplicates),
 #ifndef NO_CHILDREN

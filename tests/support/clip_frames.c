@@ -138,7 +138,7 @@ static tub_status check_seeking(const program *p, tub__clip_file *clip, const ch
     int64_t wrong = 0, counted = -1, wrong_times = 0;
     tub_status status = look(clip, &s, err);
     if (status == TUB_OK) {
-        status = tub__clip_open(p->ctx, path, p->threads, &second, err);
+        status = tub__clip_open(p->ctx, path, p->threads, NULL, &second, err);
     }
     if (status == TUB_OK) {
         wrong = count_wrong(second, &s, err);
@@ -207,7 +207,7 @@ static tub_status read_first(tub_context *ctx, const char *path, unsigned char *
     const tub__frame_plan plan = {TUB_SAMPLING_UNIFORM, FIRST_FRAMES, 0};
     tub__clip_file *clip;
     tub__clip_reader *reader = NULL;
-    tub_status status = tub__clip_open(ctx, path, 1, &clip, err);
+    tub_status status = tub__clip_open(ctx, path, 1, NULL, &clip, err);
     if (status != TUB_OK) {
         return status;
     }
@@ -251,7 +251,7 @@ static int run_first(const program *p, char **files, int count) {
 
 static tub_status run(const program *p, const char *verb, const char *path, tub_error *err) {
     tub__clip_file *clip;
-    tub_status status = tub__clip_open(p->ctx, path, p->threads, &clip, err);
+    tub_status status = tub__clip_open(p->ctx, path, p->threads, NULL, &clip, err);
     if (status != TUB_OK) {
         return status;
     }

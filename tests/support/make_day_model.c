@@ -13,15 +13,13 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: make_day_model FOLDER [SHORTEST_EDGE]\n");
         return 2;
     }
-    const tub__clip_rule rule = {TUB_SAMPLING_UNIFORM,
-                                 0,
-                                 {.resize = true,
-                                  .crop = true,
-                                  .shortest_edge = argc > 2 ? atoi(argv[2]) : DAY_SIDE,
-                                  .crop_height = DAY_SIDE,
-                                  .crop_width = DAY_SIDE,
-                                  .filter = TUB__BILINEAR},
-                                 0};
+    const tub__clip_rule rule = {.sampling = TUB_SAMPLING_UNIFORM,
+                                 .picture = {.resize = true,
+                                             .crop = true,
+                                             .shortest_edge = argc > 2 ? atoi(argv[2]) : DAY_SIDE,
+                                             .crop_height = DAY_SIDE,
+                                             .crop_width = DAY_SIDE,
+                                             .filter = TUB__BILINEAR}};
     assert_ok(tub_context_create(NULL, &ctx, &err), err);
     tub_model *model = day_model(ctx);
     assert_ok(tub__model_set_clip_rule(model, &rule, &err), err);

@@ -159,15 +159,14 @@ static void test_arrays(void **state) {
 
 static tub_model *ruled_model(tub_context *ctx) {
     tub_model *model = day_model(ctx);
-    const tub__clip_rule rule = {TUB_SAMPLING_STRIDE,
-                                 3,
-                                 {.resize = true,
-                                  .crop = true,
-                                  .shortest_edge = DAY_SIDE,
-                                  .crop_height = DAY_SIDE,
-                                  .crop_width = DAY_SIDE,
-                                  .filter = TUB__BILINEAR},
-                                 0};
+    const tub__clip_rule rule = {.sampling = TUB_SAMPLING_STRIDE,
+                                 .stride = 3,
+                                 .picture = {.resize = true,
+                                             .crop = true,
+                                             .shortest_edge = DAY_SIDE,
+                                             .crop_height = DAY_SIDE,
+                                             .crop_width = DAY_SIDE,
+                                             .filter = TUB__BILINEAR}};
     tub_error err;
     assert_ok(tub__model_set_clip_rule(model, &rule, &err), err);
     return model;

@@ -17,7 +17,7 @@
 static tub__clip_file *open_clip(fixture *f, const char *path, int threads) {
     tub__clip_file *clip = NULL;
     tub_error err;
-    assert_ok(tub__clip_open(f->ctx, path, threads, &clip, &err), err);
+    assert_ok(tub__clip_open(f->ctx, path, threads, NULL, &clip, &err), err);
     return clip;
 }
 
@@ -351,7 +351,7 @@ static void test_broken_pictures(void **state) {
                   err);
     }
     tub__clip_file *clip = NULL;
-    assert_int_equal(tub__clip_open(f->ctx, folder, 1, &clip, &err), TUB_E_FORMAT);
+    assert_int_equal(tub__clip_open(f->ctx, folder, 1, NULL, &clip, &err), TUB_E_FORMAT);
     assert_non_null(strstr(err.message, "frames/1.png: "));
 }
 
@@ -391,7 +391,7 @@ static void expect_refused(fixture *f, const char *name, tub_status status, cons
     char expected[700];
     const char *path = temp_path(&f->folder, name);
     snprintf(expected, sizeof expected, "%s%s", path, sentence);
-    const tub_status got = tub__clip_open(f->ctx, path, 1, &clip, &err);
+    const tub_status got = tub__clip_open(f->ctx, path, 1, NULL, &clip, &err);
     assert_string_equal(err.message, expected);
     assert_int_equal(got, status);
     assert_null(clip);
@@ -467,7 +467,7 @@ static void test_arrays(void **state) {
 static tub_status read_and_seek(tub_context *ctx, const void *user, tub_error *err) {
     tub__clip_file *clip;
     bool end;
-    TUB__TRY(tub__clip_open(ctx, user, 1, &clip, err));
+    TUB__TRY(tub__clip_open(ctx, user, 1, NULL, &clip, err));
     tub_status status = tub__clip_next(clip, NULL, &end, err);
     status = status == TUB_OK ? tub__clip_seek(clip, 17, err) : status;
     status = status == TUB_OK ? tub__clip_next(clip, NULL, &end, err) : status;

@@ -20,7 +20,7 @@ enum { W = 18, H = 10, N = 60, SECOND = 1000000000 };
 static tub__clip_file *open_clip(const fixture *f, const char *path) {
     tub__clip_file *clip = NULL;
     tub_error err;
-    assert_ok(tub__clip_open(f->ctx, path, 1, &clip, &err), err);
+    assert_ok(tub__clip_open(f->ctx, path, 1, NULL, &clip, &err), err);
     return clip;
 }
 

@@ -28,15 +28,16 @@ static tub_model *make_model(tub_context *ctx) {
 }
 
 static tub__clip_rule strided(void) {
-    return (tub__clip_rule){TUB_SAMPLING_STRIDE,
-                            3,
-                            {.resize = true,
-                             .crop = true,
-                             .shortest_edge = 10,
-                             .crop_height = SIDE,
-                             .crop_width = SIDE,
-                             .filter = TUB__BILINEAR},
-                            41};
+    return (tub__clip_rule){.sampling = TUB_SAMPLING_STRIDE,
+                            .stride = 3,
+                            .picture = {.resize = true,
+                                        .crop = true,
+                                        .shortest_edge = 10,
+                                        .crop_height = SIDE,
+                                        .crop_width = SIDE,
+                                        .filter = TUB__BILINEAR},
+                            .split_seed = 41,
+                            .window = {-160.5, 0.1}};
 }
 
 static void expect_rule(const tub_model *model, const tub__clip_rule *want) {
@@ -44,6 +45,7 @@ static void expect_rule(const tub_model *model, const tub__clip_rule *want) {
     assert_int_equal(got.sampling, want->sampling);
     assert_int_equal(got.stride, want->stride);
     assert_int_equal(got.split_seed, want->split_seed);
+    assert_true(got.window.low == want->window.low && got.window.high == want->window.high);
     assert_int_equal(got.picture.resize, want->picture.resize);
     assert_int_equal(got.picture.crop, want->picture.crop);
     if (got.picture.resize) {
@@ -90,7 +92,7 @@ static void round_trip(fixture *f, const tub__clip_rule *rule) {
 }
 
 static void test_round_trip(void **state) {
-    const tub__clip_rule one = strided(), plain = {TUB_SAMPLING_SEGMENTS, 0, {0}, 0};
+    const tub__clip_rule one = strided(), plain = {.sampling = TUB_SAMPLING_SEGMENTS};
     round_trip(*state, &one);
     round_trip(*state, &plain);
 }
@@ -99,7 +101,7 @@ static void test_round_trip(void **state) {
 static void test_none(void **state) {
     fixture *f = *state;
     tub_model *model = make_model(f->ctx);
-    expect_rule(model, &(tub__clip_rule){TUB_SAMPLING_DEFAULT, 0, {0}, 0});
+    expect_rule(model, &(tub__clip_rule){.sampling = TUB_SAMPLING_DEFAULT});
     tub_model_close(model);
 }
 
@@ -128,6 +130,7 @@ static void test_transformers(void **state) {
     tub__clip_rule want = strided();
     want.sampling = TUB_SAMPLING_DEFAULT;
     want.stride = want.split_seed = 0;
+    want.window = (tub__intensity_window){0, 0};
     expect_rule(model, &want);
     assert_true(tub_model_prepares(model));
     assert_false(tub__model_takes_levels(model));
@@ -149,7 +152,8 @@ static void test_signed(void **state) {
                         "\"stride\":3,\"split_seed\":41}}}",
                         &model, &err),
               err);
-    const tub__clip_rule want = strided();
+    tub__clip_rule want = strided();
+    want.window = (tub__intensity_window){0, 0};
     expect_rule(model, &want);
     assert_true(tub_model_prepares(model));
     assert_ok(tub_model_accepts(model, TUB_U8, (const int64_t[4]){SIDE, SIDE, SIDE, 3}, &err), err);
@@ -168,6 +172,12 @@ static void test_refused(void **state) {
         {"{\"sampling\":\"stride\",\"stride\":-1}", "tubelet.clip: stride", TUB_E_RANGE},
         {"{\"sampling\":\"stride\",\"step\":1}", "tubelet.clip: unknown key 'step'",
          TUB_E_UNSUPPORTED},
+        {"{\"sampling\":\"stride\",\"intensity_window\":[240,-160]}",
+         "tubelet.clip: intensity_window: 240 is not below -160", TUB_E_RANGE},
+        {"{\"sampling\":\"stride\",\"intensity_window\":[1]}", "expected two numbers",
+         TUB_E_FORMAT},
+        {"{\"sampling\":\"stride\",\"intensity_window\":[1,\"x\"]}",
+         "tubelet.clip: intensity_window", TUB_E_FORMAT},
         {"[1]", "tubelet.clip: expected", TUB_E_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -59,7 +59,7 @@ static tub__clip_file *open_volume(fixture *f, const char *path, int64_t frames,
                                    int64_t width, tub_dtype dtype) {
     tub__clip_file *clip = NULL;
     tub_error err;
-    assert_ok(tub__clip_open(f->ctx, path, 1, &clip, &err), err);
+    assert_ok(tub__clip_open(f->ctx, path, 1, NULL, &clip, &err), err);
     const tub__clip_facts *facts = tub__clip_describe(clip);
     assert_int_equal(facts->kind, TUB__CLIP_VOLUME);
     assert_int_equal(facts->frames, frames);
@@ -141,7 +141,7 @@ static void expect_refused(fixture *f, const char *path, tub_status status, cons
     tub_error err = {0};
     char expected[700];
     snprintf(expected, sizeof expected, "%s%s", path, sentence);
-    const tub_status got = tub__clip_open(f->ctx, path, 1, &clip, &err);
+    const tub_status got = tub__clip_open(f->ctx, path, 1, NULL, &clip, &err);
     assert_string_equal(err.message, expected);
     assert_int_equal(got, status);
 }
@@ -208,7 +208,7 @@ static void test_damaged_headers(void **state) {
         tub__clip_file *clip = NULL;
         tub_error err;
         const char *path = write_volume(f, i % 3 ? "d.nii" : "d.nii.gz", &h, zeros, 64);
-        if (tub__clip_open(f->ctx, path, 1, &clip, &err) == TUB_OK) {
+        if (tub__clip_open(f->ctx, path, 1, NULL, &clip, &err) == TUB_OK) {
             tub__clip_close(clip);
         } else {
             assert_true(strlen(err.message) > strlen(path));

@@ -30,15 +30,14 @@ static void make_pattern(const char *path, const char *codec, int frames) {
 /* A model that cuts 16 x 16 out of frames whose shorter side is 20, every second frame. */
 static tub_model *ruled_model(tub_context *ctx) {
     tub_model *model = day_model(ctx);
-    const tub__clip_rule rule = {TUB_SAMPLING_STRIDE,
-                                 2,
-                                 {.resize = true,
-                                  .crop = true,
-                                  .shortest_edge = 20,
-                                  .crop_height = DAY_SIDE,
-                                  .crop_width = DAY_SIDE,
-                                  .filter = TUB__BILINEAR},
-                                 0};
+    const tub__clip_rule rule = {.sampling = TUB_SAMPLING_STRIDE,
+                                 .stride = 2,
+                                 .picture = {.resize = true,
+                                             .crop = true,
+                                             .shortest_edge = 20,
+                                             .crop_height = DAY_SIDE,
+                                             .crop_width = DAY_SIDE,
+                                             .filter = TUB__BILINEAR}};
     tub_error err;
     assert_ok(tub__model_set_clip_rule(model, &rule, &err), err);
     return model;
@@ -49,7 +48,7 @@ static unsigned char *read_all(tub_context *ctx, const char *path, int64_t frame
     tub__clip_file *clip = NULL;
     tub_error err;
     unsigned char *all = malloc((size_t)frames * FRAME);
-    assert_ok(tub__clip_open(ctx, path, 1, &clip, &err), err);
+    assert_ok(tub__clip_open(ctx, path, 1, NULL, &clip, &err), err);
     for (int64_t i = 0; i < frames; i++) {
         tub__clip_frame frame;
         bool end;

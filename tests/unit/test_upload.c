@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Uploads: the clips of a confined process are those of predicting the file, and its limits hold. */
+#include <math.h>
 #include <stdlib.h>
 #include <tubelet/upload.h>
 
+#include "convert/prepare.h"
 #include "day_model.h"
 #include "failing_alloc.h"
 #include "failing_context.h"
+#include "make_npz.h"
 #include "make_video.h"
 #include "temp_folder.h"
 
@@ -73,6 +76,45 @@ static void test_clip(void **state) {
     tub_upload_free(&u);
     tub_clip_free(&clip);
     free(bytes);
+}
+
+/* Intensities become levels in the confined process, too. */
+static void test_intensities(void **state) {
+    enum { FRAMES = 20, PIXELS = DAY_SIDE * DAY_SIDE * 3 };
+    static float values[FRAMES * PIXELS];
+    const tub__clip_rule rule = {.sampling = TUB_SAMPLING_UNIFORM, .window = {-1, 3}};
+    const test_array array = {NULL, "<f4", 4, {FRAMES, DAY_SIDE, DAY_SIDE, 3}, values, 0};
+    const char *path = temp_path(&folder, "volume.npy");
+    tub_clip_read_options o = tub_clip_read_options_default();
+    size_t size;
+    tub_clip clip;
+    tub_upload u;
+    tub_error err;
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        values[i] = (float)(i % 1000) / 200 - 1.5f;
+    }
+    assert_int_equal(make_npy(path, &array), 0);
+    tub_model *windowed = day_model(ctx);
+    assert_ok(tub__model_set_clip_rule(windowed, &rule, &err), err);
+    o.model = windowed;
+    assert_ok(tub_clip_read(ctx, path, &o, &clip, &err), err);
+    assert_int_equal(clip.dtype, TUB_U8);
+    char *bytes = read_file(path, &size);
+    assert_ok(tub_upload_read(ctx, windowed, bytes, size, NULL, &u, &err), err);
+    assert_non_null(u.levels);
+    assert_memory_equal(u.levels, clip.samples, DAY_CLIP);
+    for (int t = 0; t < clip.frames; t++) { /* by the formula of docs/data.md */
+        for (int k = 0; k < PIXELS; k++) {
+            const double x = values[clip.indices[t] * PIXELS + k];
+            const double level = x < -1 ? 0 : x > 3 ? 255 : floor((x + 1) / 4 * 255 + 0.5);
+            assert_int_equal(((unsigned char *)clip.samples)[t * PIXELS + k], (int)level);
+        }
+    }
+    tub_upload_free(&u);
+    tub_clip_free(&clip);
+    free(bytes);
+    tub_model_close(windowed);
 }
 
 /* ---- Windows ---- */
@@ -218,7 +260,8 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clip), cmocka_unit_test(test_windows), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_clip),         cmocka_unit_test(test_intensities),
+        cmocka_unit_test(test_windows),      cmocka_unit_test(test_limits),
         cmocka_unit_test(test_nothing_else), cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
