@@ -215,8 +215,15 @@ def starts_of_boxes(sides, size, step):
 # ---- integrated gradients ----
 
 
+def places(points):
+    """u of points at the shares u^3 of the way: midpoints."""
+    return (np.arange(points) + 0.5) / points
+
+
 def integrated(x, baseline, gradients):
-    return ((x - baseline) * gradients.astype(float).mean(0)).sum(-1)
+    u = places(len(gradients))
+    mean = np.tensordot(3 * u**2 / len(u), gradients.astype(float), 1)  # of s = u^3: ds = 3 u^2 du
+    return ((x - baseline) * mean).sum(-1)
 
 
 def compare(what, ours, theirs):

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Integrated gradients (Sundararajan et al. 2017): the gradient of the target's logit, averaged
- * over points on the straight way from a baseline to the clip, times the way. The integral is that
- * of the midpoint rule: point k of m lies at (k + 1/2) / m. */
+ * over points on the straight way from a baseline to the clip, times the way. Layer norms make much
+ * of the little that a clip near the baseline differs from it by, so that logits change most where
+ * the way begins: the integral over the share s of the way is that over u of s = u^3, by the midpoint
+ * rule. Point k of m lies at s = u^3, u = (k + 1/2) / m, and counts 3 u^2 / m. */
 #include <math.h>
 #include <string.h>
 
@@ -19,14 +21,18 @@ typedef struct path {
     tub__pass *pass;
     size_t batch;
     float *points;       /* [batch, voxels]: and their gradients */
-    double *sum;         /* [voxels]: of gradients */
+    double *sum;         /* [voxels]: of gradients, each by its weight */
     tub__raw *gradients; /* NULL: they go nowhere */
 } path;
+
+static double place(const path *p, size_t k) {
+    return ((double)k + 0.5) / (double)p->steps;
+}
 
 /* Points first … first + n - 1. */
 static void make_points(const path *p, size_t first, size_t n) {
     for (size_t k = 0; k < n; k++) {
-        const double share = ((double)(first + k) + 0.5) / (double)p->steps;
+        const double u = place(p, first + k), share = u * u * u;
         float *to = p->points + k * p->voxels;
         for (size_t i = 0; i < p->voxels; i++) {
             const double from = (double)p->baseline[i];
@@ -47,10 +53,11 @@ static void differentiate(const path *p, size_t n) {
     tub__pass_input_gradient(p->pass, TUB_F32, p->points);
 }
 
-static void add_up(const path *p, size_t n) {
+static void add_up(const path *p, size_t first, size_t n) {
     for (size_t k = 0; k < n; k++) {
+        const double u = place(p, first + k), weight = 3 * u * u / (double)p->steps;
         for (size_t i = 0; i < p->voxels; i++) {
-            p->sum[i] += (double)p->points[k * p->voxels + i];
+            p->sum[i] += weight * (double)p->points[k * p->voxels + i];
         }
     }
 }
@@ -61,7 +68,7 @@ static tub_status go_along(path *p, tub_error *err) {
         n = tub__min(p->batch, p->steps - done);
         make_points(p, done, n);
         differentiate(p, n);
-        add_up(p, n);
+        add_up(p, done, n);
         TUB__TRY(tub__raw_put(p->gradients, done * p->voxels, p->points, n * p->voxels, err));
         tub__explain_tell(p->q->model, done + n, p->steps);
         TUB__TRY(tub__explain_go_on(p->q->model, err));
@@ -82,7 +89,7 @@ static tub_status begin_of(const path *p, tub_error *err) {
     return TUB_OK;
 }
 
-/* The way times the mean gradient, summed over channels. */
+/* The way times the gradient's mean along it, summed over channels. */
 static void fill_map(const path *p) {
     const size_t channels = p->q->model->geometry.channels;
     tub_explanation *e = p->q->out;
@@ -91,7 +98,7 @@ static void fill_map(const path *p) {
     for (size_t i = 0; i < p->voxels / channels; i++) {
         double sum = 0;
         for (size_t k = i * channels; k < (i + 1) * channels; k++) {
-            sum += ((double)p->q->x[k] - (double)p->baseline[k]) * p->sum[k] / (double)p->steps;
+            sum += ((double)p->q->x[k] - (double)p->baseline[k]) * p->sum[k];
         }
         e->map[i] = (float)sum;
         e->sum += sum;

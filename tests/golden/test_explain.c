@@ -305,6 +305,24 @@ static void check_raw(const run *r) {
     tub_explanation_free(&e);
 }
 
+/* As they stand, and by what each point counts in the map. In float32 only the latter: the first points are so near the
+ * baseline that layer norms divide by next to nothing, and their large gradients know fewer digits. */
+static void expect_gradients(const run *r) {
+    size_t n, count;
+    double *theirs = golden_array(r->z, "gradients", &n), *ours = read_raw(r, "gradients", &count);
+    assert_int_equal(n, count);
+    if (r->limit == TWICE) {
+        expect_near(r, "gradients", ours, theirs, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const double u = ((double)(i / (n / POINTS)) + 0.5) / POINTS;
+        ours[i] *= 3 * u * u / POINTS;
+        theirs[i] *= 3 * u * u / POINTS;
+    }
+    expect_near(r, "gradients by their weights", ours, theirs, n);
+    free(ours), free(theirs);
+}
+
 static void check_path(const run *r) {
     tub_explain_options o = options_of(r, TUB_EXPLAIN_INTEGRATED_GRADIENTS);
     size_t n, count;
@@ -321,7 +339,7 @@ static void check_path(const run *r) {
     }
     free(baseline), free(x);
     assert_true(tub__npz_has(r->z, "gradients"));
-    expect_raw(r, "gradients");
+    expect_gradients(r);
     tub_explanation_free(&e);
     o.raw = NULL;
     o.batch = 3; /* the same bits, whatever is done at once */

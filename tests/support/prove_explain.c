@@ -71,6 +71,10 @@ static tub_model *train(const proof *p, int number) {
     if (n->family != TUB_FAMILY_VIVIT) {
         c.model.filters = 8, c.model.stages = 3, c.model.units = 32;
     }
+    if (n->variant == TUB_VARIANT_FACTORISED_DOT_PRODUCT) {
+        c.model.heads *=
+            2; /* half of them are over space, half over time: as many of each as others have */
+    }
     c.epochs = n->epochs;
     c.lr = n->lr;
     if (tub_train(p->ctx, &c, NULL, run, 0, NULL, &err) != TUB_OK ||

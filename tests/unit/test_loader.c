@@ -300,6 +300,7 @@ static tub_status make_one(void *user, const tub__sample_key *key, void *out, tu
     maker *m = user;
     pthread_mutex_lock(&m->lock);
     const bool meets = m->meet != NULL && m->made < m->meetings;
+    const bool bad = m->bad[key->position];
     m->made++;
     pthread_mutex_unlock(&m->lock);
     if (meets) {
@@ -309,8 +310,7 @@ static tub_status make_one(void *user, const tub__sample_key *key, void *out, tu
         wait_for_the_next(m, key);
     }
     memcpy(out, m->f->samples + key->index * VOXELS, VOXELS);
-    return m->bad[key->position] ? tub__fail(err, TUB_E_FORMAT, "clip %u is broken", key->position)
-                                 : TUB_OK;
+    return bad ? tub__fail(err, TUB_E_FORMAT, "clip %u is broken", key->position) : TUB_OK;
 }
 
 static maker maker_of(fixture *f) {
@@ -374,7 +374,9 @@ static void tells_the_first_sample_that_fails(void **state) {
                 assert_string_equal(e.message, "clip 19 is broken");
             }
         }
+        pthread_mutex_lock(&m.lock); /* threads may still be at what comes behind the failure */
         memset(m.bad, 0, sizeof m.bad);
+        pthread_mutex_unlock(&m.lock);
         assert_int_equal(tub__loader_start(l, 0, 2, NULL), TUB_OK);
         assert_int_equal(tub__loader_next(l, &b, NULL), TUB_OK);
         check_batch(f, &c, &b, 0, 2);
