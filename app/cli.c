@@ -403,14 +403,15 @@ int cli_run(const cli_command *self, int argc, char **argv, void *options, cli_j
     char *line = shell_line(self->name, argc, argv); /* parsing moves the words */
     int code = parse(self, argc, argv, options);
     if (code == CLI_GO) {
+        ((cli_common *)options)->line = line;
         code = work_begin(&work, options, line);
     }
-    free(line);
     if (code == CLI_GO) {
         code = job(self, &work, options);
         output_note();
         work_end(&work);
     }
+    free(line);
     return code;
 }
 

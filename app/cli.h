@@ -54,6 +54,7 @@ const cli_command *cli_command_find(const char *name);
  * fills it. */
 typedef struct cli_common {
     const cli_command *command;
+    const char *line; /* how the command was called, as a shell takes it (shell_line) */
     int threads;
     tub_cpu cpu;
     tub_precision precision;

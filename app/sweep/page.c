@@ -149,7 +149,7 @@ static void put_trial(page *p, const sweep_facts *f, int64_t i) {
     snprintf(key, sizeof key, "trials.%lld.number", (long long)i);
     page_count(p, key, i);
     page_putf(p, "%s</th><td>%s</td><td>", i == f->best ? " (best)" : "",
-              sweep_state_name(f->trials[i].state));
+              sweep_state_shown(f->sweep, f->trials[i].state));
     snprintf(key, sizeof key, "trials.%lld.value", (long long)i);
     page_number(p, key, f->value[i], 4);
     page_put(p, "</td><td>");

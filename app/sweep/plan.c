@@ -10,6 +10,25 @@
 
 enum { SHOWN = 12, POINTS_SHOWN = 10000, TEXT = 512 };
 
+/* Without a goal the smallest is best, as in W&B; of all that a training reports only losses are meant so. */
+static void note_goal(const sweep *s) {
+    char column[SWEEP_COLUMN];
+    json_error_t wrong;
+    const char *metric = s->info->metric;
+    if (metric == NULL || !sweep_metric_column(metric, column) || strstr(column, "loss") != NULL) {
+        return;
+    }
+    json_t *file = json_loads(tub_sweep_filled(s->file), 0, &wrong);
+    if (json_object_get(json_object_get(file, "metric"), "goal") == NULL) {
+        fprintf(stderr,
+                "note: goal is missing, so the smallest %s is best, as in W&B; write goal: "
+                "maximize for the "
+                "largest\n",
+                metric);
+    }
+    json_decref(file);
+}
+
 void sweep_notes(const sweep *s) {
     if (s->options->common.quiet) {
         return;
@@ -17,6 +36,7 @@ void sweep_notes(const sweep *s) {
     for (int64_t i = 0; i < s->info->notes; i++) {
         fprintf(stderr, "note: %s\n", tub_sweep_note(s->file, i));
     }
+    note_goal(s);
     if (s->info->program != NULL && strcmp(s->info->program, "tubelet") != 0) {
         fprintf(stderr, "note: %s is not run: every trial is a training by tubelet\n",
                 s->info->program);

@@ -16,6 +16,12 @@ const char *sweep_state_name(tub_trial_state state) {
     return names[state];
 }
 
+/* A trial that the end of the sweep interrupted is at work no more, though it will go on. */
+const char *sweep_state_shown(const sweep *s, tub_trial_state state) {
+    const bool over = s->ended_early && state == TUB_TRIAL_RUNNING;
+    return sweep_state_name(over ? TUB_TRIAL_STOPPED : state);
+}
+
 /* ---- Parameters as text ---- */
 
 static void value_text(const json_t *value, char *out, size_t size) {
@@ -179,7 +185,7 @@ static void print_table(const sweep *s, const tub_trial *trials, int64_t count, 
     for (int64_t i = 0; i < count; i++) {
         sweep_describe(trials[i].parameters, text, sizeof text);
         printf("%c %5" PRId64 "  %-8s  %6" PRId64 "  %-12s  %s\n", i == best ? '*' : ' ', i,
-               sweep_state_name(trials[i].state), trials[i].steps,
+               sweep_state_shown(s, trials[i].state), trials[i].steps,
                s->info->metric != NULL ? output_figure(value, tub_sweep_best(s->file, &trials[i]))
                                        : "",
                text);
@@ -202,10 +208,11 @@ static bool write_best(const sweep *s, const tub_trial *trials, int64_t best, ch
 }
 
 static void say_how_on(const sweep *s, int64_t count) {
-    char program[SHELL_ROOM], file[SHELL_ROOM];
-    if (s->ended_early) {
-        fprintf(stderr, "Stopped. Go on with the same command: %s sweep %s ...\n",
-                shell_program(program), shell_path(file, s->options->file));
+    char program[SHELL_ROOM];
+    if (s->ended_early && s->options->common.line != NULL) {
+        const char *words = strchr(s->options->common.line, ' '); /* behind "tubelet" */
+        fprintf(stderr, "Stopped. Go on with the same command: %s%s\n", shell_program(program),
+                words);
     } else if (count >= s->limit && count != tub_sweep_points(s->file)) {
         fprintf(stderr, "More trials: the same command with --trials %" PRId64 "\n", 2 * count);
     }

@@ -105,6 +105,8 @@ int sweep_run(sweep *s);
 /* ---- print.c: what is told while it runs, and at the end ---- */
 
 const char *sweep_state_name(tub_trial_state state);
+/* For the table and the page. */
+const char *sweep_state_shown(const sweep *s, tub_trial_state state);
 /* "lr=0.001 model.heads=4"; cut to size. */
 void sweep_describe(const char *parameters, char *out, size_t size);
 void sweep_tell_begin(const sweep *s, int64_t trial, bool again);
