@@ -134,8 +134,36 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
+/* The first class of a published file that is called otherwise than the model's; -1: none is. */
+static int64_t first_other_name(const tub_model *model, const tub_volumes *v) {
+    const char *const *labels = tub_model_labels(model);
+    const int64_t classes = tub_model_describe(model)->classes;
+    if (labels == NULL || v->labels == NULL) {
+        return -1;
+    }
+    for (int64_t k = 0; k < v->classes; k++) {
+        if (k >= classes || strcmp(v->labels[k], labels[k]) != 0) {
+            return k;
+        }
+    }
+    return -1;
+}
+
+/* Before the lines of the file. */
+static void tell_other_name(const char *file, const tub_volumes *v, int64_t k,
+                            const tub_model *model) {
+    char name[OUTPUT_NAME];
+    const bool beyond = k >= tub_model_describe(model)->classes;
+    fflush(stdout);
+    output_note();
+    fprintf(stderr, "note: %s: its class %lld is '%s', %s%s%s: the truth is told by its number\n",
+            file, (long long)k, v->labels[k],
+            beyond ? "which the model does not have" : "and the model's is '",
+            beyond ? "" : output_name(name, tub_model_labels(model)[k]), beyond ? "" : "'");
+}
+
 static tub_status classify_file(predict_printer *printer, tub_context *ctx, const predictor *p,
-                                const char *file, bool as_is, tub_error *err) {
+                                const char *file, const predict_options *o, tub_error *err) {
     const tub_model_config *c = tub_model_describe(p->list[0]);
     const int64_t want[4] = {c->frames, c->height, c->width, c->channels};
     tub_volumes v;
@@ -143,11 +171,15 @@ static tub_status classify_file(predict_printer *printer, tub_context *ctx, cons
     if (status != TUB_OK) {
         return status;
     }
+    const int64_t other = v.truth != NULL ? first_other_name(p->list[0], &v) : -1;
     const predict_block block = {
-        file,   v.first, v.count,        v.dtype, {v.frames, v.height, v.width, v.channels},
-        v.data, v.truth, v.truth_columns};
+        file,   v.first, v.count,         v.dtype,   {v.frames, v.height, v.width, v.channels},
+        v.data, v.truth, v.truth_columns, other >= 0};
     status = predictor_check_shape(p, file, &block, err);
-    if (status == TUB_OK && as_is && v.dtype != TUB_F32) {
+    if (status == TUB_OK && other >= 0 && !o->common.quiet) {
+        tell_other_name(file, &v, other, p->list[0]);
+    }
+    if (status == TUB_OK && o->no_preprocess && v.dtype != TUB_F32) {
         err->status = status = TUB_E_SHAPE;
         snprintf(err->message, sizeof err->message,
                  "%.300s: --no-preprocess takes float32 values, the file has uint8; leave the "
@@ -189,7 +221,7 @@ static int classify_some(const cli_command *self, predict_printer *printer, cli_
         }
         return predict_clips(self, work, printer, p, &o->taking, files, *n, bad);
     }
-    if (classify_file(printer, work->context, p, files[0], o->no_preprocess, &err) != TUB_OK) {
+    if (classify_file(printer, work->context, p, files[0], o, &err) != TUB_OK) {
         fflush(stdout); /* the sentence stands where the file would */
         output_note();
         (void)cli_fail(self, &err);
@@ -241,7 +273,8 @@ static int classify_data(const cli_command *self, predict_printer *printer, cli_
                                      {info->frames, info->height, info->width, info->channels},
                                      tub_dataset_samples(data, o->split),
                                      tub_dataset_labels(data, o->split),
-                                     info->label_columns};
+                                     info->label_columns,
+                                     false};
         (void)live_clear();
         if (tub_model_labels(model) == NULL && info->classes == c->classes) {
             printer->labels = info->labels;

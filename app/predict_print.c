@@ -149,7 +149,7 @@ static void print_text(predict_printer *p, const predict_line *line) {
     const double probability = probability_of(p, line);
     join(p, &p->told, false, ',', "-", numbers);
     join(p, &p->told, true, ',', "-", labels);
-    join(p, &p->truth, true, ',', "-", truth);
+    join(p, &p->truth, !line->other_names, ',', "-", truth);
     if (p->table) {
         if (!p->header_done) {
             printf("%-36s %6s  %5s %-20s %6s  %s\n", "FILE", "INDEX", "CLASS", "LABEL", "P",

@@ -17,12 +17,14 @@ typedef struct predict_block {
     const void *samples;  /* [count,T,H,W,C] */
     const int32_t *truth; /* [count, truth_columns] or NULL */
     int64_t truth_columns;
+    bool other_names; /* the truth's classes are called otherwise than the model's */
 } predict_block;
 
 typedef struct predict_line {
     const char *file;
     int64_t index;
     const int32_t *truth;       /* as many as the model's task has; NULL: not known */
+    bool other_names;           /* the truth's classes have other names than the model's */
     const float *logits;        /* [classes] */
     const float *probabilities; /* [classes] */
     double milliseconds;

@@ -76,6 +76,7 @@ static tub_status classify_all(predict_printer *printer, const predictor *p,
             const predict_line line = {.file = block->file,
                                        .index = block->first + i + k,
                                        .truth = truth_of(block, c, i + k),
+                                       .other_names = block->other_names,
                                        .logits = r->logits + k * classes,
                                        .probabilities = r->probabilities + k * classes,
                                        .milliseconds = milliseconds};

@@ -168,6 +168,9 @@ typedef struct tub_volumes {
     int32_t
         *truth; /* [count, truth_columns] labels when the file has them for this member, or NULL */
     int64_t truth_columns;
+    const char *const
+        *labels;     /* names of the truth's classes, of a published file; static; or NULL */
+    int64_t classes; /* how many names */
 } tub_volumes;
 /* Floats far from 0 to 1 are told in a warning. want: the [T,H,W,C] of the model, to tell one [T,H,W,C] volume from a stack [N,T,H,W]; may be
  * NULL. Free with tub_volumes_free. Errors: TUB_E_NOT_FOUND, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE

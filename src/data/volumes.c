@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "data/array.h"
 #include "data/dataset.h"
+#include "data/medmnist.h"
 #include "formats/zip.h"
 #include <errno.h>
 #include <stdio.h>
@@ -215,6 +216,16 @@ static tub_status make_volumes(void **bytes, const tub__npy *npy, const wanted *
     return status;
 }
 
+/* The names that a data set of this file would have. */
+static void name_truth(const char *path, tub_volumes *out) {
+    size_t n;
+    const int known = tub__known_by_file(tub__path_name(path));
+    if (known >= 0) {
+        out->labels = tub__known_details_of(known)->labels;
+        out->classes = tub_known_datasets(&n)[known].classes;
+    }
+}
+
 /* The labels that belong to NAME_images lie in NAME_labels. Only a help: whatever does not fit is
  * left out. */
 static tub_status read_truth(tub__npz *z, const target *t, int64_t total, tub_volumes *out,
@@ -258,6 +269,9 @@ static tub_status read_truth(tub__npz *z, const target *t, int64_t total, tub_vo
     }
     out->truth = truth;
     out->truth_columns = (int64_t)columns;
+    if (truth != NULL && columns == 1) {
+        name_truth(t->path, out);
+    }
     return status == TUB_E_MEMORY ? status : TUB_OK;
 }
 
