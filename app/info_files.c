@@ -164,6 +164,36 @@ static void print_balance(const tub_dataset_info *info, const summary *s) {
     }
 }
 
+typedef int64_t same_fn(const tub_dataset *data, int64_t number, int64_t *first);
+
+static const char *class_of(const tub_dataset *data, const tub_file *f) {
+    return tub_dataset_describe(data)->labels[f->label];
+}
+
+/* A row for each chain of files of one content. */
+static void print_same(const tub_dataset *data, const char *row, same_fn *chain, bool classes) {
+    char name[OUTPUT_NAME], label[OUTPUT_NAME];
+    for (int64_t i = 0; i < tub_dataset_files(data); i++) {
+        int64_t one, next = 0;
+        (void)chain(data, i, &one);
+        if (one != i) {
+            continue;
+        }
+        print_row(row);
+        for (int64_t at = i; at >= 0; at = next) {
+            const tub_file f = file_at(data, at);
+            next = chain(data, at, &one);
+            printf("%s%s (%s%s%s)",
+                   at == i    ? ""
+                   : next < 0 ? " and "
+                              : ", ",
+                   output_name(name, f.name), classes ? output_name(label, class_of(data, &f)) : "",
+                   classes ? ", " : "", tub_split_name(f.split));
+        }
+        putchar('\n');
+    }
+}
+
 static void print_problems(const tub_dataset *data) {
     char name[OUTPUT_NAME];
     const char *beside;
@@ -187,24 +217,8 @@ static void print_problems(const tub_dataset *data) {
             printf("%s: %s\n", output_name(name, f.name), f.damage);
         }
     }
-    for (int64_t i = 0; i < files; i++) {
-        int64_t one, next = 0;
-        (void)tub_dataset_same(data, i, &one);
-        if (one != i) {
-            continue;
-        }
-        print_row("same content");
-        for (int64_t at = i; at >= 0; at = next) {
-            const tub_file f = file_at(data, at);
-            next = tub_dataset_same(data, at, &one);
-            printf("%s%s (%s)",
-                   at == i    ? ""
-                   : next < 0 ? " and "
-                              : ", ",
-                   output_name(name, f.name), tub_split_name(f.split));
-        }
-        putchar('\n');
-    }
+    print_same(data, "same content", tub_dataset_same, false);
+    print_same(data, "same, other class", tub_dataset_other_class, true);
 }
 
 bool info_print_files(const tub_dataset *data, uint64_t split_seed) {
@@ -276,22 +290,28 @@ static json_t *problems_json(const tub_dataset *data, bool damage) {
     return array;
 }
 
-static json_t *duplicates_json(const tub_dataset *data) {
+static json_t *same_json(const tub_dataset *data, same_fn *chain, bool classes) {
     json_t *array = json_array();
     for (int64_t i = 0; i < tub_dataset_files(data); i++) {
         int64_t first, next = 0;
-        (void)tub_dataset_same(data, i, &first);
+        (void)chain(data, i, &first);
         if (first != i) {
             continue;
         }
-        json_t *files = json_array(), *splits = json_array();
+        json_t *files = json_array(), *splits = json_array(), *labels = json_array();
         for (int64_t at = i; at >= 0; at = next) {
             const tub_file f = file_at(data, at);
-            next = tub_dataset_same(data, at, &first);
+            next = chain(data, at, &first);
             json_array_append_new(files, output_text(f.name));
             json_array_append_new(splits, json_string(tub_split_name(f.split)));
+            json_array_append_new(labels, output_text(class_of(data, &f)));
         }
-        json_array_append_new(array, json_pack("{s:o,s:o}", "files", files, "splits", splits));
+        json_t *object = json_pack("{s:o,s:o}", "files", files, "splits", splits);
+        if (classes) {
+            json_object_set(object, "classes", labels);
+        }
+        json_decref(labels);
+        json_array_append_new(array, object);
     }
     return array;
 }
@@ -308,14 +328,16 @@ json_t *info_files_json(const tub_dataset *data, uint64_t split_seed) {
         json_array_append_new(per_class, output_integers(s.classes + split * classes, classes));
     }
     json_t *object = json_pack(
-        "{s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "count", (json_int_t)s.files,
+        "{s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "count", (json_int_t)s.files,
         "files", (json_int_t)s.distinct, "ignored", (json_int_t)tub_dataset_ignored(data, &first),
         "groups", (json_int_t)s.groups, "split_seed",
         tub_dataset_split_by_seed(data) ? json_integer((json_int_t)split_seed) : json_null(),
         "per_class", per_class, "frames", spread_json(s.frames, s.readable), "seconds",
         spread_json(s.seconds, s.timed), "rates", kinds_json(s.rates, s.rate_count, true), "sizes",
         kinds_json(s.sizes, s.size_count, false), "unreadable", problems_json(data, false),
-        "damaged", problems_json(data, true), "duplicates", duplicates_json(data));
+        "damaged", problems_json(data, true), "duplicates",
+        same_json(data, tub_dataset_same, false), "other_classes",
+        same_json(data, tub_dataset_other_class, true));
     free_summary(&s);
     return object;
 }

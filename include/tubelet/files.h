@@ -45,6 +45,9 @@ TUB_API int64_t tub_dataset_duplicate(const tub_dataset *data, int64_t number);
  * none, or content of it is in one split only), and the value is the next behind `number` (-1: the last, or a file
  * that the chain has by another number, as of parts). */
 TUB_API int64_t tub_dataset_same(const tub_dataset *data, int64_t number, int64_t *first);
+/* A chain alike, of the files of one content (of parts: one part of it) that is in more than one class, whatever
+ * their splits. */
+TUB_API int64_t tub_dataset_other_class(const tub_dataset *data, int64_t number, int64_t *first);
 /* Whether groups say more than that each file is one of its own. */
 TUB_API int tub_dataset_has_groups(const tub_dataset *data);
 /* Whether the splits are made by split_seed, because a set of files does not say them itself. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files of one content in more than one split: what is tested should not have been trained on. */
+/* Files of one content in more than one split: what is tested should not have been trained on. And in more
+ * than one class, whatever the split: no model can learn both. */
 #include "base/error.h"
 #include "data/file_set.h"
 #include <stdlib.h>
@@ -9,9 +10,11 @@ typedef struct sorted {
     const char *content;
     int32_t file;
     uint32_t item;
-    size_t head;   /* the first of those that are the same; itself of that */
-    size_t tail;   /* of a head: the last of its chain */
-    int64_t other; /* of a head: the first item in another split than its own; -1: none */
+    size_t head;         /* the first of those that are the same; itself of that */
+    size_t tail;         /* of a head: the last of its chain */
+    int64_t other;       /* of a head: the first item in another split than its own; -1: none */
+    uint32_t first_item; /* of the head */
+    int64_t first_frame, frames; /* of the part */
 } sorted;
 
 static int compare(const void *a, const void *b) {
@@ -47,6 +50,7 @@ static void find_groups(const tub__file_set *set, sorted *e, size_t count) {
                    set->places[e[i].item].split != set->places[head->item].split) {
             head->other = e[i].item;
         }
+        e[i].first_item = head->item;
     }
 }
 
@@ -63,6 +67,45 @@ static void link_group(tub__file_set *set, sorted *e, size_t i) {
     }
 }
 
+/* By content and part, for classes: parts of one film may well be of several. */
+static int compare_parts(const void *a, const void *b) {
+    const sorted *x = a, *y = b;
+    return x->first_item != y->first_item
+               ? (x->first_item > y->first_item) - (x->first_item < y->first_item)
+           : x->first_frame != y->first_frame
+               ? (x->first_frame > y->first_frame) - (x->first_frame < y->first_frame)
+           : x->frames != y->frames ? (x->frames > y->frames) - (x->frames < y->frames)
+                                    : (x->item > y->item) - (x->item < y->item);
+}
+
+static bool is_same_part(const sorted *x, const sorted *y) {
+    return x->first_item == y->first_item && x->first_frame == y->first_frame &&
+           x->frames == y->frames;
+}
+
+static bool in_one_class(const tub__file_item *items, const sorted *e, size_t count) {
+    size_t same = 1;
+    while (same < count && items[e[same].item].label == items[e[0].item].label) {
+        same++;
+    }
+    return same >= count;
+}
+
+/* Links the items of one part that is of several classes. */
+static void link_classes(tub__file_set *set, sorted *e, size_t count) {
+    qsort(e, count, sizeof *e, compare_parts);
+    for (size_t begin = 0, end = 0; begin < count; begin = end) {
+        while (end < count && is_same_part(&e[begin], &e[end])) {
+            end++;
+        }
+        for (size_t i = begin; i < end && !in_one_class(set->list.items, e + begin, end - begin);
+             i++) {
+            set->places[e[i].item].class_first = e[begin].item;
+            set->places[e[i].item].class_next = i + 1 < end ? (int64_t)e[i + 1].item : -1;
+        }
+    }
+}
+
 /* Items e[0 … count - 1] have one digest. */
 static void mark(tub__file_set *set, sorted *e, size_t count) {
     find_groups(set, e, count);
@@ -71,9 +114,9 @@ static void mark(tub__file_set *set, sorted *e, size_t count) {
             link_group(set, e, i);
         }
     }
+    link_classes(set, e, count);
 }
 
-/* Whether one digest is in several splits at all: only then files are compared. */
 static bool in_one_split(const tub__file_place *places, const sorted *e, size_t count) {
     size_t same = 1;
     while (same < count && places[e[same].item].split == places[e[0].item].split) {
@@ -91,10 +134,13 @@ tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err) {
     for (size_t i = 0; i < set->list.count; i++) {
         tub__file_place *place = &set->places[i];
         place->duplicate = place->same_first = place->same_next = -1;
+        place->class_first = place->class_next = -1;
         if (set->entries[i].problem == NULL) {
             e[count++] = (sorted){.content = set->entries[i].content,
                                   .file = set->list.items[i].file,
-                                  .item = (uint32_t)i};
+                                  .item = (uint32_t)i,
+                                  .first_frame = set->entries[i].first,
+                                  .frames = set->entries[i].frames};
         }
     }
     qsort(e, count, sizeof *e, compare);
@@ -102,7 +148,9 @@ tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err) {
         while (end < count && strcmp(e[end].content, e[begin].content) == 0) {
             end++;
         }
-        if (!in_one_split(set->places, e + begin, end - begin)) {
+        /* Files are compared only where it matters. */
+        if (!in_one_split(set->places, e + begin, end - begin) ||
+            !in_one_class(set->list.items, e + begin, end - begin)) {
             mark(set, e + begin, end - begin);
         }
     }

@@ -19,7 +19,8 @@ static tub_status make_entries(tub__file_set *set, tub_error *err) {
                               &block, err));
     set->places = block;
     for (size_t i = 0; i < set->list.count; i++) {
-        set->places[i] = (tub__file_place){(tub_split)set->list.items[i].split, -1, -1, -1, -1};
+        set->places[i] =
+            (tub__file_place){(tub_split)set->list.items[i].split, -1, -1, -1, -1, -1, -1};
     }
     return TUB_OK;
 }
@@ -86,22 +87,30 @@ static void tell_broken(const tub__file_set *set, const char *name) {
     }
 }
 
-/* "a (train), b (test) and c (test)" of the files that have the content of one. */
-static void name_same(const tub__file_set *set, int64_t first, char *out, size_t size) {
+static int64_t next_same(const tub__file_set *set, bool classes, int64_t i) {
+    return classes ? set->places[i].class_next : set->places[i].same_next;
+}
+
+/* "a (train), b (test) and c (test)" of the files that have the content of one; of those of several classes
+ * "a (cat, train)". */
+static void name_same(const tub__file_set *set, bool classes, int64_t first, char *out,
+                      size_t size) {
     enum { MOST = 6 };
     size_t used = 0, named = 0, more = 0;
     out[0] = '\0';
-    for (int64_t i = first; i >= 0; i = set->places[i].same_next) {
-        const bool last = set->places[i].same_next < 0;
+    for (int64_t i = first; i >= 0; i = next_same(set, classes, i)) {
+        const bool last = next_same(set, classes, i) < 0;
         if (named++ >= MOST || used >= size) {
             more++;
             continue;
         }
-        used += (size_t)snprintf(out + used, size - used, "%s%.80s (%s)",
+        used += (size_t)snprintf(out + used, size - used, "%s%.80s (%.40s%s%s)",
                                  i == first ? ""
                                  : last     ? " and "
                                             : ", ",
-                                 set->list.items[i].name, tub_split_name(set->places[i].split));
+                                 set->list.items[i].name,
+                                 classes ? set->list.classes[set->list.items[i].label] : "",
+                                 classes ? ", " : "", tub_split_name(set->places[i].split));
     }
     if (more > 0 && used < size) {
         snprintf(out + used, size - used, " and %zu more", more);
@@ -134,7 +143,7 @@ static void tell_duplicates(const tub__file_set *set, const char *name) {
         if (set->places[i].same_first != (int64_t)i || found++ >= TOLD) {
             continue;
         }
-        name_same(set, (int64_t)i, names, sizeof names);
+        name_same(set, false, (int64_t)i, names, sizeof names);
         tub__log_line(set->ctx, TUB_LOG_WARNING,
                       "%s: %s have the same content; what is tested should not have been trained "
                       "on",
@@ -143,6 +152,25 @@ static void tell_duplicates(const tub__file_set *set, const char *name) {
     if (found > TOLD) {
         tub__log_line(set->ctx, TUB_LOG_WARNING,
                       "%s: %zu such contents in all; tubelet info names them", name, found);
+    }
+}
+
+static void tell_other_classes(const tub__file_set *set, const char *name) {
+    size_t found = 0;
+    for (size_t i = 0; i < set->list.count; i++) {
+        char names[768];
+        if (set->places[i].class_first != (int64_t)i || found++ >= TOLD) {
+            continue;
+        }
+        name_same(set, true, (int64_t)i, names, sizeof names);
+        tub__log_line(set->ctx, TUB_LOG_WARNING,
+                      "%s: %s have the same content, other class; no model can learn both", name,
+                      names);
+    }
+    if (found > TOLD) {
+        tub__log_line(set->ctx, TUB_LOG_WARNING,
+                      "%s: %zu such contents of other classes in all; tubelet info names them",
+                      name, found);
     }
 }
 
@@ -257,6 +285,7 @@ tub_status tub__dataset_fill_files(tub_dataset *data, const char *path,
         tell_broken(data->files, data->name);
         tell_damaged(data->files, data->name);
         tell_duplicates(data->files, data->name);
+        tell_other_classes(data->files, data->name);
         tell_passed_over(&data->files->list, data->ctx, data->name);
         tell_repeated(&data->files->list, data->ctx, data->name);
     }
@@ -361,6 +390,12 @@ int64_t tub_dataset_same(const tub_dataset *data, int64_t number, int64_t *first
     const bool there = number >= 0 && number < tub_dataset_files(data);
     *first = there ? data->files->places[number].same_first : -1;
     return there ? data->files->places[number].same_next : -1;
+}
+
+int64_t tub_dataset_other_class(const tub_dataset *data, int64_t number, int64_t *first) {
+    const bool there = number >= 0 && number < tub_dataset_files(data);
+    *first = there ? data->files->places[number].class_first : -1;
+    return there ? data->files->places[number].class_next : -1;
 }
 
 int tub_dataset_has_groups(const tub_dataset *data) {

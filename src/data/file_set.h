@@ -35,6 +35,8 @@ typedef struct tub__file_place {
     /* Where one content is in more than one split: the first item that has it, and the next, each file once
      * for each of its splits; -1: none. */
     int64_t same_first, same_next;
+    /* The same of content, to the part, that is of more than one class. */
+    int64_t class_first, class_next;
 } tub__file_place;
 
 /* A fold has places, samples, groups, counts and a digest of its own; list, entries and what is kept are those of the
@@ -69,7 +71,7 @@ void tub__file_set_close(tub__file_set *set); /* accepts NULL */
 /* Looks at every file: facts, whether a frame can be read, content; on the context's threads. A file that
  * can't be read has a problem afterwards; only memory and modules make it fail. */
 TUB_MUST_USE tub_status tub__file_set_survey(tub__file_set *set, tub_error *err);
-/* Finds files of one content in two splits. */
+/* Finds files of one content in two splits or classes. */
 TUB_MUST_USE tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err);
 /* MD5 of the size of a file, its first and its last MiB; of a folder those of its files with their names. */
 TUB_MUST_USE tub_status tub__content_digest(tub_context *ctx, const char *path, char hex[33],

@@ -488,7 +488,10 @@ static void duplicates(void **state) {
     static const int64_t wanted[] = {3, -1, -1, 0, -1};
     assert_int_equal(tub_dataset_files(data), 5);
     for (int64_t i = 0; i < 5; i++) {
+        int64_t first;
         assert_int_equal(tub_dataset_duplicate(data, i), wanted[i]);
+        assert_int_equal(tub_dataset_other_class(data, i, &first), -1);
+        assert_int_equal(first, -1);
     }
     tub_dataset_close(data);
 
