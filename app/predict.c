@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli.h"
 #include "output.h"
@@ -50,13 +51,25 @@ typedef struct predict_options {
     int count;
 } predict_options;
 
+/* The first argument alone: a model without files, or a file whose model was forgotten. */
+static error_t nothing_to_do(const char *model, struct argp_state *state) {
+    char program[SHELL_ROOM], file[SHELL_ROOM];
+    struct stat facts;
+    return stat(model, &facts) == 0 && !S_ISDIR(facts.st_mode)
+               ? cli_misuse(
+                     state,
+                     "%s is a file to classify: the MODEL comes first, as in %s predict MODEL %s",
+                     model, shell_program(program), shell_path(file, model))
+               : cli_misuse(state, "nothing to classify; name files, or a data set with --data");
+}
+
 /* Options that contradict each other, once all are read. */
 static error_t check(predict_options *o, struct argp_state *state) {
     if (o->model == NULL) {
         return cli_misuse(state, "needs a model folder and files to classify");
     }
     if (o->data == NULL && o->count == 0) {
-        return cli_misuse(state, "nothing to classify; name files, or a data set with --data");
+        return nothing_to_do(o->model, state);
     }
     if (o->data != NULL && o->count > 0) {
         return cli_misuse(state, "--data and files contradict each other; give one of them");

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "shell.h"
+
 /* ---- Options ---- */
 
 enum { VIEWS_LIMIT = 1024, STRIDE_LIMIT = 65536 };
@@ -132,6 +134,19 @@ void predict_tell_bad(const predict_telling *t, tub_status status, const char *s
     (void)cli_fail(t->command, &err);
 }
 
+/* A folder is the frames of one clip; somebody may have meant what is in it. */
+static void tell_unread(const predict_telling *t, const char *path, tub_status status,
+                        const char *sentence) {
+    char folder[SHELL_ROOM], text[TUB_ERROR_LENGTH];
+    struct stat facts;
+    const bool empty =
+        status == TUB_E_NOT_FOUND && stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+    snprintf(text, sizeof text, "%s%s%s%s", sentence, empty ? "; for its files write " : "",
+             empty ? shell_path(folder, path) : "", empty ? "/*" : "");
+    predict_tell_bad(t, status, text);
+    (*t->bad)++;
+}
+
 /* Without the path that the sentence begins with. */
 static const char *damage_of(const tub_file_result *r) {
     const size_t length = strlen(r->path);
@@ -143,8 +158,7 @@ static const char *damage_of(const tub_file_result *r) {
 int predict_tell_file(void *user, const tub_file_result *r) {
     const predict_telling *t = user;
     if (r->status != TUB_OK) {
-        predict_tell_bad(t, r->status, r->message);
-        (*t->bad)++;
+        tell_unread(t, r->path, r->status, r->message);
         return 0;
     }
     const predict_line line = {.file = r->path,
@@ -188,8 +202,7 @@ static void timeline(const predict_telling *t, const predictor *p, const predict
     const tub_status status = tub_timeline(p->list[0], t->file, taking->window, taking->hop, &o,
                                            predict_tell_window, (void *)t, damage, &err);
     if (status != TUB_OK) {
-        predict_tell_bad(t, status, err.message);
-        (*t->bad)++;
+        tell_unread(t, t->file, status, err.message);
     } else if (damage[0] != '\0') {
         predict_tell_bad(t, TUB_E_FORMAT, damage);
     }

@@ -48,9 +48,14 @@ static bool is_pipe(const char *path) {
     return stat(path, &facts) == 0 && (S_ISFIFO(facts.st_mode) || S_ISSOCK(facts.st_mode));
 }
 
+/* Behind 128 bytes that may be anything. */
+static bool is_dicom(const unsigned char *head, size_t size) {
+    return size >= 132 && memcmp(head + 128, "DICM", 4) == 0;
+}
+
 static tub_status open_kind(tub_context *ctx, const char *path, int threads, tub__clip_file **out,
                             tub_error *err) {
-    unsigned char head[64];
+    unsigned char head[132];
     size_t size = 0;
     if (tub__is_folder(path)) {
         return tub__clip_open_pictures(ctx, path, threads, out, err);
@@ -67,6 +72,11 @@ static tub_status open_kind(tub_context *ctx, const char *path, int threads, tub
     TUB__TRY(read_head(path, head, sizeof head, &size, err));
     if (tub__is_npy(head, size) || tub__is_zip(head, size)) {
         return tub__clip_open_array(ctx, path, out, err);
+    }
+    if (is_dicom(head, size)) {
+        return tub__fail(err, TUB_E_UNSUPPORTED,
+                         "%s: a DICOM file, which is not read; dcm2niix makes NIfTI of a series",
+                         path);
     }
     return tub__clip_open_video(ctx, path, threads, out, err);
 }
