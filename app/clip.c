@@ -9,6 +9,7 @@
 
 #include "cli.h"
 #include "output.h"
+#include "place.h"
 #include "subject.h"
 
 enum {
@@ -251,9 +252,15 @@ static int work_on(const cli_command *self, cli_work *work, void *parsed) {
     if (!o->force && lstat(o->out, &there) == 0) {
         return cli_fail_with(self, "%s exists; --force replaces it", o->out);
     }
-    return o->all             ? write_all(self, work->context, o)
-           : o->model != NULL ? with_model(self, work->context, o)
-                              : write_clip(self, work->context, o, NULL);
+    place_parents above;
+    place_make_parents(&above, o->out);
+    const int code = o->all             ? write_all(self, work->context, o)
+                     : o->model != NULL ? with_model(self, work->context, o)
+                                        : write_clip(self, work->context, o, NULL);
+    if (code != CLI_DONE) {
+        place_remove_parents(&above);
+    }
+    return code;
 }
 
 static int run(const cli_command *self, int argc, char **argv) {

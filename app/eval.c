@@ -15,6 +15,7 @@
 #include "eval_result.h"
 #include "judged.h"
 #include "output.h"
+#include "place.h"
 #include "predict_files.h"
 #include "subject.h"
 
@@ -167,6 +168,10 @@ static int check_out(const cli_command *self, const eval_options *o) {
         return CLI_GO;
     }
     const char *folder = o->out != NULL ? o->out : o->model;
+    if (o->out != NULL) {
+        place_parents above;
+        place_make_parents(&above, folder);
+    }
     if (o->out != NULL && mkdir(folder, 0777) != 0 && errno != EEXIST) {
         return cli_fail_with(self, "%s can't be made: %s", folder, strerror(errno));
     }

@@ -11,6 +11,7 @@
 #include "info_folds.h"
 #include "info_print.h"
 #include "output.h"
+#include "place.h"
 #include "report/data_page.h"
 #include "run_facts.h"
 #include "settings.h"
@@ -413,7 +414,10 @@ static int show_augmented(const cli_command *self, tub_context *ctx, const info_
     if (status != TUB_OK) {
         return cli_fail_setting(self, &err);
     }
+    place_parents above;
+    place_make_parents(&above, out);
     if (tub_augment_sheet(ctx, &config, NULL, &o->sheet_options, out, &err) != TUB_OK) {
+        place_remove_parents(&above);
         return cli_fail(self, &err);
     }
     if (o->common.json) {

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "place.h"
+
 /* Nine digits tell every float32 from its neighbours. */
 enum { JSON_FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(9) };
 
@@ -128,13 +130,25 @@ static bool name_beside(const char *path, char out[PATH_MAX]) {
     return snprintf(out, PATH_MAX, "%.*s.tubelet-XXXXXX", folder, path) < PATH_MAX;
 }
 
+/* The folder of a file or, where that is missing, the lowest one above it that is there. */
+static void find_folder(const char *path, char out[PATH_MAX]) {
+    struct stat status;
+    snprintf(out, PATH_MAX, "%s", path);
+    do {
+        char *slash = strrchr(out, '/');
+        if (slash == NULL) {
+            memcpy(out, ".", 2);
+            return;
+        }
+        slash[slash == out] = '\0';
+    } while (strcmp(out, "/") != 0 && stat(out, &status) != 0 && errno == ENOENT);
+}
+
 bool output_possible(const char *path, char *why, size_t why_size) {
     char folder[PATH_MAX];
     struct stat status;
     const bool there = stat(path, &status) == 0;
-    const char *slash = strrchr(path, '/');
-    const int n = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
-    snprintf(folder, sizeof folder, "%.*s", n, slash == NULL ? "." : path);
+    find_folder(path, folder);
     errno = EISDIR;
     if ((there && S_ISDIR(status.st_mode)) || access(folder, W_OK | X_OK) != 0) {
         snprintf(why, why_size, "%s could not be written: %s", path, strerror(errno));
@@ -186,8 +200,13 @@ bool output_bytes(const char *bytes, size_t size, const char *path, char *why, s
     struct stat status;
     const char *target = behind_links(path, room);
     const bool other = stat(target, &status) == 0 && !S_ISREG(status.st_mode);
+    place_parents above;
+    place_make_parents(&above, target);
     const bool fine = other ? write_into(target, bytes, size) : replace_file(target, bytes, size);
     if (!fine) {
+        const int first = errno;
+        place_remove_parents(&above);
+        errno = first;
         snprintf(why, why_size, "%s could not be written: %s", path, strerror(errno));
     }
     return fine;

@@ -30,11 +30,11 @@ int output_failure(void);
 bool output_line(json_t *object);
 /* The line of one epoch (docs/json.md). */
 void output_epoch(const tub_event *event);
-/* Whether a file can be made there, as far as that shows before: its folder can be written. why: the
+/* Whether a file can be made there, as far as that shows before: its folder can be written, or made. why: the
  * sentence, where not. */
 bool output_possible(const char *path, char *why, size_t why_size);
-/* Writes bytes to a file through a temporary one beside it: it appears whole or not at all. What is there and
- * no file, such as a pipe, is written into. why: the sentence, where it fails. */
+/* Writes bytes to a file through a temporary one beside it: it appears whole or not at all, and
+ * the missing folders above it. What is there and no file, such as a pipe, is written into. why: the sentence, where it fails. */
 bool output_bytes(const char *bytes, size_t size, const char *path, char *why, size_t why_size);
 /* Writes an object to a file through a temporary one beside it; the file appears whole or not at
  * all. Releases the object. */

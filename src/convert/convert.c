@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "convert/config_json.h"
 #include "convert/converted.h"
+#include "convert/ending.h"
 #include "convert/folder.h"
 #include "convert/keras.h"
 #include "convert/onnx.h"
@@ -63,7 +64,8 @@ static tub_status check_data_out(const conversion *c, tub_error *err) {
 static tub_status check_out(const conversion *c, tub_error *err) {
     const char *out = c->out;
     static const char *const others[] = {".safetensors", ".msgpack", ".npz",  ".pt",
-                                         ".pth",         ".bin",     ".ckpt", ".tflite"};
+                                         ".pth",         ".bin",     ".ckpt", ".tflite",
+                                         ".hdf5",        ".pb",      ".json", ".zip"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (ends_with(out, others[i])) {
             return tub__fail(err, TUB_E_ARGUMENT,
@@ -71,6 +73,7 @@ static tub_status check_out(const conversion *c, tub_error *err) {
                              out);
         }
     }
+    TUB__TRY(tub__check_ending(c->ctx, out, err));
     if (tub_convert_knows(out)) {
         TUB__TRY(tub__keras_may_save(out, err));
         if (c->options.pixels != TUB_CONVERT_PIXELS_UNKNOWN) {

@@ -234,15 +234,30 @@ static tub_status tell_untrained(const tub_dataset *data, tub_error *err) {
     return TUB_OK;
 }
 
+/* How many files have the problem of the first. */
+static size_t count_alike(const tub__file_set *set) {
+    size_t alike = 0;
+    for (size_t i = 0; i < set->list.count; i++) {
+        alike += strcmp(set->entries[i].problem, set->entries[0].problem) == 0;
+    }
+    return alike;
+}
+
 /* Where nothing can be read, the first reason says most. */
 static tub_status check_any(const tub__file_set *set, const char *name, tub_error *err) {
     if (set->broken < set->list.count) {
         return TUB_OK;
     }
+    char more[48] = "; ";
+    const size_t alike = count_alike(set);
+    if (alike > 1 && alike == set->list.count) {
+        snprintf(more, sizeof more, ", all as ");
+    } else if (alike > 1) {
+        snprintf(more, sizeof more, ", %zu of them as ", alike);
+    }
     return tub__fail(err, TUB_E_FORMAT,
-                     "%s: none of its %zu files can be read; the first, %.300s: "
-                     "%.300s",
-                     name, set->list.count, set->list.items[0].name, set->entries[0].problem);
+                     "%s: none of its %zu files can be read%sthe first, %.300s: %.300s", name,
+                     set->list.count, more, set->list.items[0].name, set->entries[0].problem);
 }
 
 static tub_status fill_info(tub_dataset *data, const tub__file_set *set, tub_error *err) {

@@ -152,7 +152,7 @@ static tub_status check_schedule(const tub_train_config *c, tub_error *err) {
     if (c->schedule != TUB_CONSTANT && c->warmup_epochs >= (double)c->epochs) {
         return tub__fail(err, TUB_E_RANGE,
                          "warmup_epochs %g leaves nothing of %" PRId64 " epochs for the cosine; "
-                         "shorten the warm-up",
+                         "shorten the warm-up (warmup_epochs 0: none)",
                          c->warmup_epochs, c->epochs);
     }
     if (c->warmup_start > c->lr && (c->warmup_epochs > 0.0 || c->warmup_steps > 0)) {

@@ -88,6 +88,18 @@ static tub_status resolve_heads(tub_model_config *m, const tub_dataset_info *inf
     return resolve_size("model.classes", &m->classes, sum, info->name, err);
 }
 
+/* A folder with one class: nothing is there to be told apart. */
+static tub_status check_classes(const tub_model_config *m, const tub_dataset_info *info,
+                                tub_error *err) {
+    if (info->classes != 1 || m->classes > 1) {
+        return TUB_OK;
+    }
+    return tub__fail(err, TUB_E_SHAPE,
+                     "%s has one class%s%.200s%s, and a model needs two or more to tell apart",
+                     info->name, info->labels != NULL ? ", '" : "",
+                     info->labels != NULL ? info->labels[0] : "", info->labels != NULL ? "'" : "");
+}
+
 static tub_status resolve_task(tub_model_config *m, const tub_dataset_info *info, tub_error *err) {
     if (m->task == TUB_TASK_DATA) {
         m->task = m->head_classes[0] != 0 ? TUB_TASK_MULTI_HEAD : info->task;
@@ -107,6 +119,7 @@ static tub_status resolve_task(tub_model_config *m, const tub_dataset_info *info
                          "take the data's",
                          info->name, tub_task_name(info->task), tub_task_name(m->task));
     }
+    TUB__TRY(check_classes(m, info, err));
     return resolve_size("model.classes", &m->classes, info->classes, info->name, err);
 }
 
