@@ -24,7 +24,7 @@ static tub_status put_map(page *p, const report_facts *f, const tub_explanation 
 
 static tub_status put_sample(page *p, const report_facts *f, const report_answer *a,
                              tub_error *err) {
-    char truth[REPORT_TEXT], said[REPORT_TEXT], alt[3 * REPORT_TEXT];
+    char truth[REPORT_TEXT], said[REPORT_TEXT], alt[3 * REPORT_TEXT], file[REPORT_NAME];
     tub_explain_options o = tub_explain_options_default();
     tub_explanation e = {0};
     explain_clip clip;
@@ -35,8 +35,8 @@ static tub_status put_sample(page *p, const report_facts *f, const report_answer
     }
     report_describe(f, a->sample, true, truth);
     report_describe(f, a->sample, false, said);
-    snprintf(alt, sizeof alt, "Sample %lld, moving, bright where %s comes from; it is %s",
-             (long long)a->sample, said, truth);
+    snprintf(alt, sizeof alt, "Sample %lld%s, moving, bright where %s comes from; it is %s",
+             (long long)a->sample, picture_file(f, a->sample, file), said, truth);
     if (status == TUB_OK) {
         page_putf(p, "<figure class=\"sample %s\">", a->right ? "right" : "wrong");
         status = put_map(p, f, &e, &clip.clip, alt, err);
@@ -44,8 +44,9 @@ static tub_status put_sample(page *p, const report_facts *f, const report_answer
         page_text(p, truth);
         page_put(p, " | P: ");
         page_text(p, said);
-        page_putf(p, " <span class=\"range\">#%lld</span></figcaption></figure>\n",
-                  (long long)a->sample);
+        page_put(p, " ");
+        picture_number(p, f, a->sample);
+        page_put(p, "</figcaption></figure>\n");
     }
     tub_explanation_free(&e);
     explain_clip_free(&clip);

@@ -118,8 +118,10 @@ static tub_status put_cell_samples(page *p, const cells *c, int64_t i, int64_t j
         const int64_t s = c->sorted.samples[begin[0] + k];
         page_put(p, "<li>");
         status = stills_put(p, f, c->stills, s, err);
-        page_putf(p, "<span>#%" PRId64 ", %.0f %%</span></li>", s,
-                  100 * report_score(f, part, s, j));
+        const char *file = report_file(f, s);
+        page_put(p, "<span title=\"");
+        page_text(p, file != NULL ? file : "");
+        page_putf(p, "\">#%" PRId64 ", %.0f %%</span></li>", s, 100 * report_score(f, part, s, j));
     }
     page_put(p, "</ul>");
     if (count > shown) {

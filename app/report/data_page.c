@@ -73,15 +73,18 @@ static void put_counts(page *p, const data_view *v) {
 static tub_status put_sample(page *p, const data_view *v, int64_t sample, const char *name,
                              tub_error *err) {
     const small_sample *small;
-    char alt[REPORT_NAME + 64];
+    char alt[2 * REPORT_NAME + 64], file[REPORT_NAME];
     const tub_status read = picture_read(&v->facts, sample, &small, err);
     if (read != TUB_OK) {
         return read;
     }
-    snprintf(alt, sizeof alt, "Sample %" PRId64 ", moving: %s", sample, name);
+    snprintf(alt, sizeof alt, "Sample %" PRId64 "%s, moving: %s", sample,
+             picture_file(&v->facts, sample, file), name);
     page_putf(p, "<figure class=\"sample\" data-sample=\"%" PRId64 "\">", sample);
     const tub_status status = picture_put(p, &v->facts, small, alt, err);
-    page_putf(p, "<figcaption>%" PRId64 "</figcaption></figure>\n", sample);
+    page_put(p, "<figcaption>");
+    picture_number(p, &v->facts, sample);
+    page_put(p, "</figcaption></figure>\n");
     return status;
 }
 

@@ -50,6 +50,19 @@ const char *report_class(const report_facts *f, int64_t k, char buffer[REPORT_NA
     return buffer;
 }
 
+const char *report_file(const report_facts *f, int64_t sample) {
+    tub_file file;
+    tub_error err;
+    const char *split = tub_split_name(f->split);
+    const int64_t number = tub_dataset_sample_file(f->data, f->split, sample);
+    if (number < 0 || tub_dataset_file(f->data, number, &file, &err) != TUB_OK) {
+        return NULL;
+    }
+    const size_t length = strlen(split);
+    const bool within = strncmp(file.name, split, length) == 0 && file.name[length] == '/';
+    return file.name + (within ? length + 1 : 0);
+}
+
 double report_score(const report_facts *f, const report_part *part, int64_t sample, int64_t k) {
     return (double)f->probabilities[sample * f->config->classes + part->first + k];
 }

@@ -49,6 +49,8 @@ void report_facts_free(report_facts *f);
 
 /* The name of class k of all classes, or its number. */
 const char *report_class(const report_facts *f, int64_t k, char buffer[REPORT_NAME]);
+/* The file of a sample within its split, "cat/001.mp4"; NULL: of a set in memory. The data set's. */
+const char *report_file(const report_facts *f, int64_t sample);
 /* The probability of class k of a part. */
 double report_score(const report_facts *f, const report_part *part, int64_t sample, int64_t k);
 int64_t report_truth(const report_facts *f, const report_part *part, int64_t sample);

@@ -3,6 +3,8 @@
 #include "sections.h"
 #include "table.h"
 
+#include "../eval_result.h"
+
 #include <stdio.h>
 
 static void put_key(char key[64], const char *prefix, const char *name) {
@@ -99,7 +101,9 @@ static void put_part(page *p, const report_facts *f, const report_part *part) {
     }
     begin_table(p, "Metrics");
     row_interval(p, part->key, "top1", "top-1 accuracy", &m->top1);
-    row_interval(p, part->key, "top5", "top-5 accuracy", &m->top5);
+    if (eval_result_top5(m->classes)) {
+        row_interval(p, part->key, "top5", "top-5 accuracy", &m->top5);
+    }
     row_interval(p, part->key, "auc", "AUC, mean of the classes", &m->auc);
     row_interval(p, part->key, "acc", "ACC (MedMNIST)", &m->acc);
     row_interval(p, part->key, "loss", "log loss", &m->loss);
@@ -134,7 +138,9 @@ void report_metrics(page *p, const report_facts *f) {
     if (heads != NULL) {
         begin_table(p, "Metrics");
         row_interval(p, "eval", "top1", "all heads right", &heads->top1);
-        row_interval(p, "eval", "top5", "all heads, top-5", &heads->top5);
+        if (eval_result_heads_top5(heads)) {
+            row_interval(p, "eval", "top5", "all heads, top-5", &heads->top5);
+        }
         row_interval(p, "eval", "loss", "log loss, mean of the heads", &heads->loss);
         table_close(p);
     }

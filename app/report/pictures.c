@@ -216,3 +216,26 @@ tub_status picture_put_clip(page *p, const report_facts *f, const tub_clip *clip
     free(made);
     return status;
 }
+
+void picture_number(page *p, const report_facts *f, int64_t sample) {
+    enum { SHORT = 28 };
+    const char *file = report_file(f, sample);
+    page_put(p, "<span class=\"range\"");
+    if (file != NULL) {
+        page_put(p, " title=\"");
+        page_text(p, file);
+        page_put(p, "\"");
+    }
+    page_putf(p, ">#%lld", (long long)sample);
+    if (file != NULL && strlen(file) <= SHORT) {
+        page_put(p, " ");
+        page_text(p, file);
+    }
+    page_put(p, "</span>");
+}
+
+const char *picture_file(const report_facts *f, int64_t sample, char out[REPORT_NAME]) {
+    const char *file = report_file(f, sample);
+    snprintf(out, REPORT_NAME, "%s%s", file != NULL ? ", " : "", file != NULL ? file : "");
+    return out;
+}

@@ -36,4 +36,9 @@ tub_status picture_put(page *p, const report_facts *f, const small_sample *s, co
 tub_status picture_put_clip(page *p, const report_facts *f, const tub_clip *clip, const char *alt,
                             tub_error *err);
 
+/* The end of a caption: #N and, where it is short, the file. It is all there in the title. */
+void picture_number(page *p, const report_facts *f, int64_t sample);
+/* ", cat/001.mp4" for the text in a picture's place; "" of a set in memory. */
+const char *picture_file(const report_facts *f, int64_t sample, char out[REPORT_NAME]);
+
 #endif

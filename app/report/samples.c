@@ -11,7 +11,7 @@ enum { GRID = 25, WORST = 10 };
 
 static tub_status put_sample(page *p, const report_facts *f, const report_answer *a,
                              tub_error *err) {
-    char truth[REPORT_TEXT], said[REPORT_TEXT], alt[3 * REPORT_TEXT];
+    char truth[REPORT_TEXT], said[REPORT_TEXT], alt[3 * REPORT_TEXT], file[REPORT_NAME];
     const small_sample *small;
     const tub_status read = picture_read(f, a->sample, &small, err);
     if (read != TUB_OK) {
@@ -19,8 +19,8 @@ static tub_status put_sample(page *p, const report_facts *f, const report_answer
     }
     report_describe(f, a->sample, true, truth);
     report_describe(f, a->sample, false, said);
-    snprintf(alt, sizeof alt, "Sample %lld, moving: is %s, predicted %s", (long long)a->sample,
-             truth, said);
+    snprintf(alt, sizeof alt, "Sample %lld%s, moving: is %s, predicted %s", (long long)a->sample,
+             picture_file(f, a->sample, file), truth, said);
     page_putf(p, "<figure class=\"sample %s\" data-sample=\"%lld\">", a->right ? "right" : "wrong",
               (long long)a->sample);
     const tub_status status = picture_put(p, f, small, alt, err);
@@ -32,8 +32,9 @@ static tub_status put_sample(page *p, const report_facts *f, const report_answer
     if (!isnan(a->confidence)) {
         page_putf(p, "%.0f %% ", 100 * a->confidence);
     }
-    page_putf(p, "%s</span> <span class=\"range\">#%lld</span></figcaption></figure>\n",
-              a->right ? "✓" : "✗", (long long)a->sample);
+    page_putf(p, "%s</span> ", a->right ? "✓" : "✗");
+    picture_number(p, f, a->sample);
+    page_put(p, "</figcaption></figure>\n");
     return status;
 }
 

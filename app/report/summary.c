@@ -3,6 +3,7 @@
 #include "sections.h"
 #include "table.h"
 
+#include "../eval_result.h"
 #include "../shell.h"
 
 #include <inttypes.h>
@@ -32,7 +33,9 @@ static void put_tiles(page *p, const report_facts *f) {
     if (e->metrics != NULL) {
         tile(p, "top-1", "eval.top1", &e->metrics->top1);
         tile(p, "AUC", "eval.auc", &e->metrics->auc);
-        tile(p, "top-5", "eval.top5", &e->metrics->top5);
+        if (eval_result_top5(e->metrics->classes)) {
+            tile(p, "top-5", "eval.top5", &e->metrics->top5);
+        }
         tile(p, "log loss", "eval.loss", &e->metrics->loss);
     } else if (e->head_metrics != NULL) {
         tile(p, "all heads right", "eval.top1", &e->head_metrics->top1);

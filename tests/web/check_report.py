@@ -356,7 +356,7 @@ def check_calibration(page, answers, chart_id, first, classes, column):
 
 def check_caption(figure, answer, number):
     truth, said, right, confidence = answer
-    form = re.fullmatch(r"T: (.*) \| P: (.*?) (?:(\d+) % )?(?:[✓✗] )?#(\d+)", figure["text"], re.S)
+    form = re.fullmatch(r"T: (.*) \| P: (.*?) (?:(\d+) % )?(?:[✓✗] )?#(\d+)(?: \S.*)?", figure["text"], re.S)
     what = f"sample {number}: {figure['text']}"
     check(form is not None and form[1] == truth and form[2] == said and int(form[4]) == number, what)
     check(form is not None and (form[3] is None or abs(int(form[3]) - 100 * confidence) <= 0.5000001), f"{what}: how sure")
@@ -378,7 +378,7 @@ def check_samples(page, answers):
         figures = [f for f in page.figures if f["under"] == title]
         if title.startswith("Its ") and "attention" not in page.ids:
             continue
-        found = [int(re.search(r"#(\d+)\s*$", f["text"])[1]) for f in figures]
+        found = [int(re.search(r"#(\d+)(?: [^#]*)?$", f["text"])[1]) for f in figures]
         check(found == wanted, f"{title}: {found}, not {wanted}")
         for figure, number in zip(figures, found):
             check_caption(figure, told[number], number)

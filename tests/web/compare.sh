@@ -91,6 +91,6 @@ refused 'cv/fold-0 and cv/fold-1 have other samples in their val splits' cv/fold
 refused 'cv has several folds' a cv
 refused 'is the best model of a fold' a cv/fold-0/best --data small.npz --split val
 refused 'name one with --data' a b/best
-refused 'could not be written' a b --html no/such/page.html
+refused 'could not be written' a b --html small.npz/page.html
 refused 'missing: no such folder' a missing
 echo "comparisons: fine"

@@ -77,5 +77,5 @@ refused() { # SENTENCE ARGUMENT...
 }
 refused 'a page about a data set, and none is named' --html x.html
 refused 'a page about a data set, and vivit-tiny is none' vivit-tiny --html x.html
-refused 'could not be written' small.npz --html no/such/page.html
+refused 'could not be written' small.npz --html small.npz/page.html
 echo "pages of data: fine"

@@ -96,7 +96,7 @@ refused 'needs a run folder'
 refused 'no model folder or run folder' odd
 refused 'missing: no such folder' missing
 refused 'name one with --data' classes/best
-refused 'could not be written' classes --out no/such/folder.html
+refused 'could not be written' classes --out small.npz/folder.html
 refused 'classes could not be written: Is a directory' classes --out classes
 refused 'the path of the page is too long' classes --out "$(printf 'x/%.0s' $(seq 3000))x"
 # shellcheck disable=SC2086
