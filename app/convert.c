@@ -10,6 +10,7 @@
 
 #include "cli.h"
 #include "convert_files.h"
+#include "eval_result.h"
 #include "output.h"
 #include "subject.h"
 
@@ -167,6 +168,7 @@ enum { REAL, INT8, KINDS };
 /* What both precisions say of the test split. */
 typedef struct comparison {
     int64_t samples;
+    bool top5; /* it says anything of that many classes */
     tub_scores scores[KINDS];
     double change, largest; /* of the logits: the largest change, and the largest of them */
 } comparison;
@@ -217,7 +219,9 @@ static tub_status compare(tub_context *const ctx[KINDS], const job *j, const tub
                           comparison *c, tub_error *err) {
     float *logits[KINDS] = {NULL};
     size_t n = 0;
-    c->samples = tub_dataset_describe(data)->count[TUB_TEST];
+    const tub_dataset_info *info = tub_dataset_describe(data);
+    c->samples = info->count[TUB_TEST];
+    c->top5 = info->task == TUB_TASK_MULTI_CLASS && eval_result_top5(info->classes);
     tub_status status = TUB_OK;
     for (int i = REAL; i < KINDS && status == TUB_OK; i++) {
         status = answers(ctx[i], j->from.folder, data, &logits[i], &n, &c->scores[i], err);
@@ -253,14 +257,17 @@ static int report(const cli_command *self, const convert_options *o, const job *
                       "top1_points_lost", output_number(points_lost(c)), "largest_logit_change",
                       output_number(c->change), "largest_logit", output_number(c->largest)));
     }
-    printf("%-8s %8s %8s %8s %8s   (test split of %s, %lld samples)\n", "", "top-1", "top-5", "AUC",
-           "loss", j->data, (long long)c->samples);
+    printf("%-8s %8s%s %8s %8s   (test split of %s, %lld samples)\n", "", "top-1",
+           c->top5 ? "    top-5" : "", "AUC", "loss", j->data, (long long)c->samples);
     for (int i = REAL; i < KINDS; i++) {
         const tub_scores *s = &c->scores[i];
         const double values[] = {s->top1, s->top5, s->auc, s->loss};
         printf("%-8s", names[i]);
         for (int k = 0; k < 4; k++) {
             char figure[OUTPUT_FIGURE];
+            if (k == 1 && !c->top5) {
+                continue;
+            }
             printf(" %8s", output_figure(figure, values[k]));
         }
         putchar('\n');

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "eval_result.h"
 #include "output.h"
 
 enum { NAME_WIDTH = 20, CONFUSION_LIMIT = 24 };
@@ -121,7 +122,9 @@ static void print_titles(void) {
 static void print_metrics(const tub_metrics *m, const char *const *labels) {
     print_titles();
     print_interval("top-1", &m->top1);
-    print_interval("top-5", &m->top5);
+    if (eval_result_top5(m->classes)) {
+        print_interval("top-5", &m->top5);
+    }
     print_interval("AUC", &m->auc);
     print_interval("ACC (MedMNIST)", &m->acc);
     print_interval("loss", &m->loss);
@@ -162,7 +165,9 @@ static void print_heads(const eval_subject *s) {
     print_head_line(s, m->samples, m->heads, "heads");
     print_titles();
     print_interval("all heads, top-1", &m->top1);
-    print_interval("all heads, top-5", &m->top5);
+    if (eval_result_heads_top5(m)) {
+        print_interval("all heads, top-5", &m->top5);
+    }
     print_interval("loss", &m->loss);
     for (int64_t h = 0; h < m->heads; h++) {
         printf("\nHead %lld: %lld classes\n\n", (long long)h + 1, (long long)m->head[h]->classes);

@@ -34,3 +34,15 @@ const char *const *eval_result_labels(const tub_model *model, const tub_dataset_
            : tub_model_describe(model)->classes == info->classes ? info->labels
                                                                  : NULL;
 }
+
+bool eval_result_top5(int64_t classes) {
+    return classes > 5;
+}
+
+bool eval_result_heads_top5(const tub_head_metrics *m) {
+    bool any = false;
+    for (int64_t h = 0; h < m->heads; h++) {
+        any = any || eval_result_top5(m->head[h]->classes);
+    }
+    return any;
+}

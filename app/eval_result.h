@@ -3,6 +3,7 @@
 #ifndef APP_EVAL_RESULT_H
 #define APP_EVAL_RESULT_H
 
+#include <stdbool.h>
 #include <tubelet/tubelet.h>
 
 /* The one of the task; the others are NULL. */
@@ -11,6 +12,11 @@ typedef struct eval_result {
     tub_label_metrics *labels;
     tub_head_metrics *heads;
 } eval_result;
+
+/* Whether the five likeliest of so many classes say anything; of heads: of any of them. What people read leaves top-5
+ * out where not. */
+bool eval_result_top5(int64_t classes);
+bool eval_result_heads_top5(const tub_head_metrics *m);
 
 /* Of probabilities [n,K] and labels [n,label_columns]. Errors: those of the functions for the tasks
  * (tubelet/predict.h). eval_result_free in any case. */

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../eval_result.h"
 #include "../report/chart.h"
 #include "../report/document.h"
 #include "../report/table.h"
@@ -18,23 +19,34 @@ static void cell(page *p, const char *list, int i, const char *name, const tub_i
     page_put(p, "</td>");
 }
 
+/* Of the first run, which has the others' classes. */
+static bool has_top5(const eval_result *r) {
+    return r->metrics != NULL ? eval_result_top5(r->metrics->classes)
+                              : r->heads != NULL && eval_result_heads_top5(r->heads);
+}
+
 static void put_metrics(page *p, const comparison *c) {
-    static const char *const names[] = {"run", "top-1", "top-5", "AUC", "ACC", "log loss", NULL};
+    static const char *const names[] = {"run", "top-1", "AUC", "ACC", "log loss", NULL};
+    static const char *const names5[] = {"run", "top-1", "top-5", "AUC", "ACC", "log loss", NULL};
     static const char *const label_names[] = {"run",      "AUC", "ACC", "mean average precision",
                                               "log loss", NULL};
-    static const char *const head_names[] = {"run", "all heads right", "all heads, top-5",
-                                             "log loss", NULL};
+    static const char *const head_names[] = {"run", "all heads right", "log loss", NULL};
+    static const char *const head_names5[] = {"run", "all heads right", "all heads, top-5",
+                                              "log loss", NULL};
     const eval_result *first = &c->runs[0].result;
+    const bool top5 = has_top5(first);
     table_open(p, "sortable", "Metrics of the runs");
-    table_head(p, first->metrics != NULL  ? names
+    table_head(p, first->metrics != NULL  ? (top5 ? names5 : names)
                   : first->labels != NULL ? label_names
-                                          : head_names);
+                                          : (top5 ? head_names5 : head_names));
     for (int i = 0; i < c->count; i++) {
         const eval_result *r = &c->runs[i].result;
         table_row(p, c->runs[i].name);
         if (r->metrics != NULL) {
             cell(p, "runs", i, "top1", &r->metrics->top1);
-            cell(p, "runs", i, "top5", &r->metrics->top5);
+            if (top5) {
+                cell(p, "runs", i, "top5", &r->metrics->top5);
+            }
             cell(p, "runs", i, "auc", &r->metrics->auc);
             cell(p, "runs", i, "acc", &r->metrics->acc);
             cell(p, "runs", i, "loss", &r->metrics->loss);
@@ -45,7 +57,9 @@ static void put_metrics(page *p, const comparison *c) {
             cell(p, "runs", i, "loss", &r->labels->loss);
         } else {
             cell(p, "runs", i, "top1", &r->heads->top1);
-            cell(p, "runs", i, "top5", &r->heads->top5);
+            if (top5) {
+                cell(p, "runs", i, "top5", &r->heads->top5);
+            }
             cell(p, "runs", i, "loss", &r->heads->loss);
         }
         page_put(p, "</tr>\n");

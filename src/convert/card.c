@@ -46,9 +46,19 @@ static void print_metric(tub__text *t, const char *type, const char *name, doubl
     }
 }
 
+/* Whether the five likeliest classes, of any head, say anything. */
+static bool has_top5(const tub_model_config *c) {
+    const tub__outputs o = tub__model_outputs(c);
+    bool any = o.task == TUB_TASK_MULTI_CLASS && c->classes > 5;
+    for (int i = 0; o.task == TUB_TASK_MULTI_HEAD && i < TUB_HEAD_LIMIT; i++) {
+        any = any || c->head_classes[i] > 5;
+    }
+    return any;
+}
+
 /* One split's results in the form that hubs show beside the model. */
-static void print_split(tub__text *t, const tub__card *card, const char *split,
-                        const tub_scores *s) {
+static void print_split(tub__text *t, const tub__card *card, const char *split, const tub_scores *s,
+                        bool top5) {
     if (s == NULL) {
         return;
     }
@@ -60,18 +70,20 @@ static void print_split(tub__text *t, const tub__card *card, const char *split,
     tub__text_add_quoted(t, card->data);
     tub__text_add(t, "\n          split: %s\n        metrics:\n", split);
     print_metric(t, "accuracy", "Top-1 accuracy", s->top1);
-    print_metric(t, "accuracy", "Top-5 accuracy", s->top5);
+    if (top5) {
+        print_metric(t, "accuracy", "Top-5 accuracy", s->top5);
+    }
     print_metric(t, "roc_auc", "AUC", s->auc);
     print_metric(t, "loss", "Log loss", s->loss);
 }
 
-static void print_model_index(tub__text *t, const tub__card *card) {
+static void print_model_index(tub__text *t, const tub__card *card, bool top5) {
     if (card->data == NULL || (card->val == NULL && card->test == NULL)) {
         return;
     }
     tub__text_add(t, "model-index:\n  - name: tubelet ViViT\n    results:\n");
-    print_split(t, card, "validation", card->val);
-    print_split(t, card, "test", card->test);
+    print_split(t, card, "validation", card->val, top5);
+    print_split(t, card, "test", card->test, top5);
 }
 
 static void print_front_matter(tub__text *t, const tub__card *card, const tub_model_config *c,
@@ -90,7 +102,7 @@ static void print_front_matter(tub__text *t, const tub__card *card, const tub_mo
             tub__text_add(t, "\n");
         }
     }
-    print_model_index(t, card);
+    print_model_index(t, card, has_top5(c));
     tub__text_add(t, "---\n\n");
 }
 
@@ -181,10 +193,13 @@ static void print_data(tub__text *t, const tub__card *card) {
     }
 }
 
-static void print_scores(tub__text *t, const char *split, const tub_scores *s) {
+static void print_scores(tub__text *t, const char *split, const tub_scores *s, bool top5) {
     const double values[] = {s->top1, s->top5, s->auc, s->loss};
     tub__text_add(t, "| %s |", split);
     for (int i = 0; i < (int)(sizeof values / sizeof *values); i++) {
+        if (i == 1 && !top5) {
+            continue;
+        }
         tub__text_add(t, " ");
         tub__text_add_real(t, values[i]);
         tub__text_add(t, " |");
@@ -193,27 +208,29 @@ static void print_scores(tub__text *t, const char *split, const tub_scores *s) {
 }
 
 /* What the first two scores are (tub_task_scores_compute). */
-static void print_titles(tub__text *t, tub_task task) {
+static void print_titles(tub__text *t, tub_task task, bool top5) {
     const char *const of = task == TUB_TASK_MULTI_HEAD ? " of all heads" : "";
     tub__text_add(t,
-                  "## Results\n\n| split | %s%s | top-5%s | AUC | log loss |\n"
-                  "| --- | --- | --- | --- | --- |\n",
-                  task == TUB_TASK_MULTI_LABEL ? "accuracy of the labels" : "top-1", of, of);
+                  "## Results\n\n| split | %s%s |%s%s%s AUC | log loss |\n"
+                  "| --- | --- |%s --- | --- |\n",
+                  task == TUB_TASK_MULTI_LABEL ? "accuracy of the labels" : "top-1", of,
+                  top5 ? " top-5" : "", top5 ? of : "", top5 ? " |" : "", top5 ? " --- |" : "");
 }
 
-static void print_results(tub__text *t, const tub__card *card, tub_task task) {
+static void print_results(tub__text *t, const tub__card *card, const tub_model_config *c) {
+    const bool top5 = has_top5(c);
     if (card->note != NULL) {
         tub__text_add(t, "%s\n\n", card->note);
     }
     if (card->val == NULL && card->test == NULL) {
         return;
     }
-    print_titles(t, task);
+    print_titles(t, c->task, top5);
     if (card->val != NULL) {
-        print_scores(t, "validation", card->val);
+        print_scores(t, "validation", card->val, top5);
     }
     if (card->test != NULL) {
-        print_scores(t, "test", card->test);
+        print_scores(t, "test", card->test, top5);
     }
     tub__text_add(t, "\n");
 }
@@ -273,7 +290,7 @@ void tub__card_print(tub__text *t, const tub_model *model, const tub__card *card
     print_front_matter(t, card, &model->config, encoder);
     print_model(t, model, encoder);
     print_data(t, card);
-    print_results(t, card, model->config.task);
+    print_results(t, card, &model->config);
     if (!encoder) {
         print_labels(t, model);
     }
