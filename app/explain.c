@@ -106,6 +106,20 @@ typedef struct explain_options {
 /* ---- options ---- */
 
 /* How names of files begin, not the folder that they are in. */
+/* Names begin so, and end as the files are: out/a.gif would become out/a.gif.gif. */
+static void cut_ending(char *out) {
+    static const char *const endings[] = {".gif", ".png", ".npy"};
+    const size_t length = strlen(out);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t end = strlen(endings[i]);
+        if (length > end && out[length - end - 1] != '/' &&
+            strcmp(out + length - end, endings[i]) == 0) {
+            out[length - end] = '\0';
+            return;
+        }
+    }
+}
+
 static error_t check_prefix(const char *out, struct argp_state *state) {
     const char *slash = strrchr(out, '/'), *last = slash == NULL ? out : slash + 1;
     return last[0] != '\0' && strcmp(last, ".") != 0 && strcmp(last, "..") != 0
@@ -248,6 +262,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         o->explain.probability = 1;
         return 0;
     case KEY_OUT:
+        cut_ending(argument);
         return cli_parse_name(&o->out, "--out", argument, state);
     case KEY_RAW:
         o->raw = true;

@@ -43,14 +43,15 @@ json_t *forecast_memory_json(const tub_train_memory *memory) {
     return object;
 }
 
-/* Three digits in a unit that people count in. */
+/* Three digits in a unit that people count in: from two of it on, but of a second on in seconds. */
 static const char *duration(char out[OUTPUT_FIGURE], double seconds) {
     static const struct unit {
         const char *name;
         double seconds;
     } units[] = {{"days", 86400}, {"hours", 3600}, {"minutes", 60}, {"s", 1}, {"ms", 1e-3}};
     size_t i = 0;
-    while (i < sizeof units / sizeof *units - 1 && seconds < 2 * units[i].seconds) {
+    while (i < sizeof units / sizeof *units - 1 &&
+           seconds < (units[i].seconds > 1 ? 2 : 0.9995) * units[i].seconds) {
         i++;
     }
     snprintf(out, OUTPUT_FIGURE, "%.3g %s", seconds / units[i].seconds, units[i].name);

@@ -36,8 +36,9 @@ static const struct argp_option options[] = {
      "Read the data, print the resolved recipe and the plan with its memory and time, and stop; "
      "writes nothing",
      1},
-    {"budget", KEY_BUDGET, "SECONDS", 0,
-     "Train as many epochs as fit into this time, by steps timed first; the run's recipe has them, "
+    {"budget", KEY_BUDGET, "TIME", 0,
+     "Train as many epochs as fit into this time (seconds, or 10m, 2h), by steps timed first; the "
+     "run's recipe has them, "
      "and --dry-run tells them",
      1},
     CLI_OPTIONS_COMPUTE,
@@ -48,7 +49,7 @@ typedef struct train_options {
     cli_common common;
     const char *recipe, *out, *resume;
     bool force, dry_run;
-    long budget; /* seconds; 0: not given */
+    double budget; /* seconds; 0: not given */
     settings settings;
 } train_options;
 
@@ -92,6 +93,17 @@ static error_t check_start(const train_options *o, struct argp_state *state) {
                 : 0;
 }
 
+static error_t parse_budget(double *out, const char *text, struct argp_state *state) {
+    const int64_t second = 1000000000;
+    int64_t time;
+    tub_error err;
+    if (tub_time_parse(text, &time, &err) != TUB_OK) {
+        return cli_misuse(state, "--budget: %s", err.message);
+    }
+    *out = (double)time / (double)second;
+    return time < second ? cli_misuse(state, "--budget '%s' is less than a second", text) : 0;
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state) {
     train_options *o = state->input;
     error_t taken = settings_parse(&o->settings, key, argument, state);
@@ -112,7 +124,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         o->dry_run = true;
         return 0;
     case KEY_BUDGET:
-        return cli_parse_int(state, "--budget", argument, 1, 100000000, &o->budget) ? 0 : ECANCELED;
+        return parse_budget(&o->budget, argument, state);
     case ARGP_KEY_END:
         return o->resume != NULL ? check_resume(o, state) : check_start(o, state);
     default:
@@ -382,14 +394,16 @@ static int dry_run(const cli_command *self, tub_context *ctx, const train_option
     if (tub_train_plan_of(ctx, config, NULL, run, o->force, &plan, &err) != TUB_OK) {
         return cli_fail(self, &err);
     }
-    if (talk) {
+    if (talk) { /* the plan last, where one sees it: the recipe is long */
+        const bool printed = recipe_print(&plan.config, false, NULL);
+        fflush(stdout);
         print_plan(&plan, config->data, run);
+        return printed ? forecast(self, ctx, o, &plan, &json) : CLI_FAILED;
     }
     const int code = forecast(self, ctx, o, &plan, &json);
-    if (code != CLI_DONE) {
-        return code;
-    }
-    return recipe_print(&plan.config, o->common.json, json) ? CLI_DONE : CLI_FAILED;
+    return code != CLI_DONE                                   ? code
+           : recipe_print(&plan.config, o->common.json, json) ? CLI_DONE
+                                                              : CLI_FAILED;
 }
 
 static int begin(const cli_command *self, tub_context *ctx, const train_options *o,
@@ -424,7 +438,7 @@ static int work_on(const cli_command *self, cli_work *work, void *parsed) {
     if (code != CLI_GO) {
         return code;
     }
-    config.budget = (double)o->budget;
+    config.budget = o->budget;
     if (o->dry_run) {
         return dry_run(self, work->context, o, &config);
     }
