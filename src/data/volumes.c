@@ -23,6 +23,7 @@ typedef struct target {
     bool sliced;        /* [begin:end] was given; one index i is [i:i+1] */
     int64_t begin, end; /* end -1: to the last */
     bool single;        /* [i] */
+    bool intensities;   /* tub__volumes_read's */
 } target;
 
 static bool parse_index(const char **text, int64_t *out) {
@@ -196,11 +197,11 @@ static void cut(tub__npy *npy, wanted *w) {
 }
 
 /* Turns the file's array into the wanted volumes; takes *bytes over. */
-static tub_status make_volumes(void **bytes, const tub__npy *npy, const wanted *w, tub_volumes *out,
-                               tub_error *err) {
+static tub_status make_volumes(const target *t, void **bytes, const tub__npy *npy, const wanted *w,
+                               tub_volumes *out, tub_error *err) {
     const tub_allocator *a = &out->owner->allocator;
     tub__array array = {0};
-    TUB__TRY(tub__array_take(a, bytes, npy, &array, err));
+    TUB__TRY(tub__array_take(a, bytes, npy, t->intensities, &array, err));
     out->dtype = array.dtype;
     const size_t volume = (size_t)(out->frames * out->height * out->width * out->channels) *
                           tub__dtype_bytes(out->dtype);
@@ -273,7 +274,7 @@ static tub_status take(const target *t, void **bytes, tub__npy *npy, const int64
     out->first = w->begin;
     out->count = w->end - w->begin;
     cut(npy, w);
-    return make_volumes(bytes, npy, w, out, err);
+    return make_volumes(t, bytes, npy, w, out, err);
 }
 
 static tub_status read_npz(target *t, const int64_t *want, tub_volumes *out, tub_error *err) {
@@ -317,7 +318,7 @@ static tub_status read_npy(const target *t, const tub__map *map, const int64_t *
     TUB__TRY(tub__alloc(&out->owner->allocator, size, &bytes, err));
     memcpy(bytes, (const char *)map->data + npy.data_offset, size);
     npy.data_offset = 0;
-    return make_volumes(&bytes, &npy, &w, out, err);
+    return make_volumes(t, &bytes, &npy, &w, out, err);
 }
 
 static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tub_error *err) {
@@ -342,10 +343,11 @@ static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tu
 }
 
 tub_status tub__volumes_read(tub_context *ctx, const char *argument, const int64_t want[4],
-                             tub_volumes *out, tub_error *err) {
+                             bool intensities, tub_volumes *out, tub_error *err) {
     target t;
     *out = (tub_volumes){.owner = ctx};
     tub_status status = parse_argument(&ctx->allocator, argument, &t, err);
+    t.intensities = intensities;
     if (status == TUB_OK) {
         status = read_file(&t, want, out, err);
     }
@@ -370,7 +372,7 @@ tub_status tub__volumes_file(const tub_allocator *a, const char *argument, char 
 
 tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_t want[4],
                             tub_volumes *out, tub_error *err) {
-    TUB__TRY(tub__volumes_read(ctx, argument, want, out, err));
+    TUB__TRY(tub__volumes_read(ctx, argument, want, false, out, err));
     if (out->dtype == TUB_F32) {
         tub__warn_far_floats(
             ctx, argument, "it has", out->data,
