@@ -76,6 +76,7 @@ static bool put_curve(page *p, const sweep_facts *f) {
     chart_draw(p, &(chart){.id = "best-so-far",
                            .title = "The best so far",
                            .x_name = "trial",
+                           .counts = true,
                            .y_name = f->sweep->info->metric,
                            .about = "The metric of each trial, and the best of all up to it.",
                            .mark = NAN,
