@@ -286,6 +286,31 @@ static void test_best(void **state) {
     tub_sweep_close(most);
 }
 
+/* Of more trials than its model takes, too, none comes again as long as there are others. */
+static void test_bayes_does_not_repeat(void **state) {
+    (void)state;
+    enum { LEFT = 120 };
+    const void *table;
+    if (tub__module_open(context, "search", &table, NULL) != TUB_OK) {
+        skip();
+    }
+    tub_sweep *sweep = open_text("method: bayes\nmetric: {name: l}\n"
+                                 "parameters: {a: {min: 1, max: 120}}\n");
+    static char texts[LEFT][16];
+    static double values[LEFT];
+    tub_trial trials[LEFT];
+    for (int i = 0; i + 1 < LEFT; i++) {
+        snprintf(texts[i], sizeof texts[i], "{\"a\": %d}", i + 1);
+        values[i] = i;
+        trials[i] = (tub_trial){texts[i], TUB_TRIAL_FINISHED, &values[i], 1};
+    }
+    char *next = NULL;
+    assert_int_equal(tub_sweep_next(context, sweep, 1, trials, LEFT - 1, &next, NULL), TUB_OK);
+    assert_string_equal(next, "{\"a\": 120}");
+    tub_sweep_text_free(context, next);
+    tub_sweep_close(sweep);
+}
+
 /* The parts of a choice are equal, whatever its probabilities. */
 static void test_positions(void **state) {
     (void)state;
@@ -428,13 +453,20 @@ static int close_context(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scalars),          cmocka_unit_test(test_other_scalars),
-        cmocka_unit_test(test_merges_and_keys),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_cannot_start),     cmocka_unit_test(test_own_search),
-        cmocka_unit_test(test_trials_by_number), cmocka_unit_test(test_best),
-        cmocka_unit_test(test_positions),        cmocka_unit_test(test_points_by_number),
-        cmocka_unit_test(test_stops_of_nobody),  cmocka_unit_test(test_huge_numbers),
-        cmocka_unit_test(test_special),          cmocka_unit_test(test_failing_allocations)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_scalars),
+                                       cmocka_unit_test(test_other_scalars),
+                                       cmocka_unit_test(test_merges_and_keys),
+                                       cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_cannot_start),
+                                       cmocka_unit_test(test_own_search),
+                                       cmocka_unit_test(test_trials_by_number),
+                                       cmocka_unit_test(test_best),
+                                       cmocka_unit_test(test_positions),
+                                       cmocka_unit_test(test_bayes_does_not_repeat),
+                                       cmocka_unit_test(test_points_by_number),
+                                       cmocka_unit_test(test_stops_of_nobody),
+                                       cmocka_unit_test(test_huge_numbers),
+                                       cmocka_unit_test(test_special),
+                                       cmocka_unit_test(test_failing_allocations)};
     return cmocka_run_group_tests_name("sweep", tests, open_context, close_context);
 }
