@@ -296,8 +296,8 @@ int sweep_run(sweep *s) {
     live_init(&s->live,
               s->options->common.plain || s->options->common.quiet || s->options->common.json);
     interrupt_begin(s->context, KEPT);
-    (void)signal(SIGCHLD,
-                 SIG_DFL); /* whoever started us may have it ignored: then no end is seen */
+    /* Whoever started us may have it ignored: then no training would be seen to end. */
+    (void)signal(SIGCHLD, SIG_DFL);
     const tub_status status = work(s, &err);
     if (status != TUB_OK) {
         wait_for_all(s);
