@@ -199,7 +199,7 @@ static bool put_all(page *p, const sweep_facts *f, double *rank) {
     page_text(p, s->options->file);
     page_put(p, "</code></p></header>\n<main>\n");
     bool fine = true;
-    if (s->info->metric != NULL && f->count > 0) {
+    if (f->best >= 0) {
         page_put(p, "<section><h2>Search</h2>\n<div class=\"charts\">");
         fine = put_curve(p, f);
         sweep_parallel(p, f);

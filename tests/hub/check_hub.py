@@ -19,6 +19,7 @@ import sys
 import tarfile
 import tempfile
 import threading
+import time
 import urllib.request
 
 import server
@@ -208,12 +209,23 @@ def goes_on_where_it_broke(p):
 
 
 @check
+def connections_without_an_answer(p):
+    p.hub.add("who/m", plain())
+    p.hub.fault("HEAD hub .*model.safetensors", drop=True)
+    p.hub.fault("GET store", drop=True)
+    p.same(p.fetch(), plain())
+    assert len(p.hub.asked("HEAD hub .*model.safetensors")) == 2 and len(p.hub.asked("GET store")) == 2
+
+
+@check
 def goes_on_in_another_run(p):
     data = large(3_000_000)
     p.hub.add("who/m", plain(data))
     p.hub.fault("GET store", cut=1_000_000)
     p.hub.fault("GET store", times=9, cut=0)
+    begun = time.monotonic()
     said = p.refused("bytes, which are kept: run it again to go on")
+    assert time.monotonic() - begun >= 3, "a server that gives nothing is not asked again at once"
     [kept] = p.partial()
     assert kept.stat().st_size == int(re.search(r"after (\d+) bytes", said)[1]) == 1_000_000
     p.hub.forget()
@@ -512,6 +524,25 @@ def publishes_in_parts(p):
     size = len(p.files["model.safetensors"])
     assert len(p.hub.asked("PUT store /part")) == -(-size // 10_000) > 1
     assert p.hub.repos["me/m"].private and p.hub.objects[hashlib.sha256(p.files["model.safetensors"]).hexdigest()] == p.files["model.safetensors"]
+
+
+@check
+def header_lines_that_actions_ask_for(p):
+    p.hub.action_headers = {"X-Store": "a b", "Authorization": "Basic abc"}
+    p.run("push", RUN, "hf:me/m", **TOKEN)
+    [(_, sent)] = p.hub.asked("PUT store /upload")
+    assert sent["X-Store"] == "a b" and sent["Authorization"] == "Basic abc"
+    [(_, verified)] = p.hub.asked("POST hub .*/verify")
+    assert verified["X-Store"] == "a b" and verified["Authorization"] == "Basic abc" and verified["Content-Type"] == "application/json"
+    assert not [h for line, h in p.hub.asked("store") if "hf_writer" in str(h)]
+    # They go to no other address, and none becomes two.
+    p.hub.objects.clear()
+    p.hub.fault("PUT store", status=307, headers={"Location": "http://localhost:1/elsewhere"})
+    assert "the store answered 307" in p.run("push", RUN, "hf:me/n", code=1, **TOKEN)
+    p.hub.forget()
+    p.hub.action_headers = {"X-Store": "a\r\nX-Evil: b"}
+    assert "header lines that can't be sent" in p.run("push", RUN, "hf:me/n", code=1, **TOKEN)
+    assert not p.hub.asked("PUT store")
 
 
 @check
