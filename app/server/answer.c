@@ -26,6 +26,21 @@ static void add_header(header_list *h, const char *name, const char *value) {
     h->list[h->count] = NULL;
 }
 
+/* Its place in the queue is free before the answer goes, or who asks again at once might find none; how long the
+ * other end takes to read is no matter of the queue. */
+static void hand_over(request *r, const http_answer *answer) {
+    server *s = r->server;
+    const bool worked = r->works;
+    if (r->queued) {
+        atomic_fetch_sub(&s->queued, 1);
+    }
+    r->queued = r->works = false;
+    s->http->answer(r->x, answer); /* the request may be gone now */
+    if (worked) {
+        atomic_fetch_sub(&s->working, 1);
+    }
+}
+
 static void send_answer(request *r, int status, const char *type, void *bytes, size_t size,
                         void (*release)(void *), header_list *headers) {
     add_header(headers, "X-Content-Type-Options", "nosniff");
@@ -41,13 +56,13 @@ static void send_answer(request *r, int status, const char *type, void *bytes, s
     }
     r->status = status;
     r->sent = size;
-    r->server->http->answer(r->x, &(http_answer){.status = status,
-                                                 .type = type,
-                                                 .headers = headers->list,
-                                                 .body = bytes,
-                                                 .size = size,
-                                                 .release = release,
-                                                 .close = atomic_load(&r->server->draining)});
+    hand_over(r, &(http_answer){.status = status,
+                                .type = type,
+                                .headers = headers->list,
+                                .body = bytes,
+                                .size = size,
+                                .release = release,
+                                .close = atomic_load(&r->server->draining)});
 }
 
 void answer_bytes(request *r, int status, const char *type, void *bytes, size_t size) {

@@ -243,11 +243,11 @@ static void decode(helper_job *help, tub_context *ctx) {
 /* Room in the queue, which counts what waits and what is worked on. */
 static bool admit(request *r) {
     server *s = r->server;
-    if (atomic_load(&s->draining)) {
-        return request_fail(r, 503, "the server is stopping");
+    if (!request_take_on(r)) {
+        return false;
     }
-    r->counted = true;
-    if (atomic_fetch_add(&s->working, 1) >= s->options->queue) {
+    r->queued = true;
+    if (atomic_fetch_add(&s->queued, 1) >= s->options->queue) {
         atomic_fetch_add(&s->metrics.full, 1);
         return request_fail(r, 503, "the queue is full (%ld requests); try again in a second",
                             s->options->queue);
@@ -299,9 +299,6 @@ void infer_free(request *r) {
     unpacker_destroy(r->unpacker);
     if (r->infers) {
         oip_free(&r->reader);
-    }
-    if (r->counted) {
-        atomic_fetch_sub(&r->server->working, 1);
     }
     served_release(r->model);
 }

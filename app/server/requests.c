@@ -25,7 +25,7 @@ static bool is_token(const char *given, const char *token) {
     return different == 0;
 }
 
-static bool check_token(request *r) {
+bool request_authorised(request *r) {
     static const char scheme[] = "Bearer ";
     const char *given = header(r, "Authorization");
     if (r->server->token == NULL) {
@@ -100,6 +100,7 @@ static void *begin(void *user, http_exchange *x) {
     r->x = x;
     r->method = s->http->method(x);
     r->began = clock_now();
+    r->late = atomic_load(&s->draining);
     atomic_fetch_add(&s->open, 1);
     const int64_t bytes = announced(r);
     if (r->failure == 0) {
@@ -178,8 +179,12 @@ static void done(void *user, bool sent) {
     atomic_fetch_sub(&s->open, 1);
 }
 
-bool request_authorised(request *r) {
-    return check_token(r);
+/* Counted before the look: the server's end sees the request, or the request sees the end. */
+bool request_take_on(request *r) {
+    server *s = r->server;
+    r->works = true;
+    atomic_fetch_add(&s->working, 1);
+    return (!r->late && !atomic_load(&s->closed)) || request_fail(r, 503, "the server is stopping");
 }
 
 const http_events *request_events(void) {

@@ -132,12 +132,10 @@ static void answer_by_helper(helper_job *help, tub_context *ctx) {
 }
 
 void samples_answer(request *r) {
-    if (atomic_load(&r->server->draining)) {
-        answer_error(r, 503, "the server is stopping");
+    if (!request_take_on(r)) {
+        answer_failure(r);
         return;
     }
-    r->counted = true; /* the server's end waits for it */
-    atomic_fetch_add(&r->server->working, 1);
     r->help.work = answer_by_helper;
     helpers_push(r->server->helpers, &r->help);
 }

@@ -51,10 +51,12 @@ typedef struct server {
     char *token, *certificate, *key; /* texts of the files, or NULL */
     int log;                         /* descriptor of the access log; -1: none */
     double started, started_at;      /* by clock_now; seconds since 1970 */
-    atomic_long working;             /* requests that wait for another thread */
-    atomic_long open;                /* requests of any kind */
-    atomic_ullong memory;            /* bytes of bodies at hand */
-    atomic_bool draining;            /* no new work is taken */
+    atomic_long queued;   /* infer requests that are not answered yet: what --queue limits */
+    atomic_long working;  /* requests that another thread will answer */
+    atomic_long open;     /* requests of any kind, until their answers are sent */
+    atomic_ullong memory; /* bytes of bodies at hand */
+    atomic_bool draining; /* what begins from now on is refused */
+    atomic_bool closed;   /* nothing is taken on any more, whenever it began */
 } server;
 
 /* An output as it goes into an answer. */
@@ -77,6 +79,7 @@ struct request {
     http_exchange *x;
     const char *method;
     double began; /* by clock_now */
+    bool late;    /* the server was stopping already */
     request_fn *handle;
     int64_t received; /* bytes of the body, as they came */
     size_t charged;   /* of the server's memory */
@@ -90,7 +93,8 @@ struct request {
     served_view view;
     char model_name[SERVED_NAME + 16];
     /* Of infer requests. */
-    bool infers, counted;
+    bool infers;
+    bool queued, works; /* counted so by the server */
     coding answer_coding;
     unpacker *unpacker;
     int64_t unpacked;
@@ -164,6 +168,8 @@ int server_run(const cli_command *self, cli_work *work, const server_options *op
 /* ---- requests.c ---- */
 /* Whether it may be answered at all: its token. */
 bool request_authorised(request *r);
+/* Another thread will answer it, which the server's end waits for; false, with r->failure: it is stopping. */
+bool request_take_on(request *r);
 /* Counts bytes that a request keeps against what all may keep together; false, with r->failure: that is more. */
 bool request_charge(request *r, size_t size);
 const http_events *request_events(void);

@@ -75,8 +75,12 @@ void serving_start(serving *s, const char *program, const char *const *arguments
 }
 
 int serving_stop(serving *s) {
-    int state;
     kill(s->pid, SIGTERM);
+    return serving_wait(s);
+}
+
+int serving_wait(serving *s) {
+    int state;
     if (waitpid(s->pid, &state, 0) != s->pid) {
         stop("waitpid");
     }

@@ -2,6 +2,7 @@
 /* A server's life: a full queue, what changes in folders, clients that do harm, and its end.
  * test_serve_life PROGRAM */
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -114,6 +115,12 @@ static void wait_for_metric(const serving *s, const char *name, double value) {
     }
 }
 
+/* Until a part of a body has come. */
+static void wait_for_body(const serving *s) {
+    while (metric(s, "tubelet_request_bytes") == 0) {
+    }
+}
+
 /* ---- Queue and end ---- */
 
 /* With a delay that never ends a clip waits for others: it fills a queue of one, and is answered when the server
@@ -140,6 +147,104 @@ static void test_full_queue_and_stop(void **state) {
     assert_true(has_logits(&a, logits));
     answer_free(&a);
     close(fd);
+}
+
+static int ask_ready(int fd) {
+    static const char ready[] = "GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n";
+    answer a;
+    serving_say(fd, ready, sizeof ready - 1);
+    serving_hear(fd, &a);
+    const int status = a.status;
+    answer_free(&a);
+    return status;
+}
+
+/* A request that had begun when the server was told to stop is answered; one that begins later is refused. */
+static void test_stop_within_a_body(void **state) {
+    char text[1024];
+    float logits[K];
+    serving s;
+    answer a;
+    (void)state;
+    start(&s, NULL);
+    const size_t n = clip_request(text, sizeof text, "tubelet_u8", 21);
+    const int fd = serving_dial(&s), other = serving_dial(&s), late = serving_dial(&s);
+    serving_say(fd, text, n - 5);
+    wait_for_body(&s);
+    assert_int_equal(ask_ready(other), 200);
+    assert_int_equal(ask_ready(late), 200);
+    kill(s.pid, SIGTERM);
+    while (ask_ready(other) == 200) {
+    }
+    serving_say(late, text, n);
+    serving_hear(late, &a);
+    assert_int_equal(a.status, 503);
+    assert_non_null(strstr(a.body, "stopping"));
+    answer_free(&a);
+    serving_say(fd, text + n - 5, 5);
+    serving_hear(fd, &a);
+    right_logits("tubelet", 21, logits);
+    assert_true(has_logits(&a, logits));
+    answer_free(&a);
+    assert_int_equal(serving_wait(&s), 0);
+    close(fd);
+    close(other);
+    close(late);
+}
+
+/* Nor does a body that never comes to its end keep the server for ever. */
+static void test_stop_with_a_stuck_body(void **state) {
+    const char *const more[] = {"--timeout", "1s", NULL};
+    char text[1024];
+    serving s;
+    (void)state;
+    start(&s, more);
+    const int fd = serving_dial(&s);
+    serving_say(fd, text, clip_request(text, sizeof text, "tubelet_u8", 21) - 5);
+    wait_for_body(&s);
+    assert_int_equal(serving_stop(&s), 0);
+    close(fd);
+}
+
+/* A connection that takes little at a time. */
+static int dial_narrow(const serving *s) {
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)s->port),
+                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), room = 2048;
+    assert_true(fd >= 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+/* Who does not read an answer has no place in the queue. */
+static void test_slow_reader(void **state) {
+    enum { ROWS = 100, MANY = 5000 }; /* classes: an answer of more bytes than lie in sockets */
+    const char *const more[] = {"--queue", "1", NULL};
+    static const char form[] =
+        "{\"inputs\":[{\"name\":\"clip\",\"shape\":[%d,2,4,4,1],\"datatype\":\"UINT8\","
+        "\"parameters\":{\"binary_data_size\":%d}}]}";
+    char head[512], json[256], path[512], first;
+    static char levels[ROWS * CLIP];
+    serving s;
+    (void)state;
+    snprintf(path, sizeof path, "%s/wide", folder.path);
+    write_model(ctx, path, 2, 4, 2, MANY, 5);
+    start(&s, more);
+    const int n = snprintf(json, sizeof json, form, ROWS, ROWS * CLIP);
+    const int m = snprintf(head, sizeof head,
+                           "POST /v2/models/wide_u8/infer HTTP/1.1\r\nHost: x\r\n"
+                           "Inference-Header-Content-Length: %d\r\nContent-Length: %d\r\n\r\n%s",
+                           n, n + ROWS * CLIP, json);
+    const int fd = dial_narrow(&s);
+    serving_say(fd, head, (size_t)m);
+    serving_say(fd, levels, sizeof levels);
+    assert_int_equal(recv(fd, &first, 1, 0), 1);
+    expect_right(&s, 4);
+    assert_true(metric(&s, "tubelet_queue_full_total") == 0);
+    close(fd);
+    assert_int_equal(serving_stop(&s), 0);
 }
 
 /* Clips of several connections go through the model together: the batch is full, and nobody waits for the delay. */
@@ -473,6 +578,9 @@ static void test_ambiguous_lengths(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_full_queue_and_stop),
+                                       cmocka_unit_test(test_stop_within_a_body),
+                                       cmocka_unit_test(test_stop_with_a_stuck_body),
+                                       cmocka_unit_test(test_slow_reader),
                                        cmocka_unit_test(test_batch_of_several),
                                        cmocka_unit_test(test_reload),
                                        cmocka_unit_test(test_broken_reload),
