@@ -50,7 +50,7 @@ static const struct argp_option options[] = {
     {"queue", KEY_QUEUE, "N", 0,
      "Requests that wait or are worked on; more are answered 503 (default 256)", 2},
     {"max-body", KEY_MAX_BODY, "SIZE", 0, "Bytes of a body, such as 500k or 64M (default 64M)", 3},
-    {"max-memory", KEY_MAX_MEMORY, "SIZE", 0, "Bytes of all bodies at hand (default 1G)", 3},
+    {"max-memory", KEY_MAX_MEMORY, "SIZE", 0, "Bytes of all requests at hand (default 1G)", 3},
     {"max-clips", KEY_MAX_CLIPS, "N", 0, "Clips or windows of a request (default 256)", 3},
     {"max-frames", KEY_MAX_FRAMES, "N", 0, "Frames of an uploaded file (default 100000)", 3},
     {"timeout", KEY_TIMEOUT, "TIME", 0,

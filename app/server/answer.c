@@ -56,6 +56,9 @@ static void send_answer(request *r, int status, const char *type, void *bytes, s
     }
     r->status = status;
     r->sent = size;
+    if (release != NULL) { /* until it is read, which who reads slowly can put off */
+        (void)request_hold(r, size);
+    }
     hand_over(r, &(http_answer){.status = status,
                                 .type = type,
                                 .headers = headers->list,
@@ -277,7 +280,7 @@ static bool overlay(const request *r, out_tensor *out) {
 
 static bool explanation(const request *r, out_tensor *out) {
     const tub_model_config *c = r->model->config;
-    const size_t map = (size_t)(c->frames * c->height * c->width) * sizeof(float);
+    const size_t map = r->model->map * sizeof(float);
     textbuf t = {0};
     for (int64_t i = 0; i < r->job.rows; i++) {
         text_add(&t, r->maps[i].map, map);

@@ -60,14 +60,27 @@ static void on_ready(batch_job *job) {
 
 /* ---- Before it ---- */
 
-/* Clips are there, rows of them. */
-static void enqueue(request *r, int64_t rows, tub_dtype dtype, const void *clips) {
-    const size_t n = (size_t)(rows * r->model->config->classes);
-    r->results = malloc(2 * n * sizeof *r->results);
+/* Room for what the model will say of clips. */
+static bool make_room(request *r, int64_t rows) {
+    const size_t scores = 2 * (size_t)(rows * r->model->config->classes);
     const bool maps = r->wants_map || r->wants_overlay;
+    const size_t all = scores + (maps ? (size_t)rows * r->model->map : 0);
+    if (!request_charge(r, all * sizeof(float))) {
+        return false;
+    }
+    r->results = malloc(scores * sizeof *r->results);
     r->maps = maps ? calloc((size_t)rows, sizeof *r->maps) : NULL;
     if (r->results == NULL || (maps && r->maps == NULL)) {
         fail_memory(r);
+        return false;
+    }
+    return true;
+}
+
+/* Clips are there, rows of them. */
+static void enqueue(request *r, int64_t rows, tub_dtype dtype, const void *clips) {
+    const size_t n = (size_t)(rows * r->model->config->classes);
+    if (!make_room(r, rows)) {
         finish(r);
         return;
     }
@@ -76,7 +89,7 @@ static void enqueue(request *r, int64_t rows, tub_dtype dtype, const void *clips
                          .clips = clips,
                          .logits = r->results,
                          .probabilities = r->results + n,
-                         .explain = maps ? &r->explain : NULL,
+                         .explain = r->maps != NULL ? &r->explain : NULL,
                          .maps = r->maps,
                          .deadline = r->began + r->server->options->timeout,
                          .ready = on_ready};
@@ -89,9 +102,14 @@ static void resize(helper_job *help, tub_context *ctx) {
     const oip_input *in = &r->reader.request.input[0];
     const int64_t rows = in->shape[0];
     const unsigned char *levels = in->has_data ? (const unsigned char *)in->numbers : in->bytes;
+    const size_t size = (size_t)rows * r->model->clip * sizeof *r->clips;
     tub_error err;
     (void)ctx;
-    r->clips = malloc((size_t)rows * r->model->clip * sizeof *r->clips);
+    if (!request_charge(r, size)) { /* small pictures may become large ones */
+        finish(r);
+        return;
+    }
+    r->clips = malloc(size);
     if (r->clips == NULL) {
         fail_memory(r);
         finish(r);

@@ -117,10 +117,20 @@ static void *begin(void *user, http_exchange *x) {
 
 /* ---- The body ---- */
 
-bool request_charge(request *r, size_t size) {
-    server *s = r->server;
+unsigned long long request_hold(request *r, size_t size) {
     r->charged += size;
-    return atomic_fetch_add(&s->memory, size) + size <= s->options->max_memory ||
+    return atomic_fetch_add(&r->server->memory, size) + size;
+}
+
+bool request_charge(request *r, size_t size) {
+    const size_t most = r->server->options->max_memory;
+    const unsigned long long all = request_hold(r, size);
+    if (r->charged > most) { /* trying again would not help */
+        return request_fail(
+            r, 413, "the request takes more memory than the %zu bytes that all may take together",
+            most);
+    }
+    return all <= most ||
            request_fail(r, 503, "the requests at hand take all memory that they may; try again");
 }
 

@@ -29,8 +29,8 @@ static tub_status open_model(const served_settings *settings, served *s, tub_err
         return status;
     }
     s->config = tub_model_describe(s->model);
-    s->clip =
-        (size_t)(s->config->frames * s->config->height * s->config->width * s->config->channels);
+    s->map = (size_t)(s->config->frames * s->config->height * s->config->width);
+    s->clip = s->map * (size_t)s->config->channels;
     s->resizes = resizes(s->model);
     return batcher_create(s->model, settings->max_batch, settings->max_delay, &s->counts,
                           &s->batcher, err);

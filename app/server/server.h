@@ -54,7 +54,7 @@ typedef struct server {
     atomic_long queued;   /* infer requests that are not answered yet: what --queue limits */
     atomic_long working;  /* requests that another thread will answer */
     atomic_long open;     /* requests of any kind, until their answers are sent */
-    atomic_ullong memory; /* bytes of bodies at hand */
+    atomic_ullong memory; /* bytes that requests keep: bodies, clips, maps, answers */
     atomic_bool draining; /* what begins from now on is refused */
     atomic_bool closed;   /* nothing is taken on any more, whenever it began */
 } server;
@@ -170,7 +170,10 @@ int server_run(const cli_command *self, cli_work *work, const server_options *op
 bool request_authorised(request *r);
 /* Another thread will answer it, which the server's end waits for; false, with r->failure: it is stopping. */
 bool request_take_on(request *r);
-/* Counts bytes that a request keeps against what all may keep together; false, with r->failure: that is more. */
+/* Counts bytes that a request keeps; how many all keep now. */
+unsigned long long request_hold(request *r, size_t size);
+/* Counts bytes that a request is going to keep against what all may keep together; false, with r->failure: that is
+ * more. */
 bool request_charge(request *r, size_t size);
 const http_events *request_events(void);
 

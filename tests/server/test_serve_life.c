@@ -396,20 +396,71 @@ static void test_limits(void **state) {
     assert_int_equal(serving_stop(&s), 0);
 }
 
-/* What all requests keep together is limited, too; what keeps nothing is still answered. */
+static void expect_no_memory(const serving *s, int status) {
+    answer a = ask_clip(s, "tubelet_u8", 1);
+    assert_int_equal(a.status, status);
+    assert_non_null(strstr(a.body, "memory"));
+    assert_true((answer_header(&a, "Retry-After") != NULL) == (status == 503));
+    answer_free(&a);
+}
+
+/* What all requests keep together is limited, too; what keeps nothing is still answered. Each gives back what it
+ * had. */
 static void test_memory(void **state) {
-    const char *const more[] = {"--max-memory", "100", NULL};
+    const char *const little[] = {"--max-memory", "100", NULL};
+    const char *const for_one[] = {"--max-memory", "500", NULL};
+    char text[1024];
     serving s;
     (void)state;
+    start(&s, little);
+    for (int i = 0; i < 3; i++) {
+        expect_no_memory(&s, 413); /* it will never fit */
+    }
+    wait_for_metric(&s, "tubelet_request_bytes", 0);
+    assert_int_equal(serving_stop(&s), 0);
+    start(&s, for_one);
+    const int fd = serving_dial(&s);
+    const size_t n = clip_request(text, sizeof text, "tubelet_u8", 1);
+    serving_say(fd, text, n - 5);
+    wait_for_body(&s);
+    expect_no_memory(&s, 503);
+    close(fd);
+    wait_for_metric(&s, "tubelet_request_bytes", 0);
+    expect_right(&s, 1);
+    assert_int_equal(serving_stop(&s), 0);
+}
+
+/* Small pictures that become large clips are as large as the clips. */
+static void test_memory_of_clips(void **state) {
+    static const char rule[] =
+        "{\"do_resize\":true,\"size\":{\"height\":4,\"width\":4},"
+        "\"do_center_crop\":false,\"do_rescale\":true,\"do_normalize\":false,\"offset\":false}";
+    const char *const more[] = {"--max-memory", "20k", NULL};
+    static const int rows[] = {8, 200}; /* 1 KiB and 25 KiB of floats */
+    char path[512], json[2048];
+    serving s;
+    (void)state;
+    put_model("sized", 5);
+    snprintf(path, sizeof path, "%s/sized/preprocessor_config.json", folder.path);
+    FILE *f = fopen(path, "w");
+    assert_true(fputs(rule, f) >= 0 && fclose(f) == 0);
     start(&s, more);
-    for (int i = 0; i < 3; i++) { /* each gives back what it had */
-        answer a = ask_clip(&s, "tubelet_u8", 1);
-        assert_int_equal(a.status, 503);
-        assert_non_null(strstr(a.body, "memory"));
+    for (int i = 0; i < 2; i++) {
+        answer a;
+        int n = snprintf(json, sizeof json,
+                         "{\"inputs\":[{\"name\":\"clip\",\"shape\":[%d,2,1,1,1],\"datatype\":"
+                         "\"UINT8\",\"data\":[1",
+                         rows[i]);
+        for (int k = 1; k < 2 * rows[i]; k++) {
+            n += snprintf(json + n, sizeof json - (size_t)n, ",%d", k % 10);
+        }
+        n += snprintf(json + n, sizeof json - (size_t)n, "]}]}");
+        serving_request(&s, "POST", "/v2/models/sized_u8/infer", NULL, json, (size_t)n, &a);
+        assert_int_equal(a.status, i == 0 ? 200 : 413);
         answer_free(&a);
     }
-    assert_true(metric(&s, "tubelet_request_bytes") == 0);
     assert_int_equal(serving_stop(&s), 0);
+    remove(path);
 }
 
 static void test_token(void **state) {
@@ -586,6 +637,7 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(test_broken_reload),
                                        cmocka_unit_test(test_limits),
                                        cmocka_unit_test(test_memory),
+                                       cmocka_unit_test(test_memory_of_clips),
                                        cmocka_unit_test(test_token),
                                        cmocka_unit_test(test_access_log),
                                        cmocka_unit_test(test_bad_connections),
