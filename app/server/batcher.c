@@ -145,9 +145,18 @@ static tub_status run(batcher *b, const share *shares, int count, int64_t rows, 
     return status;
 }
 
+static void fail_late(batch_job *job) {
+    fail(job, TUB_E_CANCELLED, "the request waited longer than it may take");
+}
+
+/* One map after the other, and no batch meanwhile: no longer than the request may take. */
 static void explain(batcher *b, batch_job *job) {
     for (int64_t i = 0; i < job->rows && job->status == TUB_OK; i++) {
         tub_error err;
+        if (clock_now() > job->deadline) {
+            fail_late(job);
+            return;
+        }
         const size_t at = (size_t)i * b->clip;
         const void *x = job->dtype == TUB_F32
                             ? (const void *)((const float *)job->clips + at)
@@ -160,7 +169,7 @@ static void explain(batcher *b, batch_job *job) {
 
 static void finish(batcher *b, batch_job *job) {
     if (job->late) {
-        fail(job, TUB_E_CANCELLED, "the request waited longer than it may take");
+        fail_late(job);
     }
     if (job->status == TUB_OK && job->explain != NULL) {
         explain(b, job);

@@ -209,6 +209,52 @@ static void test_wrong_wishes(void **state) {
     }
 }
 
+static double uploads_of(const serving *s) {
+    static const char name[] = "\ntubelet_uploads_total ";
+    answer a;
+    serving_request(s, "GET", "/metrics", NULL, NULL, 0, &a);
+    const char *at = strstr(a.body, name);
+    assert_non_null(at);
+    const double count = strtod(at + sizeof name - 1, NULL);
+    answer_free(&a);
+    return count;
+}
+
+/* The time of a request is that of all its files: what is not decoded by then is not begun. */
+static void test_many_files(void **state) {
+    enum { MANY = 3000 };
+    const char *const arguments[] = {folder.path, "--timeout",   "1s",   "--reload",
+                                     "0",         "--max-clips", "3000", NULL};
+    char npy[256], head[512];
+    const size_t size = make_npy(npy, 9);
+    serving other;
+    textbuf body = {0};
+    answer a;
+    (void)state;
+    if (!WORKER_LOADS) {
+        skip();
+    }
+    text_put(&body,
+             "{\"inputs\":[{\"name\":\"file\",\"shape\":[%d],\"datatype\":\"BYTES\","
+             "\"parameters\":{\"binary_data_size\":%zu}}]}",
+             MANY, MANY * (size + 4));
+    snprintf(head, sizeof head, "Inference-Header-Content-Length: %zu\r\n", body.size);
+    for (int i = 0; i < MANY; i++) {
+        const unsigned char length[4] = {(unsigned char)size};
+        text_add(&body, length, 4);
+        text_add(&body, npy, size);
+    }
+    serving_start(&other, program, arguments);
+    serving_request(&other, "POST", "/v2/models/tubelet_video/infer", head, body.bytes, body.size,
+                    &a);
+    assert_int_equal(a.status, 503);
+    answer_free(&a);
+    const double uploads = uploads_of(&other);
+    assert_true(uploads >= 1 && uploads < MANY);
+    assert_int_equal(serving_stop(&other), 0);
+    text_free(&body);
+}
+
 /* ---- Many at a time ---- */
 
 enum { THREADS = 8, TURNS = 25 };
@@ -383,8 +429,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_file),        cmocka_unit_test(test_label),
         cmocka_unit_test(test_explanation), cmocka_unit_test(test_overlay),
         cmocka_unit_test(test_frames),      cmocka_unit_test(test_wrong_wishes),
-        cmocka_unit_test(test_concurrent),  cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_page_policy), cmocka_unit_test(test_samples)};
+        cmocka_unit_test(test_many_files),  cmocka_unit_test(test_concurrent),
+        cmocka_unit_test(test_paths),       cmocka_unit_test(test_page_policy),
+        cmocka_unit_test(test_samples)};
     if (argc != 2) {
         return 2;
     }

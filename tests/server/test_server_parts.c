@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "server/batcher.h"
 #include "server/coding.h"
 #include "server/oip.h"
@@ -500,6 +501,46 @@ static void test_late_jobs(void **state) {
     tub_context_destroy(ctx);
 }
 
+static void post_ready(batch_job *job) {
+    (void)job; /* batcher_destroy waits for it */
+}
+
+/* Maps of many clips are made one after the other: not beyond the deadline. */
+static void test_long_explanations(void **state) {
+    enum { MANY = 2000 };
+    const double moment = 0.1;
+    tub_context *ctx;
+    (void)state;
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    tub_model *model = small_model(ctx);
+    static unsigned char clips[MANY * CLIP];
+    static float scores[2][MANY * K];
+    static tub_explanation maps[MANY];
+    tub_explain_options o = tub_explain_options_default();
+    batcher_counts counts = {0};
+    batcher *b;
+    o.method = TUB_EXPLAIN_ROLLOUT;
+    assert_int_equal(batcher_create(model, 512, 0, &counts, &b, NULL), TUB_OK);
+    batch_job job = {.rows = MANY,
+                     .dtype = TUB_U8,
+                     .clips = clips,
+                     .logits = scores[0],
+                     .probabilities = scores[1],
+                     .explain = &o,
+                     .maps = maps,
+                     .deadline = clock_now() + moment,
+                     .ready = post_ready};
+    batcher_push(b, &job);
+    batcher_destroy(b);
+    assert_int_equal(job.status, TUB_E_CANCELLED);
+    assert_null(maps[MANY - 1].map);
+    for (int i = 0; i < MANY; i++) {
+        tub_explanation_free(&maps[i]);
+    }
+    tub_model_close(model);
+    tub_context_destroy(ctx);
+}
+
 static void test_text(void **state) {
     textbuf t = {0};
     (void)state;
@@ -516,13 +557,19 @@ static void test_text(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json_values),   cmocka_unit_test(test_json_failures),
-        cmocka_unit_test(test_json_numbers),  cmocka_unit_test(test_json_depth),
-        cmocka_unit_test(test_request),       cmocka_unit_test(test_request_binary),
-        cmocka_unit_test(test_request_texts), cmocka_unit_test(test_request_failures),
-        cmocka_unit_test(test_coding),        cmocka_unit_test(test_coding_names),
-        cmocka_unit_test(test_batches),       cmocka_unit_test(test_late_jobs),
-        cmocka_unit_test(test_text)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_json_values),
+                                       cmocka_unit_test(test_json_failures),
+                                       cmocka_unit_test(test_json_numbers),
+                                       cmocka_unit_test(test_json_depth),
+                                       cmocka_unit_test(test_request),
+                                       cmocka_unit_test(test_request_binary),
+                                       cmocka_unit_test(test_request_texts),
+                                       cmocka_unit_test(test_request_failures),
+                                       cmocka_unit_test(test_coding),
+                                       cmocka_unit_test(test_coding_names),
+                                       cmocka_unit_test(test_batches),
+                                       cmocka_unit_test(test_late_jobs),
+                                       cmocka_unit_test(test_long_explanations),
+                                       cmocka_unit_test(test_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
