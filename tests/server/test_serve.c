@@ -195,6 +195,7 @@ static void test_wrong_wishes(void **state) {
                  {"\"parameters\":{\"class\":3},", "{\"name\":\"explanation\"}"},
                  {"", "{\"name\":\"windows\"}"},
                  {"", "{\"name\":\"label\",\"parameters\":{\"classification\":1}}"},
+                 {"", "{\"name\":\"probs\"},{\"name\":\"logits\"},{\"name\":\"probs\"}"},
                  {"", "{\"parameters\":{}}"}};
     char npy[256];
     const size_t size = make_npy(npy, 8);
