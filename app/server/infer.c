@@ -240,9 +240,25 @@ static void limit_time(const request *r, tub_upload_options *o) {
 }
 
 /* A file that can't be decoded is its sender's business, whatever it did to the process. */
+static int status_of_upload(tub_status status) {
+    switch (status) {
+    case TUB_E_MODULE:
+        return 500;
+    case TUB_E_IO:
+    case TUB_E_CANCELLED:
+        return 503;
+    case TUB_E_RANGE:
+        return 413;
+    default:
+        return 400;
+    }
+}
+
 static void fail_upload(request *r, const tub_error *err) {
-    atomic_fetch_add(&r->server->metrics.bad_uploads, 1);
-    const int status = err->status == TUB_E_MODULE ? 500 : err->status == TUB_E_RANGE ? 413 : 400;
+    const int status = status_of_upload(err->status);
+    if (status < 500) {
+        atomic_fetch_add(&r->server->metrics.bad_uploads, 1);
+    }
     request_fail(r, status, "%s", err->message);
 }
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -526,6 +527,47 @@ static void test_access_log(void **state) {
     assert_non_null(strstr(text, "\"error\":\"not found\"}\n"));
 }
 
+/* ---- A system that has nothing left ---- */
+
+/* The number that its next descriptor would have. */
+static rlim_t next_descriptor(const serving *s) {
+    for (rlim_t fd = 0;; fd++) {
+        char path[64];
+        struct stat is;
+        snprintf(path, sizeof path, "/proc/%d/fd/%lu", (int)s->pid, (unsigned long)fd);
+        if (lstat(path, &is) != 0) {
+            return fd;
+        }
+    }
+}
+
+/* A file that is not decoded because the server has no descriptors left is no bad file. */
+static void test_no_descriptors(void **state) {
+    static const char file[] =
+        "POST /v2/models/tubelet_video/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 72\r\n\r\n"
+        "{\"inputs\":[{\"name\":\"file\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"x\"]}]}";
+    struct rlimit before, none;
+    serving s;
+    answer a;
+    (void)state;
+    start(&s, NULL);
+    const int fd = serving_dial(&s);
+    assert_int_equal(ask_ready(fd), 200);
+    assert_int_equal(prlimit(s.pid, RLIMIT_NOFILE, NULL, &before), 0);
+    none = (struct rlimit){next_descriptor(&s), before.rlim_max};
+    assert_int_equal(prlimit(s.pid, RLIMIT_NOFILE, &none, NULL), 0);
+    serving_say(fd, file, sizeof file - 1);
+    serving_hear(fd, &a);
+    assert_int_equal(a.status, 503);
+    assert_non_null(strstr(a.body, "Too many open files"));
+    assert_string_equal(answer_header(&a, "Retry-After"), "1");
+    answer_free(&a);
+    assert_int_equal(prlimit(s.pid, RLIMIT_NOFILE, &before, NULL), 0);
+    assert_true(metric(&s, "tubelet_bad_uploads_total") == 0);
+    close(fd);
+    assert_int_equal(serving_stop(&s), 0);
+}
+
 /* ---- Harm ---- */
 
 static void test_bad_connections(void **state) {
@@ -640,6 +682,7 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(test_memory_of_clips),
                                        cmocka_unit_test(test_token),
                                        cmocka_unit_test(test_access_log),
+                                       cmocka_unit_test(test_no_descriptors),
                                        cmocka_unit_test(test_bad_connections),
                                        cmocka_unit_test(test_cut_requests),
                                        cmocka_unit_test(test_ambiguous_lengths)};
