@@ -50,6 +50,9 @@ static void send_answer(request *r, int status, const char *type, void *bytes, s
     if (status == 401) {
         add_header(headers, "WWW-Authenticate", "Bearer");
     }
+    if (status == 405) {
+        add_header(headers, "Allow", r->allow);
+    }
     if (type != NULL && strncmp(type, "text/", 5) == 0) {
         add_header(headers, "Content-Security-Policy", policy);
         add_header(headers, "Referrer-Policy", "no-referrer");
@@ -91,35 +94,36 @@ void answer_text(request *r, int status, const char *type, textbuf *t) {
     }
 }
 
-static void send_sentence(request *r, int status, const char *sentence) {
+void answer_failure(request *r) {
     textbuf t = {0};
     text_put(&t, "{\"error\":");
-    text_json(&t, sentence);
+    text_json(&t, r->sentence);
     text_put(&t, "}");
-    answer_text(r, status, type_json, &t);
+    answer_text(r, r->failure, type_json, &t);
+}
+
+static void fail(request *r, int status, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+static void fail(request *r, int status, const char *format, va_list arguments) {
+    if (r->failure == 0) {
+        vsnprintf(r->sentence, sizeof r->sentence, format, arguments);
+        r->failure = status;
+    }
 }
 
 void answer_error(request *r, int status, const char *format, ...) {
-    char sentence[TUB_ERROR_LENGTH];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
+    fail(r, status, format, arguments);
     va_end(arguments);
-    send_sentence(r, status, sentence);
-}
-
-void answer_failure(request *r) {
-    send_sentence(r, r->failure, r->sentence);
+    answer_failure(r);
 }
 
 bool request_fail(request *r, int status, const char *format, ...) {
-    if (r->failure == 0) {
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(r->sentence, sizeof r->sentence, format, arguments);
-        va_end(arguments);
-        r->failure = status;
-    }
+    va_list arguments;
+    va_start(arguments, format);
+    fail(r, status, format, arguments);
+    va_end(arguments);
     return false;
 }
 
@@ -425,22 +429,21 @@ static bool write_outputs(const request *r, const out_tensor *list, int count, t
 static void send_outputs(request *r, textbuf *t, size_t json, bool tail) {
     header_list headers = {.count = 0};
     char length[32];
-    void *bytes = t->bytes;
-    size_t size = t->size;
     if (tail) {
         snprintf(length, sizeof length, "%zu", json);
         add_header(&headers, "Inference-Header-Content-Length", length);
     }
-    if (r->answer_coding != CODING_NONE) {
-        bytes = coding_pack(r->answer_coding, t->bytes, t->size, &size);
+    size_t size = t->size;
+    void *packed = r->answer_coding != CODING_NONE
+                       ? coding_pack(r->answer_coding, t->bytes, t->size, &size)
+                       : NULL;
+    if (packed != NULL) { /* where it can't be packed it goes as it is */
         free(t->bytes);
-        if (bytes == NULL) {
-            answer_static(r, 500, type_json, no_memory, sizeof no_memory - 1);
-            return;
-        }
         add_header(&headers, "Content-Encoding", coding_name(r->answer_coding));
     }
-    send_answer(r, 200, tail ? "application/octet-stream" : type_json, bytes, size, free, &headers);
+    send_answer(r, 200, tail ? "application/octet-stream" : type_json,
+                packed != NULL ? packed : t->bytes, packed != NULL ? size : t->size, free,
+                &headers);
 }
 
 void answer_outputs(request *r) {

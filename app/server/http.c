@@ -48,10 +48,6 @@ static const char *path_of(const http_exchange *x) {
     return x->path;
 }
 
-static const char *query_of(const http_exchange *x, const char *name) {
-    return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
 static const char *header_of(const http_exchange *x, const char *name) {
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
@@ -225,7 +221,7 @@ static void completed(void *user, struct MHD_Connection *connection, void **slot
     *slot = NULL;
 }
 
-/* Percent-encoding stays: a name may have a slash in it. Arguments are decoded. */
+/* Percent-encoding stays: a name may have a slash in it. */
 static size_t keep_path(void *user, struct MHD_Connection *connection, char *text) {
     (void)user;
     (void)connection;
@@ -326,7 +322,6 @@ const http_module http_module_table = {.version = HTTP_MODULE_VERSION,
                                        .connections = connections,
                                        .method = method_of,
                                        .path = path_of,
-                                       .query = query_of,
                                        .header = header_of,
                                        .count_headers = headers_of,
                                        .client = client_of,

@@ -318,7 +318,7 @@ static bool admit(request *r) {
 void infer_handle(request *r) {
     const oip_input *in = &r->reader.request.input[0];
     atomic_fetch_add(&r->model->requests, 1);
-    if (!oip_end(&r->reader)) {
+    if (r->failure == 0 && !oip_end(&r->reader)) {
         request_fail(r, r->reader.status, "%s", r->reader.sentence);
     }
     if (r->failure != 0 || !infer_check(r) || !admit(r)) {

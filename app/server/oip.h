@@ -64,7 +64,6 @@ typedef struct oip_reader {
     char key[JSON_KEY_LIMIT + 1];
     char *text; /* where the string at hand goes; NULL: nowhere */
     size_t text_room, text_used;
-    bool text_long;
     bool whole_json;
     int status; /* of a failure: 400, 413 */
     char sentence[OIP_SENTENCE];

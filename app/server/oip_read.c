@@ -117,7 +117,6 @@ static void aim(oip_reader *r) {
     r->text = NULL;
     r->text_room = OIP_NAME;
     r->text_used = 0;
-    r->text_long = false;
     switch (place_of(r)) {
     case TOP:
         if (is_key(r, "id")) {

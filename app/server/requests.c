@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "server.h"
 
@@ -43,10 +44,15 @@ static int64_t whole_number(const char *text) {
 
 /* Bytes that the head announces; -1: none, or in chunks. */
 static int64_t announced(request *r) {
-    const char *length = header(r, "Content-Length");
-    if (r->server->http->count_headers(r->x, "Content-Length") > 1 ||
-        (length != NULL && header(r, "Transfer-Encoding") != NULL)) {
+    const http_module *http = r->server->http;
+    const char *length = header(r, "Content-Length"), *pieces = header(r, "Transfer-Encoding");
+    if (http->count_headers(r->x, "Content-Length") > 1 ||
+        http->count_headers(r->x, "Transfer-Encoding") > 1 || (length != NULL && pieces != NULL)) {
         request_fail(r, 400, "the length of the body is said twice");
+        return INT64_MAX;
+    }
+    if (pieces != NULL && strcasecmp(pieces, "chunked") != 0) { /* nobody knows where it ends */
+        request_fail(r, 501, "the transfer encoding '%.64s' is not known; chunked is", pieces);
         return INT64_MAX;
     }
     if (length == NULL) {
@@ -171,7 +177,7 @@ static void end(void *user) {
     if (r->failure == 0 && r->unpacker != NULL && !unpacker_whole(r->unpacker)) {
         request_fail(r, 400, "the packed body ends before it is whole");
     }
-    if (r->failure != 0) {
+    if (r->failure != 0 && !r->infers) {
         answer_failure(r);
     } else {
         r->handle(r);

@@ -15,10 +15,15 @@ void samples_init(samples *s) {
     pthread_mutex_init(&s->lock, NULL);
 }
 
-void samples_free(samples *s) {
+static void drop(samples *s) {
     for (int i = 0; i < s->count; i++) {
         free(s->list[i].bytes);
     }
+    s->count = 0;
+}
+
+void samples_free(samples *s) {
+    drop(s);
     pthread_mutex_destroy(&s->lock);
 }
 
@@ -81,13 +86,17 @@ static tub_status make_of(tub_context *ctx, const char *set, samples *s, int upt
     return status;
 }
 
-/* With the lock held. */
+/* With the lock held: all of them, or none. */
 static tub_status make(tub_context *ctx, samples *s, tub_error *err) {
     if (s->count > 0) {
         return TUB_OK;
     }
-    const tub_status status = make_of(ctx, "motion", s, SAMPLES / 2, err);
-    return status == TUB_OK ? make_of(ctx, "phantom3d", s, SAMPLES, err) : status;
+    tub_status status = make_of(ctx, "motion", s, SAMPLES / 2, err);
+    status = status == TUB_OK ? make_of(ctx, "phantom3d", s, SAMPLES, err) : status;
+    if (status != TUB_OK) {
+        drop(s);
+    }
+    return status;
 }
 
 static void list(request *r, const samples *s) {
@@ -103,31 +112,28 @@ static void list(request *r, const samples *s) {
     answer_text(r, 200, "application/json", &t);
 }
 
-static void send_one(request *r, const samples *s, const char *number) {
-    char *end;
-    const long i = strtol(number, &end, 10);
-    if (number[0] < '0' || number[0] > '9' || *end != '\0' || i >= s->count) {
-        answer_error(r, 404, "there is no sample '%.20s'", number);
-    } else {
-        answer_static(r, 200, "image/gif", s->list[i].bytes, s->list[i].size);
-    }
+bool samples_find(request *r, const char *number) {
+    r->sample = number == NULL ? -1 : number[0] - '0';
+    const bool known =
+        number == NULL || (r->sample >= 0 && r->sample < SAMPLES && number[1] == '\0');
+    return known || request_fail(r, 404, "there is no sample '%.20s'", number);
 }
 
 /* Making them takes a second, so that a helper does it. */
 static void answer_by_helper(helper_job *help, tub_context *ctx) {
     request *r = (request *)(void *)((char *)help - offsetof(request, help));
     samples *s = r->server->samples;
-    const char *number = strrchr(r->server->http->path(r->x), '/') + 1;
     tub_error err;
     pthread_mutex_lock(&s->lock);
     const tub_status status = make(ctx, s, &err);
     pthread_mutex_unlock(&s->lock);
     if (status != TUB_OK) {
         answer_error(r, 500, "%s", err.message);
-    } else if (strncmp(number, "samples", 7) == 0 || number[0] == '\0') {
+    } else if (r->sample < 0) {
         list(r, s);
     } else {
-        send_one(r, s, number);
+        const sample *one = &s->list[r->sample];
+        answer_static(r, 200, "image/gif", one->bytes, one->size);
     }
 }
 

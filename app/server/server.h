@@ -81,9 +81,12 @@ struct request {
     double began; /* by clock_now */
     bool late;    /* the server was stopping already */
     request_fn *handle;
-    int64_t received; /* bytes of the body, as they came */
-    size_t charged;   /* of the server's memory */
-    int status;       /* of the answer; 0: none yet */
+    const char *allow;       /* methods, of a path that was asked by another one */
+    const struct page *page; /* of the page's files */
+    int sample;              /* of the samples; -1: the list of all */
+    int64_t received;        /* bytes of the body, as they came */
+    size_t charged;          /* of the server's memory */
+    int status;              /* of the answer; 0: none yet */
     size_t sent;
     /* What went wrong before the body was whole; it is answered when it is. */
     int failure;
@@ -108,7 +111,7 @@ struct request {
     double *windows;       /* [rows,2], or NULL */
     float *results;        /* logits, probabilities: [2,rows,K] */
     tub_explanation *maps; /* [rows] */
-    void **gifs;           /* [rows], tub_picture_free with gif_context's */
+    void **gifs;           /* [rows], each to be freed */
     size_t *gif_sizes;
 };
 
@@ -131,7 +134,7 @@ bool request_fail(request *r, int status, const char *format, ...)
 int status_of(tub_status status);
 
 /* ---- infer.c ---- */
-/* A whole request for a model. */
+/* A whole request for a model; what was wrong with its body is in r->failure. */
 void infer_handle(request *r);
 void infer_free(request *r);
 /* ---- infer_check.c ---- */
@@ -144,11 +147,12 @@ bool infer_draw(request *r, tub_context *ctx, tub_error *err);
 /* Sets r->handle, and r->failure where there is nothing to do. */
 void route(request *r);
 /* ---- pages.c ---- */
-/* The page at / and its parts; false: no such path. */
-bool page_find(const char *path, request_fn **handle);
+/* The page at / and its parts, for page_answer; false: no such path. */
+bool page_find(request *r, const char *name);
 void page_answer(request *r);
 /* ---- samples.c ---- */
-/* /samples, and /samples/N. */
+/* /samples, where number is NULL, and /samples/N, for samples_answer; false, with r->failure: there is no N. */
+bool samples_find(request *r, const char *number);
 void samples_answer(request *r);
 /* ---- metrics.c ---- */
 void metrics_answer(request *r);

@@ -364,6 +364,10 @@ static void test_paths(void **state) {
                  {"POST", "/v2/repository/index", 200},
                  {"GET", "/v2/repository/index", 200},
                  {"GET", "/metrics", 200},
+                 {"GET", "/page%2ejs", 200},
+                 {"GET", "//", 404},
+                 {"GET", "/samples/8", 404},
+                 {"GET", "/samples/samples", 404},
                  {"GET", "/samples/99999999999999999999", 404},
                  {"GET", "/samples/x", 404}};
     (void)state;
@@ -385,6 +389,26 @@ static void test_paths(void **state) {
         }
         answer_free(&a);
         close(fd);
+    }
+}
+
+/* Who asks by another method is told which there are. */
+static void test_methods(void **state) {
+    static const struct {
+        const char *method, *path, *allowed;
+    } wrong[] = {{"POST", "/", "GET, HEAD"},
+                 {"PUT", "/v2/models/tubelet/infer", "POST"},
+                 {"GET", "/v2/models/tubelet/infer", "POST"},
+                 {"DELETE", "/v2/repository/index", "GET, HEAD, POST"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        answer a;
+        serving_request(&server, wrong[i].method, wrong[i].path, NULL, NULL, 0, &a);
+        assert_int_equal(a.status, 405);
+        const char *allowed = answer_header(&a, "Allow");
+        assert_non_null(allowed);
+        assert_string_equal(allowed, wrong[i].allowed);
+        answer_free(&a);
     }
 }
 
@@ -431,8 +455,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_explanation), cmocka_unit_test(test_overlay),
         cmocka_unit_test(test_frames),      cmocka_unit_test(test_wrong_wishes),
         cmocka_unit_test(test_many_files),  cmocka_unit_test(test_concurrent),
-        cmocka_unit_test(test_paths),       cmocka_unit_test(test_page_policy),
-        cmocka_unit_test(test_samples)};
+        cmocka_unit_test(test_paths),       cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_page_policy), cmocka_unit_test(test_samples)};
     if (argc != 2) {
         return 2;
     }

@@ -527,6 +527,28 @@ static void test_access_log(void **state) {
     assert_non_null(strstr(text, "\"error\":\"not found\"}\n"));
 }
 
+/* What is wrong in a body counts as a request of its model that failed. */
+static void test_counts_of_failures(void **state) {
+    static const char of_model[] = "{model=\"tubelet\",version=\"1\"}";
+    static const char *const bodies[] = {"{", "{}", "[]"};
+    char requests[128], failures[128];
+    serving s;
+    answer a;
+    (void)state;
+    snprintf(requests, sizeof requests, "tubelet_model_requests_total%s", of_model);
+    snprintf(failures, sizeof failures, "tubelet_model_failures_total%s", of_model);
+    start(&s, NULL);
+    for (int i = 0; i < 3; i++) {
+        serving_request(&s, "POST", "/v2/models/tubelet/infer", NULL, bodies[i], strlen(bodies[i]),
+                        &a);
+        assert_int_equal(a.status, 400);
+        answer_free(&a);
+    }
+    expect_right(&s, 1);
+    assert_true(metric(&s, requests) == 4 && metric(&s, failures) == 3);
+    assert_int_equal(serving_stop(&s), 0);
+}
+
 /* ---- A system that has nothing left ---- */
 
 /* The number that its next descriptor would have. */
@@ -628,6 +650,27 @@ static void test_cut_requests(void **state) {
     assert_int_equal(serving_stop(&s), 0);
 }
 
+/* Whoever packs pieces in another way than this server knows does not wait for it in vain. */
+static void test_transfer_encodings(void **state) {
+    static const char *const unknown[] = {"gzip", "gzip, chunked", "identity", "xchunked"};
+    serving s;
+    (void)state;
+    start(&s, NULL);
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        char text[256];
+        answer a;
+        const int n = snprintf(text, sizeof text,
+                               "POST /v2/models/tubelet/infer HTTP/1.1\r\nHost: x\r\n"
+                               "Transfer-Encoding: %s\r\n\r\n3\r\n{ }\r\n0\r\n\r\n",
+                               unknown[i]);
+        serving_ask(&s, text, (size_t)n, false, &a);
+        assert_int_equal(a.status, 501);
+        answer_free(&a);
+    }
+    expect_right(&s, 3);
+    assert_int_equal(serving_stop(&s), 0);
+}
+
 /* Heads that could mean two bodies are refused, before and behind another request on the connection. */
 static void test_ambiguous_lengths(void **state) {
     static const char *const heads[] = {"Content-Length: 3\r\nContent-Length: 4\r\n",
@@ -682,9 +725,11 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(test_memory_of_clips),
                                        cmocka_unit_test(test_token),
                                        cmocka_unit_test(test_access_log),
+                                       cmocka_unit_test(test_counts_of_failures),
                                        cmocka_unit_test(test_no_descriptors),
                                        cmocka_unit_test(test_bad_connections),
                                        cmocka_unit_test(test_cut_requests),
+                                       cmocka_unit_test(test_transfer_encodings),
                                        cmocka_unit_test(test_ambiguous_lengths)};
     if (argc != 2) {
         return 2;
