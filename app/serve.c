@@ -64,6 +64,8 @@ static const struct argp_option options[] = {
     CLI_OPTION_PRECISION,
     {0}};
 
+static const unsigned long long SIZE_MOST = 1ull << 50; /* twice as much is a number, too */
+
 static error_t parse_count(long *out, const char *name, const char *text, long low, long high,
                            struct argp_state *state) {
     return cli_parse_int(state, name, text, low, high, out) ? 0 : ECANCELED;
@@ -87,10 +89,11 @@ static error_t parse_size(size_t *out, const char *name, const char *text,
     char *end;
     const unsigned long long n = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
     const char *unit = n > 0 && *end != '\0' ? strchr(units, *end) : NULL;
-    if (n == 0 || n > 1ull << 40 || (*end != '\0' && (unit == NULL || end[1] != '\0'))) {
+    const int shift = unit != NULL ? (int)(10 * (unit - units + 1)) : 0;
+    if (n == 0 || n > SIZE_MOST >> shift || (*end != '\0' && (unit == NULL || end[1] != '\0'))) {
         return cli_misuse(state, "%s '%s' is no size, such as 500k, 64M or 1G", name, text);
     }
-    *out = (size_t)n << (unit != NULL ? 10 * (unit - units + 1) : 0);
+    *out = (size_t)n << shift;
     return 0;
 }
 
@@ -136,8 +139,13 @@ static error_t check(const server_options *o, struct argp_state *state) {
     if ((o->certificate_file == NULL) != (o->key_file == NULL)) {
         return cli_misuse(state, "--certificate and --key work together only");
     }
-    return o->timeout < 1 || o->idle < 1 ? cli_misuse(state, "--timeout and --idle are at least 1s")
-                                         : 0;
+    if (o->timeout < 1 || o->idle < 1) {
+        return cli_misuse(state, "--timeout and --idle are at least 1s");
+    }
+    return o->max_delay >= o->timeout
+               ? cli_misuse(state, "--max-delay is as long as --timeout: who waits so long for "
+                                   "others is not answered")
+               : 0;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
