@@ -7,6 +7,7 @@
  * While a batch runs others gather, so that batches grow with the load. */
 #include "batcher.h"
 #include "../clock.h"
+#include "no_memory.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -259,8 +260,7 @@ static void drop(batcher *b) {
 
 static tub_status fail_create(batcher *b, tub_error *err) {
     drop(b);
-    *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-    return TUB_E_MEMORY;
+    return no_memory(err);
 }
 
 static void start_clock(batcher *b) {
@@ -277,8 +277,7 @@ tub_status batcher_create(tub_model *model, int64_t max_batch, double max_delay,
     const tub_model_config *c = tub_model_describe(model);
     batcher *b = calloc(1, sizeof *b);
     if (b == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
+        return no_memory(err);
     }
     b->model = model;
     b->config = c;

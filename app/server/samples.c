@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "gif.h"
 #include "server.h"
 
 enum { HUNDREDTHS = 10 };
@@ -44,7 +44,6 @@ static tub_status make_one(tub_context *ctx, const char *set, const tub_dataset 
     const tub_dataset_info *info = tub_dataset_describe(data);
     const size_t volume = (size_t)(info->frames * info->height * info->width * info->channels);
     const int64_t at = first_of(data, wanted);
-    void *made;
     const tub_picture picture = {
         .levels = (const unsigned char *)tub_dataset_samples(data, TUB_TEST) + (size_t)at * volume,
         .frames = info->frames,
@@ -52,23 +51,9 @@ static tub_status make_one(tub_context *ctx, const char *set, const tub_dataset 
         .width = info->width,
         .channels = info->channels,
         .hundredths = HUNDREDTHS};
-    const tub_status status =
-        tub_picture_encode(ctx, &picture, TUB_PICTURE_GIF, &made, &out->size, err);
-    if (status != TUB_OK) {
-        return status;
-    }
     snprintf(out->name, sizeof out->name, "%s: %.40s", set,
              info->labels != NULL ? info->labels[wanted] : "");
-    out->bytes = malloc(out->size);
-    if (out->bytes != NULL) {
-        memcpy(out->bytes, made, out->size);
-    }
-    tub_picture_free(ctx, made);
-    if (out->bytes == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
-    }
-    return TUB_OK;
+    return gif_encode(ctx, &picture, &out->bytes, &out->size, err);
 }
 
 static tub_status make_of(tub_context *ctx, const char *set, samples *s, int upto, tub_error *err) {
