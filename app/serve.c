@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/policy.h"
 #include "server/server.h"
 #include "subject.h"
 
@@ -26,7 +27,9 @@ enum {
     KEY_CERTIFICATE,
     KEY_KEY,
     KEY_LOG,
-    SERVE_MODELS = 64
+    KEY_FRAME,
+    SERVE_MODELS = 64,
+    SERVE_FRAMES = 16
 };
 
 static const struct argp_option options[] = {
@@ -38,6 +41,10 @@ static const struct argp_option options[] = {
      1},
     {"certificate", KEY_CERTIFICATE, "FILE", 0, "Speak TLS with this certificate (PEM)", 1},
     {"key", KEY_KEY, "FILE", 0, "The certificate's key (PEM)", 1},
+    {"frame-from", KEY_FRAME, "ORIGIN", 0,
+     "Pages of this origin, such as https://example.org, may show the server's page in a frame; "
+     "can be given several times (default: no page may)",
+     1},
     {"access-log", KEY_LOG, "FILE", 0,
      "Write a line of JSON for each request; - is the standard output (default: none)", 1},
     {"reload", KEY_RELOAD, "TIME", 0,
@@ -129,6 +136,20 @@ static error_t parse_limits(server_options *o, int key, const char *argument,
     }
 }
 
+static error_t parse_frame(server_options *o, const char *argument, struct argp_state *state) {
+    if (!policy_is_origin(argument)) {
+        return cli_misuse(state,
+                          "--frame-from '%s' is no origin, such as https://example.org or "
+                          "http://localhost:8080",
+                          argument);
+    }
+    if (o->frame_count == SERVE_FRAMES) {
+        return cli_misuse(state, "--frame-from: more than %d origins", SERVE_FRAMES);
+    }
+    o->frames[o->frame_count++] = argument;
+    return 0;
+}
+
 static error_t check(const server_options *o, struct argp_state *state) {
     if (o->common.help) {
         return 0;
@@ -168,6 +189,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return cli_parse_name(&o->key_file, "--key", argument, state);
     case KEY_LOG:
         return cli_parse_name(&o->log_file, "--access-log", argument, state);
+    case KEY_FRAME:
+        return parse_frame(o, argument, state);
     case KEY_RELOAD:
         return parse_time(&o->reload, "--reload", argument, state);
     case ARGP_KEY_ARG:
@@ -222,7 +245,9 @@ static int serve(const cli_command *self, cli_work *work, void *parsed) {
 
 static int run(const cli_command *self, int argc, char **argv) {
     char *models[SERVE_MODELS] = {NULL};
+    const char *frames[SERVE_FRAMES];
     server_options o = {.models = models,
+                        .frames = frames,
                         .bind = "127.0.0.1",
                         .port = 8000,
                         .max_batch = 8,

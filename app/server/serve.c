@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "policy.h"
 #include "samples.h"
 #include "server.h"
 
@@ -220,6 +221,7 @@ static void stop(server *s) {
     free(s->token);
     free(s->certificate);
     free(s->key);
+    free(s->policy);
 }
 
 /* Threads that are started later inherit that the signals wait for this one. */
@@ -228,6 +230,10 @@ static int start(server *s, tub_context *ctx) {
     s->http = http_open(ctx, &err);
     if (s->http == NULL) {
         return cli_fail(s->command, &err);
+    }
+    s->policy = policy_make(s->options->frames, s->options->frame_count);
+    if (s->policy == NULL) {
+        return cli_fail_with(s->command, "out of memory");
     }
     int code = read_files(s) ? start_helpers(s) : CLI_FAILED;
     code = code == CLI_GO ? open_models(s) : code;

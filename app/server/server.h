@@ -25,6 +25,8 @@ typedef struct server_options {
     double max_delay, timeout, idle, reload; /* seconds */
     size_t max_body, max_memory;             /* bytes */
     const char *token_file, *certificate_file, *key_file, *log_file;
+    const char **frames; /* origins whose pages may show this one in a frame */
+    int frame_count;
 } server_options;
 
 enum { STATUS_LIMIT = 600, LATENCIES = 14 };
@@ -49,6 +51,7 @@ typedef struct server {
     struct samples *samples;
     metrics metrics;
     char *token, *certificate, *key; /* texts of the files, or NULL */
+    char *policy;                    /* of the page: policy.h */
     int log;                         /* descriptor of the access log; -1: none */
     double started, started_at;      /* by clock_now; seconds since 1970 */
     atomic_long queued;   /* infer requests that are not answered yet: what --queue limits */

@@ -412,15 +412,32 @@ static void test_methods(void **state) {
     }
 }
 
+/* Whatever is a page has a policy that ends so, and another header that goes with it. */
+static void expect_frames(const serving *s, const char *ancestors, const char *options) {
+    static const char *const paths[] = {"/", "/page.js", "/metrics"};
+    for (int i = 0; i < 3; i++) {
+        answer a;
+        serving_request(s, "GET", paths[i], NULL, NULL, 0, &a);
+        const char *policy = answer_header(&a, "Content-Security-Policy");
+        assert_non_null(policy);
+        assert_non_null(strstr(policy, "default-src 'none'"));
+        assert_null(strstr(policy, "unsafe"));
+        assert_string_equal(strstr(policy, "frame-ancestors"), ancestors);
+        const char *old = answer_header(&a, "X-Frame-Options");
+        assert_true(options == NULL ? old == NULL : old != NULL && strcmp(old, options) == 0);
+        answer_free(&a);
+    }
+}
+
 static void test_page_policy(void **state) {
-    answer a;
+    const char *const arguments[] = {folder.path,    "--frame-from",          "https://example.org",
+                                     "--frame-from", "http://localhost:7860", NULL};
+    serving other;
     (void)state;
-    serving_request(&server, "GET", "/", NULL, NULL, 0, &a);
-    const char *policy = answer_header(&a, "Content-Security-Policy");
-    assert_non_null(policy);
-    assert_non_null(strstr(policy, "default-src 'none'"));
-    assert_null(strstr(policy, "unsafe"));
-    answer_free(&a);
+    expect_frames(&server, "frame-ancestors 'none'", "DENY");
+    serving_start(&other, program, arguments);
+    expect_frames(&other, "frame-ancestors https://example.org http://localhost:7860", NULL);
+    assert_int_equal(serving_stop(&other), 0);
 }
 
 /* All samples can be sent back; those that this model can take it classifies. */

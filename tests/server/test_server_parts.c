@@ -11,6 +11,7 @@
 #include "server/batcher.h"
 #include "server/coding.h"
 #include "server/oip.h"
+#include "server/policy.h"
 #include "server/text.h"
 
 /* ---- JSON ---- */
@@ -501,6 +502,70 @@ static void test_late_jobs(void **state) {
     tub_context_destroy(ctx);
 }
 
+/* ---- The page's policy ---- */
+
+static void test_origins(void **state) {
+    static const char *const right[] = {"https://huggingface.co", "http://localhost:8080",
+                                        "https://a.b-c.Example.org:65535", "http://127.0.0.1:1"};
+    static const char *const wrong[] = {"",
+                                        "*",
+                                        "https://",
+                                        "https:///",
+                                        "https://*.example.org",
+                                        "https://example.org/",
+                                        "https://example.org/page",
+                                        "https://example.org?",
+                                        "https://example.org#",
+                                        "https://user@example.org",
+                                        "https://example.org:",
+                                        "https://example.org:0",
+                                        "https://example.org:080",
+                                        "https://example.org:65536",
+                                        "https://example.org:8o",
+                                        "https://example.org; script-src *",
+                                        "https://example.org https://example.com",
+                                        "https://example.org,https://example.com",
+                                        "https://example.org\r\nX: y",
+                                        " https://example.org",
+                                        "https://example.org ",
+                                        "https://-example.org",
+                                        "https://example-.org",
+                                        "https://.example.org",
+                                        "https://example..org",
+                                        "https://example.org.",
+                                        "https://exämple.org",
+                                        "https://[::1]",
+                                        "HTTPS://example.org",
+                                        "ftp://example.org",
+                                        "data:",
+                                        "'self'",
+                                        "'none'",
+                                        "example.org"};
+    char text[400] = "https://";
+    (void)state;
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+        assert_true(policy_is_origin(right[i]));
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        if (policy_is_origin(wrong[i])) {
+            fail_msg("'%s' is taken", wrong[i]);
+        }
+    }
+    memset(text + 8, 'a', 64);
+    assert_false(policy_is_origin(text));
+    text[8 + 63] = '\0';
+    assert_true(policy_is_origin(text));
+    for (int i = 0; i < 254; i++) {
+        text[8 + i] = i % 2 == 0 ? 'a' : '.';
+    }
+    assert_false(policy_is_origin(text)); /* it ends with a dot, and is too long */
+    text[8 + 253] = '\0';
+    assert_true(policy_is_origin(text));
+    text[8 + 253] = text[8 + 254] = 'a';
+    text[8 + 255] = '\0';
+    assert_false(policy_is_origin(text));
+}
+
 static void post_ready(batch_job *job) {
     (void)job; /* batcher_destroy waits for it */
 }
@@ -570,6 +635,7 @@ int main(void) {
                                        cmocka_unit_test(test_batches),
                                        cmocka_unit_test(test_late_jobs),
                                        cmocka_unit_test(test_long_explanations),
+                                       cmocka_unit_test(test_origins),
                                        cmocka_unit_test(test_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
