@@ -36,7 +36,7 @@ async function ask(path, options = {}) {
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new Refusal(options.body
-        ? "The server closed the connection. It may be down, or the file larger than it takes."
+        ? "The server closed the connection. It may be down, or the file larger than it takes, or too long on its way."
         : "The server does not answer.", 0);
     }
     if (answer.ok) return answer;
