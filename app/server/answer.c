@@ -61,7 +61,7 @@ static void send_answer(request *r, int status, const char *type, void *bytes, s
     }
     r->status = status;
     r->sent = size;
-    if (release != NULL) { /* until it is read, which who reads slowly can put off */
+    if (r->infers) { /* until it is read, which who reads slowly can put off */
         (void)request_hold(r, size);
     }
     hand_over(r, &(http_answer){.status = status,

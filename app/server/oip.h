@@ -86,6 +86,8 @@ void oip_begin(oip_reader *r, int64_t header);
 bool oip_push(oip_reader *r, const char *data, size_t size);
 /* The body is whole. */
 bool oip_end(oip_reader *r);
+/* Bytes that it keeps of what has come. */
+size_t oip_kept(const oip_reader *r);
 void oip_free(oip_reader *r);
 
 #endif

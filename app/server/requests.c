@@ -87,6 +87,9 @@ static bool begin_reading(request *r) {
                             header(r, "Content-Encoding"));
     }
     if (c != CODING_NONE) {
+        if (!request_charge(r, UNPACKER_ROOM)) {
+            return false;
+        }
         r->unpacker = unpacker_create(c);
         if (r->unpacker == NULL) {
             return request_fail(r, 503, "out of memory for the request");
@@ -146,11 +149,11 @@ static bool read_piece(void *user, const char *data, size_t size) {
     if ((uint64_t)r->unpacked > r->server->options->max_body) {
         return request_fail(r, 413, "a body of more than %zu bytes", r->server->options->max_body);
     }
-    if (!request_charge(r, size)) {
-        return false;
+    const size_t before = oip_kept(&r->reader);
+    if (!oip_push(&r->reader, data, size)) {
+        return request_fail(r, r->reader.status, "%s", r->reader.sentence);
     }
-    return oip_push(&r->reader, data, size) ||
-           request_fail(r, r->reader.status, "%s", r->reader.sentence);
+    return request_charge(r, oip_kept(&r->reader) - before);
 }
 
 static bool body(void *user, const char *data, size_t size) {

@@ -409,7 +409,7 @@ static void expect_no_memory(const serving *s, int status) {
  * had. */
 static void test_memory(void **state) {
     const char *const little[] = {"--max-memory", "100", NULL};
-    const char *const for_one[] = {"--max-memory", "500", NULL};
+    const char *const for_one[] = {"--max-memory", "6000", NULL};
     char text[1024];
     serving s;
     (void)state;
@@ -436,7 +436,7 @@ static void test_memory_of_clips(void **state) {
     static const char rule[] =
         "{\"do_resize\":true,\"size\":{\"height\":4,\"width\":4},"
         "\"do_center_crop\":false,\"do_rescale\":true,\"do_normalize\":false,\"offset\":false}";
-    const char *const more[] = {"--max-memory", "20k", NULL};
+    const char *const more[] = {"--max-memory", "30k", NULL};
     static const int rows[] = {8, 200}; /* 1 KiB and 25 KiB of floats */
     char path[512], json[2048];
     serving s;

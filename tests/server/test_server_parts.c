@@ -218,6 +218,25 @@ static void test_request(void **state) {
     }
 }
 
+/* What is null is not there, as clients write it whose language has optional fields. */
+static void test_request_nulls(void **state) {
+    static const char text[] =
+        "{\"id\":null,\"parameters\":null,\"outputs\":null,\"inputs\":[{\"name\":\"clip\","
+        "\"shape\":[1],\"datatype\":\"FP32\",\"parameters\":null,\"data\":[2]}]}";
+    oip_reader r;
+    (void)state;
+    assert_true(read_request(&r, text, sizeof text - 1, -1, 5));
+    assert_false(r.request.has_id);
+    assert_int_equal(r.request.outputs, 0);
+    assert_int_equal(r.request.input[0].count, 1);
+    assert_true(oip_kept(&r) >= sizeof(float) && oip_kept(&r) <= 16384);
+    oip_free(&r);
+    static const char none[] = "{\"inputs\":null}";
+    assert_true(read_request(&r, none, sizeof none - 1, -1, 5));
+    assert_false(r.request.has_inputs);
+    oip_free(&r);
+}
+
 static void test_request_binary(void **state) {
     static const char text[] =
         "{\"inputs\":[{\"name\":\"a\",\"shape\":[3],\"datatype\":\"UINT8\",\"parameters\":{"
@@ -622,20 +641,14 @@ static void test_text(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_json_values),
-                                       cmocka_unit_test(test_json_failures),
-                                       cmocka_unit_test(test_json_numbers),
-                                       cmocka_unit_test(test_json_depth),
-                                       cmocka_unit_test(test_request),
-                                       cmocka_unit_test(test_request_binary),
-                                       cmocka_unit_test(test_request_texts),
-                                       cmocka_unit_test(test_request_failures),
-                                       cmocka_unit_test(test_coding),
-                                       cmocka_unit_test(test_coding_names),
-                                       cmocka_unit_test(test_batches),
-                                       cmocka_unit_test(test_late_jobs),
-                                       cmocka_unit_test(test_long_explanations),
-                                       cmocka_unit_test(test_origins),
-                                       cmocka_unit_test(test_text)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_json_values),      cmocka_unit_test(test_json_failures),
+        cmocka_unit_test(test_json_numbers),     cmocka_unit_test(test_json_depth),
+        cmocka_unit_test(test_request),          cmocka_unit_test(test_request_nulls),
+        cmocka_unit_test(test_request_binary),   cmocka_unit_test(test_request_texts),
+        cmocka_unit_test(test_request_failures), cmocka_unit_test(test_coding),
+        cmocka_unit_test(test_coding_names),     cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_late_jobs),        cmocka_unit_test(test_long_explanations),
+        cmocka_unit_test(test_origins),          cmocka_unit_test(test_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
