@@ -405,6 +405,11 @@ static void put_head(textbuf *t, const request *r) {
         text_put(t, ",\"id\":");
         text_json(t, r->reader.request.id);
     }
+    if (r->damage[0] != '\0') {
+        text_put(t, ",\"parameters\":{\"damage\":");
+        text_json(t, r->damage);
+        text_put(t, "}");
+    }
     text_put(t, ",\"outputs\":[");
 }
 

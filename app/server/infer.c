@@ -272,6 +272,9 @@ static bool decode_one(request *r, tub_context *ctx, tub_upload_options *o,
         fail_upload(r, &err);
         return false;
     }
+    if (r->damage[0] == '\0') {
+        snprintf(r->damage, sizeof r->damage, "%s", upload.damage);
+    }
     const bool taken = take_upload(r, &upload, *rows) && take_windows(r, &upload);
     *rows += upload.count;
     tub_upload_free(&upload);

@@ -112,9 +112,11 @@ struct request {
     float *clips;          /* that were made here; NULL: they lie in the reader */
     unsigned char *levels; /* of the clips, for what is shown of them; NULL */
     double *windows;       /* [rows,2], or NULL */
-    float *results;        /* logits, probabilities: [2,rows,K] */
-    tub_explanation *maps; /* [rows] */
-    void **gifs;           /* [rows], each to be freed */
+    char damage
+        [TUB_UPLOAD_DAMAGE_LENGTH]; /* of the first file of which something could not be decoded */
+    float *results;                 /* logits, probabilities: [2,rows,K] */
+    tub_explanation *maps;          /* [rows] */
+    void **gifs;                    /* [rows], each to be freed */
     size_t *gif_sizes;
 };
 

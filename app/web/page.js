@@ -200,6 +200,7 @@ async function classify(mapOnly = false) {
   $("empty").hidden = true;
   $("found").hidden = !found && !mapOnly;
   if (!found) return false;
+  if (found.damage) complain(`${file.name}: ${found.damage}`);
   const answer = { label: protocol.textOf(found.label.data[0]), probs: found.probs.data };
   showAnswer(answer);
   player.show(found.frames, found.explanation);
