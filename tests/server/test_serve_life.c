@@ -626,6 +626,32 @@ static void test_bad_connections(void **state) {
     assert_int_equal(serving_stop(&s), 0);
 }
 
+/* A head that comes byte by byte has no more time than a connection without a byte, be it the first or not. */
+static void test_slow_heads(void **state) {
+    enum { BYTES = 30, PAUSE = 200 * 1000 /* microseconds */ };
+    const char *const more[] = {"--idle", "1s", NULL};
+    serving s;
+    (void)state;
+    start(&s, more);
+    for (int behind = 0; behind < 2; behind++) {
+        const int fd = serving_dial(&s);
+        bool closed = false;
+        if (behind) {
+            assert_int_equal(ask_ready(fd), 200);
+        }
+        for (int i = 0; i < BYTES && !closed; i++) {
+            char byte;
+            serving_say(fd, &"GET /v2/health/ready HTTP/1.1\r\nX: xxx"[i], 1);
+            usleep(PAUSE);
+            closed = recv(fd, &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
+        }
+        assert_true(closed);
+        close(fd);
+    }
+    expect_right(&s, 6);
+    assert_int_equal(serving_stop(&s), 0);
+}
+
 /* Cut at every place: closed, or answered 400; never anything else. */
 static void test_cut_requests(void **state) {
     char text[1024];
@@ -728,6 +754,7 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(test_counts_of_failures),
                                        cmocka_unit_test(test_no_descriptors),
                                        cmocka_unit_test(test_bad_connections),
+                                       cmocka_unit_test(test_slow_heads),
                                        cmocka_unit_test(test_cut_requests),
                                        cmocka_unit_test(test_transfer_encodings),
                                        cmocka_unit_test(test_ambiguous_lengths)};
