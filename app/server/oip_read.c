@@ -117,7 +117,6 @@ static void aim(oip_reader *r) {
     r->text = NULL;
     r->text_room = OIP_NAME;
     r->text_used = 0;
-    r->text_long = false;
     switch (place_of(r)) {
     case TOP:
         if (is_key(r, "id")) {
@@ -370,7 +369,9 @@ static bool take_simple(oip_reader *r, const json_value *v) {
 static bool check_kind(oip_reader *r, const json_value *v) {
     static const char *const arrays[] = {"inputs", "outputs", "shape", "data"};
     const int place = place_of(r);
-    if (v->event == EVENT_ARRAY || (place != TOP && place != INPUT)) {
+    const bool none =
+        v->event == EVENT_WORD && isnan(v->number); /* null: as if it were not there */
+    if (v->event == EVENT_ARRAY || none || (place != TOP && place != INPUT)) {
         return true;
     }
     for (int i = 0; i < 4; i++) {
@@ -498,6 +499,15 @@ bool oip_end(oip_reader *r) {
         }
     }
     return true;
+}
+
+size_t oip_kept(const oip_reader *r) {
+    size_t kept = 0;
+    for (int i = 0; i < r->request.inputs; i++) {
+        const oip_input *in = &r->request.input[i];
+        kept += in->number_room * sizeof *in->numbers + in->byte_room;
+    }
+    return kept;
 }
 
 void oip_free(oip_reader *r) {

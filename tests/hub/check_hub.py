@@ -84,7 +84,7 @@ class Place:
         assert found == files, f"{sorted(found)} are not {sorted(files)}, or hold something else"
 
     def serves(self, model, *command):
-        """Whether a server, tubelet and the command's words, says that the model is ready."""
+        """A server, tubelet and the command's words, says that the model is ready. What it says of its page and of frames."""
         env = {"HOME": str(self.home), "HF_ENDPOINT": self.hub.url, "PATH": os.environ["PATH"], "LC_ALL": "C"}
         env.update({k: v for k, v in os.environ.items() if k.startswith(("TUBELET_", "ASAN_", "UBSAN_", "LSAN_"))})
         running = subprocess.Popen([TUBELET, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=self.folder)
@@ -93,7 +93,9 @@ class Place:
             port = re.search(r"listening at http://[^/]*:(\d+)/", line)
             assert port, f"{line}{running.stderr.read() if not line else ''}"
             with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/v2/models/{model}/ready", timeout=60) as answer:
-                return answer.status == 200
+                assert answer.status == 200
+            with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/", timeout=60) as answer:
+                return answer.headers["Content-Security-Policy"], answer.headers["X-Frame-Options"]
         finally:
             running.send_signal(signal.SIGTERM)
             running.communicate(timeout=60)
@@ -628,11 +630,13 @@ def a_space(p):
         assert f"\n{line}\n" in page.split("---\n")[1].join("\n\n"), line
     assert {f.name: f.read_bytes() for f in (space / "model").iterdir()} == p.files
     recipe = (space / "Dockerfile").read_text()
-    assert 'CMD ["tubelet", "serve", "/model", "--bind", "0.0.0.0", "--port", "7860"]' in recipe and "EXPOSE 7860" in recipe and "USER 1000" in recipe
+    assert 'CMD ["tubelet", "serve", "/model", "--bind", "0.0.0.0", "--port", "7860", "--frame-from", "https://huggingface.co"]' in recipe and "EXPOSE 7860" in recipe and "USER 1000" in recipe
     if has_module("http"):  # its command, but for folder and port
         [command] = re.findall(r"^CMD (.*)$", recipe, re.M)
         words = [{"/model": space / "model", "7860": "0"}.get(word, word) for word in json.loads(command)]
-        assert words[0] == "tubelet" and p.serves("model", *words[1:])
+        assert words[0] == "tubelet"
+        policy, options = p.serves("model", *words[1:])
+        assert policy.endswith("frame-ancestors https://huggingface.co") and options is None, (policy, options)
     with tarfile.open(space / "tubelet.tar.gz") as sources:
         names = sources.getnames()
     assert {"meson.build", "tools/setup", "src/hub/space.c", "app/main.c", "LICENSE"} <= set(names)
