@@ -19,6 +19,7 @@ enum {
     KEY_FROM,
     KEY_TO,
     KEY_SIDE,
+    KEY_WINDOW,
     KEY_WEIGHTS,
     KEY_FORCE,
     FRAMES_LIMIT = 65536
@@ -41,6 +42,8 @@ static const struct argp_option options[] = {
      "Resize frames to a shorter side of N and cut out the square in the middle (default: as they "
      "are)",
      1},
+    {"intensity-window", KEY_WINDOW, "LOW,HIGH", 0,
+     "Of volumes and arrays of intensities: LOW and less become black, HIGH and more white", 1},
     {"force", KEY_FORCE, NULL, 0, "Replace OUT where it exists", 1},
     CLI_OPTIONS_COMPUTE,
     CLI_OPTIONS_TALK,
@@ -66,6 +69,10 @@ static bool is_array(const char *path) {
     return ends_so(path, ".npy");
 }
 
+static bool is_windowed(const tub_clip_read_options *c) {
+    return c->intensity_window[0] != c->intensity_window[1];
+}
+
 static error_t check(const clip_options *o, struct argp_state *state) {
     const tub_clip_read_options *c = &o->clip;
     if (o->common.help) {
@@ -75,7 +82,7 @@ static error_t check(const clip_options *o, struct argp_state *state) {
         return cli_misuse(state, "needs a file to read and one to write, OUT.npy, .gif or .png");
     }
     if (o->all && (o->model != NULL || c->side > 0 || c->from > 0 || c->to >= 0 || c->stride > 0 ||
-                   c->sampling != TUB_SAMPLING_DEFAULT)) {
+                   c->sampling != TUB_SAMPLING_DEFAULT || is_windowed(c))) {
         return cli_misuse(state, "--frames all writes every frame untouched: leave the other "
                                  "options away");
     }
@@ -85,9 +92,11 @@ static error_t check(const clip_options *o, struct argp_state *state) {
     if (o->all && !is_array(o->out)) {
         return cli_misuse(state, "--frames all writes an array: name OUT.npy");
     }
-    if (o->model != NULL && (c->frames > 0 || c->side > 0)) {
+    if (o->model != NULL && (c->frames > 0 || c->side > 0 || is_windowed(c))) {
         return cli_misuse(state, "--model has frames of its own: leave %s away",
-                          c->frames > 0 ? "--frames" : "--side");
+                          c->frames > 0 ? "--frames"
+                          : c->side > 0 ? "--side"
+                                        : "--intensity-window");
     }
     if (o->weights != NULL && o->model == NULL) {
         return cli_misuse(state, "--weights works with --model only");
@@ -115,6 +124,18 @@ static error_t parse_whole(int64_t *out, const char *option, const char *text,
     return 0;
 }
 
+/* As the setting of the same meaning is read. */
+static error_t parse_window(tub_clip_read_options *o, const char *text, struct argp_state *state) {
+    tub_train_config config = tub_train_config_default();
+    tub_error err;
+    if (tub_train_config_set(&config, "clip.intensity_window", text, &err) != TUB_OK) {
+        return cli_misuse(state, "--intensity-window: %s", err.message);
+    }
+    memcpy(o->intensity_window, config.clip.intensity_window, sizeof o->intensity_window);
+    return is_windowed(o) ? 0
+                          : cli_misuse(state, "--intensity-window takes two numbers, as -160,240");
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state) {
     clip_options *o = state->input;
     tub_error err;
@@ -133,6 +154,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return parse_whole(&o->clip.stride, "--stride", argument, state);
     case KEY_SIDE:
         return parse_whole(&o->clip.side, "--side", argument, state);
+    case KEY_WINDOW:
+        return parse_window(&o->clip, argument, state);
     case KEY_FROM:
         return tub_time_parse(argument, &o->clip.from, &err) == TUB_OK
                    ? 0
@@ -281,7 +304,7 @@ const cli_command cli_clip = {
     .examples = "  tubelet clip video.mp4 clip.gif\n"
                 "  tubelet clip video.mp4 clip.png --model runs/first --from 10s --to 12s\n"
                 "  tubelet clip video.mp4 frames.npy --frames all\n"
-                "  tubelet clip scan.nii.gz slices.png --frames 8 --side 128",
+                "  tubelet clip scan.nii.gz slices.png --frames 8 --side 128 --intensity-window=-160,240",
     .options = options,
     .parser = parse,
     .run = run,

@@ -208,9 +208,16 @@ static int show_model(const cli_command *self, tub_context *ctx, const info_opti
     return code;
 }
 
-/* The one setting that a data set is opened with. */
+/* The settings that a data set is opened with. */
 static bool is_split_seed(const tub_option *setting) {
     return strcmp(setting->key, "split_seed") == 0;
+}
+
+/* Of sets of files. */
+static bool is_clip_setting(const tub_option *setting) {
+    const char *key = setting->key;
+    return strncmp(key, "clip.", 5) == 0 || strcmp(key, "model.frames") == 0 ||
+           strcmp(key, "model.height") == 0 || strcmp(key, "model.width") == 0;
 }
 
 /* CLI_GO, or the exit code after a sentence: nothing else is split. */
@@ -257,6 +264,17 @@ static void warn_split_seed(const info_options *o, const tub_dataset *data) {
     }
 }
 
+static void warn_clip_settings(const info_options *o, const tub_dataset *data) {
+    for (int i = 0; i < o->settings.count && tub_dataset_files(data) == 0; i++) {
+        char option[48];
+        if (is_clip_setting(o->settings.given[i].setting)) {
+            cli_setting_name(o->settings.given[i].setting->key, option, sizeof option);
+            fprintf(stderr, "tubelet info: warning: --%s has no effect but on a set of files\n",
+                    option);
+        }
+    }
+}
+
 static int print_data(const cli_command *self, const tub_dataset *data, uint64_t split_seed) {
     info_print_data(tub_dataset_describe(data));
     return info_print_files(data, split_seed) ? CLI_DONE : cli_fail_with(self, "out of memory");
@@ -284,11 +302,13 @@ static int show_data(const cli_command *self, tub_context *ctx, const info_optio
         return cli_fail_setting(self, &err);
     }
     offline.split_seed = config.split_seed;
+    offline.clip = tub_train_dataset_options(&config).clip;
     int code = CLI_DONE;
     if (tub_dataset_open(ctx, o->what, &offline, &data, &err) == TUB_OK) {
         const tub_dataset_info *info = tub_dataset_describe(data);
         warn_layout(info);
         warn_split_seed(o, data);
+        warn_clip_settings(o, data);
         code = o->html != NULL ? data_page_write(self, ctx, data, o->html) : CLI_GO;
         if (code == CLI_GO) {
             code = o->common.json ? cli_print_json(self, data_json(data, offline.split_seed))
@@ -357,10 +377,11 @@ static int fail_unknown(const cli_command *self, const char *what) {
 }
 
 /* Settings change a preset: what is already there is as it is. */
-static int refuse_settings(const cli_command *self, const info_options *o) {
+static int refuse_settings(const cli_command *self, const info_options *o, bool data) {
     char option[48];
     int i = 0;
-    while (i < o->settings.count && is_split_seed(o->settings.given[i].setting)) {
+    while (i < o->settings.count && (is_split_seed(o->settings.given[i].setting) ||
+                                     (data && is_clip_setting(o->settings.given[i].setting)))) {
         i++;
     }
     if (i == o->settings.count) {
@@ -429,10 +450,11 @@ static int show_augmented(const cli_command *self, tub_context *ctx, const info_
 }
 
 /* An option that only the sheet has a use for; NULL: none was given. */
-static const char *sheet_option(const info_options *o, char *room, size_t size) {
+static const char *sheet_option(const info_options *o, bool data, char *room, size_t size) {
     for (int i = 0; i < o->settings.count; i++) {
         const char *key = o->settings.given[i].setting->key;
-        if (strncmp(key, "model.", 6) != 0 && !is_split_seed(o->settings.given[i].setting)) {
+        if (strncmp(key, "model.", 6) != 0 && !is_split_seed(o->settings.given[i].setting) &&
+            !(data && is_clip_setting(o->settings.given[i].setting))) {
             snprintf(room, size, "--");
             cli_setting_name(key, room + 2, size - 2);
             return room;
@@ -467,13 +489,13 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
         return show_augmented(self, ctx, o);
     }
     char option[48];
-    const char *lost = sheet_option(o, option, sizeof option);
+    const bool there = o->what != NULL && stat(o->what, &status) == 0;
+    const bool data = names_data(o->what, there ? &status : NULL);
+    const char *lost = sheet_option(o, data, option, sizeof option);
     if (lost != NULL) {
         (void)cli_fail_with(self, "%s is for --show-augmented, which is not there", lost);
         return CLI_MISUSE;
     }
-    const bool there = o->what != NULL && stat(o->what, &status) == 0;
-    const bool data = names_data(o->what, there ? &status : NULL);
     const bool is_preset =
         !there && o->what != NULL && tub_model_preset(o->what, &preset, &err) == TUB_OK;
     if (!data && !there && !is_preset && o->what != NULL) {
@@ -481,7 +503,7 @@ static int show(const cli_command *self, cli_work *work, void *parsed) {
     }
     int code = data ? CLI_GO : refuse_split_seed(self, o);
     if (code == CLI_GO && !is_preset) {
-        code = refuse_settings(self, o);
+        code = refuse_settings(self, o, data);
     }
     if (code != CLI_GO) {
         return code;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/policy.h"
 #include "server/server.h"
 #include "subject.h"
 
@@ -26,7 +27,9 @@ enum {
     KEY_CERTIFICATE,
     KEY_KEY,
     KEY_LOG,
-    SERVE_MODELS = 64
+    KEY_FRAME,
+    SERVE_MODELS = 64,
+    SERVE_FRAMES = 16
 };
 
 static const struct argp_option options[] = {
@@ -38,6 +41,10 @@ static const struct argp_option options[] = {
      1},
     {"certificate", KEY_CERTIFICATE, "FILE", 0, "Speak TLS with this certificate (PEM)", 1},
     {"key", KEY_KEY, "FILE", 0, "The certificate's key (PEM)", 1},
+    {"frame-from", KEY_FRAME, "ORIGIN", 0,
+     "Pages of this origin, such as https://example.org, may show the server's page in a frame; "
+     "can be given several times (default: no page may)",
+     1},
     {"access-log", KEY_LOG, "FILE", 0,
      "Write a line of JSON for each request; - is the standard output (default: none)", 1},
     {"reload", KEY_RELOAD, "TIME", 0,
@@ -50,7 +57,7 @@ static const struct argp_option options[] = {
     {"queue", KEY_QUEUE, "N", 0,
      "Requests that wait or are worked on; more are answered 503 (default 256)", 2},
     {"max-body", KEY_MAX_BODY, "SIZE", 0, "Bytes of a body, such as 500k or 64M (default 64M)", 3},
-    {"max-memory", KEY_MAX_MEMORY, "SIZE", 0, "Bytes of all bodies at hand (default 1G)", 3},
+    {"max-memory", KEY_MAX_MEMORY, "SIZE", 0, "Bytes of all requests at hand (default 1G)", 3},
     {"max-clips", KEY_MAX_CLIPS, "N", 0, "Clips or windows of a request (default 256)", 3},
     {"max-frames", KEY_MAX_FRAMES, "N", 0, "Frames of an uploaded file (default 100000)", 3},
     {"timeout", KEY_TIMEOUT, "TIME", 0,
@@ -63,6 +70,8 @@ static const struct argp_option options[] = {
     CLI_OPTIONS_COMPUTE,
     CLI_OPTION_PRECISION,
     {0}};
+
+static const unsigned long long SIZE_MOST = 1ull << 50; /* twice as much is a number, too */
 
 static error_t parse_count(long *out, const char *name, const char *text, long low, long high,
                            struct argp_state *state) {
@@ -87,10 +96,11 @@ static error_t parse_size(size_t *out, const char *name, const char *text,
     char *end;
     const unsigned long long n = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
     const char *unit = n > 0 && *end != '\0' ? strchr(units, *end) : NULL;
-    if (n == 0 || n > 1ull << 40 || (*end != '\0' && (unit == NULL || end[1] != '\0'))) {
+    const int shift = unit != NULL ? (int)(10 * (unit - units + 1)) : 0;
+    if (n == 0 || n > SIZE_MOST >> shift || (*end != '\0' && (unit == NULL || end[1] != '\0'))) {
         return cli_misuse(state, "%s '%s' is no size, such as 500k, 64M or 1G", name, text);
     }
-    *out = (size_t)n << (unit != NULL ? 10 * (unit - units + 1) : 0);
+    *out = (size_t)n << shift;
     return 0;
 }
 
@@ -126,6 +136,20 @@ static error_t parse_limits(server_options *o, int key, const char *argument,
     }
 }
 
+static error_t parse_frame(server_options *o, const char *argument, struct argp_state *state) {
+    if (!policy_is_origin(argument)) {
+        return cli_misuse(state,
+                          "--frame-from '%s' is no origin, such as https://example.org or "
+                          "http://localhost:8080",
+                          argument);
+    }
+    if (o->frame_count == SERVE_FRAMES) {
+        return cli_misuse(state, "--frame-from: more than %d origins", SERVE_FRAMES);
+    }
+    o->frames[o->frame_count++] = argument;
+    return 0;
+}
+
 static error_t check(const server_options *o, struct argp_state *state) {
     if (o->common.help) {
         return 0;
@@ -136,8 +160,13 @@ static error_t check(const server_options *o, struct argp_state *state) {
     if ((o->certificate_file == NULL) != (o->key_file == NULL)) {
         return cli_misuse(state, "--certificate and --key work together only");
     }
-    return o->timeout < 1 || o->idle < 1 ? cli_misuse(state, "--timeout and --idle are at least 1s")
-                                         : 0;
+    if (o->timeout < 1 || o->idle < 1) {
+        return cli_misuse(state, "--timeout and --idle are at least 1s");
+    }
+    return o->max_delay >= o->timeout
+               ? cli_misuse(state, "--max-delay is as long as --timeout: who waits so long for "
+                                   "others is not answered")
+               : 0;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
@@ -160,6 +189,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return cli_parse_name(&o->key_file, "--key", argument, state);
     case KEY_LOG:
         return cli_parse_name(&o->log_file, "--access-log", argument, state);
+    case KEY_FRAME:
+        return parse_frame(o, argument, state);
     case KEY_RELOAD:
         return parse_time(&o->reload, "--reload", argument, state);
     case ARGP_KEY_ARG:
@@ -214,7 +245,9 @@ static int serve(const cli_command *self, cli_work *work, void *parsed) {
 
 static int run(const cli_command *self, int argc, char **argv) {
     char *models[SERVE_MODELS] = {NULL};
+    const char *frames[SERVE_FRAMES];
     server_options o = {.models = models,
+                        .frames = frames,
                         .bind = "127.0.0.1",
                         .port = 8000,
                         .max_batch = 8,

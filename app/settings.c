@@ -26,6 +26,13 @@ const char *settings_find(const settings *s, const char *key) {
     return NULL;
 }
 
+error_t settings_check_start(const settings *s, struct argp_state *state) {
+    const bool both = settings_find(s, "preset") != NULL && settings_find(s, "init_from") != NULL;
+    return both ? cli_misuse(state, "--preset and --init-from contradict each other; the model's "
+                                    "sizes are those of what it starts from")
+                : 0;
+}
+
 tub_status settings_apply(const settings *s, const char *except, tub_train_config *config,
                           tub_error *err) {
     tub_status status = TUB_OK;

@@ -19,6 +19,8 @@ typedef struct settings {
 error_t settings_parse(settings *s, int key, const char *argument, struct argp_state *state);
 /* The last value that was given for a key; NULL: none. */
 const char *settings_find(const settings *s, const char *key);
+/* Misuse where two of them would set every value of the model. */
+error_t settings_check_start(const settings *s, struct argp_state *state);
 /* Sets every value but that of `except` (NULL: all). */
 tub_status settings_apply(const settings *s, const char *except, tub_train_config *config,
                           tub_error *err);

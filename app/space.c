@@ -90,8 +90,9 @@ const cli_command cli_space = {
     .summary = "writes a folder that is a container Space of a hub",
     .description =
         "DIR gets the model of a run or model folder, the sources of tubelet, a Dockerfile that "
-        "builds them and serves the model with its page on port 7860, and the README.md by which "
-        "a hub knows all that. It runs wherever containers do: docker build -t NAME DIR, then "
+        "builds them and serves the model with its page on port 7860, for the hub to show in a "
+        "frame, and the README.md by which a hub knows all that. It runs wherever containers do: "
+        "docker build -t NAME DIR, then "
         "docker run -p 7860:7860 NAME; on a hub, push DIR with git to a Space. Prints DIR.",
     .examples = "  tubelet space runs/first organs-space\n"
                 "  tubelet space hf:me/organs organs-space --title \"Organs\"",

@@ -80,17 +80,12 @@ static error_t check_resume(const train_options *o, struct argp_state *state) {
     return 0;
 }
 
-/* Both set every value of the model. */
 static error_t check_start(const train_options *o, struct argp_state *state) {
     if (o->budget > 0 && settings_find(&o->settings, "epochs") != NULL) {
         return cli_misuse(state, "--budget and --epochs contradict each other; the time says how "
                                  "many epochs there are");
     }
-    const bool both = settings_find(&o->settings, "preset") != NULL &&
-                      settings_find(&o->settings, "init_from") != NULL;
-    return both ? cli_misuse(state, "--preset and --init-from contradict each other; the model's "
-                                    "sizes are those of what it starts from")
-                : 0;
+    return settings_check_start(&o->settings, state);
 }
 
 static error_t parse_budget(double *out, const char *text, struct argp_state *state) {

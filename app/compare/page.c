@@ -135,6 +135,7 @@ static void draw(page *p, const comparison *c, const shared_chart *s, chart_line
         chart_draw(p, &(chart){.id = s->id,
                                .title = s->title,
                                .x_name = "epoch",
+                               .counts = true,
                                .y_name = s->y_name,
                                .about = "The same curve of every run, over the epochs.",
                                .mark = NAN,

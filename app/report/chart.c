@@ -68,8 +68,8 @@ static double step_of(double span) {
     return power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10);
 }
 
-static void draw_ticks(page *p, const frame *f) {
-    const double dx = step_of(f->x1 - f->x0), dy = step_of(f->y1 - f->y0);
+static void draw_ticks(page *p, const frame *f, bool counts) {
+    const double dx = fmax(step_of(f->x1 - f->x0), counts ? 1 : 0), dy = step_of(f->y1 - f->y0);
     const double slack = 1e-9;
     for (int t = 0; t <= TICKS_MOST; t++) {
         const double i = ceil(f->x0 / dx - slack) + t, x = at_x(f, i * dx);
@@ -94,7 +94,7 @@ static void draw_ticks(page *p, const frame *f) {
 }
 
 static void draw_axes(page *p, const chart *c, const frame *f) {
-    draw_ticks(p, f);
+    draw_ticks(p, f, c->counts);
     if (c->diagonal) {
         page_putf(p, "<line class=\"diagonal\" x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>", LEFT,
                   HEIGHT - BOTTOM, WIDTH - RIGHT, TOP);

@@ -20,6 +20,7 @@ typedef struct chart {
     const char *about;    /* what it shows, for those who don't see it */
     double x_low, x_high; /* low = high: as the lines need */
     double y_low, y_high; /* likewise */
+    bool counts;          /* x counts something: its ticks are whole numbers */
     bool diagonal;        /* a line from corner to corner: chance, or what is perfect */
     double mark;          /* a vertical line at this x; NaN: none */
     const char *mark_name;

@@ -73,6 +73,7 @@ static void draw(page *p, const report_facts *f, const curve_chart *c) {
                                .id = c->id,
                                .title = c->title,
                                .x_name = "epoch",
+                               .counts = true,
                                .y_name = c->y_name,
                                .about = c->about,
                                .mark = best_epoch(f),

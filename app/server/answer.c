@@ -7,12 +7,6 @@
 
 #include "server.h"
 
-/* Everything that comes from here is the server's own, and nothing of others is wanted by its page. */
-static const char *const policy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'";
-
 enum { HEADERS = 16 };
 
 typedef struct header_list {
@@ -26,6 +20,30 @@ static void add_header(header_list *h, const char *name, const char *value) {
     h->list[h->count] = NULL;
 }
 
+/* X-Frame-Options says the same to old browsers; it knows no origins, so where there are some it is left out. */
+static void add_page_headers(header_list *h, const server *s) {
+    add_header(h, "Content-Security-Policy", s->policy);
+    if (s->options->frame_count == 0) {
+        add_header(h, "X-Frame-Options", "DENY");
+    }
+    add_header(h, "Referrer-Policy", "no-referrer");
+}
+
+/* Its place in the queue is free before the answer goes, or who asks again at once might find none; how long the
+ * other end takes to read is no matter of the queue. */
+static void hand_over(request *r, const http_answer *answer) {
+    server *s = r->server;
+    const bool worked = r->works;
+    if (r->queued) {
+        atomic_fetch_sub(&s->queued, 1);
+    }
+    r->queued = r->works = false;
+    s->http->answer(r->x, answer); /* the request may be gone now */
+    if (worked) {
+        atomic_fetch_sub(&s->working, 1);
+    }
+}
+
 static void send_answer(request *r, int status, const char *type, void *bytes, size_t size,
                         void (*release)(void *), header_list *headers) {
     add_header(headers, "X-Content-Type-Options", "nosniff");
@@ -35,19 +53,24 @@ static void send_answer(request *r, int status, const char *type, void *bytes, s
     if (status == 401) {
         add_header(headers, "WWW-Authenticate", "Bearer");
     }
+    if (status == 405) {
+        add_header(headers, "Allow", r->allow);
+    }
     if (type != NULL && strncmp(type, "text/", 5) == 0) {
-        add_header(headers, "Content-Security-Policy", policy);
-        add_header(headers, "Referrer-Policy", "no-referrer");
+        add_page_headers(headers, r->server);
     }
     r->status = status;
     r->sent = size;
-    r->server->http->answer(r->x, &(http_answer){.status = status,
-                                                 .type = type,
-                                                 .headers = headers->list,
-                                                 .body = bytes,
-                                                 .size = size,
-                                                 .release = release,
-                                                 .close = atomic_load(&r->server->draining)});
+    if (r->infers) { /* until it is read, which who reads slowly can put off */
+        (void)request_hold(r, size);
+    }
+    hand_over(r, &(http_answer){.status = status,
+                                .type = type,
+                                .headers = headers->list,
+                                .body = bytes,
+                                .size = size,
+                                .release = release,
+                                .close = atomic_load(&r->server->draining)});
 }
 
 void answer_bytes(request *r, int status, const char *type, void *bytes, size_t size) {
@@ -73,35 +96,36 @@ void answer_text(request *r, int status, const char *type, textbuf *t) {
     }
 }
 
-static void send_sentence(request *r, int status, const char *sentence) {
+void answer_failure(request *r) {
     textbuf t = {0};
     text_put(&t, "{\"error\":");
-    text_json(&t, sentence);
+    text_json(&t, r->sentence);
     text_put(&t, "}");
-    answer_text(r, status, type_json, &t);
+    answer_text(r, r->failure, type_json, &t);
+}
+
+static void fail(request *r, int status, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+static void fail(request *r, int status, const char *format, va_list arguments) {
+    if (r->failure == 0) {
+        vsnprintf(r->sentence, sizeof r->sentence, format, arguments);
+        r->failure = status;
+    }
 }
 
 void answer_error(request *r, int status, const char *format, ...) {
-    char sentence[TUB_ERROR_LENGTH];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
+    fail(r, status, format, arguments);
     va_end(arguments);
-    send_sentence(r, status, sentence);
-}
-
-void answer_failure(request *r) {
-    send_sentence(r, r->failure, r->sentence);
+    answer_failure(r);
 }
 
 bool request_fail(request *r, int status, const char *format, ...) {
-    if (r->failure == 0) {
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(r->sentence, sizeof r->sentence, format, arguments);
-        va_end(arguments);
-        r->failure = status;
-    }
+    va_list arguments;
+    va_start(arguments, format);
+    fail(r, status, format, arguments);
+    va_end(arguments);
     return false;
 }
 
@@ -262,7 +286,7 @@ static bool overlay(const request *r, out_tensor *out) {
 
 static bool explanation(const request *r, out_tensor *out) {
     const tub_model_config *c = r->model->config;
-    const size_t map = (size_t)(c->frames * c->height * c->width) * sizeof(float);
+    const size_t map = r->model->map * sizeof(float);
     textbuf t = {0};
     for (int64_t i = 0; i < r->job.rows; i++) {
         text_add(&t, r->maps[i].map, map);
@@ -381,6 +405,11 @@ static void put_head(textbuf *t, const request *r) {
         text_put(t, ",\"id\":");
         text_json(t, r->reader.request.id);
     }
+    if (r->damage[0] != '\0') {
+        text_put(t, ",\"parameters\":{\"damage\":");
+        text_json(t, r->damage);
+        text_put(t, "}");
+    }
     text_put(t, ",\"outputs\":[");
 }
 
@@ -407,22 +436,21 @@ static bool write_outputs(const request *r, const out_tensor *list, int count, t
 static void send_outputs(request *r, textbuf *t, size_t json, bool tail) {
     header_list headers = {.count = 0};
     char length[32];
-    void *bytes = t->bytes;
-    size_t size = t->size;
     if (tail) {
         snprintf(length, sizeof length, "%zu", json);
         add_header(&headers, "Inference-Header-Content-Length", length);
     }
-    if (r->answer_coding != CODING_NONE) {
-        bytes = coding_pack(r->answer_coding, t->bytes, t->size, &size);
+    size_t size = t->size;
+    void *packed = r->answer_coding != CODING_NONE
+                       ? coding_pack(r->answer_coding, t->bytes, t->size, &size)
+                       : NULL;
+    if (packed != NULL) { /* where it can't be packed it goes as it is */
         free(t->bytes);
-        if (bytes == NULL) {
-            answer_static(r, 500, type_json, no_memory, sizeof no_memory - 1);
-            return;
-        }
         add_header(&headers, "Content-Encoding", coding_name(r->answer_coding));
     }
-    send_answer(r, 200, tail ? "application/octet-stream" : type_json, bytes, size, free, &headers);
+    send_answer(r, 200, tail ? "application/octet-stream" : type_json,
+                packed != NULL ? packed : t->bytes, packed != NULL ? size : t->size, free,
+                &headers);
 }
 
 void answer_outputs(request *r) {

@@ -7,6 +7,7 @@
  * While a batch runs others gather, so that batches grow with the load. */
 #include "batcher.h"
 #include "../clock.h"
+#include "no_memory.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -145,9 +146,18 @@ static tub_status run(batcher *b, const share *shares, int count, int64_t rows, 
     return status;
 }
 
+static void fail_late(batch_job *job) {
+    fail(job, TUB_E_CANCELLED, "the request waited longer than it may take");
+}
+
+/* One map after the other, and no batch meanwhile: no longer than the request may take. */
 static void explain(batcher *b, batch_job *job) {
     for (int64_t i = 0; i < job->rows && job->status == TUB_OK; i++) {
         tub_error err;
+        if (clock_now() > job->deadline) {
+            fail_late(job);
+            return;
+        }
         const size_t at = (size_t)i * b->clip;
         const void *x = job->dtype == TUB_F32
                             ? (const void *)((const float *)job->clips + at)
@@ -160,7 +170,7 @@ static void explain(batcher *b, batch_job *job) {
 
 static void finish(batcher *b, batch_job *job) {
     if (job->late) {
-        fail(job, TUB_E_CANCELLED, "the request waited longer than it may take");
+        fail_late(job);
     }
     if (job->status == TUB_OK && job->explain != NULL) {
         explain(b, job);
@@ -250,8 +260,7 @@ static void drop(batcher *b) {
 
 static tub_status fail_create(batcher *b, tub_error *err) {
     drop(b);
-    *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-    return TUB_E_MEMORY;
+    return no_memory(err);
 }
 
 static void start_clock(batcher *b) {
@@ -268,8 +277,7 @@ tub_status batcher_create(tub_model *model, int64_t max_batch, double max_delay,
     const tub_model_config *c = tub_model_describe(model);
     batcher *b = calloc(1, sizeof *b);
     if (b == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
+        return no_memory(err);
     }
     b->model = model;
     b->config = c;

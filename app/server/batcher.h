@@ -19,12 +19,12 @@ typedef struct batch_job {
     float *logits, *probabilities;      /* [rows,K], filled in */
     const tub_explain_options *explain; /* NULL, or how each row is to be explained */
     tub_explanation *maps;              /* [rows], filled in */
-    double deadline;                    /* of clock_now; later the job is not begun any more */
+    double deadline; /* of clock_now; later it is not begun, nor is another map made, any more */
     /* Called on the batcher's thread when all is done, or failed. */
     void (*ready)(struct batch_job *job);
     tub_status status;
     char message[TUB_ERROR_LENGTH];
-    bool late;       /* it was given up at its deadline */
+    bool late;       /* it was not begun before its deadline */
     double taken_at; /* when its first row was taken */
     int64_t taken, done;
     double arrived;

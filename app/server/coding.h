@@ -15,6 +15,7 @@ coding coding_accepted(const char *text);
 const char *coding_name(coding c);
 
 typedef struct unpacker unpacker;
+enum { UNPACKER_ROOM = 80 << 10 }; /* bytes that one takes, zlib's among them */
 /* Takes unpacked bytes; false ends it. */
 typedef bool unpacker_fn(void *user, const char *data, size_t size);
 /* NULL: no memory. */

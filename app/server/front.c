@@ -201,6 +201,7 @@ static void *run(void *user) {
             }
         }
         drop_old(f);
+        f->options.tick(f->options.user);
     }
 }
 

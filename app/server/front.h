@@ -19,6 +19,7 @@ typedef struct front_options {
     unsigned (*others)(void *user); /* connections that were handed on and are open */
     unsigned most;                  /* of all together */
     front_fn *take;
+    void (*tick)(void *user); /* called every second or so */
     void *user;
 } front_options;
 

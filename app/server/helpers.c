@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "no_memory.h"
+
 typedef struct helper {
     helpers *owner;
     tub_context *context;
@@ -64,8 +66,7 @@ tub_status helpers_create(int threads, const tub_context_config *config, helpers
     helpers *h = calloc(1, sizeof *h + (size_t)threads * sizeof h->list[0]);
     tub_status status = TUB_OK;
     if (h == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
+        return no_memory(err);
     }
     pthread_mutex_init(&h->lock, NULL);
     pthread_cond_init(&h->changed, NULL);

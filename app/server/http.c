@@ -4,6 +4,7 @@
 #include "http.h"
 
 #include "front.h"
+#include "idle.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -22,6 +23,7 @@ struct http_server {
     http_events events;
     void *user;
     front *front;
+    idle_list *idle;
     bool quiet; /* front has stopped */
     bool sealed;
 };
@@ -46,10 +48,6 @@ static const char *method_of(const http_exchange *x) {
 
 static const char *path_of(const http_exchange *x) {
     return x->path;
-}
-
-static const char *query_of(const http_exchange *x, const char *name) {
-    return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 static const char *header_of(const http_exchange *x, const char *name) {
@@ -152,9 +150,29 @@ static bool is_cut(const http_exchange *x) {
            recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+/* What is kept of a connection. */
+static idle_one *idle_of(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL ? info->socket_context : NULL;
+}
+
+static void connected(void *user, struct MHD_Connection *connection, void **kept,
+                      enum MHD_ConnectionNotificationCode what) {
+    http_server *s = user;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *kept = info != NULL ? idle_add(s->idle, info->connect_fd) : NULL;
+    } else {
+        idle_remove(s->idle, *kept);
+    }
+}
+
 static enum MHD_Result begin(http_server *server, struct MHD_Connection *connection,
                              const char *path, const char *method, void **slot) {
     http_exchange *x = calloc(1, sizeof *x);
+    idle_leave(server->idle, idle_of(connection));
     if (x == NULL) {
         return MHD_NO;
     }
@@ -206,9 +224,9 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
 
 static void completed(void *user, struct MHD_Connection *connection, void **slot,
                       enum MHD_RequestTerminationCode how) {
+    http_server *s = user;
     http_exchange *x = *slot;
-    (void)user;
-    (void)connection;
+    idle_return(s->idle, idle_of(connection));
     if (x == NULL) {
         return;
     }
@@ -225,7 +243,7 @@ static void completed(void *user, struct MHD_Connection *connection, void **slot
     *slot = NULL;
 }
 
-/* Percent-encoding stays: a name may have a slash in it. Arguments are decoded. */
+/* Percent-encoding stays: a name may have a slash in it. */
 static size_t keep_path(void *user, struct MHD_Connection *connection, char *text) {
     (void)user;
     (void)connection;
@@ -237,6 +255,11 @@ static size_t keep_path(void *user, struct MHD_Connection *connection, char *tex
 static void take(void *user, int fd, const struct sockaddr *address, socklen_t size) {
     http_server *s = user;
     (void)MHD_add_connection(s->daemon, fd, address, size); /* closes it where it fails */
+}
+
+static void tick(void *user) {
+    const http_server *s = user;
+    idle_sweep(s->idle);
 }
 
 static unsigned handed_on(void *user) {
@@ -255,6 +278,7 @@ static struct MHD_Daemon *start_daemon(http_server *s, const http_options *o) {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_path, NULL},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)completed, s},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connected, s},
         {o->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, o->threads, NULL},
         {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem tls[] = {
@@ -275,13 +299,15 @@ static bool start(const http_options *o, const http_events *events, void *user, 
     s->events = *events;
     s->user = user;
     s->sealed = o->certificate != NULL;
-    s->daemon = start_daemon(s, o);
+    s->idle = idle_create(o->idle_seconds);
+    s->daemon = s->idle != NULL ? start_daemon(s, o) : NULL;
     const front_options before = {.socket = o->socket,
                                   .sealed = s->sealed,
                                   .seconds = o->idle_seconds,
                                   .others = handed_on,
                                   .most = o->connections,
                                   .take = take,
+                                  .tick = tick,
                                   .user = s};
     *out = s; /* before somebody asks through it */
     if (s->daemon == NULL || !front_start(&before, &s->front)) {
@@ -293,6 +319,7 @@ static bool start(const http_options *o, const http_events *events, void *user, 
         if (s->daemon != NULL) {
             MHD_stop_daemon(s->daemon);
         }
+        idle_destroy(s->idle);
         free(s);
         return false;
     }
@@ -310,6 +337,7 @@ static void stop(http_server *s) {
     }
     MHD_stop_daemon(s->daemon);
     front_free(s->front);
+    idle_destroy(s->idle);
     free(s);
 }
 
@@ -326,7 +354,6 @@ const http_module http_module_table = {.version = HTTP_MODULE_VERSION,
                                        .connections = connections,
                                        .method = method_of,
                                        .path = path_of,
-                                       .query = query_of,
                                        .header = header_of,
                                        .count_headers = headers_of,
                                        .client = client_of,

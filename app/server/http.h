@@ -43,7 +43,7 @@ typedef struct http_options {
     const char *key;
 } http_options;
 
-enum { HTTP_MODULE_VERSION = 1 };
+enum { HTTP_MODULE_VERSION = 2 };
 
 typedef struct http_module {
     int version;
@@ -58,7 +58,6 @@ typedef struct http_module {
     /* Valid until the exchange is done. path: still in percent-encoding, without the query. */
     const char *(*method)(const http_exchange *x);
     const char *(*path)(const http_exchange *x);
-    const char *(*query)(const http_exchange *x, const char *name);
     /* NULL: there is none. Names in any case. */
     const char *(*header)(const http_exchange *x, const char *name);
     /* How many times a header stands there. */

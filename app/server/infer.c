@@ -7,7 +7,10 @@
 
 #include "server.h"
 
-enum { UPLOAD_SHARE = 16 }; /* of all memory, that the levels of one file's clips may take */
+enum {
+    UPLOAD_SHARE = 16,     /* of all memory, that the levels of one file's clips may take */
+    QUICK_ANSWER = 1 << 18 /* bytes that are written in a moment */
+};
 
 static void finish(request *r) {
     if (r->failure != 0) {
@@ -34,15 +37,37 @@ static void fail_memory(request *r) {
     request_fail(r, 503, "out of memory for the request");
 }
 
+static double deadline_of(const request *r) {
+    return r->began + r->server->options->timeout;
+}
+
+static bool is_in_time(request *r) {
+    return clock_now() <= deadline_of(r) ||
+           request_fail(r, 503, "the request waited longer than it may take");
+}
+
+static void send_to_helper(request *r, void (*work)(helper_job *, tub_context *)) {
+    r->help.work = work;
+    helpers_push(r->server->helpers, &r->help);
+}
+
 /* ---- Behind the model ---- */
 
-static void draw(helper_job *help, tub_context *ctx) {
+static void conclude(helper_job *help, tub_context *ctx) {
     request *r = of_help(help);
     tub_error err;
-    if (!infer_draw(r, ctx, &err)) {
+    if (r->wants_overlay && !infer_draw(r, ctx, &err)) {
         fail_with(r, &err);
     }
     finish(r);
+}
+
+/* Whether drawing or writing the answer would keep the model's thread from its next batch. */
+static bool is_long(const request *r) {
+    const size_t scores = 2 * (size_t)r->model->config->classes * sizeof(float),
+                 map = r->wants_map ? r->model->map * sizeof(float) : 0,
+                 frames = r->wants_frames ? r->model->clip : 0;
+    return r->wants_overlay || (size_t)r->job.rows * (scores + map + frames) > QUICK_ANSWER;
 }
 
 static void on_ready(batch_job *job) {
@@ -50,9 +75,8 @@ static void on_ready(batch_job *job) {
     if (job->status != TUB_OK) {
         request_fail(r, status_of(job->status), "%s", job->message);
     }
-    if (r->failure == 0 && r->wants_overlay) {
-        r->help.work = draw;
-        helpers_push(r->server->helpers, &r->help);
+    if (r->failure == 0 && is_long(r)) {
+        send_to_helper(r, conclude);
     } else {
         finish(r);
     }
@@ -60,14 +84,27 @@ static void on_ready(batch_job *job) {
 
 /* ---- Before it ---- */
 
-/* Clips are there, rows of them. */
-static void enqueue(request *r, int64_t rows, tub_dtype dtype, const void *clips) {
-    const size_t n = (size_t)(rows * r->model->config->classes);
-    r->results = malloc(2 * n * sizeof *r->results);
+/* Room for what the model will say of clips. */
+static bool make_room(request *r, int64_t rows) {
+    const size_t scores = 2 * (size_t)(rows * r->model->config->classes);
     const bool maps = r->wants_map || r->wants_overlay;
+    const size_t all = scores + (maps ? (size_t)rows * r->model->map : 0);
+    if (!request_charge(r, all * sizeof(float))) {
+        return false;
+    }
+    r->results = malloc(scores * sizeof *r->results);
     r->maps = maps ? calloc((size_t)rows, sizeof *r->maps) : NULL;
     if (r->results == NULL || (maps && r->maps == NULL)) {
         fail_memory(r);
+        return false;
+    }
+    return true;
+}
+
+/* Clips are there, rows of them. */
+static void enqueue(request *r, int64_t rows, tub_dtype dtype, const void *clips) {
+    const size_t n = (size_t)(rows * r->model->config->classes);
+    if (!make_room(r, rows)) {
         finish(r);
         return;
     }
@@ -76,9 +113,9 @@ static void enqueue(request *r, int64_t rows, tub_dtype dtype, const void *clips
                          .clips = clips,
                          .logits = r->results,
                          .probabilities = r->results + n,
-                         .explain = maps ? &r->explain : NULL,
+                         .explain = r->maps != NULL ? &r->explain : NULL,
                          .maps = r->maps,
-                         .deadline = r->began + r->server->options->timeout,
+                         .deadline = deadline_of(r),
                          .ready = on_ready};
     batcher_push(r->model->batcher, &r->job);
 }
@@ -89,9 +126,14 @@ static void resize(helper_job *help, tub_context *ctx) {
     const oip_input *in = &r->reader.request.input[0];
     const int64_t rows = in->shape[0];
     const unsigned char *levels = in->has_data ? (const unsigned char *)in->numbers : in->bytes;
+    const size_t size = (size_t)rows * r->model->clip * sizeof *r->clips;
     tub_error err;
     (void)ctx;
-    r->clips = malloc((size_t)rows * r->model->clip * sizeof *r->clips);
+    if (!request_charge(r, size)) { /* small pictures may become large ones */
+        finish(r);
+        return;
+    }
+    r->clips = malloc(size);
     if (r->clips == NULL) {
         fail_memory(r);
         finish(r);
@@ -183,31 +225,55 @@ static bool take_windows(request *r, const tub_upload *u) {
 
 static void limit(const request *r, tub_upload_options *o) {
     const server_options *s = r->server->options;
-    const double left = r->began + s->timeout - clock_now();
     *o = tub_upload_options_default();
     o->answer = s->max_memory / UPLOAD_SHARE;
     o->frames = s->max_frames;
     o->clips = s->max_clips;
     o->name = r->reader.request.parameters.file_name;
+}
+
+/* What is left of the request's time is all that its next file may take. */
+static void limit_time(const request *r, tub_upload_options *o) {
+    const double left = deadline_of(r) - clock_now();
     o->wall_seconds = left < 1 ? 1 : (unsigned)left;
     o->seconds = o->wall_seconds;
 }
 
 /* A file that can't be decoded is its sender's business, whatever it did to the process. */
+static int status_of_upload(tub_status status) {
+    switch (status) {
+    case TUB_E_MODULE:
+        return 500;
+    case TUB_E_IO:
+    case TUB_E_CANCELLED:
+        return 503;
+    case TUB_E_RANGE:
+        return 413;
+    default:
+        return 400;
+    }
+}
+
 static void fail_upload(request *r, const tub_error *err) {
-    atomic_fetch_add(&r->server->metrics.bad_uploads, 1);
-    const int status = err->status == TUB_E_MODULE ? 500 : err->status == TUB_E_RANGE ? 413 : 400;
+    const int status = status_of_upload(err->status);
+    if (status < 500) {
+        atomic_fetch_add(&r->server->metrics.bad_uploads, 1);
+    }
     request_fail(r, status, "%s", err->message);
 }
 
-static bool decode_one(request *r, tub_context *ctx, const tub_upload_options *o,
+static bool decode_one(request *r, tub_context *ctx, tub_upload_options *o,
                        const unsigned char *bytes, size_t size, int64_t *rows) {
     tub_upload upload;
     tub_error err;
+    limit_time(r, o);
     atomic_fetch_add(&r->server->metrics.uploads, 1);
     if (tub_upload_read(ctx, r->model->model, bytes, size, o, &upload, &err) != TUB_OK) {
         fail_upload(r, &err);
         return false;
+    }
+    if (r->damage[0] == '\0') {
+        snprintf(r->damage, sizeof r->damage, "%s", upload.damage);
     }
     const bool taken = take_upload(r, &upload, *rows) && take_windows(r, &upload);
     *rows += upload.count;
@@ -222,13 +288,10 @@ static void decode(helper_job *help, tub_context *ctx) {
     int64_t rows = 0;
     limit(r, &o);
     bool well = parse_times(r, &o);
-    if (well && clock_now() > r->began + r->server->options->timeout) {
-        well = request_fail(r, 503, "the request waited longer than it may take");
-    }
     for (size_t at = 0; at < in->size && well;) {
         const unsigned char *b = in->bytes + at;
         const size_t size = oip_get_length(b);
-        well = decode_one(r, ctx, &o, b + OIP_LENGTH, size, &rows);
+        well = is_in_time(r) && decode_one(r, ctx, &o, b + OIP_LENGTH, size, &rows);
         at += OIP_LENGTH + size;
     }
     if (well) {
@@ -243,11 +306,11 @@ static void decode(helper_job *help, tub_context *ctx) {
 /* Room in the queue, which counts what waits and what is worked on. */
 static bool admit(request *r) {
     server *s = r->server;
-    if (atomic_load(&s->draining)) {
-        return request_fail(r, 503, "the server is stopping");
+    if (!request_take_on(r)) {
+        return false;
     }
-    r->counted = true;
-    if (atomic_fetch_add(&s->working, 1) >= s->options->queue) {
+    r->queued = true;
+    if (atomic_fetch_add(&s->queued, 1) >= s->options->queue) {
         atomic_fetch_add(&s->metrics.full, 1);
         return request_fail(r, 503, "the queue is full (%ld requests); try again in a second",
                             s->options->queue);
@@ -255,26 +318,21 @@ static bool admit(request *r) {
     return true;
 }
 
-static void help(request *r, void (*work)(helper_job *, tub_context *)) {
-    r->help.work = work;
-    helpers_push(r->server->helpers, &r->help);
-}
-
 void infer_handle(request *r) {
     const oip_input *in = &r->reader.request.input[0];
     atomic_fetch_add(&r->model->requests, 1);
-    if (!oip_end(&r->reader)) {
+    if (r->failure == 0 && !oip_end(&r->reader)) {
         request_fail(r, r->reader.status, "%s", r->reader.sentence);
     }
     if (r->failure != 0 || !infer_check(r) || !admit(r)) {
         finish(r);
     } else if (r->view == VIEW_FILE) {
-        help(r, decode);
+        send_to_helper(r, decode);
     } else if (r->view == VIEW_CLIP) {
         enqueue(r, in->shape[0], TUB_F32,
                 in->has_data ? (const void *)in->numbers : (const void *)in->bytes);
     } else if (tub_model_prepares(r->model->model)) {
-        help(r, resize);
+        send_to_helper(r, resize);
     } else {
         enqueue(r, in->shape[0], TUB_U8,
                 in->has_data ? (const void *)in->numbers : (const void *)in->bytes);
@@ -299,9 +357,6 @@ void infer_free(request *r) {
     unpacker_destroy(r->unpacker);
     if (r->infers) {
         oip_free(&r->reader);
-    }
-    if (r->counted) {
-        atomic_fetch_sub(&r->server->working, 1);
     }
     served_release(r->model);
 }

@@ -234,6 +234,16 @@ static bool check_output(request *r, const oip_output *out) {
            request_fail(r, 400, "output 'overlay' is no text: ask for it with binary_data");
 }
 
+/* Each costs memory: none is made twice. */
+static bool is_listed_before(const oip_request *q, int at) {
+    for (int i = 0; i < at; i++) {
+        if (strcmp(q->output[i].name, q->output[at].name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool check_outputs(request *r) {
     oip_request *q = &r->reader.request;
     if (q->outputs == 0) {
@@ -243,6 +253,9 @@ static bool check_outputs(request *r) {
     for (int i = 0; i < q->outputs; i++) {
         if (!check_output(r, &q->output[i])) {
             return false;
+        }
+        if (is_listed_before(q, i)) {
+            return request_fail(r, 400, "output '%s' is listed twice", q->output[i].name);
         }
     }
     if (r->wants_frames && r->view != VIEW_FILE) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Overlays: the map over the clip, as the bytes of an animated GIF. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "gif.h"
+#include "no_memory.h"
 #include "server.h"
 
 enum {
@@ -37,21 +37,7 @@ static tub_status encode(tub_context *ctx, const tub_clip *drawn, void **bytes, 
                                  .width = drawn->width,
                                  .channels = drawn->channels,
                                  .hundredths = HUNDREDTHS};
-    void *made;
-    const tub_status status = tub_picture_encode(ctx, &picture, TUB_PICTURE_GIF, &made, size, err);
-    if (status != TUB_OK) {
-        return status;
-    }
-    *bytes = malloc(*size); /* of no context: it outlives this one's turn */
-    if (*bytes != NULL) {
-        memcpy(*bytes, made, *size);
-    }
-    tub_picture_free(ctx, made);
-    if (*bytes == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
-    }
-    return TUB_OK;
+    return gif_encode(ctx, &picture, bytes, size, err);
 }
 
 static tub_status draw_row(request *r, tub_context *ctx, int64_t row, tub_error *err) {
@@ -74,7 +60,7 @@ bool infer_draw(request *r, tub_context *ctx, tub_error *err) {
     r->gifs = calloc(rows, sizeof *r->gifs);
     r->gif_sizes = calloc(rows, sizeof *r->gif_sizes);
     if (r->gifs == NULL || r->gif_sizes == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
+        (void)no_memory(err);
         return false;
     }
     for (int64_t i = 0; i < r->job.rows; i++) {

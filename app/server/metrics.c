@@ -162,8 +162,8 @@ void metrics_answer(request *r) {
     put_one(&t, "tubelet_connections", "gauge", "Open connections.",
             (double)s->http->connections(s->listener));
     put_one(&t, "tubelet_working_requests", "gauge", "Infer requests at hand.",
-            (double)atomic_load(&s->working));
-    put_one(&t, "tubelet_request_bytes", "gauge", "Bytes of bodies at hand.",
+            (double)atomic_load(&s->queued));
+    put_one(&t, "tubelet_request_bytes", "gauge", "Bytes that requests keep.",
             (double)atomic_load(&s->memory));
     put_one(&t, "tubelet_queue_full_total", "counter", "Requests that the full queue refused.",
             (double)atomic_load(&m->full));

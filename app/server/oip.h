@@ -58,13 +58,13 @@ typedef struct oip_reader {
     json_events json;
     int64_t header; /* bytes of JSON; -1: all there is */
     int64_t read;   /* bytes so far */
+    int first;      /* byte that is no blank, and 0x100; 0: none yet */
     int filling;    /* input that bytes go to */
     int64_t filled; /* of it */
     int level, place[JSON_DEPTH + 1];
     char key[JSON_KEY_LIMIT + 1];
     char *text; /* where the string at hand goes; NULL: nowhere */
     size_t text_room, text_used;
-    bool text_long;
     bool whole_json;
     int status; /* of a failure: 400, 413 */
     char sentence[OIP_SENTENCE];
@@ -87,6 +87,8 @@ void oip_begin(oip_reader *r, int64_t header);
 bool oip_push(oip_reader *r, const char *data, size_t size);
 /* The body is whole. */
 bool oip_end(oip_reader *r);
+/* Bytes that it keeps of what has come. */
+size_t oip_kept(const oip_reader *r);
 void oip_free(oip_reader *r);
 
 #endif

@@ -117,7 +117,6 @@ static void aim(oip_reader *r) {
     r->text = NULL;
     r->text_room = OIP_NAME;
     r->text_used = 0;
-    r->text_long = false;
     switch (place_of(r)) {
     case TOP:
         if (is_key(r, "id")) {
@@ -370,7 +369,9 @@ static bool take_simple(oip_reader *r, const json_value *v) {
 static bool check_kind(oip_reader *r, const json_value *v) {
     static const char *const arrays[] = {"inputs", "outputs", "shape", "data"};
     const int place = place_of(r);
-    if (v->event == EVENT_ARRAY || (place != TOP && place != INPUT)) {
+    const bool none =
+        v->event == EVENT_WORD && isnan(v->number); /* null: as if it were not there */
+    if (v->event == EVENT_ARRAY || none || (place != TOP && place != INPUT)) {
         return true;
     }
     for (int i = 0; i < 4; i++) {
@@ -416,9 +417,15 @@ void oip_begin(oip_reader *r, int64_t header) {
     json_events_init(&r->json, tell, r);
 }
 
+/* Whoever sends a film as the whole body means well. */
 static bool judge_json(oip_reader *r, const char *failure) {
     if (failure == NULL || r->status != 0) {
         return failure == NULL;
+    }
+    if (r->first != 0 && r->first != (0x100 | '{')) {
+        return fail(
+            r, 400,
+            "the body is no JSON; a file goes behind it, see docs/serving.md, 'A file by hand'");
     }
     return fail(r, 400, "the request's JSON can't be read: %s", failure);
 }
@@ -459,10 +466,20 @@ static bool take_binary(oip_reader *r, const char *data, size_t size) {
     return true;
 }
 
+/* The first byte that is no blank. */
+static void note_first(oip_reader *r, const char *data, size_t size) {
+    for (size_t i = 0; i < size && r->first == 0; i++) {
+        r->first = strchr(" \t\r\n", data[i]) == NULL || data[i] == '\0'
+                       ? 0x100 | (unsigned char)data[i]
+                       : 0;
+    }
+}
+
 bool oip_push(oip_reader *r, const char *data, size_t size) {
     if (r->status != 0) {
         return false;
     }
+    note_first(r, data, size);
     if (r->header < 0) {
         r->read += (int64_t)size;
         return judge_json(r, json_events_push(&r->json, data, size));
@@ -498,6 +515,15 @@ bool oip_end(oip_reader *r) {
         }
     }
     return true;
+}
+
+size_t oip_kept(const oip_reader *r) {
+    size_t kept = 0;
+    for (int i = 0; i < r->request.inputs; i++) {
+        const oip_input *in = &r->request.input[i];
+        kept += in->number_room * sizeof *in->numbers + in->byte_room;
+    }
+    return kept;
 }
 
 void oip_free(oip_reader *r) {

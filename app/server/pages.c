@@ -20,7 +20,7 @@
 #define SVG    "image/svg+xml"
 
 static const struct page {
-    const char *path, *type;
+    const char *name, *type;
     const unsigned char *bytes;
     size_t size;
 } pages[] = {
@@ -35,25 +35,16 @@ static const struct page {
     {"timeline.js", SCRIPT, web_timeline_js, sizeof web_timeline_js},
 };
 
-static const struct page *find(const char *path) {
+bool page_find(request *r, const char *name) {
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
-        if (strcmp(pages[i].path, path) == 0) {
-            return &pages[i];
+        if (strcmp(pages[i].name, name) == 0) {
+            r->page = &pages[i];
+            return true;
         }
     }
-    return NULL;
-}
-
-bool page_find(const char *path, request_fn **handle) {
-    *handle = page_answer;
-    return find(path) != NULL;
+    return false;
 }
 
 void page_answer(request *r) {
-    const struct page *p = find(r->server->http->path(r->x) + 1);
-    if (p == NULL) { /* encoded in another way */
-        answer_error(r, 404, "not found");
-    } else {
-        answer_static(r, 200, p->type, p->bytes, p->size);
-    }
+    answer_static(r, 200, r->page->type, r->page->bytes, r->page->size);
 }

@@ -20,7 +20,7 @@ typedef struct entry {
     uint64_t signature;  /* of the files that the model was read from */
     uint64_t refused;    /* of those that could not be read */
     served *model;       /* NULL: it never could */
-    bool seen;
+    bool seen, twice;    /* twice: somebody was told that another folder has its name */
 } entry;
 
 struct registry {
@@ -34,6 +34,7 @@ struct registry {
     int retired_count;
     atomic_ullong reloads;
     bool failed; /* at the start: a sentence was printed */
+    bool full;   /* and one that there are too many */
 };
 
 /* ---- Names ---- */
@@ -170,6 +171,11 @@ static void look_at(registry *r, entry *e) {
 static entry *make_room(registry *r, int at, const char *name, const char *version,
                         const char *path) {
     if (r->count == ENTRIES) {
+        if (!r->full) {
+            fprintf(stderr, "tubelet %s: more than %d models: %s and others are left out\n",
+                    r->settings.command->name, ENTRIES, path);
+        }
+        r->full = r->failed = true;
         return NULL;
     }
     pthread_mutex_lock(&r->lock);
@@ -191,8 +197,8 @@ static void found(registry *r, const char *name, const char *version, const char
     }
     entry *e = at < r->count && compare(name, version, &r->list[at]) == 0 ? &r->list[at] : NULL;
     if (e != NULL && e->seen) {
-        if (strcmp(e->path, path) != 0) {
-            r->failed = true;
+        if (strcmp(e->path, path) != 0 && !e->twice) {
+            r->failed = e->twice = true;
             tell(r, e, "stands twice", path);
         }
         return;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "server.h"
 
@@ -25,7 +26,7 @@ static bool is_token(const char *given, const char *token) {
     return different == 0;
 }
 
-static bool check_token(request *r) {
+bool request_authorised(request *r) {
     static const char scheme[] = "Bearer ";
     const char *given = header(r, "Authorization");
     if (r->server->token == NULL) {
@@ -43,10 +44,15 @@ static int64_t whole_number(const char *text) {
 
 /* Bytes that the head announces; -1: none, or in chunks. */
 static int64_t announced(request *r) {
-    const char *length = header(r, "Content-Length");
-    if (r->server->http->count_headers(r->x, "Content-Length") > 1 ||
-        (length != NULL && header(r, "Transfer-Encoding") != NULL)) {
+    const http_module *http = r->server->http;
+    const char *length = header(r, "Content-Length"), *pieces = header(r, "Transfer-Encoding");
+    if (http->count_headers(r->x, "Content-Length") > 1 ||
+        http->count_headers(r->x, "Transfer-Encoding") > 1 || (length != NULL && pieces != NULL)) {
         request_fail(r, 400, "the length of the body is said twice");
+        return INT64_MAX;
+    }
+    if (pieces != NULL && strcasecmp(pieces, "chunked") != 0) { /* nobody knows where it ends */
+        request_fail(r, 501, "the transfer encoding '%.64s' is not known; chunked is", pieces);
         return INT64_MAX;
     }
     if (length == NULL) {
@@ -81,6 +87,9 @@ static bool begin_reading(request *r) {
                             header(r, "Content-Encoding"));
     }
     if (c != CODING_NONE) {
+        if (!request_charge(r, UNPACKER_ROOM)) {
+            return false;
+        }
         r->unpacker = unpacker_create(c);
         if (r->unpacker == NULL) {
             return request_fail(r, 503, "out of memory for the request");
@@ -100,6 +109,7 @@ static void *begin(void *user, http_exchange *x) {
     r->x = x;
     r->method = s->http->method(x);
     r->began = clock_now();
+    r->late = atomic_load(&s->draining);
     atomic_fetch_add(&s->open, 1);
     const int64_t bytes = announced(r);
     if (r->failure == 0) {
@@ -116,10 +126,20 @@ static void *begin(void *user, http_exchange *x) {
 
 /* ---- The body ---- */
 
-bool request_charge(request *r, size_t size) {
-    server *s = r->server;
+unsigned long long request_hold(request *r, size_t size) {
     r->charged += size;
-    return atomic_fetch_add(&s->memory, size) + size <= s->options->max_memory ||
+    return atomic_fetch_add(&r->server->memory, size) + size;
+}
+
+bool request_charge(request *r, size_t size) {
+    const size_t most = r->server->options->max_memory;
+    const unsigned long long all = request_hold(r, size);
+    if (r->charged > most) { /* trying again would not help */
+        return request_fail(
+            r, 413, "the request takes more memory than the %zu bytes that all may take together",
+            most);
+    }
+    return all <= most ||
            request_fail(r, 503, "the requests at hand take all memory that they may; try again");
 }
 
@@ -129,11 +149,11 @@ static bool read_piece(void *user, const char *data, size_t size) {
     if ((uint64_t)r->unpacked > r->server->options->max_body) {
         return request_fail(r, 413, "a body of more than %zu bytes", r->server->options->max_body);
     }
-    if (!request_charge(r, size)) {
-        return false;
+    const size_t before = oip_kept(&r->reader);
+    if (!oip_push(&r->reader, data, size)) {
+        return request_fail(r, r->reader.status, "%s", r->reader.sentence);
     }
-    return oip_push(&r->reader, data, size) ||
-           request_fail(r, r->reader.status, "%s", r->reader.sentence);
+    return request_charge(r, oip_kept(&r->reader) - before);
 }
 
 static bool body(void *user, const char *data, size_t size) {
@@ -160,7 +180,7 @@ static void end(void *user) {
     if (r->failure == 0 && r->unpacker != NULL && !unpacker_whole(r->unpacker)) {
         request_fail(r, 400, "the packed body ends before it is whole");
     }
-    if (r->failure != 0) {
+    if (r->failure != 0 && !r->infers) {
         answer_failure(r);
     } else {
         r->handle(r);
@@ -178,8 +198,12 @@ static void done(void *user, bool sent) {
     atomic_fetch_sub(&s->open, 1);
 }
 
-bool request_authorised(request *r) {
-    return check_token(r);
+/* Counted before the look: the server's end sees the request, or the request sees the end. */
+bool request_take_on(request *r) {
+    server *s = r->server;
+    r->works = true;
+    atomic_fetch_add(&s->working, 1);
+    return (!r->late && !atomic_load(&s->closed)) || request_fail(r, 503, "the server is stopping");
 }
 
 const http_events *request_events(void) {

@@ -20,7 +20,8 @@ static int hex(char c) {
                                   : -1;
 }
 
-/* Takes a path apart and its percent-encoding off. false: too long, or encoded wrongly. */
+/* Takes a path apart and its percent-encoding off. false: too long, encoded wrongly, or nothing stands between two
+ * slashes. */
 static bool take_apart(const char *path, segments *out) {
     out->count = 0;
     while (*path == '/') {
@@ -47,6 +48,9 @@ static bool take_apart(const char *path, segments *out) {
                 return false;
             }
             to[n++] = (char)c;
+        }
+        if (n == 0) {
+            return false;
         }
         to[n] = '\0';
     }
@@ -111,10 +115,15 @@ static void send_index(request *r) {
 
 /* ---- Which path ---- */
 
-static void want(request *r, const char *method, request_fn *handle) {
-    const bool head = strcmp(method, "GET") == 0 && strcmp(r->method, "HEAD") == 0;
-    if (strcmp(r->method, method) != 0 && !head) {
-        request_fail(r, 405, "method %.16s is not allowed here; %s is", r->method, method);
+enum { READS = 1, POSTS = 2 }; /* methods */
+
+static void want(request *r, int methods, request_fn *handle) {
+    static const char *const names[] = {NULL, "GET, HEAD", "POST", "GET, HEAD, POST"};
+    const bool reads = strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
+    const int method = reads ? READS : strcmp(r->method, "POST") == 0 ? POSTS : 0;
+    if ((methods & method) == 0) {
+        r->allow = names[methods];
+        request_fail(r, 405, "method %.16s is not allowed here; allowed: %s", r->method, r->allow);
     }
     r->handle = handle;
 }
@@ -144,11 +153,11 @@ static void route_model(request *r, const segments *s) {
         return;
     }
     if (at == s->count) {
-        want(r, "GET", send_model);
+        want(r, READS, send_model);
     } else if (at + 1 == s->count && is(s, at, "ready")) {
-        want(r, "GET", send_ready);
+        want(r, READS, send_ready);
     } else if (at + 1 == s->count && is(s, at, "infer")) {
-        want(r, "POST", infer_handle);
+        want(r, POSTS, infer_handle);
         r->infers = r->failure == 0;
     } else {
         request_fail(r, 404, "not found");
@@ -157,14 +166,11 @@ static void route_model(request *r, const segments *s) {
 
 static void route_protocol(request *r, const segments *s) {
     if (s->count == 1) {
-        want(r, "GET", send_server);
+        want(r, READS, send_server);
     } else if (is(s, 1, "models") && s->count > 2) {
         route_model(r, s);
     } else if (is(s, 1, "repository") && is(s, 2, "index") && s->count == 3) {
-        r->handle = send_index;
-        if (strcmp(r->method, "POST") != 0) {
-            want(r, "GET", send_index);
-        }
+        want(r, READS | POSTS, send_index);
     } else {
         request_fail(r, 404, "not found");
     }
@@ -177,9 +183,11 @@ static void route_rest(request *r, const segments *s) {
     if (is(s, 0, "v2")) {
         route_protocol(r, s);
     } else if (is(s, 0, "metrics") && s->count == 1) {
-        want(r, "GET", metrics_answer);
+        want(r, READS, metrics_answer);
     } else if (is(s, 0, "samples") && s->count <= 2) {
-        want(r, "GET", samples_answer);
+        if (samples_find(r, s->count == 2 ? s->list[1] : NULL)) {
+            want(r, READS, samples_answer);
+        }
     } else {
         request_fail(r, 404, "not found");
     }
@@ -188,15 +196,14 @@ static void route_rest(request *r, const segments *s) {
 /* Whether the server lives anybody may ask, and the page has no secrets. */
 void route(request *r) {
     segments s;
-    request_fn *page;
     if (!take_apart(r->server->http->path(r->x), &s)) {
         request_fail(r, 404, "not found");
     } else if (is(&s, 0, "v2") && is(&s, 1, "health") && s.count == 3 && is(&s, 2, "live")) {
-        want(r, "GET", send_nothing);
+        want(r, READS, send_nothing);
     } else if (is(&s, 0, "v2") && is(&s, 1, "health") && s.count == 3 && is(&s, 2, "ready")) {
-        want(r, "GET", send_ready);
-    } else if (s.count <= 1 && page_find(s.count == 0 ? "" : s.list[0], &page)) {
-        want(r, "GET", page);
+        want(r, READS, send_ready);
+    } else if (s.count <= 1 && page_find(r, s.count == 0 ? "" : s.list[0])) {
+        want(r, READS, page_answer);
     } else {
         route_rest(r, &s);
     }

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "gif.h"
 #include "server.h"
 
 enum { HUNDREDTHS = 10 };
@@ -15,10 +15,15 @@ void samples_init(samples *s) {
     pthread_mutex_init(&s->lock, NULL);
 }
 
-void samples_free(samples *s) {
+static void drop(samples *s) {
     for (int i = 0; i < s->count; i++) {
         free(s->list[i].bytes);
     }
+    s->count = 0;
+}
+
+void samples_free(samples *s) {
+    drop(s);
     pthread_mutex_destroy(&s->lock);
 }
 
@@ -39,7 +44,6 @@ static tub_status make_one(tub_context *ctx, const char *set, const tub_dataset 
     const tub_dataset_info *info = tub_dataset_describe(data);
     const size_t volume = (size_t)(info->frames * info->height * info->width * info->channels);
     const int64_t at = first_of(data, wanted);
-    void *made;
     const tub_picture picture = {
         .levels = (const unsigned char *)tub_dataset_samples(data, TUB_TEST) + (size_t)at * volume,
         .frames = info->frames,
@@ -47,23 +51,9 @@ static tub_status make_one(tub_context *ctx, const char *set, const tub_dataset 
         .width = info->width,
         .channels = info->channels,
         .hundredths = HUNDREDTHS};
-    const tub_status status =
-        tub_picture_encode(ctx, &picture, TUB_PICTURE_GIF, &made, &out->size, err);
-    if (status != TUB_OK) {
-        return status;
-    }
     snprintf(out->name, sizeof out->name, "%s: %.40s", set,
              info->labels != NULL ? info->labels[wanted] : "");
-    out->bytes = malloc(out->size);
-    if (out->bytes != NULL) {
-        memcpy(out->bytes, made, out->size);
-    }
-    tub_picture_free(ctx, made);
-    if (out->bytes == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
-    }
-    return TUB_OK;
+    return gif_encode(ctx, &picture, &out->bytes, &out->size, err);
 }
 
 static tub_status make_of(tub_context *ctx, const char *set, samples *s, int upto, tub_error *err) {
@@ -81,13 +71,17 @@ static tub_status make_of(tub_context *ctx, const char *set, samples *s, int upt
     return status;
 }
 
-/* With the lock held. */
+/* With the lock held: all of them, or none. */
 static tub_status make(tub_context *ctx, samples *s, tub_error *err) {
     if (s->count > 0) {
         return TUB_OK;
     }
-    const tub_status status = make_of(ctx, "motion", s, SAMPLES / 2, err);
-    return status == TUB_OK ? make_of(ctx, "phantom3d", s, SAMPLES, err) : status;
+    tub_status status = make_of(ctx, "motion", s, SAMPLES / 2, err);
+    status = status == TUB_OK ? make_of(ctx, "phantom3d", s, SAMPLES, err) : status;
+    if (status != TUB_OK) {
+        drop(s);
+    }
+    return status;
 }
 
 static void list(request *r, const samples *s) {
@@ -103,41 +97,36 @@ static void list(request *r, const samples *s) {
     answer_text(r, 200, "application/json", &t);
 }
 
-static void send_one(request *r, const samples *s, const char *number) {
-    char *end;
-    const long i = strtol(number, &end, 10);
-    if (number[0] < '0' || number[0] > '9' || *end != '\0' || i >= s->count) {
-        answer_error(r, 404, "there is no sample '%.20s'", number);
-    } else {
-        answer_static(r, 200, "image/gif", s->list[i].bytes, s->list[i].size);
-    }
+bool samples_find(request *r, const char *number) {
+    r->sample = number == NULL ? -1 : number[0] - '0';
+    const bool known =
+        number == NULL || (r->sample >= 0 && r->sample < SAMPLES && number[1] == '\0');
+    return known || request_fail(r, 404, "there is no sample '%.20s'", number);
 }
 
 /* Making them takes a second, so that a helper does it. */
 static void answer_by_helper(helper_job *help, tub_context *ctx) {
     request *r = (request *)(void *)((char *)help - offsetof(request, help));
     samples *s = r->server->samples;
-    const char *number = strrchr(r->server->http->path(r->x), '/') + 1;
     tub_error err;
     pthread_mutex_lock(&s->lock);
     const tub_status status = make(ctx, s, &err);
     pthread_mutex_unlock(&s->lock);
     if (status != TUB_OK) {
         answer_error(r, 500, "%s", err.message);
-    } else if (strncmp(number, "samples", 7) == 0 || number[0] == '\0') {
+    } else if (r->sample < 0) {
         list(r, s);
     } else {
-        send_one(r, s, number);
+        const sample *one = &s->list[r->sample];
+        answer_static(r, 200, "image/gif", one->bytes, one->size);
     }
 }
 
 void samples_answer(request *r) {
-    if (atomic_load(&r->server->draining)) {
-        answer_error(r, 503, "the server is stopping");
+    if (!request_take_on(r)) {
+        answer_failure(r);
         return;
     }
-    r->counted = true; /* the server's end waits for it */
-    atomic_fetch_add(&r->server->working, 1);
     r->help.work = answer_by_helper;
     helpers_push(r->server->helpers, &r->help);
 }

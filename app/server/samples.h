@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
-enum { SAMPLES = 8 };
+enum { SAMPLES = 8 }; /* their numbers have one digit */
 
 typedef struct sample {
     char name[64];

@@ -2,6 +2,7 @@
 /* The server's life: it starts, looks at the models' folders now and then, and stops when what runs is done. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "policy.h"
 #include "samples.h"
 #include "server.h"
 
-enum { FILE_LIMIT = 1 << 20, TOKEN_LEAST = 8, DESCRIPTORS_MORE = 256, REAP = 5 /* seconds */ };
+enum { FILE_LIMIT = 1 << 20, TOKEN_LEAST = 8, DESCRIPTORS_MORE = 256 };
+enum { REAP = 5, SENDING = 5 }; /* seconds; the second is for answers that came last */
 
 /* ---- Files ---- */
 
@@ -175,20 +178,34 @@ static void hurry(void *user, served *m) {
     batcher_hurry(m->batcher);
 }
 
-/* No new connections and no new work; what is at hand is answered, until a second signal. */
-static void drain(server *s, const sigset_t *signals) {
+/* Until a count is zero, or so many seconds are over; a second signal ends the program. */
+static void wait_for_none(const atomic_long *count, double seconds, const sigset_t *signals) {
     const struct timespec pause = pause_of(0.02);
-    fprintf(stderr, "tubelet serve: stopping; requests that are being worked on: %ld\n",
-            atomic_load(&s->working));
-    atomic_store(&s->draining, true);
-    s->http->quiesce(s->listener);
-    registry_each(s->models, hurry, NULL);
-    while (atomic_load(&s->working) > 0) {
+    const double until = clock_now() + seconds;
+    while (atomic_load(count) > 0 && clock_now() < until) {
         const int got = sigtimedwait(signals, NULL, &pause);
         if (got == SIGTERM || got == SIGINT) {
             fprintf(stderr, "tubelet serve: stopped at once\n");
             _exit(CLI_FAILED);
         }
+    }
+}
+
+/* No new connections and no new requests; those that have begun are answered. Who does not send the rest of a body,
+ * or does not read, can't keep the server; what a thread works on must be answered, or libmicrohttpd can't stop. */
+static void drain(server *s, const sigset_t *signals) {
+    fprintf(stderr, "tubelet serve: stopping; requests at hand: %ld\n", atomic_load(&s->open));
+    atomic_store(&s->draining, true);
+    s->http->quiesce(s->listener);
+    registry_each(s->models, hurry, NULL);
+    wait_for_none(&s->open, s->options->timeout, signals);
+    atomic_store(&s->closed, true);
+    wait_for_none(&s->working, HUGE_VAL, signals);
+    wait_for_none(&s->open, SENDING, signals);
+    if (atomic_load(&s->open) > 0) {
+        fprintf(stderr,
+                "tubelet serve: requests that were not sent, or not read, to their end: %ld\n",
+                atomic_load(&s->open));
     }
 }
 
@@ -204,6 +221,7 @@ static void stop(server *s) {
     free(s->token);
     free(s->certificate);
     free(s->key);
+    free(s->policy);
 }
 
 /* Threads that are started later inherit that the signals wait for this one. */
@@ -212,6 +230,10 @@ static int start(server *s, tub_context *ctx) {
     s->http = http_open(ctx, &err);
     if (s->http == NULL) {
         return cli_fail(s->command, &err);
+    }
+    s->policy = policy_make(s->options->frames, s->options->frame_count);
+    if (s->policy == NULL) {
+        return cli_fail_with(s->command, "out of memory");
     }
     int code = read_files(s) ? start_helpers(s) : CLI_FAILED;
     code = code == CLI_GO ? open_models(s) : code;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "no_memory.h"
+
 const char *served_suffix(served_view view) {
     static const char *const suffixes[VIEWS] = {"", "_u8", "_video"};
     return suffixes[view];
@@ -29,8 +31,8 @@ static tub_status open_model(const served_settings *settings, served *s, tub_err
         return status;
     }
     s->config = tub_model_describe(s->model);
-    s->clip =
-        (size_t)(s->config->frames * s->config->height * s->config->width * s->config->channels);
+    s->map = (size_t)(s->config->frames * s->config->height * s->config->width);
+    s->clip = s->map * (size_t)s->config->channels;
     s->resizes = resizes(s->model);
     return batcher_create(s->model, settings->max_batch, settings->max_delay, &s->counts,
                           &s->batcher, err);
@@ -40,8 +42,7 @@ tub_status served_open(const served_settings *settings, const char *name, const 
                        const char *folder, served **out, tub_error *err) {
     served *s = calloc(1, sizeof *s);
     if (s == NULL) {
-        *err = (tub_error){.status = TUB_E_MEMORY, .message = "out of memory"};
-        return TUB_E_MEMORY;
+        return no_memory(err);
     }
     snprintf(s->name, sizeof s->name, "%s", name);
     snprintf(s->version, sizeof s->version, "%s", version);

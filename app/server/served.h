@@ -22,6 +22,7 @@ typedef struct served {
     tub_model *model;
     const tub_model_config *config;
     size_t clip;  /* numbers of one */
+    size_t map;   /* numbers of a map over it */
     bool resizes; /* levels of another size can become clips */
     batcher *batcher;
     batcher_counts counts;

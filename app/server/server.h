@@ -25,6 +25,8 @@ typedef struct server_options {
     double max_delay, timeout, idle, reload; /* seconds */
     size_t max_body, max_memory;             /* bytes */
     const char *token_file, *certificate_file, *key_file, *log_file;
+    const char **frames; /* origins whose pages may show this one in a frame */
+    int frame_count;
 } server_options;
 
 enum { STATUS_LIMIT = 600, LATENCIES = 14 };
@@ -49,12 +51,15 @@ typedef struct server {
     struct samples *samples;
     metrics metrics;
     char *token, *certificate, *key; /* texts of the files, or NULL */
+    char *policy;                    /* of the page: policy.h */
     int log;                         /* descriptor of the access log; -1: none */
     double started, started_at;      /* by clock_now; seconds since 1970 */
-    atomic_long working;             /* requests that wait for another thread */
-    atomic_long open;                /* requests of any kind */
-    atomic_ullong memory;            /* bytes of bodies at hand */
-    atomic_bool draining;            /* no new work is taken */
+    atomic_long queued;   /* infer requests that are not answered yet: what --queue limits */
+    atomic_long working;  /* requests that another thread will answer */
+    atomic_long open;     /* requests of any kind, until their answers are sent */
+    atomic_ullong memory; /* bytes that requests keep: bodies, clips, maps, answers */
+    atomic_bool draining; /* what begins from now on is refused */
+    atomic_bool closed;   /* nothing is taken on any more, whenever it began */
 } server;
 
 /* An output as it goes into an answer. */
@@ -77,10 +82,14 @@ struct request {
     http_exchange *x;
     const char *method;
     double began; /* by clock_now */
+    bool late;    /* the server was stopping already */
     request_fn *handle;
-    int64_t received; /* bytes of the body, as they came */
-    size_t charged;   /* of the server's memory */
-    int status;       /* of the answer; 0: none yet */
+    const char *allow;       /* methods, of a path that was asked by another one */
+    const struct page *page; /* of the page's files */
+    int sample;              /* of the samples; -1: the list of all */
+    int64_t received;        /* bytes of the body, as they came */
+    size_t charged;          /* of the server's memory */
+    int status;              /* of the answer; 0: none yet */
     size_t sent;
     /* What went wrong before the body was whole; it is answered when it is. */
     int failure;
@@ -90,7 +99,8 @@ struct request {
     served_view view;
     char model_name[SERVED_NAME + 16];
     /* Of infer requests. */
-    bool infers, counted;
+    bool infers;
+    bool queued, works; /* counted so by the server */
     coding answer_coding;
     unpacker *unpacker;
     int64_t unpacked;
@@ -102,9 +112,11 @@ struct request {
     float *clips;          /* that were made here; NULL: they lie in the reader */
     unsigned char *levels; /* of the clips, for what is shown of them; NULL */
     double *windows;       /* [rows,2], or NULL */
-    float *results;        /* logits, probabilities: [2,rows,K] */
-    tub_explanation *maps; /* [rows] */
-    void **gifs;           /* [rows], tub_picture_free with gif_context's */
+    char damage
+        [TUB_UPLOAD_DAMAGE_LENGTH]; /* of the first file of which something could not be decoded */
+    float *results;                 /* logits, probabilities: [2,rows,K] */
+    tub_explanation *maps;          /* [rows] */
+    void **gifs;                    /* [rows], each to be freed */
     size_t *gif_sizes;
 };
 
@@ -127,7 +139,7 @@ bool request_fail(request *r, int status, const char *format, ...)
 int status_of(tub_status status);
 
 /* ---- infer.c ---- */
-/* A whole request for a model. */
+/* A whole request for a model; what was wrong with its body is in r->failure. */
 void infer_handle(request *r);
 void infer_free(request *r);
 /* ---- infer_check.c ---- */
@@ -140,11 +152,12 @@ bool infer_draw(request *r, tub_context *ctx, tub_error *err);
 /* Sets r->handle, and r->failure where there is nothing to do. */
 void route(request *r);
 /* ---- pages.c ---- */
-/* The page at / and its parts; false: no such path. */
-bool page_find(const char *path, request_fn **handle);
+/* The page at / and its parts, for page_answer; false: no such path. */
+bool page_find(request *r, const char *name);
 void page_answer(request *r);
 /* ---- samples.c ---- */
-/* /samples, and /samples/N. */
+/* /samples, where number is NULL, and /samples/N, for samples_answer; false, with r->failure: there is no N. */
+bool samples_find(request *r, const char *number);
 void samples_answer(request *r);
 /* ---- metrics.c ---- */
 void metrics_answer(request *r);
@@ -164,7 +177,12 @@ int server_run(const cli_command *self, cli_work *work, const server_options *op
 /* ---- requests.c ---- */
 /* Whether it may be answered at all: its token. */
 bool request_authorised(request *r);
-/* Counts bytes that a request keeps against what all may keep together; false, with r->failure: that is more. */
+/* Another thread will answer it, which the server's end waits for; false, with r->failure: it is stopping. */
+bool request_take_on(request *r);
+/* Counts bytes that a request keeps; how many all keep now. */
+unsigned long long request_hold(request *r, size_t size);
+/* Counts bytes that a request is going to keep against what all may keep together; false, with r->failure: that is
+ * more. */
 bool request_charge(request *r, size_t size);
 const http_events *request_events(void);
 

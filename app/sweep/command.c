@@ -52,7 +52,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case ARGP_KEY_ARG:
         return cli_parse_argument(&o->file, argument, state);
     case ARGP_KEY_END:
-        return o->file == NULL && !o->common.help ? cli_misuse(state, "needs a sweep file") : 0;
+        return o->file == NULL && !o->common.help ? cli_misuse(state, "needs a sweep file")
+                                                  : settings_check_start(&o->settings, state);
     default:
         return cli_parse_common(key, argument, state);
     }

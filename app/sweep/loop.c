@@ -2,6 +2,7 @@
 /* The sweep at work: trials begin, report, are stopped and end, each step first in the journal. */
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -49,10 +50,15 @@ static bool target_reached(const sweep *s) {
 
 /* ---- Ends ---- */
 
+/* All that a trial took, in this process and those before it that were interrupted. */
+static double seconds_of(const sweep *s, const sweep_worker *w) {
+    return tub_journal_seconds(s->journal, w->trial) + clock_now() - w->started;
+}
+
 static tub_status end_trial(sweep *s, const sweep_worker *w, tub_trial_state state,
                             const char *note, tub_error *err) {
-    const double seconds = tub_journal_seconds(s->journal, w->trial) + clock_now() - w->started;
-    const tub_status status = tub_journal_end(s->journal, w->trial, state, seconds, note, err);
+    const tub_status status =
+        tub_journal_end(s->journal, w->trial, state, seconds_of(s, w), note, err);
     if (status == TUB_OK) {
         (void)live_clear();
         sweep_tell_end(s, w->trial);
@@ -123,10 +129,11 @@ static tub_status take_end(sweep *s, sweep_worker *w, int code, tub_error *err) 
     if (code == CLI_DONE) {
         return end_trial(s, w, TUB_TRIAL_FINISHED, NULL, err);
     }
-    if (s->ended_early) {
-        return TUB_OK;
+    if (s->ended_early || interrupt_so_far() > 0) { /* the time that it took so far counts */
+        return tub_journal_end(s->journal, w->trial, TUB_TRIAL_RUNNING, seconds_of(s, w), NULL,
+                               err);
     }
-    sweep_last_words(s, w->trial, words, sizeof words);
+    sweep_last_words(s, w->trial, code, words, sizeof words);
     return end_trial(s, w, TUB_TRIAL_FAILED, words, err);
 }
 
@@ -289,6 +296,8 @@ int sweep_run(sweep *s) {
     live_init(&s->live,
               s->options->common.plain || s->options->common.quiet || s->options->common.json);
     interrupt_begin(s->context, KEPT);
+    /* Whoever started us may have it ignored: then no training would be seen to end. */
+    (void)signal(SIGCHLD, SIG_DFL);
     const tub_status status = work(s, &err);
     if (status != TUB_OK) {
         wait_for_all(s);

@@ -76,6 +76,7 @@ static bool put_curve(page *p, const sweep_facts *f) {
     chart_draw(p, &(chart){.id = "best-so-far",
                            .title = "The best so far",
                            .x_name = "trial",
+                           .counts = true,
                            .y_name = f->sweep->info->metric,
                            .about = "The metric of each trial, and the best of all up to it.",
                            .mark = NAN,
@@ -198,7 +199,7 @@ static bool put_all(page *p, const sweep_facts *f, double *rank) {
     page_text(p, s->options->file);
     page_put(p, "</code></p></header>\n<main>\n");
     bool fine = true;
-    if (s->info->metric != NULL && f->count > 0) {
+    if (f->best >= 0) {
         page_put(p, "<section><h2>Search</h2>\n<div class=\"charts\">");
         fine = put_curve(p, f);
         sweep_parallel(p, f);

@@ -98,7 +98,12 @@ static void draw_trial(page *p, const sweep_facts *f, int64_t i, double low, dou
         drawing = true;
     }
     sweep_describe(f->trials[i].parameters, text, sizeof text);
-    page_putf(p, "\"><title>trial %lld: %.6g  ", (long long)i, f->value[i]);
+    page_putf(p, "\"><title>trial %lld: ", (long long)i);
+    if (isnan(f->value[i])) {
+        page_put(p, "no value  ");
+    } else {
+        page_putf(p, "%.6g  ", f->value[i]);
+    }
     page_text(p, text);
     page_put(p, "</title></path>");
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,11 +17,19 @@ bool sweep_path(const sweep *s, int64_t trial, const char *end, char out[TUB_PAT
            TUB_PATH_LENGTH;
 }
 
+/* Of a file's name what stands before .yaml or .yml: "vit-0.5" of vit-0.5.yaml. */
+static int stem_of(const char *name) {
+    const char *dot = strrchr(name, '.');
+    const bool yaml = dot != NULL && dot > name &&
+                      (strcasecmp(dot, ".yaml") == 0 || strcasecmp(dot, ".yml") == 0);
+    return (int)(yaml ? (size_t)(dot - name) : strlen(name));
+}
+
 /* "sweeps/NAME" of path/to/NAME.yaml. */
 static bool name_folder(sweep *s) {
     const char *file = s->options->file, *slash = strrchr(file, '/');
     const char *name = slash != NULL ? slash + 1 : file;
-    const int length = (int)strcspn(name, ".");
+    const int length = stem_of(name);
     const int n = s->options->out != NULL
                       ? snprintf(s->folder, sizeof s->folder, "%s", s->options->out)
                       : snprintf(s->folder, sizeof s->folder, "sweeps/%.*s", length, name);
@@ -54,6 +63,12 @@ static int make_folder(const sweep *s) {
         return cli_fail_with(
             s->self, "%s: exists and holds no sweep; name another folder with --out", s->folder);
     }
+    return CLI_GO;
+}
+
+/* After the journal, by which the folder is known to be a sweep's. */
+static int make_trials(const sweep *s) {
+    char path[TUB_PATH_LENGTH];
     snprintf(path, sizeof path, "%.*s/trials", TUB_PATH_LENGTH - 32, s->folder);
     return mkdir(path, 0777) == 0 || errno == EEXIST
                ? CLI_GO
@@ -190,7 +205,7 @@ int sweep_open(sweep *s) {
     if (!name_folder(s)) {
         return cli_fail_with(s->self, "the name of the folder is too long");
     }
-    const int code = make_folder(s);
+    int code = make_folder(s);
     if (code != CLI_GO) {
         return code;
     }
@@ -198,5 +213,6 @@ int sweep_open(sweep *s) {
     if (tub_journal_open(s->context, path, &s->journal, &err) != TUB_OK) {
         return cli_fail(s->self, &err);
     }
-    return check_identity(s);
+    code = check_identity(s);
+    return code == CLI_GO ? make_trials(s) : code;
 }

@@ -43,21 +43,28 @@ void sweep_notes(const sweep *s) {
     }
 }
 
+/* The trial after those that there are. A grid's are known by their numbers: to look for the next
+ * one among many would take long. */
+static tub_status next_trial(const sweep *s, const tub_trial *trials, int64_t count, char **next,
+                             tub_error *err) {
+    return s->info->method == TUB_SWEEP_GRID
+               ? tub_sweep_point(s->file, count, next, err)
+               : tub_sweep_next(s->context, s->file, (uint64_t)s->options->seed, trials, count,
+                                next, err);
+}
+
 /* The next trials without running any: all points of a grid, or the first random ones. */
-static int64_t next_trials(const sweep *s, tub_trial *trials, int64_t room, tub_error *err) {
-    int64_t count = 0;
-    while (count < room) {
+static tub_status next_trials(const sweep *s, tub_trial *trials, int64_t room, int64_t *count,
+                              tub_error *err) {
+    tub_status status = TUB_OK;
+    for (*count = 0; *count < room && status == TUB_OK;) {
         char *next = NULL;
-        if (tub_sweep_next(s->context, s->file, (uint64_t)s->options->seed, trials, count, &next,
-                           err) != TUB_OK) {
-            return -1;
+        status = next_trial(s, trials, *count, &next, err);
+        if (status == TUB_OK) {
+            trials[(*count)++] = (tub_trial){.parameters = next};
         }
-        if (next == NULL) {
-            break;
-        }
-        trials[count++] = (tub_trial){.parameters = next};
     }
-    return count;
+    return status;
 }
 
 static void free_trials(const sweep *s, tub_trial *trials, int64_t count) {
@@ -168,18 +175,19 @@ int sweep_plan(const sweep *s) {
     if (trials == NULL) {
         return cli_fail_with(s->self, "out of memory");
     }
-    const int64_t count = next_trials(s, trials, room, &err);
+    int64_t count = 0;
+    const tub_status status = next_trials(s, trials, room, &count, &err);
     int code = CLI_DONE;
     if (s->problem[0] != '\0' && !s->options->common.quiet) {
         fprintf(stderr, "note: valid, but a run would stop at once: %s\n", s->problem);
     }
-    if (count < 0) {
+    if (status != TUB_OK) {
         code = cli_fail(s->self, &err);
     } else if (s->options->common.json) {
         code = plan_json(s, trials, count);
     } else {
         plan_text(s, trials, count);
     }
-    free_trials(s, trials, count > 0 ? count : 0);
+    free_trials(s, trials, count);
     return code;
 }

@@ -100,6 +100,14 @@ void sweep_tell_begin(const sweep *s, int64_t trial, bool again) {
     }
 }
 
+void sweep_tell_waiting(const sweep *s, int64_t trial, const char *run) {
+    if (!s->options->common.quiet) {
+        (void)live_clear();
+        fprintf(stderr, "trial %" PRId64 " waits for another process that is at work on %s\n",
+                trial, run);
+    }
+}
+
 void sweep_tell_end(const sweep *s, int64_t trial) {
     char text[TEXT], value[OUTPUT_FIGURE];
     const tub_trial *t = trial_of(s, trial);
@@ -207,6 +215,34 @@ static bool write_best(const sweep *s, const tub_trial *trials, int64_t best, ch
     return sweep_write_recipe(s, path, &config, head);
 }
 
+/* Every trial failed: so did the search. */
+static bool all_failed(const tub_trial *trials, int64_t count) {
+    int64_t failed = 0;
+    for (int64_t i = 0; i < count; i++) {
+        failed += trials[i].state == TUB_TRIAL_FAILED;
+    }
+    return count > 0 && failed == count;
+}
+
+static int exit_code(const sweep *s, const tub_trial *trials, int64_t count) {
+    if (!all_failed(trials, count)) {
+        return s->ended_early ? CLI_FAILED : CLI_DONE;
+    }
+    const char *note = tub_journal_note(s->journal, count - 1);
+    return cli_fail_with(s->self, "every trial failed; the last one: %.400s",
+                         note != NULL ? note : "without a word");
+}
+
+static void say_best(const sweep *s, int64_t best, int64_t count, const char *path) {
+    char shown[SHELL_ROOM], program[SHELL_ROOM];
+    if (best >= 0) {
+        fprintf(stderr, "The best recipe: %s; train it with: %s train --recipe %s\n", path,
+                shell_program(program), shell_path(shown, path));
+    } else if (s->info->metric != NULL && count > 0) {
+        fprintf(stderr, "No trial has a value of %s, so none is the best\n", s->info->metric);
+    }
+}
+
 static void say_how_on(const sweep *s, int64_t count) {
     char program[SHELL_ROOM];
     if (s->ended_early && s->options->common.line != NULL) {
@@ -220,7 +256,7 @@ static void say_how_on(const sweep *s, int64_t count) {
 
 int sweep_tell_all(const sweep *s) {
     int64_t count;
-    char path[TUB_PATH_LENGTH] = "", shown[SHELL_ROOM], program[SHELL_ROOM];
+    char path[TUB_PATH_LENGTH] = "";
     const tub_trial *trials = tub_journal_trials(s->journal, &count);
     const int64_t best = s->info->metric != NULL ? tub_sweep_best_of(s->file, trials, count) : -1;
     if (best >= 0 && !write_best(s, trials, best, path)) {
@@ -235,16 +271,13 @@ int sweep_tell_all(const sweep *s) {
                                        best >= 0 ? trial_json(s, best) : json_null(), "recipe",
                                        best >= 0 ? output_text(path) : json_null(), "interrupted",
                                        s->ended_early));
-        return s->ended_early ? CLI_FAILED : CLI_DONE;
+        return exit_code(s, trials, count);
     }
     print_table(s, trials, count, best);
     if (!s->options->common.quiet) {
-        if (best >= 0) {
-            fprintf(stderr, "The best recipe: %s; train it with: %s train --recipe %s\n", path,
-                    shell_program(program), shell_path(shown, path));
-        }
+        say_best(s, best, count, path);
         fprintf(stderr, "The page: %s/sweep.html\n", s->folder);
         say_how_on(s, count);
     }
-    return s->ended_early ? CLI_FAILED : CLI_DONE;
+    return exit_code(s, trials, count);
 }

@@ -206,15 +206,25 @@ static tub_status each_value(const json_t *object, const char *above, each_fn *e
 typedef struct setting_walk {
     tub_context *context;
     tub_train_config *config;
-    int pass; /* 0: the recipe, 1: the preset, 2: the model to start from, 3: the rest */
+    int pass;
 } setting_walk;
 
 /* Settings that set others come first. */
+enum { PASS_RECIPE, PASS_PRESET, PASS_CLIP, PASS_START, PASS_REST, PASSES };
 static int pass_of(const char *key) {
-    return strcmp(key, "recipe") == 0      ? 0
-           : strcmp(key, "preset") == 0    ? 1
-           : strcmp(key, "init_from") == 0 ? 2
-                                           : 3;
+    return strcmp(key, "recipe") == 0      ? PASS_RECIPE
+           : strcmp(key, "preset") == 0    ? PASS_PRESET
+           : strcmp(key, "init_clip") == 0 ? PASS_CLIP
+           : strcmp(key, "init_from") == 0 ? PASS_START
+                                           : PASS_REST;
+}
+
+/* Sets what a word of the pass says, with all that follows from it. */
+static tub_status set_text(tub_context *ctx, int pass, const char *key, const char *text,
+                           tub_train_config *config, tub_error *err) {
+    return pass == PASS_RECIPE  ? tub_recipe_read(ctx, text, config, err)
+           : pass == PASS_START ? tub_train_config_start(ctx, text, config, err)
+                                : tub_train_config_set(config, key, text, err);
 }
 
 static tub_status set_one(void *user, const char *name, const json_t *value, tub_error *err) {
@@ -226,10 +236,9 @@ static tub_status set_one(void *user, const char *name, const json_t *value, tub
     if (pass_of(key) != w->pass) {
         return TUB_OK;
     }
-    if (w->pass == 0 || w->pass == 2) {
-        return text == NULL   ? fail(err, TUB_E_ARGUMENT, "%s must be text", name)
-               : w->pass == 0 ? tub_recipe_read(w->context, text, w->config, err)
-                              : tub_train_config_start(w->context, text, w->config, err);
+    if (w->pass == PASS_RECIPE || w->pass == PASS_START) {
+        return text == NULL ? fail(err, TUB_E_ARGUMENT, "%s must be text", name)
+                            : set_text(w->context, w->pass, key, text, w->config, err);
     }
     return set_value(name, value, w->config, err);
 }
@@ -237,7 +246,7 @@ static tub_status set_one(void *user, const char *name, const json_t *value, tub
 static tub_status apply(tub_context *ctx, const json_t *parameters, tub_train_config *config,
                         tub_error *err) {
     tub_status status = TUB_OK;
-    for (int pass = 0; pass < 4 && status == TUB_OK; pass++) {
+    for (int pass = 0; pass < PASSES && status == TUB_OK; pass++) {
         setting_walk walk = {ctx, config, pass};
         status = each_value(parameters, "", set_one, &walk, err);
     }
@@ -347,6 +356,25 @@ static tub_status check_drawn(const sweep *s, const tub_sweep_parameter *p, tub_
     return status == TUB_OK && exact ? check_bound(s, p, p->high, err) : status;
 }
 
+/* Of two names of one setting only one would have an effect. */
+static tub_status check_twice(const sweep *s, int64_t index, const tub_sweep_parameter *p,
+                              tub_error *err) {
+    const char *setting = sweep_setting(p->name);
+    for (int64_t i = 0; setting != NULL && i < index; i++) {
+        tub_sweep_parameter before;
+        tub_status status = tub_sweep_parameter_at(s->file, i, &before, err);
+        if (status != TUB_OK) {
+            return status;
+        }
+        const char *other = sweep_setting(before.name);
+        if (other != NULL && strcmp(other, setting) == 0) {
+            return fail(err, TUB_E_ARGUMENT, "line %d: %s is the same setting as %s (line %d)",
+                        p->line, p->name, before.name, before.line);
+        }
+    }
+    return TUB_OK;
+}
+
 tub_status sweep_check_parameters(const sweep *s, tub_error *err) {
     tub_status status = TUB_OK;
     for (int64_t i = 0; i < s->info->parameters && status == TUB_OK; i++) {
@@ -367,14 +395,17 @@ tub_status sweep_check_parameters(const sweep *s, tub_error *err) {
         for (int64_t k = 0; k < p.count && status == TUB_OK; k++) {
             status = check_listed(s, i, &p, k, err);
         }
+        if (status == TUB_OK) {
+            status = check_twice(s, i, &p, err);
+        }
     }
     return status;
 }
 
 /* ---- What every trial begins from ---- */
 
-/* "--lr=0.1" or "--lr" and the next word. */
-static tub_status command_word(const sweep *s, int64_t *at, tub_train_config *config,
+/* "--lr=0.1" or "--lr" and the next word, where it belongs to the pass. */
+static tub_status command_word(const sweep *s, int64_t *at, int pass, tub_train_config *config,
                                tub_error *err) {
     char name[NAME];
     const char *word = tub_sweep_command(s->file, *at);
@@ -382,23 +413,19 @@ static tub_status command_word(const sweep *s, int64_t *at, tub_train_config *co
     snprintf(name, sizeof name, "%.*s", (int)(equals != NULL ? equals - word - 2 : NAME - 1),
              word + 2);
     const char *next = equals != NULL ? equals + 1 : tub_sweep_command(s->file, *at + 1);
-    const tub_option *setting = find_setting(name);
     const bool alone = equals == NULL && (next == NULL || next[0] == '$' || next[0] == '-');
     if (equals == NULL && !alone) {
         ++*at;
     }
-    const char *value = alone ? "true" : next;
-    if (strcmp(name, "recipe") == 0) {
-        return tub_recipe_read(s->context, value, config, err);
+    const char *value = alone ? "true" : next, *key = sweep_setting(name);
+    if (key == NULL) {
+        return fail(err, TUB_E_ARGUMENT,
+                    "command: --%s is no setting of a recipe; only those are taken", name);
     }
-    return setting == NULL
-               ? fail(err, TUB_E_ARGUMENT,
-                      "command: --%s is no setting of a recipe; only those are taken", name)
-               : tub_train_config_set(config, setting->key, value, err);
+    return pass_of(key) != pass ? TUB_OK : set_text(s->context, pass, key, value, config, err);
 }
 
-/* Only where it runs this program: ${env} tubelet train --data=phantom3d ${args}. */
-tub_status sweep_command(const sweep *s, tub_train_config *config, tub_error *err) {
+static tub_status command_pass(const sweep *s, int pass, tub_train_config *config, tub_error *err) {
     bool ours = false;
     tub_status status = TUB_OK;
     for (int64_t i = 0; i < s->info->commands && status == TUB_OK; i++) {
@@ -413,7 +440,29 @@ tub_status sweep_command(const sweep *s, tub_train_config *config, tub_error *er
                                               : word;
         ours = ours || strcmp(program, "tubelet") == 0;
         if (ours && strncmp(word, "--", 2) == 0) {
-            status = command_word(s, &i, config, err);
+            status = command_word(s, &i, pass, config, err);
+        }
+    }
+    return status;
+}
+
+/* Only where it runs this program: ${env} tubelet train --data=phantom3d ${args}. */
+tub_status sweep_command(const sweep *s, tub_train_config *config, tub_error *err) {
+    tub_status status = TUB_OK;
+    for (int pass = 0; pass < PASSES && status == TUB_OK; pass++) {
+        status = command_pass(s, pass, config, err);
+    }
+    return status;
+}
+
+/* Options that set others come first. */
+static tub_status set_first(const sweep *s, tub_train_config *config, tub_error *err) {
+    static const char *const first[] = {"preset", "init_clip", "init_from"};
+    tub_status status = TUB_OK;
+    for (size_t i = 0; i < sizeof first / sizeof *first && status == TUB_OK; i++) {
+        const char *text = settings_find(&s->options->settings, first[i]);
+        if (text != NULL) {
+            status = set_text(s->context, pass_of(first[i]), first[i], text, config, err);
         }
     }
     return status;
@@ -422,19 +471,14 @@ tub_status sweep_command(const sweep *s, tub_train_config *config, tub_error *er
 int sweep_base(sweep *s) {
     tub_error err;
     const sweep_options *o = s->options;
-    const char *preset = settings_find(&o->settings, "preset");
-    const char *from = settings_find(&o->settings, "init_from");
     s->base = tub_train_config_default();
     tub_status status =
         o->recipe != NULL ? tub_recipe_read(s->context, o->recipe, &s->base, &err) : TUB_OK;
     if (status == TUB_OK) {
         status = sweep_command(s, &s->base, &err);
     }
-    if (status == TUB_OK && preset != NULL) {
-        status = tub_train_config_set(&s->base, "preset", preset, &err);
-    }
-    if (status == TUB_OK && from != NULL) {
-        status = tub_train_config_start(s->context, from, &s->base, &err);
+    if (status == TUB_OK) {
+        status = set_first(s, &s->base, &err);
     }
     if (status == TUB_OK) {
         status = settings_apply(&o->settings, "preset", &s->base, &err);

@@ -89,8 +89,8 @@ tub_status sweep_start(sweep *s, int index, int64_t trial, tub_error *err);
 void sweep_ask_to_stop(sweep_worker *w);
 /* Whether a worker's process has ended; *code is its exit code, or 128 and the signal. */
 bool sweep_ended(sweep_worker *w, int *code);
-/* The last line of a trial's output: why it failed. */
-void sweep_last_words(const sweep *s, int64_t trial, char *out, size_t size);
+/* Why a trial failed: the signal that ended it, by its exit code, or the last line that it printed. */
+void sweep_last_words(const sweep *s, int64_t trial, int code, char *out, size_t size);
 
 /* ---- log.c ---- */
 
@@ -111,6 +111,8 @@ const char *sweep_state_shown(const sweep *s, tub_trial_state state);
 void sweep_describe(const char *parameters, char *out, size_t size);
 void sweep_tell_begin(const sweep *s, int64_t trial, bool again);
 void sweep_tell_end(const sweep *s, int64_t trial);
+/* Another process has the trial's folder. */
+void sweep_tell_waiting(const sweep *s, int64_t trial, const char *run);
 void sweep_draw(sweep *s, bool at_once);
 /* The table of all trials, and the best one. */
 int sweep_tell_all(const sweep *s);

@@ -17,6 +17,7 @@ const state = {
   seconds: NaN, // of the file, where the browser knows it
   measured: null, // a promise: until then it does not know
   asked: null, // what would cancel the request at hand
+  askedTimes: null, // and that of the timeline
   address: "", // of the file, for the browser's own player
 };
 
@@ -186,7 +187,10 @@ async function classify(mapOnly = false) {
   const { file, model } = state;
   const outputs = explains() ? ["label", "probs", "frames", "explanation"] : ["label", "probs", "frames"];
   const began = performance.now();
-  if (!mapOnly) timeline.clear();
+  if (!mapOnly) {
+    state.askedTimes?.abort();
+    timeline.clear();
+  }
   complain("");
   say(`Asking ${model.name} about ${file.name} …`);
   document.body.classList.add("busy");
@@ -196,6 +200,7 @@ async function classify(mapOnly = false) {
   $("empty").hidden = true;
   $("found").hidden = !found && !mapOnly;
   if (!found) return false;
+  if (found.damage) complain(`${file.name}: ${found.damage}`);
   const answer = { label: protocol.textOf(found.label.data[0]), probs: found.probs.data };
   showAnswer(answer);
   player.show(found.frames, found.explanation);
@@ -244,11 +249,14 @@ async function makeTimeline() {
   const window = `${$("window").value}s`;
   const hop = `${$("hop").value}s`;
   const { file, model, about } = state;
+  state.askedTimes?.abort();
+  state.askedTimes = new AbortController();
+  const { signal } = state.askedTimes;
   timeline.clear();
   timeline.status.textContent = "Classifying each window …";
-  const found = await trying(() => protocol.infer(model, file, ["label", "probs", "windows"], { window, hop }),
+  const found = await trying(() => protocol.infer(model, file, ["label", "probs", "windows"], { window, hop }, signal),
     (sentence) => { timeline.status.textContent = sentence; });
-  if (found && file === state.file && model === state.model) timeline.show(about, found);
+  if (found && !signal.aborted && file === state.file && model === state.model) timeline.show(about, found);
 }
 
 // ---- What the visitor does ----

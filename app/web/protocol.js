@@ -36,7 +36,7 @@ async function ask(path, options = {}) {
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new Refusal(options.body
-        ? "The server closed the connection. It may be down, or the file larger than it takes."
+        ? "The server closed the connection. It may be down, or the file larger than it takes, or too long on its way."
         : "The server does not answer.", 0);
     }
     if (answer.ok) return answer;
@@ -91,7 +91,7 @@ const readers = {
   BYTES: elementsOf,
 };
 
-/** Sends a file to a model. Returns {NAME: {shape, data}} for the names in `outputs`. */
+/** Sends a file to a model. Returns {NAME: {shape, data}} for the names in `outputs`, and what of the file could not be decoded as `damage`. */
 export async function infer(model, file, outputs, parameters, signal) {
   const head = new TextEncoder().encode(JSON.stringify({
     inputs: [{ name: "file", shape: [1], datatype: "BYTES", parameters: { binary_data_size: file.size + 4 } }],
@@ -108,8 +108,9 @@ export async function infer(model, file, outputs, parameters, signal) {
   });
   const bytes = await answer.arrayBuffer();
   let at = Number(answer.headers.get("Inference-Header-Content-Length"));
-  const found = {};
-  for (const o of JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 0, at))).outputs) {
+  const said = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 0, at)));
+  const found = { damage: said.parameters?.damage ?? "" };
+  for (const o of said.outputs) {
     const length = o.parameters.binary_data_size;
     found[o.name] = { shape: o.shape, data: readers[o.datatype](bytes.slice(at, at + length)) };
     at += length;

@@ -26,6 +26,7 @@ typedef struct tub_clip_read_options {
     int64_t
         side; /* without a model, above 0: frames are resized so that the shorter side is this long,
                      and the square in the middle is cut out */
+    double intensity_window[2]; /* without a model: low, high, as of tub_clip_options */
 } tub_clip_read_options;
 /* 16 frames of the whole file at equal distances, of the file's own size. */
 TUB_API tub_clip_read_options tub_clip_read_options_default(void);

@@ -64,7 +64,7 @@ TUB_API void tub_hub_free(tub_context *ctx, char *text); /* accepts NULL */
 
 /* Makes a folder that is a container Space of a hub: README.md, whose head names the kind and
  * the port, a Dockerfile that builds tubelet from the sources beside it and serves the model on
- * 0.0.0.0:7860, the sources (tubelet.tar.gz) and the model. title: NULL for one of the folder's
+ * 0.0.0.0:7860, with its page for frames of huggingface.co, the sources (tubelet.tar.gz) and the model. title: NULL for one of the folder's
  * name. Errors: TUB_E_EXISTS (something of that name is there), TUB_E_NOT_FOUND (the sources are
  * not installed), what is wrong with the model's folder, TUB_E_IO, TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_space_write(tub_context *ctx, const char *folder,

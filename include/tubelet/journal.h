@@ -44,7 +44,8 @@ TUB_API TUB_MUST_USE tub_status tub_journal_add(tub_journal *journal, const char
 /* One more value of a trial's history; NaN: a report without the metric. */
 TUB_API TUB_MUST_USE tub_status tub_journal_report(tub_journal *journal, int64_t number,
                                                    double value, tub_error *err);
-/* Ends a trial. note: NULL, or why. */
+/* Ends a trial; one that stays TUB_TRIAL_RUNNING was interrupted, and keeps the seconds that it took.
+ * note: NULL, or why. */
 TUB_API TUB_MUST_USE tub_status tub_journal_end(tub_journal *journal, int64_t number,
                                                 tub_trial_state state, double seconds,
                                                 const char *note, tub_error *err);

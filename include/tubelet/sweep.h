@@ -106,6 +106,11 @@ TUB_API TUB_MUST_USE tub_status tub_sweep_check(const tub_sweep *sweep, tub_erro
 
 /* Points of a grid, equal ones once; -1: no grid, or one that can't be started. */
 TUB_API int64_t tub_sweep_points(const tub_sweep *sweep);
+/* The parameters of point number `index` of a grid, in the order in which trials go through them, as
+ * tub_sweep_next gives them. *out is the caller's until tub_sweep_text_free. Errors: TUB_E_RANGE (no
+ * such point, or no grid that can be started), TUB_E_MEMORY. */
+TUB_API TUB_MUST_USE tub_status tub_sweep_point(const tub_sweep *sweep, int64_t index, char **out,
+                                                tub_error *err);
 
 typedef enum tub_trial_state {
     TUB_TRIAL_RUNNING = 0, /* or about to be */
@@ -141,7 +146,8 @@ typedef struct tub_sweep_band {
 
 /* *stops non-zero: hyperband stops trial number `index`, which is running. Of that trial's
  * history `steps` values count, of the others' all. band may be NULL. Never of a sweep without
- * hyperband, or one that can't be started. Error: TUB_E_MEMORY. */
+ * hyperband, or one that can't be started. Errors: TUB_E_RANGE (no such trial, or fewer steps),
+ * TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_sweep_stops(tub_context *ctx, const tub_sweep *sweep,
                                                 const tub_trial *trials, int64_t count,
                                                 int64_t index, int64_t steps, int *stops,
@@ -153,7 +159,7 @@ TUB_API double tub_sweep_best(const tub_sweep *sweep, const tub_trial *trial);
 TUB_API int64_t tub_sweep_best_of(const tub_sweep *sweep, const tub_trial *trials, int64_t count);
 
 /* Where a trial's value lies within its parameter's distribution, 0 to 1 (of a choice, the
- * middle of its part); NaN: parameters are not those of this sweep, or it is a constant. */
+ * middle of its part, all of which are equal); NaN: parameters are not those of this sweep, or it is a constant. */
 TUB_API double tub_sweep_position(const tub_sweep *sweep, int64_t index, const char *parameters);
 
 #ifdef __cplusplus

@@ -43,7 +43,8 @@ typedef struct tub_upload {
  * another thread may use it meanwhile, with the context it was opened with. *out is the caller's
  * (tub_upload_free). Sentences call the file "the upload". Errors: TUB_E_FORMAT (damaged, no video, or its
  * process crashed or took too long), TUB_E_UNSUPPORTED, TUB_E_SHAPE (does not fit the model), TUB_E_RANGE
- * (more frames, clips or bytes than allowed; a window or hop below 1 ns), TUB_E_MEMORY, TUB_E_MODULE. */
+ * (more frames, clips or bytes than allowed; a window or hop below 1 ns), TUB_E_IO (the system has no more
+ * descriptors or processes), TUB_E_CANCELLED (its process was told to stop), TUB_E_MEMORY, TUB_E_MODULE. */
 TUB_API TUB_MUST_USE tub_status tub_upload_read(tub_context *ctx, const tub_model *model,
                                                 const void *bytes, size_t size,
                                                 const tub_upload_options *options, tub_upload *out,

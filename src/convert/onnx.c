@@ -54,6 +54,9 @@ static tub_status place(tub__onnx_graph *g, const char *path, tub_error *err) {
             at = (at + t->bytes + PAGE - 1) / PAGE * PAGE;
         }
     }
+    if (at == 0) { /* all of them are small: there is no other file */
+        g->location[0] = '\0';
+    }
     return TUB_OK;
 }
 

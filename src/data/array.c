@@ -36,7 +36,8 @@ static tub_status convert(const tub_allocator *a, const void *bytes, const tub__
     const tub_status status = tub__npy_to_u8(npy, bytes, out->elements, err);
     return status == TUB_OK ? TUB_OK
                             : tub__suffix(err, status,
-                                          " (CT in Hounsfield units: clip to a window and scale "
+                                          " (CT in Hounsfield units: as files of a folder with "
+                                          "clip.intensity_window; else clip to a window and scale "
                                           "it, as uint8 of 0 to 255 or float32 of 0 to 1)");
 }
 
@@ -61,9 +62,15 @@ static tub_status check_finite(const float *v, const tub__npy *npy, const void *
     return TUB_OK;
 }
 
+static bool becomes_float(const tub__npy *npy, bool intensities) {
+    const bool levels =
+        npy->kind == TUB__NPY_BOOL || (npy->kind == TUB__NPY_UINT && npy->width == 1);
+    return npy->kind == TUB__NPY_FLOAT || (intensities && !levels);
+}
+
 tub_status tub__array_take(const tub_allocator *a, void **bytes, const tub__npy *npy,
-                           tub__array *out, tub_error *err) {
-    *out = (tub__array){.dtype = npy->kind == TUB__NPY_FLOAT ? TUB_F32 : TUB_U8};
+                           bool intensities, tub__array *out, tub_error *err) {
+    *out = (tub__array){.dtype = becomes_float(npy, intensities) ? TUB_F32 : TUB_U8};
     tub_status status = TUB_OK;
     bool in_place = usable_in_place(npy, out->dtype);
     if (in_place) {

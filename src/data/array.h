@@ -14,11 +14,11 @@ typedef struct tub__array {
 } tub__array;
 
 /* Converts the elements of an .npy file in memory: integers to uint8 (0…255 only), floats to
- * float32 (finite only). Takes *bytes over in any case and leaves it NULL: where the file already
+ * float32 (finite only). intensities: integers but for uint8 become float32, too, of any value. Takes *bytes over in any case and leaves it NULL: where the file already
  * holds the wanted elements, they stay where they are; otherwise the file's bytes are freed as soon
  * as they are converted. Errors do not name the file or the array. */
 TUB_MUST_USE tub_status tub__array_take(const tub_allocator *a, void **bytes, const tub__npy *npy,
-                                        tub__array *out, tub_error *err);
+                                        bool intensities, tub__array *out, tub_error *err);
 
 /* Of rank 3 or 4: "[28,28,28]" for sentences. */
 void tub__shape_text(const tub__npy *npy, char *out, size_t size);

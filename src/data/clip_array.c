@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/clip_kind.h"
+#include "data/dataset.h"
+#include "data/volumes.h"
 #include <string.h>
 
 static const uint64_t VOLUME_LIMIT = (uint64_t)8 << 30; /* bytes; more is taken for a bomb */
@@ -32,12 +34,18 @@ static tub_status seek_slice(tub__clip_file *clip, int64_t index, tub_error *err
     return TUB_OK;
 }
 
+static void warn_far(const tub__clip_file *clip) {
+    const tub__clip_facts *f = &clip->facts;
+    tub__warn_far_floats(clip->context, clip->path, "it has", ((const array_clip *)clip)->samples,
+                         (size_t)(f->frames * f->height * f->width * f->channels));
+}
+
 static void close_array(tub__clip_file *clip) {
     tub__free(&clip->context->allocator, ((array_clip *)clip)->samples);
 }
 
 static const tub__clip_operations operations = {
-    .next = next_slice, .seek = seek_slice, .close = close_array};
+    .next = next_slice, .seek = seek_slice, .warn_far = warn_far, .close = close_array};
 
 static tub_status create(tub_context *ctx, tub__clip_kind kind, array_clip **out, tub_error *err) {
     TUB__TRY(tub__alloc_array(&ctx->allocator, 1, sizeof **out, (void **)out, err));
@@ -57,11 +65,11 @@ static tub_status fail_stack(const char *argument, const tub_volumes *v, tub_err
                      argument, (long long)v->count, (int)length, name, (long long)v->first);
 }
 
-tub_status tub__clip_open_array(tub_context *ctx, const char *argument, tub__clip_file **out,
-                                tub_error *err) {
+tub_status tub__clip_open_array(tub_context *ctx, const char *argument, bool intensities,
+                                tub__clip_file **out, tub_error *err) {
     tub_volumes v;
     array_clip *clip = NULL;
-    TUB__TRY(tub_volumes_read(ctx, argument, NULL, &v, err));
+    TUB__TRY(tub__volumes_read(ctx, argument, NULL, intensities, &v, err));
     tub_status status = TUB_OK;
     if (v.count != 1) {
         status = fail_stack(argument, &v, err);

@@ -53,15 +53,15 @@ static bool is_dicom(const unsigned char *head, size_t size) {
     return size >= 132 && memcmp(head + 128, "DICM", 4) == 0;
 }
 
-static tub_status open_kind(tub_context *ctx, const char *path, int threads, tub__clip_file **out,
-                            tub_error *err) {
+static tub_status open_kind(tub_context *ctx, const char *path, int threads, bool windowed,
+                            tub__clip_file **out, tub_error *err) {
     unsigned char head[132];
     size_t size = 0;
     if (tub__is_folder(path)) {
         return tub__clip_open_pictures(ctx, path, threads, out, err);
     }
     if (!tub__file_exists(path) && names_part(path)) {
-        return tub__clip_open_array(ctx, path, out, err);
+        return tub__clip_open_array(ctx, path, windowed, out, err);
     }
     if (ends_with(path, ".nii") || ends_with(path, ".nii.gz")) {
         return tub__clip_open_volume(ctx, path, out, err);
@@ -71,7 +71,7 @@ static tub_status open_kind(tub_context *ctx, const char *path, int threads, tub
     }
     TUB__TRY(read_head(path, head, sizeof head, &size, err));
     if (tub__is_npy(head, size) || tub__is_zip(head, size)) {
-        return tub__clip_open_array(ctx, path, out, err);
+        return tub__clip_open_array(ctx, path, windowed, out, err);
     }
     if (is_dicom(head, size)) {
         return tub__fail(err, TUB_E_UNSUPPORTED,
@@ -85,7 +85,7 @@ static tub_status open_kind(tub_context *ctx, const char *path, int threads, tub
 static tub_status look_through(tub__clip_file *clip, const tub__intensity_window *window,
                                tub_error *err) {
     tub__clip_facts *f = &clip->facts;
-    if (window == NULL || !tub__intensity_is_windowed(window) || f->dtype == TUB_U8) {
+    if (f->dtype == TUB_U8) {
         return TUB_OK;
     }
     clip->window = *window;
@@ -99,9 +99,10 @@ tub_status tub__clip_open(tub_context *ctx, const char *path, int threads,
                           const tub__intensity_window *window, tub__clip_file **out,
                           tub_error *err) {
     tub__clip_file *clip = NULL;
-    TUB__TRY(open_kind(ctx, path, threads, &clip, err));
+    const bool windowed = window != NULL && tub__intensity_is_windowed(window);
+    TUB__TRY(open_kind(ctx, path, threads, windowed, &clip, err));
     tub_status status = tub__alloc_string(&ctx->allocator, path, &clip->path, err);
-    if (status == TUB_OK) {
+    if (status == TUB_OK && windowed) {
         status = look_through(clip, window, err);
     }
     if (status != TUB_OK) {
@@ -176,6 +177,12 @@ tub_status tub__clip_seek(tub__clip_file *clip, int64_t index, tub_error *err) {
     return index == clip->position && clip->facts.frames_exact
                ? TUB_OK
                : clip->operations->seek(clip, index, err);
+}
+
+void tub__clip_warn_far(const tub__clip_file *clip) {
+    if (clip->operations->warn_far != NULL && clip->facts.dtype == TUB_F32) {
+        clip->operations->warn_far(clip);
+    }
 }
 
 const char *tub__clip_damage(const tub__clip_file *clip) {

@@ -76,6 +76,8 @@ int64_t tub__clip_counts(const tub__clip_file *clip);
 /* Goes to frame `index` without decoding what is not needed (keyframes), so that the next frame is that one. Exact:
  * the frames are those that reading from the start gives. TUB_E_RANGE behind the last. */
 TUB_MUST_USE tub_status tub__clip_seek(tub__clip_file *clip, int64_t index, tub_error *err);
+/* Warns of floats that nobody has scaled. */
+void tub__clip_warn_far(const tub__clip_file *clip);
 /* NULL, or a sentence's part: "the last 1.2 s can't be decoded". Of what was met so far; all is known once the end was
  * reached. */
 const char *tub__clip_damage(const tub__clip_file *clip);

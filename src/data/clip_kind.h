@@ -15,6 +15,7 @@ typedef struct tub__clip_operations {
                         tub_error *err); /* sets times; NULL: there are none */
     /* To an index that is not behind facts.frames where that is exact; TUB_E_RANGE behind the last. */
     tub_status (*seek)(tub__clip_file *clip, int64_t index, tub_error *err);
+    void (*warn_far)(const tub__clip_file *clip);      /* of floats; NULL: there are none */
     const char *(*damage)(const tub__clip_file *clip); /* NULL: never any */
     void (*close)(tub__clip_file *clip);               /* what the kind itself has */
 } tub__clip_operations;
@@ -37,8 +38,10 @@ TUB_MUST_USE tub_status tub__clip_open_video(tub_context *ctx, const char *path,
                                              tub__clip_file **out, tub_error *err);
 TUB_MUST_USE tub_status tub__clip_open_pictures(tub_context *ctx, const char *folder, int threads,
                                                 tub__clip_file **out, tub_error *err);
+/* intensities: of integers, too, which become float32. */
 TUB_MUST_USE tub_status tub__clip_open_array(tub_context *ctx, const char *argument,
-                                             tub__clip_file **out, tub_error *err);
+                                             bool intensities, tub__clip_file **out,
+                                             tub_error *err);
 TUB_MUST_USE tub_status tub__clip_open_volume(tub_context *ctx, const char *path,
                                               tub__clip_file **out, tub_error *err);
 

@@ -56,7 +56,7 @@ static tub_status add_folder(tub_context *ctx, tub__md5 *md5, const char *path, 
 /* One of many volumes in a .npy, by its own values: the same in another array is the same content. */
 static tub_status add_volume(tub_context *ctx, tub__md5 *md5, const char *path, tub_error *err) {
     tub_volumes v;
-    TUB__TRY(tub__volumes_read(ctx, path, NULL, &v, err));
+    TUB__TRY(tub__volumes_read(ctx, path, NULL, true, &v, err));
     const int64_t shape[] = {v.count, v.frames, v.height, v.width, v.channels, v.dtype};
     add_numbers(md5, shape, sizeof shape / sizeof *shape);
     tub__md5_update(md5, v.data,

@@ -299,6 +299,7 @@ tub_status tub__dataset_fill_files(tub_dataset *data, const char *path,
     if (!options->quiet) {
         tell_broken(data->files, data->name);
         tell_damaged(data->files, data->name);
+        tub__file_set_tell_levels(data->files, data->name);
         tell_duplicates(data->files, data->name);
         tell_other_classes(data->files, data->name);
         tell_passed_over(&data->files->list, data->ctx, data->name);

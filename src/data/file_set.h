@@ -22,6 +22,8 @@ typedef struct tub__file_entry {
     int64_t nanoseconds; /* of the part; 0: frames have no times */
     char content[33];    /* MD5 of size, first and last MiB */
     bool windowed;       /* its intensities have become levels */
+    bool measured;       /* an array or volume, whose middle frame has values from low to high */
+    float low, high;
     char *problem;       /* NULL; or why it is left out */
     char *damage;        /* NULL; or what the survey met that can't be decoded; the rest is used */
     _Atomic(char *) met; /* the same of reading, which several threads do; NULL: nothing */
@@ -71,6 +73,11 @@ void tub__file_set_close(tub__file_set *set); /* accepts NULL */
 /* Looks at every file: facts, whether a frame can be read, content; on the context's threads. A file that
  * can't be read has a problem afterwards; only memory and modules make it fail. */
 TUB_MUST_USE tub_status tub__file_set_survey(tub__file_set *set, tub_error *err);
+/* Fills windowed, measured, low and high. */
+TUB_MUST_USE tub_status tub__file_entry_measure(tub__file_entry *e, tub__clip_file *clip,
+                                                tub_error *err);
+/* Warns of values that no model makes much of. */
+void tub__file_set_tell_levels(const tub__file_set *set, const char *name);
 /* Finds files of one content in two splits or classes. */
 TUB_MUST_USE tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err);
 /* MD5 of the size of a file, its first and its last MiB; of a folder those of its files with their names. */

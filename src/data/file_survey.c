@@ -130,13 +130,15 @@ static tub_status look_at_item(tub__file_set *set, tub__clip_file *clip, uint32_
     tub_error why = {0};
     e->kind = f->kind;
     e->dtype = f->dtype;
-    e->windowed = f->windowed;
     e->height = f->height;
     e->width = f->width;
     e->channels = f->channels;
     e->rate_numerator = f->rate_numerator;
     e->rate_denominator = f->rate_denominator;
-    const tub_status status = find_part(clip, &set->list.items[item], e, &why);
+    tub_status status = find_part(clip, &set->list.items[item], e, &why);
+    if (status == TUB_OK) {
+        status = tub__file_entry_measure(e, clip, &why);
+    }
     if (status != TUB_OK) {
         e->frames = 0;
         return set_problem(set, item, tub__clip_path(clip), &why, err);

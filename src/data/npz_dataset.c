@@ -94,7 +94,7 @@ static tub_status read_images(tub_dataset *data, tub__npz *z, int split, tub_err
     tub__array array = {0};
     status = check_images(data, split, &npy, err);
     if (status == TUB_OK) {
-        status = tub__array_take(a, &bytes, &npy, &array, err);
+        status = tub__array_take(a, &bytes, &npy, false, &array, err);
     }
     tub__free(a, bytes);
     if (status != TUB_OK) {

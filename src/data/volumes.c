@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "data/array.h"
 #include "data/dataset.h"
-#include "data/medmnist.h"
 #include "formats/zip.h"
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@ typedef struct target {
     bool sliced;        /* [begin:end] was given; one index i is [i:i+1] */
     int64_t begin, end; /* end -1: to the last */
     bool single;        /* [i] */
+    bool intensities;   /* tub__volumes_read's */
 } target;
 
 static bool parse_index(const char **text, int64_t *out) {
@@ -197,11 +197,11 @@ static void cut(tub__npy *npy, wanted *w) {
 }
 
 /* Turns the file's array into the wanted volumes; takes *bytes over. */
-static tub_status make_volumes(void **bytes, const tub__npy *npy, const wanted *w, tub_volumes *out,
-                               tub_error *err) {
+static tub_status make_volumes(const target *t, void **bytes, const tub__npy *npy, const wanted *w,
+                               tub_volumes *out, tub_error *err) {
     const tub_allocator *a = &out->owner->allocator;
     tub__array array = {0};
-    TUB__TRY(tub__array_take(a, bytes, npy, &array, err));
+    TUB__TRY(tub__array_take(a, bytes, npy, t->intensities, &array, err));
     out->dtype = array.dtype;
     const size_t volume = (size_t)(out->frames * out->height * out->width * out->channels) *
                           tub__dtype_bytes(out->dtype);
@@ -214,16 +214,6 @@ static tub_status make_volumes(void **bytes, const tub__npy *npy, const wanted *
     }
     tub__free(a, array.block);
     return status;
-}
-
-/* The names that a data set of this file would have. */
-static void name_truth(const char *path, tub_volumes *out) {
-    size_t n;
-    const int known = tub__known_by_file(tub__path_name(path));
-    if (known >= 0) {
-        out->labels = tub__known_details_of(known)->labels;
-        out->classes = tub_known_datasets(&n)[known].classes;
-    }
 }
 
 /* The labels that belong to NAME_images lie in NAME_labels. Only a help: whatever does not fit is
@@ -269,9 +259,6 @@ static tub_status read_truth(tub__npz *z, const target *t, int64_t total, tub_vo
     }
     out->truth = truth;
     out->truth_columns = (int64_t)columns;
-    if (truth != NULL && columns == 1) {
-        name_truth(t->path, out);
-    }
     return status == TUB_E_MEMORY ? status : TUB_OK;
 }
 
@@ -287,7 +274,7 @@ static tub_status take(const target *t, void **bytes, tub__npy *npy, const int64
     out->first = w->begin;
     out->count = w->end - w->begin;
     cut(npy, w);
-    return make_volumes(bytes, npy, w, out, err);
+    return make_volumes(t, bytes, npy, w, out, err);
 }
 
 static tub_status read_npz(target *t, const int64_t *want, tub_volumes *out, tub_error *err) {
@@ -331,7 +318,7 @@ static tub_status read_npy(const target *t, const tub__map *map, const int64_t *
     TUB__TRY(tub__alloc(&out->owner->allocator, size, &bytes, err));
     memcpy(bytes, (const char *)map->data + npy.data_offset, size);
     npy.data_offset = 0;
-    return make_volumes(&bytes, &npy, &w, out, err);
+    return make_volumes(t, &bytes, &npy, &w, out, err);
 }
 
 static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tub_error *err) {
@@ -356,10 +343,11 @@ static tub_status read_file(target *t, const int64_t *want, tub_volumes *out, tu
 }
 
 tub_status tub__volumes_read(tub_context *ctx, const char *argument, const int64_t want[4],
-                             tub_volumes *out, tub_error *err) {
+                             bool intensities, tub_volumes *out, tub_error *err) {
     target t;
     *out = (tub_volumes){.owner = ctx};
     tub_status status = parse_argument(&ctx->allocator, argument, &t, err);
+    t.intensities = intensities;
     if (status == TUB_OK) {
         status = read_file(&t, want, out, err);
     }
@@ -379,17 +367,6 @@ tub_status tub__volumes_file(const tub_allocator *a, const char *argument, char 
         return status;
     }
     *out = t.path;
-    return TUB_OK;
-}
-
-tub_status tub_volumes_read(tub_context *ctx, const char *argument, const int64_t want[4],
-                            tub_volumes *out, tub_error *err) {
-    TUB__TRY(tub__volumes_read(ctx, argument, want, out, err));
-    if (out->dtype == TUB_F32) {
-        tub__warn_far_floats(
-            ctx, argument, "it has", out->data,
-            (size_t)(out->count * out->frames * out->height * out->width * out->channels));
-    }
     return TUB_OK;
 }
 

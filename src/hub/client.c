@@ -39,17 +39,21 @@ tub_status tub__hub_connect(tub__hub *hub, tub_error *err) {
 }
 
 tub_status tub__hub_url(const tub__hub *hub, char **out, tub_error *err, const char *format, ...) {
-    char path[2048];
-    const size_t size = strlen(hub->env.endpoint) + sizeof path + 1;
-    void *url;
-    va_list arguments;
+    const size_t host = strlen(hub->env.endpoint) + 1;
+    va_list arguments, again;
+    void *url = NULL;
     va_start(arguments, format);
-    vsnprintf(path, sizeof path, format, arguments);
+    va_copy(again, arguments);
+    const size_t path = (size_t)vsnprintf(NULL, 0, format, arguments);
+    const tub_status status = tub__alloc(&hub->ctx->allocator, host + path + 1, &url, err);
+    if (status == TUB_OK) {
+        snprintf(url, host + 1, "%s/", hub->env.endpoint);
+        vsnprintf((char *)url + host, path + 1, format, again);
+        *out = url;
+    }
+    va_end(again);
     va_end(arguments);
-    TUB__TRY(tub__alloc(&hub->ctx->allocator, size, &url, err));
-    snprintf(url, size, "%s/%s", hub->env.endpoint, path);
-    *out = url;
-    return TUB_OK;
+    return status;
 }
 
 tub_status tub__hub_own_url(const tub__hub *hub, const char *url, char **out, tub_error *err) {
@@ -99,11 +103,21 @@ int tub__hub_progress(void *user, unsigned long long done, unsigned long long to
     return hub->ctx->stop;
 }
 
-/* The hub itself, by the name that was given or the ones that the public hub has. */
+/* The public hub, which has two names. */
+static bool is_public(const tub__hub *hub, const char *url) {
+    return hub->net->same_origin(url, "https://huggingface.co") ||
+           hub->net->same_origin(url, "https://hf.co");
+}
+
+/* A hub: that one, or the public one, which mirrors lead on to. */
 static bool is_hub(const tub__hub *hub, const char *url) {
-    static const char *const public[] = {"https://huggingface.co", "https://hf.co"};
-    return hub->net->same_origin(url, hub->env.endpoint) || hub->net->same_origin(url, public[0]) ||
-           hub->net->same_origin(url, public[1]);
+    return hub->net->same_origin(url, hub->env.endpoint) || is_public(hub, url);
+}
+
+/* Whom the token is for: a mirror's is none of the public hub's. */
+static bool may_have_token(const tub__hub *hub, const char *url) {
+    return hub->net->same_origin(url, hub->env.endpoint) ||
+           (is_public(hub, hub->env.endpoint) && is_public(hub, url));
 }
 
 static bool is_busy(int status) {
@@ -128,8 +142,7 @@ static long asked_wait(const tub__net_answer *answer) {
                : -1;
 }
 
-/* False where the context was told to stop. */
-static bool pause_for(const tub__hub *hub, long seconds) {
+bool tub__hub_pause(const tub__hub *hub, long seconds) {
     const struct timespec slice = {.tv_nsec = 100 * 1000 * 1000};
     for (long i = 0; i < 10 * seconds && !hub->ctx->stop; i++) {
         nanosleep(&slice, NULL);
@@ -151,7 +164,7 @@ static bool again(const tub__hub *hub, const tub__net_answer *answer, int *tried
         tub__log_line(hub->ctx, TUB_LOG_INFO, "%s: the connection broke; trying again in %ld s",
                       hub->title, wait);
     }
-    return pause_for(hub, wait);
+    return tub__hub_pause(hub, wait);
 }
 
 /* Whether asking again can do no harm: what a server that failed did with a request is not
@@ -193,7 +206,8 @@ tub_status tub__hub_ask(tub__hub *hub, const char *url, tub__net_request r, unsi
     tub_status status = TUB_OK;
     for (int hop = 0;; hop++) {
         r.url = address;
-        r.token = (flags & TUB__HUB_TOKEN) != 0 && is_hub(hub, address) ? hub->env.token : NULL;
+        r.token =
+            (flags & TUB__HUB_TOKEN) != 0 && may_have_token(hub, address) ? hub->env.token : NULL;
         status = ask_patiently(hub, &r, flags, out, err);
         if (status != TUB_OK || !leads_on(hub, &r, flags, out)) {
             break;

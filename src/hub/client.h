@@ -55,6 +55,8 @@ bool tub__hub_header(const tub__net_answer *answer, const char *name, char *out,
  * there or must not be seen, else TUB_E_NETWORK. */
 tub_status tub__hub_refused(const tub__hub *hub, const tub__net_answer *answer, const char *what,
                             tub_error *err);
+/* Waits; false where the context was told to stop meanwhile. */
+bool tub__hub_pause(const tub__hub *hub, long seconds);
 /* A transfer's progress as events; the context's stop ends it. */
 int tub__hub_progress(void *hub, unsigned long long done, unsigned long long total);
 

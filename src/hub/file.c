@@ -85,8 +85,9 @@ static tub_status look_up(job *j, bool *found, tub_error *err) {
     tub__net_answer answer;
     char code[64] = "";
     TUB__TRY(tub__hub_ask(j->hub, j->url, r,
-                          TUB__HUB_STAY | (j->hub->env.anonymous ? 0 : TUB__HUB_TOKEN), &answer,
-                          err));
+                          TUB__HUB_STAY | TUB__HUB_PATIENT |
+                              (j->hub->env.anonymous ? 0 : TUB__HUB_TOKEN),
+                          &answer, err));
     tub_status status;
     *found = true;
     if (answer.status == 200 || (answer.status >= 300 && answer.status < 400)) {
@@ -186,6 +187,8 @@ static tub_status get_all(job *j, int fd, tub_error *err) {
             tub__log_line(j->hub->ctx, TUB_LOG_INFO,
                           "%s: the connection broke; going on at byte %llu", j->file,
                           (unsigned long long)now);
+        } else if (!tub__hub_pause(j->hub, idle)) {
+            return tub__fail(err, TUB_E_CANCELLED, "%s: the download was stopped", j->file);
         }
     }
 }

@@ -5,13 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "hub/upload.h"
 
 static const char *const lfs_headers[] = {"Accept: application/vnd.git-lfs+json",
                                           "Content-Type: application/vnd.git-lfs+json", NULL};
-enum { PARTS_LIMIT = 10000, PART_ETAG = 200 };
+enum { PARTS_LIMIT = 10000, PART_ETAG = 200, LINES_LIMIT = 16, LINE_LIMIT = 8192 };
 
 static tub_status batch_text(const tub__hub *hub, const tub__hub_uploads *all, char **text,
                              size_t *size, tub_error *err) {
@@ -41,10 +42,69 @@ static tub_status batch_text(const tub__hub *hub, const tub__hub_uploads *all, c
     return tub__json_finish(&w, text, size, err);
 }
 
-/* Sends bytes of a file to a signed address; etag: of the answer, "" where it has none. */
-static tub_status put(tub__hub *hub, const tub__hub_upload *u, const char *url, uint64_t at,
-                      uint64_t size, char etag[PART_ETAG], tub_error *err) {
+/* ---- Header lines ---- */
+
+/* What a request's head gets: "Name: value" each, the last one NULL. */
+typedef struct lines {
+    char *list[LINES_LIMIT + 1];
+    size_t count;
+    bool authorized; /* one of them says who asks */
+} lines;
+
+static void free_lines(const tub_allocator *a, lines *l) {
+    while (l->count > 0) {
+        tub__free(a, l->list[--l->count]);
+    }
+}
+
+/* A line in a line would be a header of its own. */
+static bool is_header(const char *name, const char *value) {
+    bool fine = name[0] != '\0' && strlen(name) + strlen(value) < LINE_LIMIT;
+    for (const char *c = name; *c != '\0'; c++) {
+        fine = fine && *c > ' ' && *c < 0x7f && *c != ':';
+    }
+    for (const char *c = value; *c != '\0'; c++) {
+        fine = fine && (unsigned char)*c >= ' ' && *c != 0x7f;
+    }
+    return fine;
+}
+
+static tub_status add_line(const tub__hub *hub, lines *l, const char *name, const char *value,
+                           tub_error *err) {
+    char line[LINE_LIMIT + 2];
+    if (l->count == LINES_LIMIT || !is_header(name, value)) {
+        return tub__fail(err, TUB_E_FORMAT, "%s: the hub asks for header lines that can't be sent",
+                         hub->title);
+    }
+    snprintf(line, sizeof line, "%s: %s", name, value);
+    TUB__TRY(tub__alloc_string(&hub->ctx->allocator, line, &l->list[l->count], err));
+    l->count++;
+    l->authorized = l->authorized || strcasecmp(name, "Authorization") == 0;
+    return TUB_OK;
+}
+
+/* Those that an action asks for (`header`). */
+static tub_status add_lines(const tub__hub *hub, lines *l, const tub__json *action,
+                            tub_error *err) {
+    const tub__json *header = tub__json_get(action, "header");
+    for (void *it = tub__json_first(header); it != NULL; it = tub__json_next(header, it)) {
+        const char *value;
+        if (tub__json_to_text(tub__json_value(it), "", &value, NULL) == TUB_OK) {
+            TUB__TRY(add_line(hub, l, tub__json_key(it), value, err));
+        }
+    }
+    return TUB_OK;
+}
+
+/* ---- Sending ---- */
+
+/* Sends bytes of a file to a signed address; etag: of the answer, "" where it has none. Header lines
+ * of the hub's are for that address, and not for a store that it leads to. */
+static tub_status put(tub__hub *hub, const tub__hub_upload *u, const char *url, const lines *l,
+                      uint64_t at, uint64_t size, char etag[PART_ETAG], tub_error *err) {
+    const bool has_lines = l != NULL && l->count > 0;
     const tub__net_request r = {.method = "PUT",
+                                .headers = has_lines ? (const char *const *)l->list : NULL,
                                 .body_fd = u->fd,
                                 .body_offset = at,
                                 .body_size = size,
@@ -54,7 +114,8 @@ static tub_status put(tub__hub *hub, const tub__hub_upload *u, const char *url, 
                                 .user = hub};
     tub__net_answer answer;
     hub->base = at;
-    TUB__TRY(tub__hub_ask(hub, url, r, TUB__HUB_PATIENT, &answer, err));
+    TUB__TRY(tub__hub_ask(hub, url, r, TUB__HUB_PATIENT | (has_lines ? TUB__HUB_STAY : 0), &answer,
+                          err));
     tub_status status = TUB_OK;
     if (answer.status < 200 || answer.status > 299) {
         status = tub__fail(err, TUB_E_NETWORK, "%s: the store answered %d for %s", hub->title,
@@ -109,7 +170,7 @@ static tub_status put_parts(tub__hub *hub, const tub__hub_upload *u, const tub__
             return tub__fail(err, TUB_E_FORMAT, "%s: the hub has no address for part %llu of %s",
                              hub->title, (unsigned long long)i + 1, u->name);
         }
-        TUB__TRY(put(hub, u, url, at, u->size - at < part ? u->size - at : part, etag, err));
+        TUB__TRY(put(hub, u, url, NULL, at, u->size - at < part ? u->size - at : part, etag, err));
         if (etag[0] == '\0') {
             return tub__fail(err, TUB_E_FORMAT, "%s: the store gives part %llu of %s no ETag",
                              hub->title, (unsigned long long)i + 1, u->name);
@@ -149,16 +210,38 @@ static tub_status send_parts(tub__hub *hub, const tub__hub_uploads *all, const t
     return status;
 }
 
+/* In one piece. */
+static tub_status send_whole(tub__hub *hub, const tub__hub_upload *u, const tub__json *action,
+                             const char *url, tub_error *err) {
+    lines l = {.count = 0};
+    char etag[PART_ETAG];
+    tub_status status = add_lines(hub, &l, action, err);
+    if (status == TUB_OK) {
+        status = put(hub, u, url, &l, 0, u->size, etag, err);
+    }
+    free_lines(&hub->ctx->allocator, &l);
+    return status;
+}
+
 /* Tells the hub that an object is there. */
-static tub_status verify(tub__hub *hub, const tub__hub_upload *u, const char *url, tub_error *err) {
-    static const char *const json[] = {"Content-Type: application/json", NULL};
+static tub_status verify(tub__hub *hub, const tub__hub_upload *u, const tub__json *action,
+                         const char *url, tub_error *err) {
     char text[160];
     tub__json *answer = NULL;
+    lines l = {.count = 0};
     const int n = snprintf(text, sizeof text, "{\"oid\": \"%s\", \"size\": %llu}", u->sha256,
                            (unsigned long long)u->size);
-    const tub_status status = tub__hub_post(
-        hub, url, json, text, (size_t)n, TUB__HUB_TOKEN | TUB__HUB_PATIENT, u->name, &answer, err);
+    tub_status status = add_line(hub, &l, "Content-Type", "application/json", err);
+    if (status == TUB_OK) {
+        status = add_lines(hub, &l, action, err);
+    }
+    if (status == TUB_OK) {
+        const unsigned who = l.authorized ? TUB__HUB_STAY : TUB__HUB_TOKEN;
+        status = tub__hub_post(hub, url, (const char *const *)l.list, text, (size_t)n,
+                               who | TUB__HUB_PATIENT, u->name, &answer, err);
+    }
     tub__json_free(answer);
+    free_lines(&hub->ctx->allocator, &l);
     return status;
 }
 
@@ -179,11 +262,12 @@ static tub_status send(tub__hub *hub, const tub__hub_uploads *all, const tub__hu
     const tub__json *upload = tub__json_get(actions, "upload"),
                     *header = tub__json_get(upload, "header"),
                     *part = tub__json_get(header, "chunk_size");
-    char *to = NULL, *check = NULL, etag[PART_ETAG];
+    const tub__json *checking = tub__json_get(actions, "verify");
+    char *to = NULL, *check = NULL;
     int64_t part_size = 0;
     tub_status status = action_url(hub, upload, &to, err);
     if (status == TUB_OK) {
-        status = action_url(hub, tub__json_get(actions, "verify"), &check, err);
+        status = action_url(hub, checking, &check, err);
     }
     if (status == TUB_OK && to == NULL) {
         status = tub__fail(err, TUB_E_FORMAT, "%s: the hub does not say where %s goes", hub->title,
@@ -192,10 +276,10 @@ static tub_status send(tub__hub *hub, const tub__hub_uploads *all, const tub__hu
     if (status == TUB_OK) {
         status = part != NULL && to_number(part, &part_size)
                      ? send_parts(hub, all, u, header, to, part_size, err)
-                     : put(hub, u, to, 0, u->size, etag, err);
+                     : send_whole(hub, u, upload, to, err);
     }
     if (status == TUB_OK && check != NULL) {
-        status = verify(hub, u, check, err);
+        status = verify(hub, u, checking, check, err);
     }
     tub__free(all->allocator, to);
     tub__free(all->allocator, check);

@@ -45,7 +45,9 @@ static const char DOCKERFILE[] =
     "COPY model /model\n"
     "USER 1000\n"
     "EXPOSE 7860\n"
-    "CMD [\"tubelet\", \"serve\", \"/model\", \"--bind\", \"0.0.0.0\", \"--port\", \"7860\"]\n";
+    "# The hub's page of the Space shows the server's in a frame; another hub has another origin.\n"
+    "CMD [\"tubelet\", \"serve\", \"/model\", \"--bind\", \"0.0.0.0\", \"--port\", \"7860\", "
+    "\"--frame-from\", \"https://huggingface.co\"]\n";
 
 /* Git keeps these outside of itself, as hubs want it. */
 static const char ATTRIBUTES[] = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod-journal: what a sweep has done, in a file of SQLite. The rollback journal and a full wait
- * for the disk are SQLite's own defaults: a process that is killed leaves every transaction
- * whole or not there. */
+/* mod-journal: what a sweep has done, in a file of SQLite with a rollback journal: a process that is
+ * killed, or a power cut, leaves every transaction whole or not there. */
 #include "base/journal_module.h"
 
 #include "base/error.h"
@@ -70,7 +69,9 @@ static tub_status prepare_tables(sqlite3 *db, tub_error *err) {
         "KEY(number, step)) STRICT, WITHOUT ROWID;";
     char sql[sizeof tables + 128];
     int64_t id = 0, version = 0, known = 0;
-    TUB__TRY(run(db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", err));
+    /* FULL is the default, unless SQLite was built with another. */
+    TUB__TRY(run(db, "PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
+                 err));
     TUB__TRY(number_of(db, "PRAGMA application_id", &id, err));
     TUB__TRY(number_of(db, "PRAGMA user_version", &version, err));
     TUB__TRY(number_of(db, "SELECT count(*) FROM sqlite_schema", &known, err));
@@ -119,7 +120,8 @@ static tub_status get(void *db, const char *key, char **value, tub_error *err) {
     tub_status status = code == SQLITE_ROW || code == SQLITE_DONE ? TUB_OK : fail_db(db, code, err);
     *value = NULL;
     if (code == SQLITE_ROW) {
-        *value = strdup((const char *)sqlite3_column_text(s, 0));
+        const char *text = (const char *)sqlite3_column_text(s, 0);
+        *value = text != NULL ? strdup(text) : NULL;
         status =
             *value == NULL ? tub__fail(err, TUB_E_MEMORY, "no memory for the journal") : TUB_OK;
     }

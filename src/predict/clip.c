@@ -39,6 +39,10 @@ static tub_status check_options(const tub_clip_read_options *o, tub_error *err) 
         return tub__fail(err, TUB_E_ARGUMENT,
                          "a model has frames of its own: leave their number and size away");
     }
+    if (o->model != NULL && o->intensity_window[0] != o->intensity_window[1]) {
+        return tub__fail(err, TUB_E_ARGUMENT,
+                         "a model has an intensity window of its own, or none: leave it away");
+    }
     if (o->model == NULL && o->scaled) {
         return tub__fail(err, TUB_E_ARGUMENT, "only a model says how levels are scaled");
     }
@@ -59,7 +63,8 @@ static tub_status settle(const tub_clip_read_options *o, tub__taking *out, tub_e
                                                   ? o->sampling
                                                   : TUB_SAMPLING_UNIFORM,
                                   .frames = o->frames > 0 ? o->frames : FRAMES,
-                                  .stride = o->stride}};
+                                  .stride = o->stride},
+                         .form.window = {o->intensity_window[0], o->intensity_window[1]}};
     if (o->side > 0) {
         out->form.picture = (tub__preprocessing){.resize = true,
                                                  .crop = true,

@@ -21,6 +21,7 @@ tub_status tub__taking_reader(const tub_allocator *a, const tub__taking *t, tub_
     int64_t shape[3];
     tub__clip_reader *r = NULL;
     TUB__TRY(tub__clip_reader_create(a, clip, &t->form, t->crops, &r, err));
+    tub__clip_warn_far(clip);
     tub__clip_reader_shape(r, shape);
     if (shape[0] != t->height || shape[1] != t->width) {
         const bool sized = t->form.picture.resize || t->form.picture.crop;

@@ -25,6 +25,8 @@ typedef struct search {
     int d;
     double sign;
     points done, pending; /* trials with values, and those that are to come */
+    const double *known;  /* [known_count,d] of all trials, those that the model leaves out too */
+    int known_count;
     tub__gp gp;
     double least; /* of the normalised values */
 } search;
@@ -176,9 +178,9 @@ static void snap(const search *b, const double *point, double *out) {
 }
 
 static bool is_known(const search *b, const double *snapped) {
-    for (int i = 0; i < b->done.n; i++) {
-        if (memcmp(b->done.x + (size_t)i * (size_t)b->d, snapped, (size_t)b->d * sizeof *snapped) ==
-            0) {
+    const size_t d = (size_t)b->d;
+    for (size_t i = 0; i < (size_t)b->known_count; i++) {
+        if (memcmp(b->known + i * d, snapped, d * sizeof *snapped) == 0) {
             return true;
         }
     }
@@ -278,7 +280,13 @@ static tub_status gather(search *b, const tub_trial *trials, int64_t count, doub
     for (int64_t i = 0; i < count; i++) {
         TUB__TRY(add_trial(b, &trials[i], worst, err));
     }
-    thin_out(b, room + n * (2 * d + 2));
+    double *sorted = room + n * (2 * d + 2), *known = sorted + n;
+    const size_t done = (size_t)b->done.n * d, pending = (size_t)b->pending.n * d;
+    memcpy(known, b->done.x, done * sizeof *known);
+    memcpy(known + done, b->pending.x, pending * sizeof *known);
+    b->known = known;
+    b->known_count = b->done.n + b->pending.n;
+    thin_out(b, sorted);
     return TUB_OK;
 }
 
@@ -306,7 +314,7 @@ tub_status tub__bayes_next(tub_context *ctx, const tub_sweep *s, uint64_t seed,
     search b;
     void *room = NULL;
     TUB__TRY(open_search(ctx, s, &b, err));
-    TUB__TRY(tub__alloc_array(&s->allocator, ((size_t)count + 1) * (2 * (size_t)b.d + 3),
+    TUB__TRY(tub__alloc_array(&s->allocator, ((size_t)count + 1) * (3 * (size_t)b.d + 3),
                               sizeof(double), &room, err));
     tub_status status = gather(&b, trials, count, room, err);
     if (status == TUB_OK && b.done.n < 2) {

@@ -142,7 +142,7 @@ static tub_status mark(const tub_sweep *s, const tub_trial *trials, int64_t coun
     return TUB_OK;
 }
 
-static tub_status write_point(const tub_sweep *s, int64_t point, char **out, tub_error *err) {
+tub_status tub__grid_point(const tub_sweep *s, int64_t point, char **out, tub_error *err) {
     void *room = NULL;
     TUB__TRY(tub__alloc_array(&s->allocator, s->count + 1, sizeof(tub__drawn), &room, err));
     tub__drawn *values = room;
@@ -169,7 +169,7 @@ tub_status tub__grid_next(const tub_sweep *s, const tub_trial *trials, int64_t c
         next++;
     }
     if (status == TUB_OK && next < points) {
-        status = write_point(s, next, out, err);
+        status = tub__grid_point(s, next, out, err);
     }
     tub__free(&s->allocator, room);
     return status;

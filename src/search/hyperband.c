@@ -18,7 +18,7 @@ static void bands_down(tub_sweep *s, double most, double count) {
         if (most < 1) {
             break;
         }
-        bands[n++] = (int64_t)most;
+        bands[n++] = tub__whole_of(most);
     }
     for (size_t i = 0; i < n; i++) {
         s->bands[i] = bands[n - 1 - i];
@@ -33,7 +33,7 @@ static void bands_down(tub_sweep *s, double most, double count) {
 
 static void bands_up(tub_sweep *s, double least) {
     for (; s->band_count < TUB__BANDS; s->band_count++) {
-        s->bands[s->band_count] = least < 9e18 ? (int64_t)least : INT64_MAX;
+        s->bands[s->band_count] = tub__whole_of(least);
         least *= s->eta;
     }
 }
@@ -115,6 +115,8 @@ tub_status tub_sweep_stops(tub_context *ctx, const tub_sweep *s, const tub_trial
     int64_t known = 0;
     const double sign = s->info.maximize ? -1 : 1;
     *stops = 0;
+    TUB__TRY(tub__in_range("the trial's number", index, 0, count - 1, err));
+    TUB__TRY(tub__in_range("the trial's steps", steps, 0, trials[index].steps, err));
     (void)value_at(&trials[index], steps, -1, &known);
     for (size_t i = 0; i < s->band_count && s->bands[i] <= known; i++) {
         found.band = s->bands[i];

@@ -126,9 +126,13 @@ double tub_sweep_position(const tub_sweep *s, int64_t index, const char *paramet
         return NAN;
     }
     const tub__parameter *p = &s->parameters[index];
-    double position = tub__parameter_cdf(p, tub__parameter_value(p, root));
-    if (p->values != NULL) {
-        position -= 0.5 / (double)p->count;
+    const tub__json *value = tub__parameter_value(p, root);
+    double position = NAN;
+    if (p->values == NULL) {
+        position = tub__parameter_cdf(p, value);
+    } else if (value != NULL) { /* equal parts, whatever the probabilities */
+        const size_t at = tub__value_index(p->values, value);
+        position = at < p->count ? ((double)at + 0.5) / (double)p->count : NAN;
     }
     tub__json_free(root);
     return position;

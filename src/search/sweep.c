@@ -23,9 +23,10 @@ static const char *text_at(const tub__json *object, const char *key) {
     return tub__json_get_text(object, key, &text, NULL) == TUB_OK ? text : NULL;
 }
 
+/* Beyond what fits, the largest: 1.0e+300 is a limit, too. */
 static int64_t whole_at(const tub__json *object, const char *key) {
     double value = 0;
-    return tub__json_get_real(object, key, &value, NULL) == TUB_OK ? (int64_t)value : 0;
+    return tub__json_get_real(object, key, &value, NULL) == TUB_OK ? tub__whole_of(value) : 0;
 }
 
 static bool text_is(const char *text, const char *wanted) {
@@ -314,6 +315,14 @@ void tub_sweep_text_free(tub_context *ctx, char *text) {
 
 int64_t tub_sweep_points(const tub_sweep *s) {
     int64_t points = -1;
-    return s->info.method == TUB_SWEEP_GRID && tub__grid_points(s, &points, NULL) == TUB_OK ? points
-                                                                                            : -1;
+    return s->info.method == TUB_SWEEP_GRID && tub_sweep_check(s, NULL) == TUB_OK &&
+                   tub__grid_points(s, &points, NULL) == TUB_OK
+               ? points
+               : -1;
+}
+
+tub_status tub_sweep_point(const tub_sweep *s, int64_t index, char **out, tub_error *err) {
+    *out = NULL;
+    TUB__TRY(tub__in_range("the point's number", index, 0, tub_sweep_points(s) - 1, err));
+    return tub__grid_point(s, index, out, err);
 }

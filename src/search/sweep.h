@@ -74,8 +74,16 @@ TUB_MUST_USE tub_status tub__bayes_next(tub_context *ctx, const tub_sweep *s, ui
                                         tub_error *err);
 /* Counts the values of a grid's parameters. */
 TUB_MUST_USE tub_status tub__grid_prepare(tub_sweep *s, tub_error *err);
+/* One of its points, by number. */
+TUB_MUST_USE tub_status tub__grid_point(const tub_sweep *s, int64_t point, char **out,
+                                        tub_error *err);
 /* Points of a grid; TUB_E_ARGUMENT where they are too many. */
 TUB_MUST_USE tub_status tub__grid_points(const tub_sweep *s, int64_t *out, tub_error *err);
+
+/* A number without its fraction; one beyond int64_t becomes the largest. */
+static inline int64_t tub__whole_of(double value) {
+    return value < 9e18 ? (int64_t)value : INT64_MAX;
+}
 
 /* Sorts numbers, least first. */
 void tub__sort_numbers(double *values, size_t count);

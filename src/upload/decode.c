@@ -82,7 +82,7 @@ static tub_status put_clips(int output, size_t most, tub_dtype dtype, int64_t co
 
 static tub_status send_volume(const tub__decode_job *job, int output, size_t most, tub_error *err) {
     tub_volumes v;
-    TUB__TRY(tub_volumes_read(&context, job->path, job->want, &v, err));
+    TUB__TRY(tub__volumes_read(&context, job->path, job->want, false, &v, err));
     const int64_t shape[4] = {v.frames, v.height, v.width, v.channels};
     const tub_status status =
         v.count != 1 ? tub__fail(err, TUB_E_SHAPE,

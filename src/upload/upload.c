@@ -253,6 +253,17 @@ static tub_status run(tub_context *ctx, const tub__decode_job *job, int input,
     return tub__worker_run(ctx, &work, answer, err);
 }
 
+/* Where the system refuses the other process something, a file wanted too much: TUB_E_IO is left for this one. */
+static tub_status blame_file(tub_status status, tub_error *err) {
+    if (status != TUB_E_IO) {
+        return status;
+    }
+    if (err != NULL) {
+        err->status = TUB_E_FORMAT;
+    }
+    return TUB_E_FORMAT;
+}
+
 static tub_status decode(reading *r, const void *bytes, size_t size, const tub_upload_options *o,
                          tub_error *err) {
     tub__map answer;
@@ -263,7 +274,7 @@ static tub_status decode(reading *r, const void *bytes, size_t size, const tub_u
                             : tub__fail(err, TUB_E_MEMORY, "%zu bytes can't be passed on", size);
     close(fd);
     if (status == TUB_OK) {
-        status = take_answer(r, &answer, err);
+        status = blame_file(take_answer(r, &answer, err), err);
         tub__map_close(&answer);
     }
     return status;

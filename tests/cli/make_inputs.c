@@ -329,6 +329,27 @@ static void write_stack(void) {
     write_one_npy("stack.npy", "'|u1'", "20, 8, 8, 8", volumes, sizeof volumes);
 }
 
+/* scans/calm and scans/sick: ten volumes each in Hounsfield units, of several sizes, int16. */
+static void write_scans(void) {
+    static const char *const folders[] = {"scans", "scans/calm", "scans/sick"};
+    static int16_t values[8 * 11 * 10];
+    for (int i = 0; i < 3; i++) {
+        if (mkdir(folders[i], 0777) != 0) {
+            stop(folders[i]);
+        }
+    }
+    for (int k = 0; k < 20; k++) {
+        const int height = 9 + k % 3, n = 8 * height * 10;
+        char path[64], shape[32];
+        for (int i = 0; i < n; i++) {
+            values[i] = (int16_t)(i % 7 == 0 ? -1000 : k < 10 ? k + i % 60 : 100 + k + i % 90);
+        }
+        snprintf(path, sizeof path, "%s/%d.npy", folders[1 + k / 10], k % 10);
+        snprintf(shape, sizeof shape, "8, %d, 10", height);
+        write_one_npy(path, "'<i2'", shape, values, (size_t)n * sizeof *values);
+    }
+}
+
 int main(void) {
     static const char *const kinds[] = {
         "small",    "keys",     "nolabels",  "complex", "object",     "struct",   "floatlabels",
@@ -360,6 +381,7 @@ int main(void) {
     write_set("files", false);
     write_set("broken", true);
     write_stack();
+    write_scans();
     if (make_vit("vit") != 0) {
         stop("vit");
     }

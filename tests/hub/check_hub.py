@@ -19,6 +19,7 @@ import sys
 import tarfile
 import tempfile
 import threading
+import time
 import urllib.request
 
 import server
@@ -83,7 +84,7 @@ class Place:
         assert found == files, f"{sorted(found)} are not {sorted(files)}, or hold something else"
 
     def serves(self, model, *command):
-        """Whether a server, tubelet and the command's words, says that the model is ready."""
+        """A server, tubelet and the command's words, says that the model is ready. What it says of its page and of frames."""
         env = {"HOME": str(self.home), "HF_ENDPOINT": self.hub.url, "PATH": os.environ["PATH"], "LC_ALL": "C"}
         env.update({k: v for k, v in os.environ.items() if k.startswith(("TUBELET_", "ASAN_", "UBSAN_", "LSAN_"))})
         running = subprocess.Popen([TUBELET, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=self.folder)
@@ -92,7 +93,9 @@ class Place:
             port = re.search(r"listening at http://[^/]*:(\d+)/", line)
             assert port, f"{line}{running.stderr.read() if not line else ''}"
             with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/v2/models/{model}/ready", timeout=60) as answer:
-                return answer.status == 200
+                assert answer.status == 200
+            with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/", timeout=60) as answer:
+                return answer.headers["Content-Security-Policy"], answer.headers["X-Frame-Options"]
         finally:
             running.send_signal(signal.SIGTERM)
             running.communicate(timeout=60)
@@ -208,12 +211,23 @@ def goes_on_where_it_broke(p):
 
 
 @check
+def connections_without_an_answer(p):
+    p.hub.add("who/m", plain())
+    p.hub.fault("HEAD hub .*model.safetensors", drop=True)
+    p.hub.fault("GET store", drop=True)
+    p.same(p.fetch(), plain())
+    assert len(p.hub.asked("HEAD hub .*model.safetensors")) == 2 and len(p.hub.asked("GET store")) == 2
+
+
+@check
 def goes_on_in_another_run(p):
     data = large(3_000_000)
     p.hub.add("who/m", plain(data))
     p.hub.fault("GET store", cut=1_000_000)
     p.hub.fault("GET store", times=9, cut=0)
+    begun = time.monotonic()
     said = p.refused("bytes, which are kept: run it again to go on")
+    assert time.monotonic() - begun >= 3, "a server that gives nothing is not asked again at once"
     [kept] = p.partial()
     assert kept.stat().st_size == int(re.search(r"after (\d+) bytes", said)[1]) == 1_000_000
     p.hub.forget()
@@ -515,6 +529,25 @@ def publishes_in_parts(p):
 
 
 @check
+def header_lines_that_actions_ask_for(p):
+    p.hub.action_headers = {"X-Store": "a b", "Authorization": "Basic abc"}
+    p.run("push", RUN, "hf:me/m", **TOKEN)
+    [(_, sent)] = p.hub.asked("PUT store /upload")
+    assert sent["X-Store"] == "a b" and sent["Authorization"] == "Basic abc"
+    [(_, verified)] = p.hub.asked("POST hub .*/verify")
+    assert verified["X-Store"] == "a b" and verified["Authorization"] == "Basic abc" and verified["Content-Type"] == "application/json"
+    assert not [h for line, h in p.hub.asked("store") if "hf_writer" in str(h)]
+    # They go to no other address, and none becomes two.
+    p.hub.objects.clear()
+    p.hub.fault("PUT store", status=307, headers={"Location": "http://localhost:1/elsewhere"})
+    assert "the store answered 307" in p.run("push", RUN, "hf:me/n", code=1, **TOKEN)
+    p.hub.forget()
+    p.hub.action_headers = {"X-Store": "a\r\nX-Evil: b"}
+    assert "header lines that can't be sent" in p.run("push", RUN, "hf:me/n", code=1, **TOKEN)
+    assert not p.hub.asked("PUT store")
+
+
+@check
 def publishes_through_faults(p):
     p.hub.part_size = 10_000
     p.hub.fault("PUT store /part/.*/2", status=500, headers={"Retry-After": "0"})
@@ -597,11 +630,13 @@ def a_space(p):
         assert f"\n{line}\n" in page.split("---\n")[1].join("\n\n"), line
     assert {f.name: f.read_bytes() for f in (space / "model").iterdir()} == p.files
     recipe = (space / "Dockerfile").read_text()
-    assert 'CMD ["tubelet", "serve", "/model", "--bind", "0.0.0.0", "--port", "7860"]' in recipe and "EXPOSE 7860" in recipe and "USER 1000" in recipe
+    assert 'CMD ["tubelet", "serve", "/model", "--bind", "0.0.0.0", "--port", "7860", "--frame-from", "https://huggingface.co"]' in recipe and "EXPOSE 7860" in recipe and "USER 1000" in recipe
     if has_module("http"):  # its command, but for folder and port
         [command] = re.findall(r"^CMD (.*)$", recipe, re.M)
         words = [{"/model": space / "model", "7860": "0"}.get(word, word) for word in json.loads(command)]
-        assert words[0] == "tubelet" and p.serves("model", *words[1:])
+        assert words[0] == "tubelet"
+        policy, options = p.serves("model", *words[1:])
+        assert policy.endswith("frame-ancestors https://huggingface.co") and options is None, (policy, options)
     with tarfile.open(space / "tubelet.tar.gz") as sources:
         names = sources.getnames()
     assert {"meson.build", "tools/setup", "src/hub/space.c", "app/main.c", "LICENSE"} <= set(names)

@@ -51,12 +51,12 @@ class Repo:
 
 class Fault:
     """The next `times` requests whose method and path match misbehave: status (with headers), cut (bytes after which the connection
-    ends), wrong (a byte of the body is another), whole (ranges are ignored)."""
+    ends), drop (it ends without an answer), wrong (a byte of the body is another), whole (ranges are ignored)."""
 
-    def __init__(self, pattern, times=1, status=None, headers=None, cut=None, wrong=False, whole=False, body=b"", hook=None):
+    def __init__(self, pattern, times=1, status=None, headers=None, cut=None, drop=False, wrong=False, whole=False, body=b"", hook=None):
         self.pattern, self.times = re.compile(pattern), times
         self.status, self.headers, self.cut, self.wrong, self.whole, self.body = status, headers or {}, cut, wrong, whole, body
-        self.hook = hook
+        self.hook, self.drop = hook, drop
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -122,6 +122,9 @@ class Handler(BaseHTTPRequestHandler):
                 self.fault.times -= 1
         if self.fault and self.fault.hook:
             self.fault.hook()
+        if self.fault and self.fault.drop:
+            self.close_connection = True
+            return self.connection.shutdown(2)
         if self.fault and self.fault.status:
             return self.answer(self.fault.status, self.fault.body, self.fault.headers)
         for method, pattern, act in self.routes():
@@ -137,6 +140,8 @@ class Handler(BaseHTTPRequestHandler):
     def user(self):
         """The user; None: nobody; False: a token that nobody has."""
         said = self.headers.get("Authorization")
+        if said is not None and said == self.hub.action_headers.get("Authorization"):
+            return "writer"
         return None if said is None else TOKENS.get(said.removeprefix("Bearer "), False)
 
     def open_repo(self, name, write=False):
@@ -254,7 +259,7 @@ class Handler(BaseHTTPRequestHandler):
         for one in asked["objects"]:
             oid, size = one["oid"], one["size"]
             part = self.hub.part_size
-            header = {}
+            header = dict(self.hub.action_headers)
             href = f"{self.hub.store_url}/upload/{oid}?X-Amz-Signature=secret"
             if oid in self.hub.refused:
                 objects.append({"oid": oid, "size": size, "error": {"code": 422, "message": "too large for this plan"}})
@@ -268,11 +273,11 @@ class Handler(BaseHTTPRequestHandler):
                 href = f"{self.hub.url}/api/complete_multipart?uploadId={oid}"
             objects.append({"oid": oid, "size": size, "authenticated": True, "actions": {
                 "upload": {"href": href, "header": header},
-                "verify": {"href": f"{self.hub.url}/{name}.git/info/lfs/objects/verify", "header": {}}}})
+                "verify": {"href": f"{self.hub.url}/{name}.git/info/lfs/objects/verify", "header": dict(self.hub.action_headers)}}})
         return self.answer(200, {"transfer": "multipart" if part else "basic", "objects": objects}, {"Content-Type": LFS_TYPE})
 
     def upload(self, oid):
-        if self.headers.get("Authorization"):
+        if self.headers.get("Authorization") != self.hub.action_headers.get("Authorization"):
             return self.answer(400, b"<Error>only one auth mechanism allowed</Error>")
         if hashlib.sha256(self.sent).hexdigest() != oid:
             return self.answer(400, b"<Error>BadDigest</Error>")
@@ -356,6 +361,7 @@ class Hub:
         self.lock = threading.Lock()
         self.repos, self.objects, self.parts, self.refused = {}, {}, {}, set()
         self.log, self.faults, self.part_size = [], [], 0
+        self.action_headers = {}  # that git-lfs' actions ask for, whole uploads and verifying
         self.servers = []
         for store in (False, True):
             handler = type("Bound", (Handler,), {"hub": self, "store": store})

@@ -75,8 +75,12 @@ void serving_start(serving *s, const char *program, const char *const *arguments
 }
 
 int serving_stop(serving *s) {
-    int state;
     kill(s->pid, SIGTERM);
+    return serving_wait(s);
+}
+
+int serving_wait(serving *s) {
+    int state;
     if (waitpid(s->pid, &state, 0) != s->pid) {
         stop("waitpid");
     }
@@ -167,7 +171,7 @@ void serving_request(const serving *s, const char *method, const char *path, con
 }
 
 const char *answer_header(const answer *a, const char *name) {
-    static _Thread_local char value[256];
+    static _Thread_local char value[1024];
     const size_t n = strlen(name);
     for (const char *line = strstr(a->head, "\r\n"); line != NULL; line = strstr(line, "\r\n")) {
         line += 2;

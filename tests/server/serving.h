@@ -17,6 +17,7 @@ typedef struct serving {
 void serving_start(serving *s, const char *program, const char *const *arguments);
 /* Sends SIGTERM and waits; the exit code, or minus the signal that ended it. */
 int serving_stop(serving *s);
+int serving_wait(serving *s); /* the same of one that was told to stop already */
 
 typedef struct answer {
     int status; /* 0: the connection was closed without one */

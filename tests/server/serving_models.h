@@ -23,7 +23,8 @@ static inline void write_model(tub_context *ctx, const char *folder, int64_t fra
     c.tubelet[1] = c.tubelet[2] = tubelet;
     c.classes = classes;
     if (tub_model_create(ctx, &c, seed, &model, &err) != TUB_OK ||
-        tub_model_set_labels(model, names, classes, &err) != TUB_OK ||
+        (classes <= (int64_t)(sizeof names / sizeof *names) &&
+         tub_model_set_labels(model, names, classes, &err) != TUB_OK) ||
         tub_model_save(model, folder, &err) != TUB_OK) {
         fail_msg("%s", err.message);
     }

@@ -195,6 +195,7 @@ static void test_wrong_wishes(void **state) {
                  {"\"parameters\":{\"class\":3},", "{\"name\":\"explanation\"}"},
                  {"", "{\"name\":\"windows\"}"},
                  {"", "{\"name\":\"label\",\"parameters\":{\"classification\":1}}"},
+                 {"", "{\"name\":\"probs\"},{\"name\":\"logits\"},{\"name\":\"probs\"}"},
                  {"", "{\"parameters\":{}}"}};
     char npy[256];
     const size_t size = make_npy(npy, 8);
@@ -207,6 +208,52 @@ static void test_wrong_wishes(void **state) {
         check_error(&a);
         answer_free(&a);
     }
+}
+
+static double uploads_of(const serving *s) {
+    static const char name[] = "\ntubelet_uploads_total ";
+    answer a;
+    serving_request(s, "GET", "/metrics", NULL, NULL, 0, &a);
+    const char *at = strstr(a.body, name);
+    assert_non_null(at);
+    const double count = strtod(at + sizeof name - 1, NULL);
+    answer_free(&a);
+    return count;
+}
+
+/* The time of a request is that of all its files: what is not decoded by then is not begun. */
+static void test_many_files(void **state) {
+    enum { MANY = 3000 };
+    const char *const arguments[] = {folder.path, "--timeout",   "1s",   "--reload",
+                                     "0",         "--max-clips", "3000", NULL};
+    char npy[256], head[512];
+    const size_t size = make_npy(npy, 9);
+    serving other;
+    textbuf body = {0};
+    answer a;
+    (void)state;
+    if (!WORKER_LOADS) {
+        skip();
+    }
+    text_put(&body,
+             "{\"inputs\":[{\"name\":\"file\",\"shape\":[%d],\"datatype\":\"BYTES\","
+             "\"parameters\":{\"binary_data_size\":%zu}}]}",
+             MANY, MANY * (size + 4));
+    snprintf(head, sizeof head, "Inference-Header-Content-Length: %zu\r\n", body.size);
+    for (int i = 0; i < MANY; i++) {
+        const unsigned char length[4] = {(unsigned char)size};
+        text_add(&body, length, 4);
+        text_add(&body, npy, size);
+    }
+    serving_start(&other, program, arguments);
+    serving_request(&other, "POST", "/v2/models/tubelet_video/infer", head, body.bytes, body.size,
+                    &a);
+    assert_int_equal(a.status, 503);
+    answer_free(&a);
+    const double uploads = uploads_of(&other);
+    assert_true(uploads >= 1 && uploads < MANY);
+    assert_int_equal(serving_stop(&other), 0);
+    text_free(&body);
 }
 
 /* ---- Many at a time ---- */
@@ -317,6 +364,10 @@ static void test_paths(void **state) {
                  {"POST", "/v2/repository/index", 200},
                  {"GET", "/v2/repository/index", 200},
                  {"GET", "/metrics", 200},
+                 {"GET", "/page%2ejs", 200},
+                 {"GET", "//", 404},
+                 {"GET", "/samples/8", 404},
+                 {"GET", "/samples/samples", 404},
                  {"GET", "/samples/99999999999999999999", 404},
                  {"GET", "/samples/x", 404}};
     (void)state;
@@ -341,15 +392,52 @@ static void test_paths(void **state) {
     }
 }
 
-static void test_page_policy(void **state) {
-    answer a;
+/* Who asks by another method is told which there are. */
+static void test_methods(void **state) {
+    static const struct {
+        const char *method, *path, *allowed;
+    } wrong[] = {{"POST", "/", "GET, HEAD"},
+                 {"PUT", "/v2/models/tubelet/infer", "POST"},
+                 {"GET", "/v2/models/tubelet/infer", "POST"},
+                 {"DELETE", "/v2/repository/index", "GET, HEAD, POST"}};
     (void)state;
-    serving_request(&server, "GET", "/", NULL, NULL, 0, &a);
-    const char *policy = answer_header(&a, "Content-Security-Policy");
-    assert_non_null(policy);
-    assert_non_null(strstr(policy, "default-src 'none'"));
-    assert_null(strstr(policy, "unsafe"));
-    answer_free(&a);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        answer a;
+        serving_request(&server, wrong[i].method, wrong[i].path, NULL, NULL, 0, &a);
+        assert_int_equal(a.status, 405);
+        const char *allowed = answer_header(&a, "Allow");
+        assert_non_null(allowed);
+        assert_string_equal(allowed, wrong[i].allowed);
+        answer_free(&a);
+    }
+}
+
+/* Whatever is a page has a policy that ends so, and another header that goes with it. */
+static void expect_frames(const serving *s, const char *ancestors, const char *options) {
+    static const char *const paths[] = {"/", "/page.js", "/metrics"};
+    for (int i = 0; i < 3; i++) {
+        answer a;
+        serving_request(s, "GET", paths[i], NULL, NULL, 0, &a);
+        const char *policy = answer_header(&a, "Content-Security-Policy");
+        assert_non_null(policy);
+        assert_non_null(strstr(policy, "default-src 'none'"));
+        assert_null(strstr(policy, "unsafe"));
+        assert_string_equal(strstr(policy, "frame-ancestors"), ancestors);
+        const char *old = answer_header(&a, "X-Frame-Options");
+        assert_true(options == NULL ? old == NULL : old != NULL && strcmp(old, options) == 0);
+        answer_free(&a);
+    }
+}
+
+static void test_page_policy(void **state) {
+    const char *const arguments[] = {folder.path,    "--frame-from",          "https://example.org",
+                                     "--frame-from", "http://localhost:7860", NULL};
+    serving other;
+    (void)state;
+    expect_frames(&server, "frame-ancestors 'none'", "DENY");
+    serving_start(&other, program, arguments);
+    expect_frames(&other, "frame-ancestors https://example.org http://localhost:7860", NULL);
+    assert_int_equal(serving_stop(&other), 0);
 }
 
 /* All samples can be sent back; those that this model can take it classifies. */
@@ -383,7 +471,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_file),        cmocka_unit_test(test_label),
         cmocka_unit_test(test_explanation), cmocka_unit_test(test_overlay),
         cmocka_unit_test(test_frames),      cmocka_unit_test(test_wrong_wishes),
-        cmocka_unit_test(test_concurrent),  cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_many_files),  cmocka_unit_test(test_concurrent),
+        cmocka_unit_test(test_paths),       cmocka_unit_test(test_methods),
         cmocka_unit_test(test_page_policy), cmocka_unit_test(test_samples)};
     if (argc != 2) {
         return 2;

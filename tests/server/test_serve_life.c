@@ -2,9 +2,11 @@
 /* A server's life: a full queue, what changes in folders, clients that do harm, and its end.
  * test_serve_life PROGRAM */
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -114,6 +116,12 @@ static void wait_for_metric(const serving *s, const char *name, double value) {
     }
 }
 
+/* Until a part of a body has come. */
+static void wait_for_body(const serving *s) {
+    while (metric(s, "tubelet_request_bytes") == 0) {
+    }
+}
+
 /* ---- Queue and end ---- */
 
 /* With a delay that never ends a clip waits for others: it fills a queue of one, and is answered when the server
@@ -140,6 +148,104 @@ static void test_full_queue_and_stop(void **state) {
     assert_true(has_logits(&a, logits));
     answer_free(&a);
     close(fd);
+}
+
+static int ask_ready(int fd) {
+    static const char ready[] = "GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n";
+    answer a;
+    serving_say(fd, ready, sizeof ready - 1);
+    serving_hear(fd, &a);
+    const int status = a.status;
+    answer_free(&a);
+    return status;
+}
+
+/* A request that had begun when the server was told to stop is answered; one that begins later is refused. */
+static void test_stop_within_a_body(void **state) {
+    char text[1024];
+    float logits[K];
+    serving s;
+    answer a;
+    (void)state;
+    start(&s, NULL);
+    const size_t n = clip_request(text, sizeof text, "tubelet_u8", 21);
+    const int fd = serving_dial(&s), other = serving_dial(&s), late = serving_dial(&s);
+    serving_say(fd, text, n - 5);
+    wait_for_body(&s);
+    assert_int_equal(ask_ready(other), 200);
+    assert_int_equal(ask_ready(late), 200);
+    kill(s.pid, SIGTERM);
+    while (ask_ready(other) == 200) {
+    }
+    serving_say(late, text, n);
+    serving_hear(late, &a);
+    assert_int_equal(a.status, 503);
+    assert_non_null(strstr(a.body, "stopping"));
+    answer_free(&a);
+    serving_say(fd, text + n - 5, 5);
+    serving_hear(fd, &a);
+    right_logits("tubelet", 21, logits);
+    assert_true(has_logits(&a, logits));
+    answer_free(&a);
+    assert_int_equal(serving_wait(&s), 0);
+    close(fd);
+    close(other);
+    close(late);
+}
+
+/* Nor does a body that never comes to its end keep the server for ever. */
+static void test_stop_with_a_stuck_body(void **state) {
+    const char *const more[] = {"--timeout", "1s", NULL};
+    char text[1024];
+    serving s;
+    (void)state;
+    start(&s, more);
+    const int fd = serving_dial(&s);
+    serving_say(fd, text, clip_request(text, sizeof text, "tubelet_u8", 21) - 5);
+    wait_for_body(&s);
+    assert_int_equal(serving_stop(&s), 0);
+    close(fd);
+}
+
+/* A connection that takes little at a time. */
+static int dial_narrow(const serving *s) {
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)s->port),
+                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), room = 2048;
+    assert_true(fd >= 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+/* Who does not read an answer has no place in the queue. */
+static void test_slow_reader(void **state) {
+    enum { ROWS = 100, MANY = 5000 }; /* classes: an answer of more bytes than lie in sockets */
+    const char *const more[] = {"--queue", "1", NULL};
+    static const char form[] =
+        "{\"inputs\":[{\"name\":\"clip\",\"shape\":[%d,2,4,4,1],\"datatype\":\"UINT8\","
+        "\"parameters\":{\"binary_data_size\":%d}}]}";
+    char head[512], json[256], path[512], first;
+    static char levels[ROWS * CLIP];
+    serving s;
+    (void)state;
+    snprintf(path, sizeof path, "%s/wide", folder.path);
+    write_model(ctx, path, 2, 4, 2, MANY, 5);
+    start(&s, more);
+    const int n = snprintf(json, sizeof json, form, ROWS, ROWS * CLIP);
+    const int m = snprintf(head, sizeof head,
+                           "POST /v2/models/wide_u8/infer HTTP/1.1\r\nHost: x\r\n"
+                           "Inference-Header-Content-Length: %d\r\nContent-Length: %d\r\n\r\n%s",
+                           n, n + ROWS * CLIP, json);
+    const int fd = dial_narrow(&s);
+    serving_say(fd, head, (size_t)m);
+    serving_say(fd, levels, sizeof levels);
+    assert_int_equal(recv(fd, &first, 1, 0), 1);
+    expect_right(&s, 4);
+    assert_true(metric(&s, "tubelet_queue_full_total") == 0);
+    close(fd);
+    assert_int_equal(serving_stop(&s), 0);
 }
 
 /* Clips of several connections go through the model together: the batch is full, and nobody waits for the delay. */
@@ -291,20 +397,71 @@ static void test_limits(void **state) {
     assert_int_equal(serving_stop(&s), 0);
 }
 
-/* What all requests keep together is limited, too; what keeps nothing is still answered. */
+static void expect_no_memory(const serving *s, int status) {
+    answer a = ask_clip(s, "tubelet_u8", 1);
+    assert_int_equal(a.status, status);
+    assert_non_null(strstr(a.body, "memory"));
+    assert_true((answer_header(&a, "Retry-After") != NULL) == (status == 503));
+    answer_free(&a);
+}
+
+/* What all requests keep together is limited, too; what keeps nothing is still answered. Each gives back what it
+ * had. */
 static void test_memory(void **state) {
-    const char *const more[] = {"--max-memory", "100", NULL};
+    const char *const little[] = {"--max-memory", "100", NULL};
+    const char *const for_one[] = {"--max-memory", "6000", NULL};
+    char text[1024];
     serving s;
     (void)state;
+    start(&s, little);
+    for (int i = 0; i < 3; i++) {
+        expect_no_memory(&s, 413); /* it will never fit */
+    }
+    wait_for_metric(&s, "tubelet_request_bytes", 0);
+    assert_int_equal(serving_stop(&s), 0);
+    start(&s, for_one);
+    const int fd = serving_dial(&s);
+    const size_t n = clip_request(text, sizeof text, "tubelet_u8", 1);
+    serving_say(fd, text, n - 5);
+    wait_for_body(&s);
+    expect_no_memory(&s, 503);
+    close(fd);
+    wait_for_metric(&s, "tubelet_request_bytes", 0);
+    expect_right(&s, 1);
+    assert_int_equal(serving_stop(&s), 0);
+}
+
+/* Small pictures that become large clips are as large as the clips. */
+static void test_memory_of_clips(void **state) {
+    static const char rule[] =
+        "{\"do_resize\":true,\"size\":{\"height\":4,\"width\":4},"
+        "\"do_center_crop\":false,\"do_rescale\":true,\"do_normalize\":false,\"offset\":false}";
+    const char *const more[] = {"--max-memory", "30k", NULL};
+    static const int rows[] = {8, 200}; /* 1 KiB and 25 KiB of floats */
+    char path[512], json[2048];
+    serving s;
+    (void)state;
+    put_model("sized", 5);
+    snprintf(path, sizeof path, "%s/sized/preprocessor_config.json", folder.path);
+    FILE *f = fopen(path, "w");
+    assert_true(fputs(rule, f) >= 0 && fclose(f) == 0);
     start(&s, more);
-    for (int i = 0; i < 3; i++) { /* each gives back what it had */
-        answer a = ask_clip(&s, "tubelet_u8", 1);
-        assert_int_equal(a.status, 503);
-        assert_non_null(strstr(a.body, "memory"));
+    for (int i = 0; i < 2; i++) {
+        answer a;
+        int n = snprintf(json, sizeof json,
+                         "{\"inputs\":[{\"name\":\"clip\",\"shape\":[%d,2,1,1,1],\"datatype\":"
+                         "\"UINT8\",\"data\":[1",
+                         rows[i]);
+        for (int k = 1; k < 2 * rows[i]; k++) {
+            n += snprintf(json + n, sizeof json - (size_t)n, ",%d", k % 10);
+        }
+        n += snprintf(json + n, sizeof json - (size_t)n, "]}]}");
+        serving_request(&s, "POST", "/v2/models/sized_u8/infer", NULL, json, (size_t)n, &a);
+        assert_int_equal(a.status, i == 0 ? 200 : 413);
         answer_free(&a);
     }
-    assert_true(metric(&s, "tubelet_request_bytes") == 0);
     assert_int_equal(serving_stop(&s), 0);
+    remove(path);
 }
 
 static void test_token(void **state) {
@@ -370,6 +527,69 @@ static void test_access_log(void **state) {
     assert_non_null(strstr(text, "\"error\":\"not found\"}\n"));
 }
 
+/* What is wrong in a body counts as a request of its model that failed. */
+static void test_counts_of_failures(void **state) {
+    static const char of_model[] = "{model=\"tubelet\",version=\"1\"}";
+    static const char *const bodies[] = {"{", "{}", "[]"};
+    char requests[128], failures[128];
+    serving s;
+    answer a;
+    (void)state;
+    snprintf(requests, sizeof requests, "tubelet_model_requests_total%s", of_model);
+    snprintf(failures, sizeof failures, "tubelet_model_failures_total%s", of_model);
+    start(&s, NULL);
+    for (int i = 0; i < 3; i++) {
+        serving_request(&s, "POST", "/v2/models/tubelet/infer", NULL, bodies[i], strlen(bodies[i]),
+                        &a);
+        assert_int_equal(a.status, 400);
+        answer_free(&a);
+    }
+    expect_right(&s, 1);
+    assert_true(metric(&s, requests) == 4 && metric(&s, failures) == 3);
+    assert_int_equal(serving_stop(&s), 0);
+}
+
+/* ---- A system that has nothing left ---- */
+
+/* The number that its next descriptor would have. */
+static rlim_t next_descriptor(const serving *s) {
+    for (rlim_t fd = 0;; fd++) {
+        char path[64];
+        struct stat is;
+        snprintf(path, sizeof path, "/proc/%d/fd/%lu", (int)s->pid, (unsigned long)fd);
+        if (lstat(path, &is) != 0) {
+            return fd;
+        }
+    }
+}
+
+/* A file that is not decoded because the server has no descriptors left is no bad file. */
+static void test_no_descriptors(void **state) {
+    static const char file[] =
+        "POST /v2/models/tubelet_video/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 72\r\n\r\n"
+        "{\"inputs\":[{\"name\":\"file\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"x\"]}]}";
+    struct rlimit before, none;
+    serving s;
+    answer a;
+    (void)state;
+    start(&s, NULL);
+    const int fd = serving_dial(&s);
+    assert_int_equal(ask_ready(fd), 200);
+    assert_int_equal(prlimit(s.pid, RLIMIT_NOFILE, NULL, &before), 0);
+    none = (struct rlimit){next_descriptor(&s), before.rlim_max};
+    assert_int_equal(prlimit(s.pid, RLIMIT_NOFILE, &none, NULL), 0);
+    serving_say(fd, file, sizeof file - 1);
+    serving_hear(fd, &a);
+    assert_int_equal(a.status, 503);
+    assert_non_null(strstr(a.body, "Too many open files"));
+    assert_string_equal(answer_header(&a, "Retry-After"), "1");
+    answer_free(&a);
+    assert_int_equal(prlimit(s.pid, RLIMIT_NOFILE, &before, NULL), 0);
+    assert_true(metric(&s, "tubelet_bad_uploads_total") == 0);
+    close(fd);
+    assert_int_equal(serving_stop(&s), 0);
+}
+
 /* ---- Harm ---- */
 
 static void test_bad_connections(void **state) {
@@ -406,6 +626,32 @@ static void test_bad_connections(void **state) {
     assert_int_equal(serving_stop(&s), 0);
 }
 
+/* A head that comes byte by byte has no more time than a connection without a byte, be it the first or not. */
+static void test_slow_heads(void **state) {
+    enum { BYTES = 30, PAUSE = 200 * 1000 /* microseconds */ };
+    const char *const more[] = {"--idle", "1s", NULL};
+    serving s;
+    (void)state;
+    start(&s, more);
+    for (int behind = 0; behind < 2; behind++) {
+        const int fd = serving_dial(&s);
+        bool closed = false;
+        if (behind) {
+            assert_int_equal(ask_ready(fd), 200);
+        }
+        for (int i = 0; i < BYTES && !closed; i++) {
+            char byte;
+            serving_say(fd, &"GET /v2/health/ready HTTP/1.1\r\nX: xxx"[i], 1);
+            usleep(PAUSE);
+            closed = recv(fd, &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
+        }
+        assert_true(closed);
+        close(fd);
+    }
+    expect_right(&s, 6);
+    assert_int_equal(serving_stop(&s), 0);
+}
+
 /* Cut at every place: closed, or answered 400; never anything else. */
 static void test_cut_requests(void **state) {
     char text[1024];
@@ -427,6 +673,27 @@ static void test_cut_requests(void **state) {
     assert_true(has_logits(&whole, logits));
     answer_free(&whole);
     expect_right(&s, 2);
+    assert_int_equal(serving_stop(&s), 0);
+}
+
+/* Whoever packs pieces in another way than this server knows does not wait for it in vain. */
+static void test_transfer_encodings(void **state) {
+    static const char *const unknown[] = {"gzip", "gzip, chunked", "identity", "xchunked"};
+    serving s;
+    (void)state;
+    start(&s, NULL);
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        char text[256];
+        answer a;
+        const int n = snprintf(text, sizeof text,
+                               "POST /v2/models/tubelet/infer HTTP/1.1\r\nHost: x\r\n"
+                               "Transfer-Encoding: %s\r\n\r\n3\r\n{ }\r\n0\r\n\r\n",
+                               unknown[i]);
+        serving_ask(&s, text, (size_t)n, false, &a);
+        assert_int_equal(a.status, 501);
+        answer_free(&a);
+    }
+    expect_right(&s, 3);
     assert_int_equal(serving_stop(&s), 0);
 }
 
@@ -473,15 +740,23 @@ static void test_ambiguous_lengths(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_full_queue_and_stop),
+                                       cmocka_unit_test(test_stop_within_a_body),
+                                       cmocka_unit_test(test_stop_with_a_stuck_body),
+                                       cmocka_unit_test(test_slow_reader),
                                        cmocka_unit_test(test_batch_of_several),
                                        cmocka_unit_test(test_reload),
                                        cmocka_unit_test(test_broken_reload),
                                        cmocka_unit_test(test_limits),
                                        cmocka_unit_test(test_memory),
+                                       cmocka_unit_test(test_memory_of_clips),
                                        cmocka_unit_test(test_token),
                                        cmocka_unit_test(test_access_log),
+                                       cmocka_unit_test(test_counts_of_failures),
+                                       cmocka_unit_test(test_no_descriptors),
                                        cmocka_unit_test(test_bad_connections),
+                                       cmocka_unit_test(test_slow_heads),
                                        cmocka_unit_test(test_cut_requests),
+                                       cmocka_unit_test(test_transfer_encodings),
                                        cmocka_unit_test(test_ambiguous_lengths)};
     if (argc != 2) {
         return 2;

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "server/batcher.h"
 #include "server/coding.h"
 #include "server/oip.h"
+#include "server/policy.h"
 #include "server/text.h"
 
 /* ---- JSON ---- */
@@ -216,6 +218,25 @@ static void test_request(void **state) {
     }
 }
 
+/* What is null is not there, as clients write it whose language has optional fields. */
+static void test_request_nulls(void **state) {
+    static const char text[] =
+        "{\"id\":null,\"parameters\":null,\"outputs\":null,\"inputs\":[{\"name\":\"clip\","
+        "\"shape\":[1],\"datatype\":\"FP32\",\"parameters\":null,\"data\":[2]}]}";
+    oip_reader r;
+    (void)state;
+    assert_true(read_request(&r, text, sizeof text - 1, -1, 5));
+    assert_false(r.request.has_id);
+    assert_int_equal(r.request.outputs, 0);
+    assert_int_equal(r.request.input[0].count, 1);
+    assert_true(oip_kept(&r) >= sizeof(float) && oip_kept(&r) <= 16384);
+    oip_free(&r);
+    static const char none[] = "{\"inputs\":null}";
+    assert_true(read_request(&r, none, sizeof none - 1, -1, 5));
+    assert_false(r.request.has_inputs);
+    oip_free(&r);
+}
+
 static void test_request_binary(void **state) {
     static const char text[] =
         "{\"inputs\":[{\"name\":\"a\",\"shape\":[3],\"datatype\":\"UINT8\",\"parameters\":{"
@@ -297,6 +318,28 @@ static void test_request_failures(void **state) {
             assert_false(read_request(&r, wrong[i], strlen(wrong[i]), -1, piece));
             assert_int_equal(r.status, 400);
             assert_true(strlen(r.sentence) > 8);
+            oip_free(&r);
+        }
+    }
+}
+
+/* A film as the whole body, with blanks before it or without; and JSON that is only wrong. */
+static void test_request_file(void **state) {
+    static const struct {
+        const char *text;
+        bool file;
+    } cases[] = {{"GIF89a", true},
+                 {" \r\n\x1a\x45", true},
+                 {"{\"inputs\":}", false},
+                 {" {]", false},
+                 {" ", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t piece = 1; piece < 4; piece++) {
+            oip_reader r;
+            assert_false(read_request(&r, cases[i].text, strlen(cases[i].text), -1, piece));
+            assert_int_equal(r.status, 400);
+            assert_int_equal(strstr(r.sentence, "a file goes behind it") != NULL, cases[i].file);
             oip_free(&r);
         }
     }
@@ -500,6 +543,110 @@ static void test_late_jobs(void **state) {
     tub_context_destroy(ctx);
 }
 
+/* ---- The page's policy ---- */
+
+static void test_origins(void **state) {
+    static const char *const right[] = {"https://huggingface.co", "http://localhost:8080",
+                                        "https://a.b-c.Example.org:65535", "http://127.0.0.1:1"};
+    static const char *const wrong[] = {"",
+                                        "*",
+                                        "https://",
+                                        "https:///",
+                                        "https://*.example.org",
+                                        "https://example.org/",
+                                        "https://example.org/page",
+                                        "https://example.org?",
+                                        "https://example.org#",
+                                        "https://user@example.org",
+                                        "https://example.org:",
+                                        "https://example.org:0",
+                                        "https://example.org:080",
+                                        "https://example.org:65536",
+                                        "https://example.org:8o",
+                                        "https://example.org; script-src *",
+                                        "https://example.org https://example.com",
+                                        "https://example.org,https://example.com",
+                                        "https://example.org\r\nX: y",
+                                        " https://example.org",
+                                        "https://example.org ",
+                                        "https://-example.org",
+                                        "https://example-.org",
+                                        "https://.example.org",
+                                        "https://example..org",
+                                        "https://example.org.",
+                                        "https://exämple.org",
+                                        "https://[::1]",
+                                        "HTTPS://example.org",
+                                        "ftp://example.org",
+                                        "data:",
+                                        "'self'",
+                                        "'none'",
+                                        "example.org"};
+    char text[400] = "https://";
+    (void)state;
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+        assert_true(policy_is_origin(right[i]));
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        if (policy_is_origin(wrong[i])) {
+            fail_msg("'%s' is taken", wrong[i]);
+        }
+    }
+    memset(text + 8, 'a', 64);
+    assert_false(policy_is_origin(text));
+    text[8 + 63] = '\0';
+    assert_true(policy_is_origin(text));
+    for (int i = 0; i < 254; i++) {
+        text[8 + i] = i % 2 == 0 ? 'a' : '.';
+    }
+    assert_false(policy_is_origin(text)); /* it ends with a dot, and is too long */
+    text[8 + 253] = '\0';
+    assert_true(policy_is_origin(text));
+    text[8 + 253] = text[8 + 254] = 'a';
+    text[8 + 255] = '\0';
+    assert_false(policy_is_origin(text));
+}
+
+static void post_ready(batch_job *job) {
+    (void)job; /* batcher_destroy waits for it */
+}
+
+/* Maps of many clips are made one after the other: not beyond the deadline. */
+static void test_long_explanations(void **state) {
+    enum { MANY = 2000 };
+    const double moment = 0.1;
+    tub_context *ctx;
+    (void)state;
+    assert_int_equal(tub_context_create(NULL, &ctx, NULL), TUB_OK);
+    tub_model *model = small_model(ctx);
+    static unsigned char clips[MANY * CLIP];
+    static float scores[2][MANY * K];
+    static tub_explanation maps[MANY];
+    tub_explain_options o = tub_explain_options_default();
+    batcher_counts counts = {0};
+    batcher *b;
+    o.method = TUB_EXPLAIN_ROLLOUT;
+    assert_int_equal(batcher_create(model, 512, 0, &counts, &b, NULL), TUB_OK);
+    batch_job job = {.rows = MANY,
+                     .dtype = TUB_U8,
+                     .clips = clips,
+                     .logits = scores[0],
+                     .probabilities = scores[1],
+                     .explain = &o,
+                     .maps = maps,
+                     .deadline = clock_now() + moment,
+                     .ready = post_ready};
+    batcher_push(b, &job);
+    batcher_destroy(b);
+    assert_int_equal(job.status, TUB_E_CANCELLED);
+    assert_null(maps[MANY - 1].map);
+    for (int i = 0; i < MANY; i++) {
+        tub_explanation_free(&maps[i]);
+    }
+    tub_model_close(model);
+    tub_context_destroy(ctx);
+}
+
 static void test_text(void **state) {
     textbuf t = {0};
     (void)state;
@@ -516,13 +663,22 @@ static void test_text(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json_values),   cmocka_unit_test(test_json_failures),
-        cmocka_unit_test(test_json_numbers),  cmocka_unit_test(test_json_depth),
-        cmocka_unit_test(test_request),       cmocka_unit_test(test_request_binary),
-        cmocka_unit_test(test_request_texts), cmocka_unit_test(test_request_failures),
-        cmocka_unit_test(test_coding),        cmocka_unit_test(test_coding_names),
-        cmocka_unit_test(test_batches),       cmocka_unit_test(test_late_jobs),
-        cmocka_unit_test(test_text)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_json_values),
+                                       cmocka_unit_test(test_json_failures),
+                                       cmocka_unit_test(test_json_numbers),
+                                       cmocka_unit_test(test_json_depth),
+                                       cmocka_unit_test(test_request),
+                                       cmocka_unit_test(test_request_nulls),
+                                       cmocka_unit_test(test_request_binary),
+                                       cmocka_unit_test(test_request_texts),
+                                       cmocka_unit_test(test_request_failures),
+                                       cmocka_unit_test(test_request_file),
+                                       cmocka_unit_test(test_coding),
+                                       cmocka_unit_test(test_coding_names),
+                                       cmocka_unit_test(test_batches),
+                                       cmocka_unit_test(test_late_jobs),
+                                       cmocka_unit_test(test_long_explanations),
+                                       cmocka_unit_test(test_origins),
+                                       cmocka_unit_test(test_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

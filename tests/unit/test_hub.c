@@ -9,6 +9,7 @@
 #include "failing_context.h"
 #include "http_server.h"
 #include "hub/card.h"
+#include "hub/client.h"
 #include "hub/env.h"
 #include "hub/name.h"
 #include "hub/weights_list.h"
@@ -136,6 +137,73 @@ static void knows_origins(void **state) {
     assert_false(net->same_origin("https://a.b/", "https://x.a.b/"));
     assert_false(net->same_origin("https://a.b/", "https://a.b@c.d/"));
     assert_false(net->same_origin("https://a.b/", ""));
+}
+
+/* ---- Who gets the token ---- */
+
+/* A net whose first answer leads on to `leads_to`. */
+static const char *leads_to;
+static int answers;
+static bool token_came;
+
+static tub_status answer(const tub__net_request *r, tub__net_answer *out, tub_error *err) {
+    (void)err;
+    *out = (tub__net_answer){.status = answers++ == 0 ? 307 : 200};
+    out->headers = strdup("");
+    out->location = out->status == 307 ? strdup(leads_to) : NULL;
+    token_came = r->token != NULL;
+    return TUB_OK;
+}
+
+static void forget(tub__net_answer *out) {
+    free(out->headers);
+    free(out->location);
+}
+
+/* Whether the token follows a redirect of a hub's. */
+static bool follows(fixture *f, const char *endpoint, const char *to) {
+    const void *table;
+    char host[64], token[] = "hf_abc";
+    assert_int_equal(tub__module_open(f->ctx, "net", &table, NULL), TUB_OK);
+    const tub__net_module net = {.ask = answer,
+                                 .release = forget,
+                                 .same_origin = ((const tub__net_module *)table)->same_origin};
+    snprintf(host, sizeof host, "%s", endpoint);
+    tub__hub hub = {.ctx = f->ctx, .env = {.endpoint = host, .token = token}, .net = &net};
+    const tub__net_request r = {.method = "GET", .fd = -1};
+    tub__net_answer out;
+    leads_to = to;
+    answers = 0;
+    assert_int_equal(tub__hub_ask(&hub, endpoint, r, TUB__HUB_TOKEN, &out, NULL), TUB_OK);
+    forget(&out);
+    assert_int_equal(answers, 2);
+    return token_came;
+}
+
+static void keeps_the_token(void **state) {
+    fixture *f = *state;
+    assert_true(follows(f, "https://own.example", "https://own.example/other"));
+    assert_true(follows(f, "https://hf.co", "https://huggingface.co/x"));
+    assert_true(follows(f, "https://huggingface.co", "https://huggingface.co/x"));
+    assert_false(follows(f, "https://own.example", "https://huggingface.co/x"));
+    assert_false(follows(f, "https://huggingface.co", "https://cdn.huggingface.co/x"));
+    assert_false(follows(f, "https://huggingface.co", "https://huggingface.co:444/x"));
+}
+
+/* Signed addresses are long, and one that is cut off is signed no more. */
+static void keeps_long_addresses(void **state) {
+    fixture *f = *state;
+    static const char public[] = "https://huggingface.co/", mirror[] = "http://mirror/below/";
+    char given[6000], wanted[6000], endpoint[] = "http://mirror/below", *url;
+    const tub__hub hub = {.ctx = f->ctx, .env = {.endpoint = endpoint}};
+    memset(given, 'a', sizeof given);
+    memset(wanted, 'a', sizeof wanted);
+    memcpy(given, public, sizeof public - 1);
+    memcpy(wanted, mirror, sizeof mirror - 1);
+    given[sizeof public - 1 + 5000] = wanted[sizeof mirror - 1 + 5000] = '\0';
+    assert_int_equal(tub__hub_own_url(&hub, given, &url, NULL), TUB_OK);
+    assert_string_equal(url, wanted);
+    tub__free(heap, url);
 }
 
 /* Known answers: FIPS 180's "abc", git's empty blob, RFC 4648's base64. */
@@ -305,6 +373,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(reads_names),
         CASE(knows_origins),
+        CASE(keeps_long_addresses),
+        CASE(keeps_the_token),
         CASE(sums_up),
         CASE(reads_the_environment),
         CASE(lists_files_of_an_index),

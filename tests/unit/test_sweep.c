@@ -189,6 +189,21 @@ static void test_cannot_start(void **state) {
         "method: random\nparameters: {m: {parameters: {a: {values: [1], probabilities: [0.5, "
         "0.5]}}}}\n",
         "more probabilities than values");
+    cannot_start("method: grid\nparameters: {m: {parameters: {a: {min: 3, max: -5}}}}\n",
+                 "max must be above min");
+}
+
+/* Whole numbers may be written as reals, and those may be of any size. */
+static void test_huge_numbers(void **state) {
+    (void)state;
+    tub_sweep *sweep =
+        open_text("method: random\nrun_cap: 1.0e+300\nmetric: {name: l}\n"
+                  "early_terminate: {type: hyperband, max_iter: 1.0e+300, s: 2, eta: "
+                  "2}\nparameters: {a: {value: 1}}\n");
+    assert_true(tub_sweep_describe(sweep)->run_cap == INT64_MAX);
+    assert_int_equal(sweep->band_count, 2);
+    assert_true(sweep->bands[0] == INT64_MAX && sweep->bands[1] == INT64_MAX);
+    tub_sweep_close(sweep);
 }
 
 /* The search that comes with tubelet, by its path and by its name. */
@@ -269,6 +284,84 @@ static void test_best(void **state) {
     assert_int_equal(tub_sweep_best_of(least, trials + 1, 1), -1);
     tub_sweep_close(least);
     tub_sweep_close(most);
+}
+
+/* Of more trials than its model takes, too, none comes again as long as there are others. */
+static void test_bayes_does_not_repeat(void **state) {
+    (void)state;
+    enum { LEFT = 120 };
+    const void *table;
+    if (tub__module_open(context, "search", &table, NULL) != TUB_OK) {
+        skip();
+    }
+    tub_sweep *sweep = open_text("method: bayes\nmetric: {name: l}\n"
+                                 "parameters: {a: {min: 1, max: 120}}\n");
+    static char texts[LEFT][16];
+    static double values[LEFT];
+    tub_trial trials[LEFT];
+    for (int i = 0; i + 1 < LEFT; i++) {
+        snprintf(texts[i], sizeof texts[i], "{\"a\": %d}", i + 1);
+        values[i] = i;
+        trials[i] = (tub_trial){texts[i], TUB_TRIAL_FINISHED, &values[i], 1};
+    }
+    char *next = NULL;
+    assert_int_equal(tub_sweep_next(context, sweep, 1, trials, LEFT - 1, &next, NULL), TUB_OK);
+    assert_string_equal(next, "{\"a\": 120}");
+    tub_sweep_text_free(context, next);
+    tub_sweep_close(sweep);
+}
+
+/* The parts of a choice are equal, whatever its probabilities. */
+static void test_positions(void **state) {
+    (void)state;
+    tub_sweep *sweep = open_text(
+        "method: random\nparameters: {a: {values: [x, y, z], probabilities: [0.05, 0.95, 0]}}\n");
+    assert_true(tub_sweep_position(sweep, 0, "{\"a\": \"x\"}") == 0.5 / 3);
+    assert_true(tub_sweep_position(sweep, 0, "{\"a\": \"y\"}") == 0.5);
+    assert_true(tub_sweep_position(sweep, 0, "{\"a\": \"z\"}") == 2.5 / 3);
+    tub_sweep_close(sweep);
+}
+
+static void test_points_by_number(void **state) {
+    (void)state;
+    tub_sweep *sweep = open_text("method: grid\nparameters: {b: {values: [x, x, y]}, a: {min: 1, "
+                                 "max: 3}, c: {parameters: {d: {value: 7}}}}\n");
+    tub_trial trials[6] = {{0}};
+    char *point = NULL;
+    for (int64_t i = 0; i < 6; i++) {
+        char *next = NULL;
+        assert_int_equal(tub_sweep_next(context, sweep, 1, trials, i, &next, NULL), TUB_OK);
+        assert_int_equal(tub_sweep_point(sweep, i, &point, NULL), TUB_OK);
+        assert_string_equal(point, next);
+        tub_sweep_text_free(context, point);
+        trials[i].parameters = next;
+    }
+    assert_int_equal(tub_sweep_point(sweep, 6, &point, NULL), TUB_E_RANGE);
+    assert_int_equal(tub_sweep_point(sweep, -1, &point, NULL), TUB_E_RANGE);
+    assert_null(point);
+    for (int i = 0; i < 6; i++) {
+        tub_sweep_text_free(context, (char *)trials[i].parameters);
+    }
+    tub_sweep_close(sweep);
+    sweep = open_text("method: random\nparameters: {a: {values: [1]}}\n");
+    assert_int_equal(tub_sweep_point(sweep, 0, &point, NULL), TUB_E_RANGE);
+    tub_sweep_close(sweep);
+}
+
+static void test_stops_of_nobody(void **state) {
+    (void)state;
+    static const double values[] = {1, 2};
+    const tub_trial trial = {"{}", TUB_TRIAL_RUNNING, values, 2};
+    tub_sweep *sweep = open_text("method: random\nmetric: {name: l}\nearly_terminate: {type: "
+                                 "hyperband, min_iter: 1}\nparameters: {a: {value: 1}}\n");
+    int stops = 1;
+    assert_int_equal(tub_sweep_stops(context, sweep, &trial, 1, 0, 2, &stops, NULL, NULL), TUB_OK);
+    assert_false(stops);
+    assert_int_equal(tub_sweep_stops(context, sweep, &trial, 1, 1, 2, &stops, NULL, NULL),
+                     TUB_E_RANGE);
+    assert_int_equal(tub_sweep_stops(context, sweep, &trial, 1, 0, 3, &stops, NULL, NULL),
+                     TUB_E_RANGE);
+    tub_sweep_close(sweep);
 }
 
 /* ---- Functions ---- */
@@ -360,11 +453,20 @@ static int close_context(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scalars),          cmocka_unit_test(test_other_scalars),
-        cmocka_unit_test(test_merges_and_keys),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_cannot_start),     cmocka_unit_test(test_own_search),
-        cmocka_unit_test(test_trials_by_number), cmocka_unit_test(test_best),
-        cmocka_unit_test(test_special),          cmocka_unit_test(test_failing_allocations)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_scalars),
+                                       cmocka_unit_test(test_other_scalars),
+                                       cmocka_unit_test(test_merges_and_keys),
+                                       cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_cannot_start),
+                                       cmocka_unit_test(test_own_search),
+                                       cmocka_unit_test(test_trials_by_number),
+                                       cmocka_unit_test(test_best),
+                                       cmocka_unit_test(test_positions),
+                                       cmocka_unit_test(test_bayes_does_not_repeat),
+                                       cmocka_unit_test(test_points_by_number),
+                                       cmocka_unit_test(test_stops_of_nobody),
+                                       cmocka_unit_test(test_huge_numbers),
+                                       cmocka_unit_test(test_special),
+                                       cmocka_unit_test(test_failing_allocations)};
     return cmocka_run_group_tests_name("sweep", tests, open_context, close_context);
 }

@@ -7,12 +7,14 @@ broken.mp4). Clips are given as a visitor gives them, and what the page then sho
 same file. The last line is "N passed, N failed"."""
 import array
 import ast
+import http.server
 import json
 import os
 import shutil
 import struct
 import subprocess
 import sys
+import threading
 import urllib.parse
 
 from selenium import webdriver
@@ -324,6 +326,11 @@ def check_refusals(t, server):
     t.checks.same("a damaged file", t.text("#problem"), sentence)
     t.checks.note("no answer stays", not t.find("#found").is_displayed())
     t.console()
+    t.give("cut.webm")
+    t.settled("cut.webm")
+    t.checks.same("what is lost of a file", t.text("#problem"), f"cut.webm: {t.predict('day', t.path('cut.webm'))[0]['damage']}")
+    t.checks.note("and the answer about the rest", t.find("#found").is_displayed())
+    t.console()
     t.give("dark.gif")
     t.settled("dark.gif")
     t.checks.same("the sentence goes", t.text("#problem"), "")
@@ -513,6 +520,54 @@ def check_policy(t, server):
     t.said = kept
 
 
+FRAME = "<!doctype html><title>a hub</title><iframe src='%s' width='1200' height='800'></iframe>"
+
+
+class Host(http.server.BaseHTTPRequestHandler):
+    """A page elsewhere that shows another one in a frame."""
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write((FRAME % self.server.shown).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def framed(t, program, host, *options):
+    """Whether the page is there in a frame, and answers."""
+    with Server(program, t.path("day"), *options) as server:
+        host.shown = server.address
+        t.driver.get(f"http://127.0.0.1:{host.server_port}/")
+        t.driver.switch_to.frame(t.find("iframe"))
+        shown = bool(t.all("#samples"))
+        if shown:
+            t.until("the samples", lambda d: len(t.all("#samples button")) > 0)
+            t.give("dark.gif")
+            t.settled("dark.gif")
+        t.driver.switch_to.default_content()
+        t.driver.get("about:blank")
+        return shown
+
+
+def check_frames(t, program):
+    host = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Host)
+    threading.Thread(target=host.serve_forever, daemon=True).start()
+    here = f"http://127.0.0.1:{host.server_port}"
+    t.console()
+    kept, t.said = t.said, []
+    t.checks.same("in a frame of an origin that may", framed(t, program, host, "--frame-from", "https://example.org", "--frame-from", here), True)
+    t.console()
+    t.checks.same("what the console says of it", [line for line in t.said if "favicon" not in line], [])
+    t.checks.same("in a frame of another origin", framed(t, program, host, "--frame-from", "https://example.org"), False)
+    t.checks.same("in a frame, unasked", framed(t, program, host), False)
+    t.console()
+    t.checks.note("control: the console tells of frames", sum("frame" in line for line in t.said) >= 2, t.said)
+    t.said = kept
+    host.shutdown()
+
+
 def main():
     program, folder = sys.argv[1:3]
     pictures = sys.argv[3] if len(sys.argv) > 3 else None
@@ -538,6 +593,7 @@ def main():
             t.check_requests(server)
             check_policy(t, server)
         check_token(t, program)
+        check_frames(t, program)
         checks.same("the console", t.said, [])
     except RuntimeError as problem:
         t.console()

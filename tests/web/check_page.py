@@ -128,6 +128,7 @@ def check_served(checks, server, folder, names):
         for key, value in POLICY.items():
             checks.same(f"{name}: {key}", policy.get(key), value)
         checks.note(f"{name}: no other host", not re.search(r"unsafe|\*|http|//", headers["Content-Security-Policy"]))
+        checks.same(f"{name}: in no frame", headers["X-Frame-Options"], "DENY")
 
 
 def check_sources(checks, sources):

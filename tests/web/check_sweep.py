@@ -28,6 +28,33 @@ def explained(groups, rank):
     return min(1, max(0, 1 - (1 - between / total) * (n - 1) / free))
 
 
+def solve(matrix, right):
+    """Gauss' elimination, the largest pivot first."""
+    rows = [list(row) + [r] for row, r in zip(matrix, right)]
+    n = len(rows)
+    for i in range(n):
+        k = max(range(i, n), key=lambda row: abs(rows[row][i]))
+        rows[i], rows[k] = rows[k], rows[i]
+        for j in range(i + 1, n):
+            factor = rows[j][i] / rows[i][i]
+            rows[j] = [a - factor * b for a, b in zip(rows[j], rows[i])]
+    out = [0.0] * n
+    for i in reversed(range(n)):
+        out[i] = (rows[i][n] - sum(rows[i][j] * out[j] for j in range(i + 1, n))) / rows[i][i]
+    return out
+
+
+def bent(x, rank):
+    """Adjusted share of the variance of the ranks that the best parabola over x has, and the correlation with x."""
+    n, mean, middle = len(x), sum(rank) / len(rank), sum(x) / len(x)
+    powers = [[1, v, v * v] for v in x]
+    fit = solve([[sum(p[i] * p[j] for p in powers) for j in range(3)] for i in range(3)], [sum(p[i] * r for p, r in zip(powers, rank)) for i in range(3)])
+    left = sum((r - sum(f * v for f, v in zip(fit, p))) ** 2 for p, r in zip(powers, rank))
+    total = sum((r - mean) ** 2 for r in rank)
+    together = sum((v - middle) * (r - mean) for v, r in zip(x, rank))
+    return min(1, max(0, 1 - left / total * (n - 1) / (n - 3))), together / math.sqrt(sum((v - middle) ** 2 for v in x) * total)
+
+
 def main():
     folder, metric, goal = sys.argv[1:]
     text = open(f"{folder}/sweep.html", encoding="utf-8").read()
@@ -68,6 +95,12 @@ def main():
     share = explained([h for h, _ in pairs], ranks([v for _, v in pairs]))
     shown = page.numbers["importance.0.share"][0]
     report.check(shown == "null" if share is None else math.isclose(float(shown), share, rel_tol=1e-6, abs_tol=1e-9), f"importance {shown}, {share}")
+    # And what the number does: lr, uniform in its logarithm from 1e-5 to 0.1.
+    known = [(math.log(json.loads(p)["lr"] / 1e-5) / math.log(1e4), v) for (_, _, p), v in zip(trials, best) if v is not None]
+    share, direction = bent([x for x, _ in known], ranks([v for _, v in known]))
+    for name, value in (("share", share), ("direction", direction)):
+        shown = page.numbers[f"importance.1.{name}"][0]
+        report.check(math.isclose(float(shown), value, rel_tol=1e-6, abs_tol=1e-6), f"importance of lr, {name}: {shown}, {value}")
     report.check(f">{metric}<" in text and "<title>Sweep</title>" in text and 'role="img"' in text and "<desc" in text, "names and descriptions are there")
     print(f"{report.passed} passed, {report.failed} failed")
     return report.failed != 0 or report.passed == 0

@@ -66,8 +66,64 @@ assert work.returncode == 1, work.returncode
 assert json.loads(out.splitlines()[-1])["interrupted"] is True, out
 assert "the same command goes on" in talk, talk
 END
+"$python" -c 'import sqlite3
+d = sqlite3.connect("asked/journal.sqlite")
+assert d.execute("select seconds > 0 from trial where state = 0").fetchall() == [(1,)]' || fail "the time of an interrupted trial is lost"
 sweep --out asked --quiet >asked.txt
 cmp whole.txt asked.txt || fail "an interrupted sweep has another table"
+
+# A first trial that takes long enough for what is done to it.
+long() { # FOLDER EPOCHS
+    printf 'method: grid\nmetric: {name: val_loss}\nparameters: {epochs: {values: [%s, 1]}}\n' "$2" >"$1.yaml"
+}
+
+# The training of a killed sweep may have the trial's folder for some time yet; here we have it.
+long held 300
+# shellcheck disable=SC2086
+"$program" sweep held.yaml $small --out unhurt --quiet >unhurt.txt
+# shellcheck disable=SC2086
+"$python" - "$program" $small <<'END' || fail "waiting for a folder"
+import fcntl, os, signal, subprocess, sys, threading
+program, small = sys.argv[1], sys.argv[2:]
+command = [program, "sweep", "held.yaml", *small, "--out", "held", "--plain"]
+work = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, text=True)
+work.stdout.readline()
+while not os.path.exists("held/trials/0000/log.csv"):
+    pass
+work.send_signal(signal.SIGKILL)
+work.stdout.close()
+work.wait()
+folder = os.open("held/trials/0000", os.O_RDONLY)
+fcntl.flock(folder, fcntl.LOCK_EX)
+again = subprocess.Popen(command, stdout=open("held.txt", "w"), stderr=subprocess.PIPE, text=True)
+assert again.stderr.readline() == "trial 0 goes on: epochs=300\n"
+said = again.stderr.readline()
+assert said == "trial 0 waits for another process that is at work on held/trials/0000\n", said
+threading.Timer(1, os.close, [folder]).start()
+talk = again.communicate()[1]
+assert again.returncode == 0, talk
+END
+cmp unhurt.txt held.txt || fail "a trial that waited for its folder is another one"
+
+# A training that is killed alone: its trial has failed, and the others go on.
+long alone 100000
+# shellcheck disable=SC2086
+"$python" - "$program" $small <<'END' || fail "killing a training"
+import json, os, signal, subprocess, sys
+program, small = sys.argv[1], sys.argv[2:]
+work = subprocess.Popen([program, "sweep", "alone.yaml", *small, "--out", "alone", "--cpu", "portable", "--json"], stdout=subprocess.PIPE, text=True)
+work.stdout.readline()
+while not os.path.exists("alone/trials/0000/log.csv"):
+    pass
+[training] = open(f"/proc/{work.pid}/task/{work.pid}/children").read().split()
+words = open(f"/proc/{training}/cmdline").read().split("\0")
+assert words[words.index("--cpu") + 1] == "portable", words
+os.kill(int(training), signal.SIGKILL)
+told = [json.loads(line) for line in work.stdout]
+[ended] = [t for t in told if t.get("trial") == 0 and t["state"] != "running"]
+assert ended["state"] == "failed" and ended["note"] == "ended by signal 9 (Killed)", ended
+assert work.wait() == 0 and told[-1]["trials"] == 2, told[-1]
+END
 
 # Two at once can't have one folder.
 # shellcheck disable=SC2086
