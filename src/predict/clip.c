@@ -179,7 +179,8 @@ tub_status tub_clip_read(tub_context *ctx, const char *path, const tub_clip_read
     }
     if (status != TUB_OK) {
         tub_clip_free(out);
-        if (err != NULL && strncmp(err->message, path, strlen(path)) != 0) {
+        const bool named = err == NULL || strncmp(err->message, path, strlen(path)) == 0;
+        if (!named && status != TUB_E_MODULE) { /* what lacks a module is no fault of the file's */
             status = tub__prefix(err, status, "%s", path);
         }
     }
