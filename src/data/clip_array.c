@@ -84,7 +84,7 @@ tub_status tub__clip_open_array(tub_context *ctx, const char *argument, bool int
         clip->base.facts.width = v.width;
         clip->base.facts.channels = v.channels;
         clip->samples = v.data;
-        clip->element = v.dtype == TUB_U8 ? 1 : sizeof(float);
+        clip->element = tub__dtype_bytes(v.dtype);
         v.data = NULL;
         *out = &clip->base;
     }

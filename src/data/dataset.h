@@ -129,6 +129,8 @@ void tub__dataset_free_names(tub_dataset *data);
 TUB_MUST_USE tub_status tub__dataset_follow(tub_dataset *data, const char *const *names,
                                             int64_t count, tub_error *err);
 
+/* Inputs further from 0 than this are hardly meant, and levels that never get there are hardly seen. */
+enum { TUB__FAR = 16 };
 /* Warns of floats that reach the model far from 0 to 1. which: "train has", whose they are. */
 void tub__warn_far_floats(tub_context *ctx, const char *name, const char *which, const float *v,
                           size_t n);

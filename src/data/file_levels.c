@@ -4,10 +4,6 @@
 #include "base/error.h"
 #include "data/file_set.h"
 
-enum {
-    FAR = 16
-}; /* floats further from 0 are hardly meant, and levels that never get there hardly seen */
-
 static void extremes(const tub__clip_facts *f, const void *samples, float *low, float *high) {
     const size_t n = (size_t)(f->height * f->width * f->channels);
     const unsigned char *levels = samples;
@@ -61,21 +57,21 @@ static range range_of(const tub__file_set *set, bool windowed, tub_dtype dtype) 
 void tub__file_set_tell_levels(const tub__file_set *set, const char *name) {
     const range floats = range_of(set, false, TUB_F32), masks = range_of(set, false, TUB_U8),
                 seen = range_of(set, true, TUB_U8);
-    if (floats.files > 0 && (floats.low < -FAR || floats.high > FAR)) {
+    if (floats.files > 0 && (floats.low < -TUB__FAR || floats.high > TUB__FAR)) {
         tub__log_line(set->ctx, TUB_LOG_WARNING,
                       "%s: floats reach the model as they are, and %zu file%s %g to %g (the first, "
                       "%.200s); a clip.intensity_window makes levels of them, as -160,240 of CT",
                       name, floats.files, floats.files == 1 ? " has" : "s have", (double)floats.low,
                       (double)floats.high, set->list.items[floats.first].name);
     }
-    if (masks.files > 0 && masks.high > 0 && masks.high < FAR) {
+    if (masks.files > 0 && masks.high > 0 && masks.high < TUB__FAR) {
         tub__log_line(
             set->ctx, TUB_LOG_WARNING,
             "%s: the largest level of its arrays is %g, and levels are divided by 255, so "
             "that the model sees almost nothing; stretch them to 0 to 255, or store floats",
             name, (double)masks.high);
     }
-    if (seen.files > 0 && seen.high - seen.low < FAR) {
+    if (seen.files > 0 && seen.high - seen.low < TUB__FAR) {
         tub__log_line(
             set->ctx, TUB_LOG_WARNING,
             "%s: levels of %g to %g are all that clip.intensity_window %g,%g makes of its "

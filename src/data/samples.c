@@ -3,8 +3,6 @@
 #include "base/context.h"
 #include "data/dataset.h"
 
-enum { FAR = 16 }; /* inputs further from 0 than this are hardly meant */
-
 size_t tub__dtype_bytes(tub_dtype dtype) {
     static const size_t bytes[TUB_DTYPES] = {1, 4, 8};
     return bytes[dtype];
@@ -18,7 +16,7 @@ void tub__warn_far_floats(tub_context *ctx, const char *name, const char *which,
         low = v[i] < low ? v[i] : low;
         high = v[i] > high ? v[i] : high;
     }
-    if (low < -FAR || high > FAR) {
+    if (low < -TUB__FAR || high > TUB__FAR) {
         tub__log_line(ctx, TUB_LOG_WARNING,
                       "%s: floats reach the model as they are, and %s %g to %g; scale them to "
                       "about 0 to 1 first",

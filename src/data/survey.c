@@ -5,9 +5,6 @@
 #include "data/dataset.h"
 #include <string.h>
 
-/* Inputs further from 0 than this are hardly meant, and so is a uint8 set that never gets there. */
-enum { FAR = 16 };
-
 /* All bytes of a sample's elements are equal to the first element's. */
 static bool is_constant(const unsigned char *sample, size_t bytes, size_t element) {
     return memcmp(sample, sample + element, bytes - element) == 0;
@@ -54,10 +51,10 @@ static void look_at_bytes(const tub_dataset *data) {
     const unsigned char *v = data->samples[TUB_TRAIN];
     size_t n = (size_t)data->info.count[TUB_TRAIN] * tub__dataset_elements(&data->info);
     unsigned char high = 0;
-    for (size_t i = 0; i < n && high < FAR; i++) {
+    for (size_t i = 0; i < n && high < TUB__FAR; i++) {
         high = v[i] > high ? v[i] : high;
     }
-    if (high > 0 && high < FAR) {
+    if (high > 0 && high < TUB__FAR) {
         tub__log_line(data->ctx, TUB_LOG_WARNING,
                       "%s: the largest voxel of train is %d, and integers are divided by 255, so "
                       "that the model sees almost nothing; stretch them to 0 to 255, or store "
