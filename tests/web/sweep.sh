@@ -54,24 +54,18 @@ cmp whole.txt killed.txt || fail "a killed sweep has another table"
 cmp whole/best.yaml killed/best.yaml || fail "a killed sweep has another best recipe"
 
 # A sweep that is asked to end lets its trial save, and goes on.
-sed "s/value: 4/value: 3000/; /early_terminate/d" search.yaml >long.yaml
 # shellcheck disable=SC2086
 "$python" - "$program" $small <<'END' || fail "interrupting"
-import json, os, signal, subprocess, sys
+import json, signal, subprocess, sys
 program, small = sys.argv[1], sys.argv[2:]
-work = subprocess.Popen([program, "sweep", "long.yaml", *small, "--out", "asked", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-log = "asked/trials/0000/log.csv"
-while work.poll() is None and not (os.path.exists(log) and len(open(log).readlines()) > 2):
-    pass  # the signal comes within the trial
+work = subprocess.Popen([program, "sweep", "search.yaml", *small, "--out", "asked", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+work.stdout.readline()
 work.send_signal(signal.SIGTERM)
 out, talk = work.communicate()
 assert work.returncode == 1, work.returncode
 assert json.loads(out.splitlines()[-1])["interrupted"] is True, out
 assert "the same command goes on" in talk, talk
 END
-"$python" -c 'import sqlite3
-d = sqlite3.connect("asked/journal.sqlite")
-assert d.execute("select seconds > 0 from trial where state = 0").fetchall() == [(1,)]' || fail "the time of an interrupted trial is lost"
 sweep --out asked --quiet >asked.txt
 cmp whole.txt asked.txt || fail "an interrupted sweep has another table"
 
@@ -79,6 +73,21 @@ cmp whole.txt asked.txt || fail "an interrupted sweep has another table"
 long() { # FOLDER EPOCHS
     printf 'method: grid\nmetric: {name: val_loss}\nparameters: {epochs: {values: [%s, 1]}}\n' "$2" >"$1.yaml"
 }
+
+long timed 3000
+# shellcheck disable=SC2086
+"$python" - "$program" $small <<'END' || fail "interrupting within a trial"
+import os, subprocess, sys
+work = subprocess.Popen([sys.argv[1], "sweep", "timed.yaml", *sys.argv[2:], "--out", "timed", "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+log = "timed/trials/0000/log.csv"
+while work.poll() is None and not (os.path.exists(log) and len(open(log).readlines()) > 2):
+    pass
+work.terminate()
+work.communicate()
+END
+"$python" -c 'import sqlite3
+d = sqlite3.connect("timed/journal.sqlite")
+assert d.execute("select seconds > 0 from trial where state = 0").fetchall() == [(1,)]' || fail "the time of an interrupted trial is lost"
 
 # The training of a killed sweep may have the trial's folder for some time yet; here we have it.
 long held 300
