@@ -72,7 +72,7 @@ static void put_counts(page *p, const data_view *v) {
 
 static tub_status put_sample(page *p, const data_view *v, int64_t sample, const char *name,
                              tub_error *err) {
-    const small_sample *small;
+    small_sample *small;
     char alt[2 * REPORT_NAME + 64], file[REPORT_NAME];
     const tub_status read = picture_read(&v->facts, sample, &small, err);
     if (read != TUB_OK) {

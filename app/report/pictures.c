@@ -104,8 +104,7 @@ static small_sample *make_room(const tub_dataset_info *i, const shrink *s) {
     return made;
 }
 
-tub_status picture_read(const report_facts *f, int64_t sample, const small_sample **out,
-                        tub_error *err) {
+tub_status picture_read(const report_facts *f, int64_t sample, small_sample **out, tub_error *err) {
     const tub_dataset_info *i = f->info;
     const size_t n = (size_t)(i->frames * i->height * i->width * i->channels);
     const shrink s = shrink_of(i, i->channels == 3 ? PICTURE_COLOUR_FRAMES : PICTURE_FRAMES);
@@ -135,7 +134,7 @@ bool pictures_remember(report_facts *f, int64_t samples) {
 
 void pictures_forget(report_facts *f, int64_t samples) {
     for (int64_t i = 0; f->kept != NULL && i < samples; i++) {
-        free(f->kept[i]);
+        picture_free(f, f->kept[i]);
     }
     free(f->kept);
     f->kept = NULL;
@@ -159,62 +158,117 @@ void picture_still(const small_sample *s, int64_t by, unsigned char *out) {
     }
 }
 
-static tub_status put_url(page *p, const report_facts *f, const tub_picture *picture,
-                          tub_picture_kind kind, tub_error *err) {
-    void *bytes;
-    size_t size;
-    const tub_status status = tub_picture_encode(f->context, picture, kind, &bytes, &size, err);
-    if (status == TUB_OK) {
-        page_data_url(p, kind == TUB_PICTURE_GIF ? "image/gif" : "image/png", bytes, size);
-        tub_picture_free(f->context, bytes);
+static tub_picture frames_of(const small_sample *s, int64_t first, int64_t count) {
+    return (tub_picture){.levels = s->levels + first * s->height * s->width * s->channels,
+                         .frames = count,
+                         .height = s->height,
+                         .width = s->width,
+                         .channels = s->channels,
+                         .hundredths = HUNDREDTHS};
+}
+
+/* What is to be made, and whose it becomes. */
+typedef struct wanted {
+    tub_picture *pictures;
+    tub_picture_kind *kinds;
+    tub_encoded *made, **owner;
+    size_t count;
+} wanted;
+
+static void want(wanted *w, const small_sample *s, int64_t first, int64_t count,
+                 tub_encoded *owner) {
+    w->pictures[w->count] = frames_of(s, first, count);
+    w->kinds[w->count] = count > 1 ? TUB_PICTURE_GIF : TUB_PICTURE_PNG;
+    w->owner[w->count++] = owner;
+}
+
+/* A sample may be in the list more than once. */
+static bool is_wanted(const wanted *w, const small_sample *s) {
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->owner[i] == &s->moving) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static tub_status make_wanted(const report_facts *f, wanted *w, small_sample *const *list,
+                              int64_t count, tub_error *err) {
+    for (int64_t i = 0; i < count; i++) {
+        small_sample *s = list[i];
+        if (s->moving.bytes == NULL && !is_wanted(w, s)) {
+            want(w, s, 0, s->frames, &s->moving);
+            if (s->frames > 1) {
+                want(w, s, s->frames / 2, 1, &s->still);
+            }
+        }
+    }
+    const tub_status status =
+        tub_pictures_encode(f->context, w->count, w->pictures, w->kinds, w->made, err);
+    for (size_t i = 0; i < w->count && status == TUB_OK; i++) {
+        *w->owner[i] = w->made[i];
     }
     return status;
 }
 
-tub_status picture_put(page *p, const report_facts *f, const small_sample *s, const char *alt,
+tub_status pictures_make(const report_facts *f, small_sample *const *list, int64_t count,
+                         tub_error *err) {
+    const size_t most = 2 * (size_t)count + 1;
+    wanted w = {.pictures = calloc(most, sizeof *w.pictures),
+                .kinds = calloc(most, sizeof *w.kinds),
+                .made = calloc(most, sizeof *w.made),
+                .owner = calloc(most, sizeof(tub_encoded *))};
+    const bool room = w.pictures != NULL && w.kinds != NULL && w.made != NULL && w.owner != NULL;
+    const tub_status status = room ? make_wanted(f, &w, list, count, err) : out_of_memory(err);
+    free(w.pictures);
+    free(w.kinds);
+    free(w.made);
+    free(w.owner);
+    return status;
+}
+
+tub_status picture_put(page *p, const report_facts *f, small_sample *s, const char *alt,
                        tub_error *err) {
-    tub_picture picture = {.levels = s->levels + s->frames / 2 * s->height * s->width * s->channels,
-                           .frames = 1,
-                           .height = s->height,
-                           .width = s->width,
-                           .channels = s->channels,
-                           .hundredths = HUNDREDTHS};
-    tub_status status = TUB_OK;
+    const tub_status status = pictures_make(f, &s, 1, err);
+    if (status != TUB_OK) {
+        return status;
+    }
     page_put(p, "<picture>");
     if (s->frames > 1) {
         page_put(p, "<source media=\"print, (prefers-reduced-motion: reduce)\" srcset=\"");
-        status = put_url(p, f, &picture, TUB_PICTURE_PNG, err);
+        page_data_url(p, "image/png", s->still.bytes, s->still.size);
         page_put(p, "\">");
-        picture.levels = s->levels;
-        picture.frames = s->frames;
     }
     page_put(p, "<img src=\"");
-    if (status == TUB_OK) {
-        status = put_url(p, f, &picture, s->frames > 1 ? TUB_PICTURE_GIF : TUB_PICTURE_PNG, err);
-    }
+    page_data_url(p, s->frames > 1 ? "image/gif" : "image/png", s->moving.bytes, s->moving.size);
     page_putf(p, "\" width=\"%lld\" height=\"%lld\" alt=\"", (long long)s->width,
               (long long)s->height);
     page_text(p, alt);
     page_put(p, "\"></picture>");
-    return status;
+    return TUB_OK;
 }
 
-tub_status picture_put_clip(page *p, const report_facts *f, const tub_clip *clip, const char *alt,
-                            tub_error *err) {
+tub_status picture_of_clip(const tub_clip *clip, small_sample **out, tub_error *err) {
     const tub_dataset_info size = {.frames = clip->frames,
                                    .height = clip->height,
                                    .width = clip->width,
                                    .channels = clip->channels,
                                    .dtype = TUB_U8};
     const shrink s = shrink_of(&size, PICTURE_FRAMES); /* of which there are few */
-    small_sample *made = make_room(&size, &s);
-    if (made == NULL) {
+    *out = make_room(&size, &s);
+    if (*out == NULL) {
         return out_of_memory(err);
     }
-    make_small(&size, clip->samples, &s, made);
-    const tub_status status = picture_put(p, f, made, alt, err);
-    free(made);
-    return status;
+    make_small(&size, clip->samples, &s, *out);
+    return TUB_OK;
+}
+
+void picture_free(const report_facts *f, small_sample *s) {
+    if (s != NULL) {
+        tub_picture_free(f->context, s->moving.bytes);
+        tub_picture_free(f->context, s->still.bytes);
+        free(s);
+    }
 }
 
 void picture_number(page *p, const report_facts *f, int64_t sample) {

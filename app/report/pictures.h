@@ -3,6 +3,8 @@
 #ifndef APP_REPORT_PICTURES_H
 #define APP_REPORT_PICTURES_H
 
+#include <tubelet/picture.h>
+
 #include "facts.h"
 #include "page.h"
 
@@ -12,7 +14,8 @@
 enum { PICTURE_SIDE = 96, PICTURE_FRAMES = 32, PICTURE_COLOUR_FRAMES = 16 };
 typedef struct small_sample {
     int64_t frames, height, width, channels;
-    unsigned char levels[]; /* [frames,height,width,channels] */
+    tub_encoded moving, still; /* once they are made: all frames, and the middle one of several */
+    unsigned char levels[];    /* [frames,height,width,channels] */
 } small_sample;
 
 /* Room for the samples of a split. False: no memory. */
@@ -21,20 +24,23 @@ bool pictures_remember(report_facts *f, int64_t samples);
 void pictures_forget(report_facts *f, int64_t samples);
 /* Reads one, or gives the one that was read before: decoding a film takes long. It stays the
  * facts'. Error: those of tub_dataset_read. */
-tub_status picture_read(const report_facts *f, int64_t sample, const small_sample **out,
-                        tub_error *err);
+tub_status picture_read(const report_facts *f, int64_t sample, small_sample **out, tub_error *err);
+/* Makes what is not made yet of some of them, on the context's threads: each takes tens of
+ * milliseconds. */
+tub_status pictures_make(const report_facts *f, small_sample *const *list, int64_t count,
+                         tub_error *err);
 /* Size of the picture's middle frame when every `by` by `by` pixels of it become one, and that
  * frame. */
 void picture_still_size(const small_sample *s, int64_t by, int64_t size[2]);
 void picture_still(const small_sample *s, int64_t by, unsigned char *out);
 /* Writes <picture>: the moving sample, and its middle frame for paper and for those who want no
- * motion. alt: plain text. */
-tub_status picture_put(page *p, const report_facts *f, const small_sample *s, const char *alt,
+ * motion. Makes them where they are not made yet. alt: plain text. */
+tub_status picture_put(page *p, const report_facts *f, small_sample *s, const char *alt,
                        tub_error *err);
 
-/* The same of a clip of uint8 as it is, made small as samples are. */
-tub_status picture_put_clip(page *p, const report_facts *f, const tub_clip *clip, const char *alt,
-                            tub_error *err);
+/* A clip of uint8 made small as samples are; to be freed by picture_free. */
+tub_status picture_of_clip(const tub_clip *clip, small_sample **out, tub_error *err);
+void picture_free(const report_facts *f, small_sample *s); /* accepts NULL */
 
 /* The end of a caption: #N and, where it is short, the file. It is all there in the title. */
 void picture_number(page *p, const report_facts *f, int64_t sample);

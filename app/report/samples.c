@@ -12,7 +12,7 @@ enum { GRID = 25, WORST = 10 };
 static tub_status put_sample(page *p, const report_facts *f, const report_answer *a,
                              tub_error *err) {
     char truth[REPORT_TEXT], said[REPORT_TEXT], alt[3 * REPORT_TEXT], file[REPORT_NAME];
-    const small_sample *small;
+    small_sample *small;
     const tub_status read = picture_read(f, a->sample, &small, err);
     if (read != TUB_OK) {
         return read;
@@ -38,15 +38,25 @@ static tub_status put_sample(page *p, const report_facts *f, const report_answer
     return status;
 }
 
-/* Samples under a title; kind: how the style sheet lays them out. */
+/* Samples under a title, GRID at most; kind: how the style sheet lays them out. */
 typedef struct shown {
     const char *title, *about, *kind;
     const report_answer *list;
     int64_t count;
 } shown;
 
-static tub_status put_list(page *p, const report_facts *f, const shown *s, tub_error *err) {
+/* All pictures of a list at once. */
+static tub_status make_pictures(const report_facts *f, const shown *s, tub_error *err) {
+    small_sample *list[GRID];
     tub_status status = TUB_OK;
+    for (int64_t i = 0; i < s->count && status == TUB_OK; i++) {
+        status = picture_read(f, s->list[i].sample, &list[i], err);
+    }
+    return status == TUB_OK ? pictures_make(f, list, s->count, err) : status;
+}
+
+static tub_status put_list(page *p, const report_facts *f, const shown *s, tub_error *err) {
+    tub_status status = make_pictures(f, s, err);
     page_putf(p, "<h3>%s</h3><p class=\"note\">%s</p><div class=\"%s\">\n", s->title, s->about,
               s->kind);
     for (int64_t i = 0; i < s->count && status == TUB_OK; i++) {

@@ -23,7 +23,7 @@ static int64_t find(const stills *all, int64_t sample) {
 
 /* All samples have the size of the first. */
 static tub_status add(const report_facts *f, stills *all, int64_t sample, tub_error *err) {
-    const small_sample *s;
+    small_sample *s;
     const tub_status status = picture_read(f, sample, &s, err);
     if (status != TUB_OK) {
         return status;

@@ -28,6 +28,19 @@ typedef struct tub_picture {
 TUB_API TUB_MUST_USE tub_status tub_picture_encode(tub_context *ctx, const tub_picture *picture,
                                                    tub_picture_kind kind, void **bytes,
                                                    size_t *size, tub_error *err);
+
+/* A picture as bytes. */
+typedef struct tub_encoded {
+    void *bytes; /* NULL before it is made; the caller's (tub_picture_free) */
+    size_t size;
+} tub_encoded;
+
+/* The same of `count` pictures on the context's threads: out [count]. Errors: as above, of the first that has one,
+ * and none is made then. */
+TUB_API TUB_MUST_USE tub_status tub_pictures_encode(tub_context *ctx, size_t count,
+                                                    const tub_picture *pictures,
+                                                    const tub_picture_kind *kinds, tub_encoded *out,
+                                                    tub_error *err);
 TUB_API void tub_picture_free(tub_context *ctx, void *bytes); /* accepts NULL */
 
 #ifdef __cplusplus

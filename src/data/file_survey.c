@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking at the files of a data set before it is used: which can be read, and what is in them. Each worker
- * takes the next file that nobody has; what is found does not depend on who looked. */
+ * takes the next file that nobody has; what is found does not depend on who looked. Files that an earlier survey
+ * could read are looked at by their content only. */
 #include "base/error.h"
 #include "base/ratio.h"
 #include "data/clip_read.h"
-#include "data/file_set.h"
+#include "data/file_kept.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ typedef struct survey {
     size_t *begin;   /* [files + 1]: where each file's items begin in it */
     size_t files;
     atomic_size_t next;
+    tub_status (*step)(struct survey *, size_t file, tub_error *);
     tub_status *status; /* [files]: of failures that end all */
     tub_error *why;
 } survey;
@@ -100,12 +102,16 @@ static bool ends_all(tub_status status) {
     return status == TUB_E_MEMORY || status == TUB_E_MODULE;
 }
 
-static tub_status open_and_look(tub__file_set *set, const char *path, tub__clip_file **clip,
-                                char content[33], tub_error *err) {
+static tub_status open_and_look(tub__file_set *set, uint32_t item, tub__clip_file **clip,
+                                tub_error *err) {
+    const char *path = set->list.items[item].path;
     const tub__intensity_window window = tub__clip_window(&set->clip);
     tub__clip_frame frame;
     bool end = false;
-    TUB__TRY(tub__content_digest(set->ctx, path, content, err));
+    if (set->entries[item].content[0] == '\0') {
+        char content[33];
+        TUB__TRY(tub__content_digest(set->ctx, path, content, err)); /* says why there is none */
+    }
     TUB__TRY(tub__clip_open(set->ctx, path, 1, &window, clip, err));
     TUB__TRY(tub__clip_count(*clip, err));
     TUB__TRY(tub__clip_next(*clip, &frame, &end, err));
@@ -146,15 +152,43 @@ static tub_status look_at_item(tub__file_set *set, tub__clip_file *clip, uint32_
     return note_damage(set, clip, item, err);
 }
 
-static tub_status look_at_file(survey *s, size_t file, tub_error *err) {
+/* Without one where the file can't be read, which look_at_items says. */
+static tub_status find_content(survey *s, size_t file, tub_error *err) {
     tub__file_set *set = s->set;
-    const uint32_t *items = s->order + s->begin[file];
-    const size_t count = s->begin[file + 1] - s->begin[file];
-    tub__clip_file *clip = NULL;
     tub_error why = {0};
     char content[33] = "";
+    const char *path = set->list.items[s->order[s->begin[file]]].path;
+    const tub_status status = tub__content_digest(set->ctx, path, content, &why);
+    if (ends_all(status)) {
+        return tub__fail(err, status, "%s", why.message);
+    }
+    for (size_t i = s->begin[file]; i < s->begin[file + 1] && status == TUB_OK; i++) {
+        memcpy(set->entries[s->order[i]].content, content, sizeof content);
+    }
+    return TUB_OK;
+}
+
+/* The items of a file for which no earlier survey has kept anything, to the front of them. */
+static tub_status take_kept(survey *s, size_t file, size_t *left, tub_error *err) {
+    uint32_t *items = s->order + s->begin[file];
+    const size_t count = s->begin[file + 1] - s->begin[file];
+    *left = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool found = false;
+        TUB__TRY(tub__file_kept_get_facts(s->set, items[i], &found, err));
+        if (!found) {
+            items[(*left)++] = items[i];
+        }
+    }
+    return TUB_OK;
+}
+
+static tub_status look_at_items(tub__file_set *set, const uint32_t *items, size_t count,
+                                tub_error *err) {
+    tub__clip_file *clip = NULL;
+    tub_error why = {0};
     const char *path = set->list.items[items[0]].path;
-    tub_status status = open_and_look(set, path, &clip, content, &why);
+    tub_status status = open_and_look(set, items[0], &clip, &why);
     const bool readable = status == TUB_OK;
     if (!readable && ends_all(status)) {
         status = tub__fail(err, status, "%s", why.message);
@@ -162,34 +196,55 @@ static tub_status look_at_file(survey *s, size_t file, tub_error *err) {
         status = TUB_OK;
     }
     for (size_t i = 0; i < count && status == TUB_OK; i++) {
-        memcpy(set->entries[items[i]].content, content, sizeof content);
         status = readable ? look_at_item(set, clip, items[i], err)
                           : set_problem(set, items[i], path, &why, err);
     }
+    for (size_t i = 0; i < count && status == TUB_OK; i++) {
+        status = tub__file_kept_put_facts(set, items[i], err);
+    }
     tub__clip_close(clip);
     return status;
+}
+
+static tub_status look_at_file(survey *s, size_t file, tub_error *err) {
+    size_t left;
+    TUB__TRY(take_kept(s, file, &left, err));
+    return left > 0 ? look_at_items(s->set, s->order + s->begin[file], left, err) : TUB_OK;
 }
 
 static void work(void *argument, int worker, int workers) {
     survey *s = argument;
     (void)worker, (void)workers;
     for (size_t file; (file = atomic_fetch_add(&s->next, 1)) < s->files;) {
-        s->status[file] = look_at_file(s, file, &s->why[file]);
+        s->status[file] = s->step(s, file, &s->why[file]);
     }
+}
+
+/* A step of every file, on all threads. Error: of the first file that has one. */
+static tub_status each_file(survey *s, tub_status (*step)(survey *, size_t, tub_error *),
+                            tub_error *err) {
+    s->step = step;
+    atomic_store(&s->next, 0);
+    tub__pool_run(s->set->ctx->pool, work, s);
+    for (size_t i = 0; i < s->files; i++) {
+        if (s->status[i] != TUB_OK) {
+            return tub__fail(err, s->status[i], "%s", s->why[i].message);
+        }
+    }
+    return TUB_OK;
+}
+
+static tub_status look(survey *s, tub_error *err) {
+    TUB__TRY(order_items(s, err));
+    TUB__TRY(each_file(s, find_content, err));
+    TUB__TRY(tub__file_kept_open(s->set, TUB__KEEPS_FACTS, err)); /* its key is of contents */
+    return each_file(s, look_at_file, err);
 }
 
 tub_status tub__file_set_survey(tub__file_set *set, tub_error *err) {
     const tub_allocator *a = &set->ctx->allocator;
     survey s = {.set = set};
-    tub_status status = order_items(&s, err);
-    if (status == TUB_OK) {
-        tub__pool_run(set->ctx->pool, work, &s);
-    }
-    for (size_t i = 0; status == TUB_OK && i < s.files; i++) {
-        if (s.status[i] != TUB_OK) {
-            status = tub__fail(err, s.status[i], "%s", s.why[i].message);
-        }
-    }
+    const tub_status status = look(&s, err);
     tub__free(a, s.why);
     tub__free(a, s.status);
     tub__free(a, s.begin);

@@ -131,6 +131,41 @@ static void test_refused(void **state) {
     refuse(TUB_E_ARGUMENT, "a GIF of 1 frames", p, TUB_PICTURE_GIF);
 }
 
+/* Of many at once each is what it is alone. */
+static void test_batch(void **state) {
+    (void)state;
+    enum { COUNT = 9 };
+    tub_context *ctx = context_with(NULL);
+    tub_picture pictures[COUNT];
+    tub_picture_kind kinds[COUNT];
+    tub_encoded made[COUNT];
+    tub_error err = {0};
+    for (int i = 0; i < COUNT; i++) {
+        kinds[i] = i % 3 == 0 ? TUB_PICTURE_PNG : TUB_PICTURE_GIF;
+        pictures[i] = picture_of(i % 3 == 0 ? 1 : 1 + i % FRAMES, i % 2 == 0 ? 1 : 3);
+    }
+    assert_int_equal(tub_pictures_encode(ctx, COUNT, pictures, kinds, made, &err), TUB_OK);
+    for (int i = 0; i < COUNT; i++) {
+        void *bytes;
+        size_t size;
+        assert_int_equal(tub_picture_encode(ctx, &pictures[i], kinds[i], &bytes, &size, &err),
+                         TUB_OK);
+        assert_int_equal(size, made[i].size);
+        assert_memory_equal(bytes, made[i].bytes, size);
+        tub_picture_free(ctx, bytes);
+        tub_picture_free(ctx, made[i].bytes);
+    }
+    assert_int_equal(tub_pictures_encode(ctx, 0, NULL, NULL, NULL, &err), TUB_OK);
+    /* One that can't be made: its sentence, and none of the others. */
+    pictures[4].channels = 2;
+    assert_int_equal(tub_pictures_encode(ctx, COUNT, pictures, kinds, made, &err), TUB_E_SHAPE);
+    assert_non_null(strstr(err.message, "2 channels"));
+    for (int i = 0; i < COUNT; i++) {
+        assert_null(made[i].bytes);
+    }
+    tub_context_destroy(ctx);
+}
+
 static tub_status encode_both(const tub_allocator *a, void *user, tub_error *err) {
     tub_context_config c = tub_context_config_default();
     tub_context *ctx = NULL;
@@ -158,7 +193,7 @@ static void test_every_allocation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trips),
-                                       cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_refused), cmocka_unit_test(test_batch),
                                        cmocka_unit_test(test_every_allocation)};
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
