@@ -39,6 +39,12 @@ function complain(text) {
   $("problem").hidden = text === "";
 }
 
+/** The form asks; only a token that was given can be wrong. */
+function askForToken(place) {
+  $("token-form").hidden = false;
+  place(protocol.hasToken() ? "The server does not take this token." : "");
+}
+
 /** Runs something that asks the server; a refusal is shown in its own words. */
 async function trying(work, place = complain) {
   try {
@@ -47,8 +53,8 @@ async function trying(work, place = complain) {
     if (error.name === "AbortError") return undefined;
     if (!(error instanceof protocol.Refusal)) throw error;
     say("");
-    if (error.status === 401) $("token-form").hidden = false;
-    place(error.message);
+    if (error.status === 401) askForToken(place);
+    else place(error.message);
     return undefined;
   }
 }
@@ -127,6 +133,7 @@ async function readSamples() {
   const list = await trying(protocol.samples);
   const buttons = list && await trying(() => Promise.all(list.map(sampleButton)));
   if (buttons) $("samples").replaceChildren(...buttons);
+  $("samples-title").hidden = !buttons || buttons.length === 0;
 }
 
 // ---- A file ----

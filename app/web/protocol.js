@@ -7,6 +7,9 @@ let token = "";
 export function setToken(text) {
   token = text;
 }
+export function hasToken() {
+  return token !== "";
+}
 
 /** What the server says against a request, in its own sentence. status 0: it said nothing. */
 export class Refusal extends Error {

@@ -98,7 +98,7 @@ def check(program, checks, name, changes, root):
         return
     said, load = tubelet(program, folder, 'integrated-gradients', '--class', str(target), '--steps', str(POINTS), '--baseline', 'mean')
     mean = clip.mean((0, 1, 2), dtype=np.float64).astype(np.float32).astype(np.float64)
-    slopes = np.stack([run(model, mean + (k + 0.5) / POINTS * (clip - mean), target)[2] for k in range(POINTS)])
+    slopes = np.stack([run(model, mean + share * (clip - mean), target)[2] for share in explain_check.places(POINTS) ** 3])
     checks.compare(f'{name}: gradients of the clip', load('-gradients'), slopes)
     checks.compare(f'{name}: integrated gradients', load(''), explain_check.integrated(clip, mean, slopes))
 

@@ -451,12 +451,15 @@ def check_token(t, program):
     with Server(program, t.path("day"), "--token-file", t.path("token")) as server:
         t.expected += [401] * 9
         t.driver.get(server.address)
-        for word in ("open barley", "open sesame"):
-            t.until("the question", lambda d: t.find("#token-form").is_displayed())
+        wrong = "The server does not take this token."
+        for word, said in (("open barley", ""), ("open sesame", wrong)):
+            t.until("the question", lambda d: t.find("#token-form").is_displayed() and t.text("#problem") == said)
             t.checks.same(f"before {word}: nothing", len(t.all("#samples li")), 0)
+            t.checks.note(f"before {word}: no heading of samples", not t.find("#samples-title").is_displayed())
             t.find("#token").clear()
             t.find("#token").send_keys(word, Keys.ENTER)
         t.until("the samples", lambda d: len(t.all("#samples button")) == 8)
+        t.checks.note("samples have a heading", t.find("#samples-title").is_displayed())
         t.checks.note("the question is gone", not t.find("#token-form").is_displayed() and t.text("#problem") == "")
         t.give("dark.gif")
         t.settled("dark.gif")
