@@ -94,30 +94,49 @@ typedef struct allowance {
     size_t bytes;
 } allowance;
 
-/* Evenly spread over the class's samples of the split. */
-static tub_status put_class(page *p, const data_view *v, int64_t k, allowance most,
-                            tub_error *err) {
+/* Of a class, evenly spread over its samples of the split. */
+static int64_t choose(const data_view *v, int64_t k, int64_t most, int64_t chosen[OF_CLASS]) {
     const tub_dataset_info *i = v->facts.info;
     const int64_t there = count_class(v->facts.data, i, v->facts.split, k);
-    const int64_t shown = there < most.samples ? there : most.samples;
-    char name[REPORT_NAME];
-    int64_t seen = 0, put = 0;
-    size_t one = 0; /* bytes of the last sample */
+    const int64_t shown = there < most ? there : most;
+    int64_t seen = 0, count = 0;
+    for (int64_t s = 0; s < i->count[v->facts.split] && count < shown; s++) {
+        if (has_class(v->facts.data, i, v->facts.split, s, k) && seen++ == count * there / shown) {
+            chosen[count++] = s;
+        }
+    }
+    return count;
+}
+
+/* All pictures of a class at once. */
+static tub_status make_pictures(const data_view *v, const int64_t *chosen, int64_t count,
+                                tub_error *err) {
+    small_sample *list[OF_CLASS];
     tub_status status = TUB_OK;
+    for (int64_t n = 0; n < count && status == TUB_OK; n++) {
+        status = picture_read(&v->facts, chosen[n], &list[n], err);
+    }
+    return status == TUB_OK ? pictures_make(&v->facts, list, count, err) : status;
+}
+
+static tub_status put_class(page *p, const data_view *v, int64_t k, allowance most,
+                            tub_error *err) {
+    int64_t chosen[OF_CLASS];
+    const int64_t count = choose(v, k, most.samples, chosen);
+    char name[REPORT_NAME];
+    size_t one = 0; /* bytes of the last sample */
+    tub_status status = make_pictures(v, chosen, count, err);
     report_class(&v->facts, k, name);
     page_put(p, "<h3>");
     page_text(p, name);
     page_put(p, "</h3><div class=\"row\">\n");
-    for (int64_t s = 0; s < i->count[v->facts.split] && put < shown && status == TUB_OK; s++) {
-        if (has_class(v->facts.data, i, v->facts.split, s, k) && seen++ == put * there / shown) {
-            const size_t before = page_size(p);
-            if (put > 0 && before + one > most.bytes) {
-                break;
-            }
-            status = put_sample(p, v, s, name, err);
-            one = page_size(p) - before;
-            put++;
+    for (int64_t n = 0; n < count && status == TUB_OK; n++) {
+        const size_t before = page_size(p);
+        if (n > 0 && before + one > most.bytes) {
+            break;
         }
+        status = put_sample(p, v, chosen[n], name, err);
+        one = page_size(p) - before;
     }
     page_put(p, "</div>\n");
     return status;

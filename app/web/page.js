@@ -133,7 +133,7 @@ async function readSamples() {
   const list = await trying(protocol.samples);
   const buttons = list && await trying(() => Promise.all(list.map(sampleButton)));
   if (buttons) $("samples").replaceChildren(...buttons);
-  $("samples-title").hidden = !buttons || buttons.length === 0;
+  $("samples-title").hidden = $("samples").children.length === 0;
 }
 
 // ---- A file ----

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/clip_read.h"
+#include "data/file_facts.h"
 #include "data/file_kept.h"
 #include <stdatomic.h>
 #include <string.h>
@@ -82,6 +83,7 @@ static tub_status with_file(const tub__file_set *set, uint32_t number, bool crop
     if (status == TUB_OK) {
         return TUB_OK;
     }
+    tub__file_facts_forget(set); /* which may be of a decoder that could more */
     const bool named = strncmp(why.message, path, strlen(path)) == 0;
     return tub__fail(err, status, "%s%s%s", named ? "" : path, named ? "" : ": ", why.message);
 }

@@ -1,42 +1,130 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the survey has found of an item, as a record of the cache: numbers, and behind them what is told of damage. */
-#include "base/error.h"
-#include "data/file_kept.h"
-#include <string.h>
+/* What surveys have found: a file for each set, of a head, a record for each item of the list, and what is told of damage.
+ * Its name is the key of all that the records depend on. Numbers are in the machine's own order. */
+#include "data/file_facts.h"
 
-/* In the machine's own order, as the cache's file is. */
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/md5.h"
+#include "data/file_kept.h"
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LAYOUT = 1, MOST_FILES = 100 };
+static const char FOLDER[] = "surveys", MAGIC[8] = {'t', 'u', 'b', 'f', 'a', 'c', 't', 's'};
+
+typedef struct head {
+    char magic[8];
+    uint64_t count, bytes; /* of records, of the file */
+    uint64_t hash;         /* of all that follows */
+} head;
+
 typedef struct record {
+    int64_t known; /* 1: the rest is */
     int64_t kind, dtype, height, width, channels, first, frames;
     int64_t rate_numerator, rate_denominator, nanoseconds;
     int64_t windowed, measured;
     float low, high;
-    int64_t damage; /* bytes of the sentence with its 0; 0: none */
+    uint64_t damage,
+        damage_bytes; /* where the sentence lies behind the records, with its 0; of 0 bytes: none */
 } record;
 
-static record record_of(const tub__file_entry *e) {
-    return (record){.kind = e->kind,
-                    .dtype = e->dtype,
-                    .height = e->height,
-                    .width = e->width,
-                    .channels = e->channels,
-                    .first = e->first,
-                    .frames = e->frames,
-                    .rate_numerator = e->rate_numerator,
-                    .rate_denominator = e->rate_denominator,
-                    .nanoseconds = e->nanoseconds,
-                    .windowed = e->windowed,
-                    .measured = e->measured,
-                    .low = e->low,
-                    .high = e->high,
-                    .damage = e->damage != NULL ? (int64_t)strlen(e->damage) + 1 : 0};
+/* ---- the key ---- */
+
+static void add_number(tub__md5 *md5, int64_t number) {
+    char text[32];
+    tub__md5_update(md5, text, (size_t)snprintf(text, sizeof text, "%" PRId64 ",", number));
 }
 
-/* The checksum says that a record is whole, not that it is one of ours. */
-static bool is_record(const record *r, const void *data, size_t bytes) {
-    const char *behind = (const char *)data + sizeof *r;
-    return r->damage >= 0 && (uint64_t)r->damage == bytes - sizeof *r && r->height > 0 &&
-           r->width > 0 && r->channels > 0 && r->first >= 0 && r->frames > 0 &&
-           r->frames <= INT32_MAX && (r->damage == 0 || behind[r->damage - 1] == '\0');
+/* Its name, whose ending says how it is read, and when it was changed: its content is known by size, beginning and
+ * end only. */
+static void add_file(tub__md5 *md5, const char *path) {
+    struct stat st = {0};
+    const char *name = tub__path_name(path);
+    add_number(md5, stat(path, &st) == 0);
+    add_number(md5, st.st_mtim.tv_sec);
+    add_number(md5, st.st_mtim.tv_nsec);
+    tub__md5_update(md5, name, strlen(name) + 1);
+}
+
+static void make_key(const tub__file_set *set, char hex[33]) {
+    const tub__intensity_window window = tub__clip_window(&set->clip);
+    tub__md5 md5;
+    tub__md5_init(&md5);
+    tub__md5_update(&md5, TUB__VERSION, sizeof TUB__VERSION);
+    add_number(&md5, LAYOUT);
+    add_number(&md5, sizeof(record));
+    tub__md5_update(&md5, &window, sizeof window);
+    for (size_t i = 0; i < set->list.count; i++) {
+        const tub__file_item *item = &set->list.items[i];
+        tub__md5_update(&md5, set->entries[i].content, 32);
+        add_number(&md5, item->start);
+        add_number(&md5, item->end);
+        add_file(&md5, item->path);
+    }
+    tub__md5_finish(&md5, hex);
+}
+
+/* ---- reading ---- */
+
+/* One that is not whole, or of something else, is none. */
+static bool is_whole(const tub__map *map, size_t count) {
+    head h;
+    if (map->size < sizeof h) {
+        return false;
+    }
+    memcpy(&h, map->data, sizeof h);
+    return memcmp(h.magic, MAGIC, sizeof MAGIC) == 0 && h.count == count && h.bytes == map->size &&
+           (map->size - sizeof h) / sizeof(record) >= count &&
+           tub__hash64(map->data + sizeof h, map->size - sizeof h, 0) == h.hash;
+}
+
+tub_status tub__file_facts_open(const tub__file_set *set, tub__file_facts *out, tub_error *err) {
+    const tub_allocator *a = &set->ctx->allocator;
+    char name[sizeof FOLDER + 34], key[33];
+    *out = (tub__file_facts){0};
+    if (set->kept->off) {
+        return TUB_OK;
+    }
+    make_key(set, key);
+    snprintf(name, sizeof name, "%s/%s", FOLDER, key);
+    TUB__TRY(tub__path_join(a, set->ctx->data_folder, name, &set->kept->facts, err));
+    out->path = set->kept->facts;
+    if (tub__map_open(out->path, &out->map, NULL) != TUB_OK) {
+        out->map = (tub__map){0};
+    } else if (!is_whole(&out->map, set->list.count)) {
+        tub__map_close(&out->map);
+        out->map = (tub__map){0};
+    } else {
+        (void)utimensat(AT_FDCWD, out->path, NULL, 0); /* the ones longest unused go first */
+    }
+    return TUB_OK;
+}
+
+void tub__file_facts_close(tub__file_facts *facts) {
+    if (facts->map.data != NULL) {
+        tub__map_close(&facts->map);
+    }
+    *facts = (tub__file_facts){0};
+}
+
+/* The hash says that the file is whole, not that it is one of ours. */
+static bool is_clip(const record *r) {
+    return r->kind >= TUB__CLIP_VIDEO && r->kind <= TUB__CLIP_VOLUME &&
+           (r->dtype == TUB_U8 || r->dtype == TUB_F32) && r->height > 0 && r->width > 0 &&
+           r->channels > 0 && r->frames > 0 && r->frames <= INT32_MAX && r->first >= 0 &&
+           r->first <= INT32_MAX - r->frames && r->nanoseconds >= 0 && r->rate_numerator >= 0 &&
+           r->rate_denominator > 0;
+}
+
+static bool is_sentence(const record *r, const char *texts, size_t bytes) {
+    return r->damage_bytes == 0 ||
+           (r->damage_bytes <= bytes && r->damage <= bytes - r->damage_bytes &&
+            texts[r->damage + r->damage_bytes - 1] == '\0');
 }
 
 static void fill_entry(tub__file_entry *e, const record *r) {
@@ -56,42 +144,154 @@ static void fill_entry(tub__file_entry *e, const record *r) {
     e->high = r->high;
 }
 
-tub_status tub__file_kept_get_facts(tub__file_set *set, uint32_t number, bool *found,
-                                    tub_error *err) {
+tub_status tub__file_facts_get(const tub__file_facts *facts, tub__file_set *set, uint32_t number,
+                               bool *found, tub_error *err) {
+    const unsigned char *data = facts->map.data;
+    const size_t texts = sizeof(head) + set->list.count * sizeof(record);
     tub__file_entry *e = &set->entries[number];
-    const void *data = NULL;
-    size_t bytes = 0;
     record r;
     *found = false;
-    if (!tub__clip_cache_get(set->kept->cache[TUB__KEEPS_FACTS], number, &data, &bytes) ||
-        bytes < sizeof r) {
+    if (data == NULL || e->content[0] == '\0') {
         return TUB_OK;
     }
-    memcpy(&r, data, sizeof r);
-    if (!is_record(&r, data, bytes)) {
+    memcpy(&r, data + sizeof(head) + number * sizeof r, sizeof r);
+    if (r.known != 1 || !is_clip(&r) ||
+        !is_sentence(&r, (const char *)data + texts, facts->map.size - texts)) {
         return TUB_OK;
     }
     fill_entry(e, &r);
     *found = true;
-    return r.damage == 0 ? TUB_OK
-                         : tub__alloc_string(&set->ctx->allocator, (const char *)data + sizeof r,
-                                             &e->damage, err);
+    return r.damage_bytes == 0
+               ? TUB_OK
+               : tub__alloc_string(&set->ctx->allocator, (const char *)data + texts + r.damage,
+                                   &e->damage, err);
 }
 
-tub_status tub__file_kept_put_facts(const tub__file_set *set, uint32_t number, tub_error *err) {
-    tub__clip_cache *cache = set->kept->cache[TUB__KEEPS_FACTS];
-    const tub__file_entry *e = &set->entries[number];
-    const record r = record_of(e);
-    void *block;
-    if (!tub__clip_cache_takes(cache) || e->problem != NULL || e->content[0] == '\0') {
+/* ---- writing ---- */
+
+static bool is_known(const tub__file_entry *e) {
+    return e->problem == NULL && e->content[0] != '\0';
+}
+
+static size_t sentence_bytes(const tub__file_entry *e) {
+    return is_known(e) && e->damage != NULL ? strlen(e->damage) + 1 : 0;
+}
+
+static record record_of(const tub__file_entry *e, uint64_t damage) {
+    return (record){.known = 1,
+                    .kind = e->kind,
+                    .dtype = e->dtype,
+                    .height = e->height,
+                    .width = e->width,
+                    .channels = e->channels,
+                    .first = e->first,
+                    .frames = e->frames,
+                    .rate_numerator = e->rate_numerator,
+                    .rate_denominator = e->rate_denominator,
+                    .nanoseconds = e->nanoseconds,
+                    .windowed = e->windowed,
+                    .measured = e->measured,
+                    .low = e->low,
+                    .high = e->high,
+                    .damage = damage,
+                    .damage_bytes = sentence_bytes(e)};
+}
+
+static size_t file_bytes(const tub__file_set *set) {
+    size_t bytes = sizeof(head) + set->list.count * sizeof(record);
+    for (size_t i = 0; i < set->list.count; i++) {
+        bytes += sentence_bytes(&set->entries[i]);
+    }
+    return bytes;
+}
+
+static void fill_file(const tub__file_set *set, unsigned char *file, size_t bytes) {
+    unsigned char *records = file + sizeof(head);
+    unsigned char *texts = records + set->list.count * sizeof(record);
+    uint64_t used = 0;
+    for (size_t i = 0; i < set->list.count; i++) {
+        const tub__file_entry *e = &set->entries[i];
+        if (is_known(e)) {
+            const record r = record_of(e, used);
+            memcpy(records + i * sizeof r, &r, sizeof r);
+            if (r.damage_bytes > 0) {
+                memcpy(texts + used, e->damage, r.damage_bytes);
+            }
+            used += r.damage_bytes;
+        }
+    }
+    head h = {.count = set->list.count, .bytes = bytes};
+    memcpy(h.magic, MAGIC, sizeof MAGIC);
+    h.hash = tub__hash64(records, bytes - sizeof h, 0);
+    memcpy(file, &h, sizeof h);
+}
+
+/* The file that was used longest ago. */
+static void remove_oldest(const char *folder, const tub__names *names) {
+    struct timespec oldest = {0};
+    const char *victim = NULL;
+    struct stat st;
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < names->count && fd >= 0; i++) {
+        if (fstatat(fd, names->list[i], &st, 0) == 0 &&
+            (victim == NULL || st.st_mtim.tv_sec < oldest.tv_sec ||
+             (st.st_mtim.tv_sec == oldest.tv_sec && st.st_mtim.tv_nsec < oldest.tv_nsec))) {
+            victim = names->list[i];
+            oldest = st.st_mtim;
+        }
+    }
+    if (victim != NULL) {
+        (void)unlinkat(fd, victim, 0);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* One goes for each that comes. */
+static tub_status make_place(const tub__file_set *set, tub_error *err) {
+    const tub_allocator *a = &set->ctx->allocator;
+    char *folder = NULL;
+    tub__names names = {0};
+    TUB__TRY(tub__path_join(a, set->ctx->data_folder, FOLDER, &folder, err));
+    const tub_status status = tub__names_read(a, folder, &names, err);
+    if (status == TUB_OK && names.count > MOST_FILES) {
+        remove_oldest(folder, &names);
+    }
+    tub__names_free(&names);
+    tub__free(a, folder);
+    return status;
+}
+
+static tub_status write_file(const tub__file_set *set, const char *path, tub_error *err) {
+    const tub_allocator *a = &set->ctx->allocator;
+    const size_t bytes = file_bytes(set);
+    void *file;
+    TUB__TRY(tub__parent_create(a, path, err));
+    TUB__TRY(tub__alloc_array(a, bytes, 1, &file, err));
+    fill_file(set, file, bytes);
+    const tub_status status = tub__file_write(a, path, file, bytes, err);
+    tub__free(a, file);
+    return status == TUB_OK ? make_place(set, err) : status;
+}
+
+tub_status tub__file_facts_put(const tub__file_facts *facts, const tub__file_set *set,
+                               tub_error *err) {
+    char key[33];
+    tub_error why = {0};
+    if (facts->path == NULL) {
         return TUB_OK;
     }
-    TUB__TRY(tub__alloc_array(&set->ctx->allocator, sizeof r + (size_t)r.damage, 1, &block, err));
-    memcpy(block, &r, sizeof r);
-    if (r.damage > 0) {
-        memcpy((char *)block + sizeof r, e->damage, (size_t)r.damage);
+    make_key(set, key);
+    if (strcmp(key, tub__path_name(facts->path)) != 0) {
+        return TUB_OK;
     }
-    tub__clip_cache_put(cache, number, block, sizeof r + (size_t)r.damage);
-    tub__free(&set->ctx->allocator, block);
-    return TUB_OK;
+    const tub_status status = write_file(set, facts->path, &why);
+    return status == TUB_E_MEMORY ? tub__fail(err, status, "%s", why.message) : TUB_OK;
+}
+
+void tub__file_facts_forget(const tub__file_set *set) {
+    if (set->kept->facts != NULL) {
+        (void)unlink(set->kept->facts);
+    }
 }

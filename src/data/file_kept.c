@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { CLIPS, SOURCES }; /* evaluation's, and training's */
+
 typedef struct head {
     int64_t frames, height, width, channels, dtype;
 } head;
@@ -27,16 +29,17 @@ tub_status tub__file_kept_create(const tub_allocator *a, const tub_dataset_optio
 
 void tub__file_kept_close(const tub_allocator *a, tub__file_kept *kept) {
     if (kept != NULL) {
-        for (int i = 0; i < TUB__KEEPS; i++) {
-            tub__clip_cache_close(kept->cache[i]);
-        }
+        tub__clip_cache_close(kept->cache[CLIPS]);
+        tub__clip_cache_close(kept->cache[SOURCES]);
+        tub__free(a, kept->facts);
         tub__free(a, kept);
     }
 }
 
 void tub__file_kept_tell(tub__file_kept *kept) {
-    for (int i = 0; kept != NULL && i < TUB__KEEPS; i++) {
-        tub__clip_cache_tell(kept->cache[i]);
+    if (kept != NULL) {
+        tub__clip_cache_tell(kept->cache[CLIPS]);
+        tub__clip_cache_tell(kept->cache[SOURCES]);
     }
 }
 
@@ -68,46 +71,25 @@ static void add_picture(const tub__preprocessing *p, tub__md5 *md5) {
     tub__md5_update(md5, text, (size_t)n + 1);
 }
 
-/* What the survey's finds depend on: the file's content, which part of it, and what becomes of intensities. */
-static void add_part(const tub__file_set *set, size_t number, tub__md5 *md5) {
-    const tub__intensity_window window = tub__clip_window(&set->clip);
-    const tub__file_item *item = &set->list.items[number];
-    char text[64];
-    const int n =
-        snprintf(text, sizeof text, "%lld %lld", (long long)item->start, (long long)item->end);
-    tub__md5_update(md5, set->entries[number].content, 32);
-    tub__md5_update(md5, text, (size_t)n + 1);
-    tub__md5_update(md5, &window, sizeof window);
-}
-
-/* When a file was changed, because its content is known by its size, beginning and end only. */
-static void add_changed(const char *path, tub__md5 *md5) {
-    struct stat st = {0};
-    char text[64];
-    const bool there = stat(path, &st) == 0;
-    const int n = snprintf(text, sizeof text, "%d %lld.%09ld", there, (long long)st.st_mtim.tv_sec,
-                           st.st_mtim.tv_nsec);
-    tub__md5_update(md5, text, (size_t)n + 1);
-}
-
-/* Of every file, in order: what the records' bytes depend on. And the version, which may prepare otherwise. */
-static void make_key(const tub__file_set *set, tub__file_keeps what,
-                     unsigned char key[TUB__CLIP_KEY]) {
+/* Of every file, in order: what tub__file_set_key tells apart, and when the file was changed, because its
+ * content is known by its size, beginning and end only. And the version, which may prepare otherwise. */
+static void make_key(const tub__file_set *set, bool training, unsigned char key[TUB__CLIP_KEY]) {
     char hex[33];
     tub__md5 md5;
     tub__md5_init(&md5);
     tub__md5_update(&md5, TUB__VERSION, sizeof TUB__VERSION);
-    if (what == TUB__KEEPS_CLIPS) {
+    if (!training) {
         add_picture(&set->picture, &md5);
     }
     for (size_t i = 0; i < set->list.count; i++) {
-        if (what == TUB__KEEPS_FACTS) {
-            add_part(set, i, &md5);
-        } else {
-            tub__file_set_key(set, &set->entries[i], what == TUB__KEEPS_SOURCES, hex);
-            tub__md5_update(&md5, hex, 32);
-        }
-        add_changed(set->list.items[i].path, &md5);
+        struct stat st = {0};
+        char changed[64];
+        const bool there = stat(set->list.items[i].path, &st) == 0;
+        const int n = snprintf(changed, sizeof changed, "%d %lld.%09ld", there,
+                               (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+        tub__file_set_key(set, &set->entries[i], training, hex);
+        tub__md5_update(&md5, hex, 32);
+        tub__md5_update(&md5, changed, (size_t)n + 1);
     }
     tub__md5_finish(&md5, hex);
     for (int i = 0; i < TUB__CLIP_KEY; i++) {
@@ -117,20 +99,19 @@ static void make_key(const tub__file_set *set, tub__file_keeps what,
     }
 }
 
-tub_status tub__file_kept_open(const tub__file_set *set, tub__file_keeps what, tub_error *err) {
+static tub_status open_cache(const tub__file_set *set, bool training, tub_error *err) {
     tub__file_kept *kept = set->kept;
     tub__clip_cache_config config = {.count = set->list.count, .limit = kept->limit};
     char *folder = NULL;
-    if (kept->tried[what] || kept->off) {
+    if (kept->tried[training] || kept->off) {
         return TUB_OK;
     }
-    kept->tried[what] = true;
-    make_key(set, what, config.key);
+    kept->tried[training] = true;
+    make_key(set, training, config.key);
     TUB__TRY(tub__path_join(&set->ctx->allocator, set->ctx->data_folder, "clips", &folder, err));
     config.folder = folder;
-    const tub_status status = tub__clip_cache_open(set->ctx, &config, &kept->cache[what], err);
+    const tub_status status = tub__clip_cache_open(set->ctx, &config, &kept->cache[training], err);
     tub__free(&set->ctx->allocator, folder);
-    kept->off = kept->cache[what] == NULL; /* it was said why, once for all */
     return status;
 }
 
@@ -157,10 +138,6 @@ static tub_status make(void *user, size_t i, int worker, tub_error *err) {
                                             p->clips + (size_t)worker * clip_bytes(p->set), err);
 }
 
-static tub__file_keeps keeps(bool training) {
-    return training ? TUB__KEEPS_SOURCES : TUB__KEEPS_CLIPS;
-}
-
 static tub_status run_pass(pass *p, const char *name, tub_error *err) {
     const tub__file_set *set = p->set;
     const tub_allocator *a = &set->ctx->allocator;
@@ -171,17 +148,16 @@ static tub_status run_pass(pass *p, const char *name, tub_error *err) {
     TUB__TRY(tub__alloc_array(a, p->training ? 1 : threads, clip_bytes(set), &block, err));
     p->clips = block;
     const tub__clip_range range = {set->sample[p->split], (size_t)set->count[p->split]};
-    return tub__clip_cache_fill(set->ctx, set->kept->cache[keeps(p->training)], &range, name, make,
-                                p, err);
+    return tub__clip_cache_fill(set->ctx, set->kept->cache[p->training], &range, name, make, p,
+                                err);
 }
 
 tub_status tub__file_set_prepare(const tub__file_set *set, const char *name, tub_split split,
                                  bool training, tub_error *err) {
     const tub_allocator *a = &set->ctx->allocator;
     pass p = {.set = set, .split = split, .training = training};
-    const tub__file_keeps what = keeps(training);
-    TUB__TRY(tub__file_kept_open(set, what, err));
-    if (set->kept->cache[what] == NULL) {
+    TUB__TRY(open_cache(set, training, err));
+    if (set->kept->cache[training] == NULL) {
         return TUB_OK;
     }
     const tub_status status = run_pass(&p, name, err);
@@ -203,7 +179,7 @@ bool tub__file_kept_get_source(const tub__file_set *set, uint32_t number, tub__s
     const void *data = NULL;
     size_t bytes = 0;
     head h;
-    if (!tub__clip_cache_get(set->kept->cache[TUB__KEEPS_SOURCES], number, &data, &bytes) ||
+    if (!tub__clip_cache_get(set->kept->cache[SOURCES], number, &data, &bytes) ||
         bytes < TUB__SOURCE_HEAD) {
         return false;
     }
@@ -226,10 +202,10 @@ void tub__file_kept_put_source(const tub__file_set *set, uint32_t number,
                                const tub__source *source) {
     const head h = {source->frames, source->height, source->width, source->channels,
                     (int64_t)source->dtype};
-    if (set->kept->cache[TUB__KEEPS_SOURCES] != NULL) {
+    if (set->kept->cache[SOURCES] != NULL) {
         memset(source->room, 0, TUB__SOURCE_HEAD);
         memcpy(source->room, &h, sizeof h);
-        tub__clip_cache_put(set->kept->cache[TUB__KEEPS_SOURCES], number, source->room,
+        tub__clip_cache_put(set->kept->cache[SOURCES], number, source->room,
                             TUB__SOURCE_HEAD + source_bytes(&h));
     }
 }
@@ -237,7 +213,7 @@ void tub__file_kept_put_source(const tub__file_set *set, uint32_t number,
 bool tub__file_kept_get_clip(const tub__file_set *set, uint32_t number, void *out) {
     const void *data = NULL;
     size_t bytes = 0;
-    if (!tub__clip_cache_get(set->kept->cache[TUB__KEEPS_CLIPS], number, &data, &bytes) ||
+    if (!tub__clip_cache_get(set->kept->cache[CLIPS], number, &data, &bytes) ||
         bytes != clip_bytes(set)) {
         return false;
     }
@@ -246,5 +222,5 @@ bool tub__file_kept_get_clip(const tub__file_set *set, uint32_t number, void *ou
 }
 
 void tub__file_kept_put_clip(const tub__file_set *set, uint32_t number, const void *clip) {
-    tub__clip_cache_put(set->kept->cache[TUB__KEEPS_CLIPS], number, clip, clip_bytes(set));
+    tub__clip_cache_put(set->kept->cache[CLIPS], number, clip, clip_bytes(set));
 }

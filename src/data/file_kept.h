@@ -1,26 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is kept on the disk of a set of files: the clips that evaluation sees, the frames that training draws from,
- * and what the survey has found; a record for each item of the list, whatever its split. */
+/* What is kept on the disk of a set of files: the frames that training draws from, and the clips that
+ * evaluation sees; a record for each file of the list, whatever its split. */
 #ifndef TUB__DATA_FILE_KEPT_H
 #define TUB__DATA_FILE_KEPT_H
 
 #include "data/clip_cache.h"
 #include "data/file_set.h"
 
-typedef enum tub__file_keeps {
-    TUB__KEEPS_CLIPS,   /* evaluation's */
-    TUB__KEEPS_SOURCES, /* training's */
-    TUB__KEEPS_FACTS,   /* the survey's */
-    TUB__KEEPS
-} tub__file_keeps;
-
-/* Begins without caches. */
+/* Begins without caches; prepare opens them. */
 typedef struct tub__file_kept {
-    bool off;               /* nothing is kept */
-    uint64_t limit;         /* bytes of everything in the folder */
-    bool tried[TUB__KEEPS]; /* to open it */
-    size_t damaged;         /* files with damage that reading met, which was told */
-    tub__clip_cache *cache[TUB__KEEPS];
+    bool off;       /* nothing is kept */
+    uint64_t limit; /* bytes of everything in the folder */
+    bool tried[2];  /* to open it, by `training` */
+    size_t damaged; /* files with damage that reading met, which was told */
+    char *facts;    /* the file of what the survey has found: data/file_facts.h; NULL: none */
+    tub__clip_cache *cache[2];
 } tub__file_kept;
 
 tub_status tub__file_kept_create(const tub_allocator *a, const tub_dataset_options *options,
@@ -28,10 +22,6 @@ tub_status tub__file_kept_create(const tub_allocator *a, const tub_dataset_optio
 void tub__file_kept_close(const tub_allocator *a, tub__file_kept *kept); /* accepts NULL */
 void tub__file_kept_tell(tub__file_kept *kept);
 
-/* Opens one of the caches, once; without one nothing is kept. Facts need the items' content, the others all that the
- * survey finds. Error: TUB_E_MEMORY. */
-TUB_MUST_USE tub_status tub__file_kept_open(const tub__file_set *set, tub__file_keeps what,
-                                            tub_error *err);
 /* Opens the cache, and makes of one split what it lacks, on the threads of the set's context, with
  * TUB_EVENT_CLIPS. Not while others read from the set. Errors: of the first file that fails; TUB_E_CANCELLED;
  * TUB_E_MEMORY. */
@@ -50,11 +40,5 @@ void tub__file_kept_put_source(const tub__file_set *set, uint32_t number,
 /* A kept clip, copied to out. */
 bool tub__file_kept_get_clip(const tub__file_set *set, uint32_t number, void *out);
 void tub__file_kept_put_clip(const tub__file_set *set, uint32_t number, const void *clip);
-/* What an earlier survey has found of an item of this content, into its entry. Error: TUB_E_MEMORY. */
-TUB_MUST_USE tub_status tub__file_kept_get_facts(tub__file_set *set, uint32_t number, bool *found,
-                                                 tub_error *err);
-/* Keeps them, unless the item is left out: what can't be read today may be tomorrow. */
-TUB_MUST_USE tub_status tub__file_kept_put_facts(const tub__file_set *set, uint32_t number,
-                                                 tub_error *err);
 
 #endif

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/ratio.h"
 #include "data/clip_read.h"
-#include "data/file_kept.h"
+#include "data/file_facts.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,9 @@ typedef struct survey {
     size_t files;
     atomic_size_t next;
     tub_status (*step)(struct survey *, size_t file, tub_error *);
-    tub_status *status; /* [files]: of failures that end all */
+    tub__file_facts facts; /* what an earlier one has kept */
+    atomic_bool learned;   /* something that it has not kept */
+    tub_status *status;    /* [files]: of failures that end all */
     tub_error *why;
 } survey;
 
@@ -102,16 +104,11 @@ static bool ends_all(tub_status status) {
     return status == TUB_E_MEMORY || status == TUB_E_MODULE;
 }
 
-static tub_status open_and_look(tub__file_set *set, uint32_t item, tub__clip_file **clip,
+static tub_status open_and_look(tub__file_set *set, const char *path, tub__clip_file **clip,
                                 tub_error *err) {
-    const char *path = set->list.items[item].path;
     const tub__intensity_window window = tub__clip_window(&set->clip);
     tub__clip_frame frame;
     bool end = false;
-    if (set->entries[item].content[0] == '\0') {
-        char content[33];
-        TUB__TRY(tub__content_digest(set->ctx, path, content, err)); /* says why there is none */
-    }
     TUB__TRY(tub__clip_open(set->ctx, path, 1, &window, clip, err));
     TUB__TRY(tub__clip_count(*clip, err));
     TUB__TRY(tub__clip_next(*clip, &frame, &end, err));
@@ -152,20 +149,22 @@ static tub_status look_at_item(tub__file_set *set, tub__clip_file *clip, uint32_
     return note_damage(set, clip, item, err);
 }
 
-/* Without one where the file can't be read, which look_at_items says. */
 static tub_status find_content(survey *s, size_t file, tub_error *err) {
     tub__file_set *set = s->set;
-    tub_error why = {0};
-    char content[33] = "";
+    char content[33];
     const char *path = set->list.items[s->order[s->begin[file]]].path;
-    const tub_status status = tub__content_digest(set->ctx, path, content, &why);
-    if (ends_all(status)) {
-        return tub__fail(err, status, "%s", why.message);
-    }
-    for (size_t i = s->begin[file]; i < s->begin[file + 1] && status == TUB_OK; i++) {
+    TUB__TRY(tub__content_digest(set->ctx, path, content, err));
+    for (size_t i = s->begin[file]; i < s->begin[file + 1]; i++) {
         memcpy(set->entries[s->order[i]].content, content, sizeof content);
     }
     return TUB_OK;
+}
+
+/* What can't be read has none, and its problem later. */
+static tub_status try_content(survey *s, size_t file, tub_error *err) {
+    tub_error why = {0};
+    const tub_status status = find_content(s, file, &why);
+    return ends_all(status) ? tub__fail(err, status, "%s", why.message) : TUB_OK;
 }
 
 /* The items of a file for which no earlier survey has kept anything, to the front of them. */
@@ -175,7 +174,7 @@ static tub_status take_kept(survey *s, size_t file, size_t *left, tub_error *err
     *left = 0;
     for (size_t i = 0; i < count; i++) {
         bool found = false;
-        TUB__TRY(tub__file_kept_get_facts(s->set, items[i], &found, err));
+        TUB__TRY(tub__file_facts_get(&s->facts, s->set, items[i], &found, err));
         if (!found) {
             items[(*left)++] = items[i];
         }
@@ -183,12 +182,17 @@ static tub_status take_kept(survey *s, size_t file, size_t *left, tub_error *err
     return TUB_OK;
 }
 
-static tub_status look_at_items(tub__file_set *set, const uint32_t *items, size_t count,
-                                tub_error *err) {
+static tub_status look_at_items(survey *s, size_t file, size_t count, tub_error *err) {
+    tub__file_set *set = s->set;
+    const uint32_t *items = s->order + s->begin[file];
     tub__clip_file *clip = NULL;
     tub_error why = {0};
     const char *path = set->list.items[items[0]].path;
-    tub_status status = open_and_look(set, items[0], &clip, &why);
+    tub_status status =
+        set->entries[items[0]].content[0] == '\0' ? find_content(s, file, &why) : TUB_OK;
+    if (status == TUB_OK) {
+        status = open_and_look(set, path, &clip, &why);
+    }
     const bool readable = status == TUB_OK;
     if (!readable && ends_all(status)) {
         status = tub__fail(err, status, "%s", why.message);
@@ -199,8 +203,8 @@ static tub_status look_at_items(tub__file_set *set, const uint32_t *items, size_
         status = readable ? look_at_item(set, clip, items[i], err)
                           : set_problem(set, items[i], path, &why, err);
     }
-    for (size_t i = 0; i < count && status == TUB_OK; i++) {
-        status = tub__file_kept_put_facts(set, items[i], err);
+    if (readable) {
+        atomic_store(&s->learned, true);
     }
     tub__clip_close(clip);
     return status;
@@ -209,7 +213,7 @@ static tub_status look_at_items(tub__file_set *set, const uint32_t *items, size_
 static tub_status look_at_file(survey *s, size_t file, tub_error *err) {
     size_t left;
     TUB__TRY(take_kept(s, file, &left, err));
-    return left > 0 ? look_at_items(s->set, s->order + s->begin[file], left, err) : TUB_OK;
+    return left > 0 ? look_at_items(s, file, left, err) : TUB_OK;
 }
 
 static void work(void *argument, int worker, int workers) {
@@ -236,15 +240,17 @@ static tub_status each_file(survey *s, tub_status (*step)(survey *, size_t, tub_
 
 static tub_status look(survey *s, tub_error *err) {
     TUB__TRY(order_items(s, err));
-    TUB__TRY(each_file(s, find_content, err));
-    TUB__TRY(tub__file_kept_open(s->set, TUB__KEEPS_FACTS, err)); /* its key is of contents */
-    return each_file(s, look_at_file, err);
+    TUB__TRY(each_file(s, try_content, err));
+    TUB__TRY(tub__file_facts_open(s->set, &s->facts, err));
+    TUB__TRY(each_file(s, look_at_file, err));
+    return atomic_load(&s->learned) ? tub__file_facts_put(&s->facts, s->set, err) : TUB_OK;
 }
 
 tub_status tub__file_set_survey(tub__file_set *set, tub_error *err) {
     const tub_allocator *a = &set->ctx->allocator;
     survey s = {.set = set};
     const tub_status status = look(&s, err);
+    tub__file_facts_close(&s.facts);
     tub__free(a, s.why);
     tub__free(a, s.status);
     tub__free(a, s.begin);

@@ -98,7 +98,7 @@ static tub_status read_files(const tub_dataset *data, tub_error *err) {
     return status;
 }
 
-static tub_status open_files(tub_context *ctx, const scene *s, tub_error *err) {
+static tub_status open_set(tub_context *ctx, const scene *s, bool no_cache, tub_error *err) {
     tub_dataset_options o = tub_dataset_options_default();
     char path[700];
     tub_dataset *data;
@@ -106,6 +106,7 @@ static tub_status open_files(tub_context *ctx, const scene *s, tub_error *err) {
     o.clip.frames = o.clip.height = o.clip.width = 4;
     o.class_names = order;
     o.class_count = 3;
+    o.no_cache = no_cache;
     snprintf(path, sizeof path, "%s/set.csv", s->folder.path);
     TUB__TRY(tub_dataset_open(ctx, path, &o, &data, err));
     tub_status status = read_files(data, err);
@@ -116,6 +117,10 @@ static tub_status open_files(tub_context *ctx, const scene *s, tub_error *err) {
     tub_dataset_close(data);
     tub_dataset_close(fold);
     return status;
+}
+
+static tub_status open_files(tub_context *ctx, const scene *s, tub_error *err) {
+    return open_set(ctx, s, false, err);
 }
 
 /* set.csv of s/0.npy to s/3.npy, one of which can't be read, and of one of two volumes in s/stack.npy. */
@@ -563,9 +568,28 @@ static void test_bf16(void **state) {
 static void test_open_data(void **state) {
     check(*state, open_data, 8);
 }
+static void forget_survey(const scene *s) {
+    char path[700];
+    snprintf(path, sizeof path, "%s/data/surveys", s->folder.path);
+    assert_int_equal(tub__folder_remove(&tub__default_allocator, path, NULL), TUB_OK);
+}
+
+static tub_status open_new_files(tub_context *ctx, const scene *s, tub_error *err) {
+    forget_survey(s);
+    return open_files(ctx, s, err);
+}
+
+static tub_status open_without_cache(tub_context *ctx, const scene *s, tub_error *err) {
+    return open_set(ctx, s, true, err);
+}
+
+/* Looked at and kept, only looked at, and known from before. */
 static void test_open_files(void **state) {
     write_files(*state);
-    check(*state, open_files, 40);
+    check(*state, open_new_files, 40);
+    check(*state, open_without_cache, 40);
+    check(*state, open_files, 30);
+    forget_survey(*state);
 }
 static void test_read_volumes(void **state) {
     check(*state, read_volumes, 6);
@@ -611,6 +635,9 @@ static int set_up(void **state) {
     temp_folder_make(&s.folder);
     snprintf(s.npz, sizeof s.npz, "%s/small.npz", s.folder.path);
     snprintf(s.model, sizeof s.model, "%s/model", s.folder.path);
+    static char data[700];
+    snprintf(data, sizeof data, "%s/data", s.folder.path);
+    setenv("TUBELET_DATA", data, 1);
     *state = &s;
     return small_npz_write(s.npz) ? 0 : -1;
 }

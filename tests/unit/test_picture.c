@@ -135,11 +135,14 @@ static void test_refused(void **state) {
 static void test_batch(void **state) {
     (void)state;
     enum { COUNT = 9 };
-    tub_context *ctx = context_with(NULL);
+    tub_context_config c = tub_context_config_default();
+    tub_context *ctx = NULL;
     tub_picture pictures[COUNT];
     tub_picture_kind kinds[COUNT];
     tub_encoded made[COUNT];
     tub_error err = {0};
+    c.threads = 3;
+    assert_int_equal(tub_context_create(&c, &ctx, &err), TUB_OK);
     for (int i = 0; i < COUNT; i++) {
         kinds[i] = i % 3 == 0 ? TUB_PICTURE_PNG : TUB_PICTURE_GIF;
         pictures[i] = picture_of(i % 3 == 0 ? 1 : 1 + i % FRAMES, i % 2 == 0 ? 1 : 3);
@@ -179,6 +182,15 @@ static tub_status encode_both(const tub_allocator *a, void *user, tub_error *err
         size_t size;
         status = tub_picture_encode(ctx, &p, (tub_picture_kind)kind, &bytes, &size, err);
         tub_picture_free(ctx, status == TUB_OK ? bytes : NULL);
+    }
+    if (status == TUB_OK) {
+        const tub_picture two[] = {picture_of(1, 1), picture_of(FRAMES, 3)};
+        const tub_picture_kind kinds[] = {TUB_PICTURE_PNG, TUB_PICTURE_GIF};
+        tub_encoded made[2];
+        status = tub_pictures_encode(ctx, 2, two, kinds, made, err);
+        for (int i = 0; i < 2; i++) {
+            tub_picture_free(ctx, made[i].bytes);
+        }
     }
     tub_context_destroy(ctx);
     return status;
