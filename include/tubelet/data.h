@@ -88,7 +88,8 @@ TUB_API tub_dataset_options tub_dataset_options_default(void);
 /* Opens a data set: "phantom3d" or "motion" (generated), a MedMNIST3D name ("organmnist3d", "organmnist3d@64";
  * downloaded once and checked by MD5), the path of a .npz file with MedMNIST's keys, a folder of files
  * (DIR/CLASS/FILE or DIR/train/CLASS/FILE, with val, valid or validation and test beside train), or a .csv that lists files. options may
- * be NULL. Files that can't be read are left out, and told in warnings, at most 20. *out is the caller's and must be closed before the context. Errors: TUB_E_NOT_FOUND,
+ * be NULL. Files that can't be read are left out, and told in warnings, at most 20. What the others hold is kept in the folder of downloads
+ * (surveys/), so that it is found once; no_cache, or a cache_limit of 0, keeps and reads nothing. *out is the caller's and must be closed before the context. Errors: TUB_E_NOT_FOUND,
  * TUB_E_IO, TUB_E_FORMAT, TUB_E_SHAPE, TUB_E_RANGE (labels), TUB_E_CHECKSUM, TUB_E_NETWORK,
  * TUB_E_MODULE, TUB_E_MEMORY. */
 TUB_API TUB_MUST_USE tub_status tub_dataset_open(tub_context *ctx, const char *name,
