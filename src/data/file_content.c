@@ -135,8 +135,8 @@ void tub__file_set_key(const tub__file_set *set, const tub__file_entry *entry, b
     const int64_t picture[] = {p.resize,      p.crop,       p.shortest_edge, p.height, p.width,
                                p.crop_height, p.crop_width, p.filter,        p.order};
     const int64_t numbers[] = {1, /* of this layout */
-                               entry->first,
-                               entry->frames,
+                               entry->facts.first,
+                               entry->facts.frames,
                                c->height,
                                c->width,
                                c->resize,
@@ -149,7 +149,7 @@ void tub__file_set_key(const tub__file_set *set, const tub__file_entry *entry, b
     tub__md5 md5;
     tub__md5_init(&md5);
     tub__md5_update(&md5, entry->content, 32);
-    if (entry->windowed) {
+    if (entry->facts.windowed) {
         tub__md5_update(&md5, &window, sizeof window);
     }
     add_numbers(&md5, numbers, sizeof numbers / sizeof *numbers);

@@ -139,8 +139,8 @@ tub_status tub__file_set_duplicates(tub__file_set *set, tub_error *err) {
             e[count++] = (sorted){.content = set->entries[i].content,
                                   .file = set->list.items[i].file,
                                   .item = (uint32_t)i,
-                                  .first_frame = set->entries[i].first,
-                                  .frames = set->entries[i].frames};
+                                  .first_frame = set->entries[i].facts.first,
+                                  .frames = set->entries[i].facts.frames};
         }
     }
     qsort(e, count, sizeof *e, compare);

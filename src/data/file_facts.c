@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LAYOUT = 1, MOST_FILES = 100 };
+enum { LAYOUT = 2, MOST_FILES = 100 };
 static const char FOLDER[] = "surveys", MAGIC[8] = {'t', 'u', 'b', 'f', 'a', 'c', 't', 's'};
 
 typedef struct head {
@@ -24,11 +24,8 @@ typedef struct head {
 } head;
 
 typedef struct record {
-    int64_t known; /* 1: the rest is */
-    int64_t kind, dtype, height, width, channels, first, frames;
-    int64_t rate_numerator, rate_denominator, nanoseconds;
-    int64_t windowed, measured;
-    float low, high;
+    tub__item_facts facts;
+    uint64_t known; /* 1: they are */
     uint64_t damage,
         damage_bytes; /* where the sentence lies behind the records, with its 0; of 0 bytes: none */
 } record;
@@ -83,42 +80,40 @@ static bool is_whole(const tub__map *map, size_t count) {
            tub__hash64(map->data + sizeof h, map->size - sizeof h, 0) == h.hash;
 }
 
-tub_status tub__file_facts_open(const tub__file_set *set, tub__file_facts *out, tub_error *err) {
+tub_status tub__file_facts_open(const tub__file_set *set, tub__map *out, tub_error *err) {
     const tub_allocator *a = &set->ctx->allocator;
     char name[sizeof FOLDER + 34], key[33];
-    *out = (tub__file_facts){0};
+    *out = (tub__map){0};
     if (set->kept->off) {
         return TUB_OK;
     }
     make_key(set, key);
     snprintf(name, sizeof name, "%s/%s", FOLDER, key);
     TUB__TRY(tub__path_join(a, set->ctx->data_folder, name, &set->kept->facts, err));
-    out->path = set->kept->facts;
-    if (tub__map_open(out->path, &out->map, NULL) != TUB_OK) {
-        out->map = (tub__map){0};
-    } else if (!is_whole(&out->map, set->list.count)) {
-        tub__map_close(&out->map);
-        out->map = (tub__map){0};
+    if (tub__map_open(set->kept->facts, out, NULL) != TUB_OK) {
+        *out = (tub__map){0};
+    } else if (!is_whole(out, set->list.count)) {
+        tub__file_facts_close(out);
     } else {
-        (void)utimensat(AT_FDCWD, out->path, NULL, 0); /* the ones longest unused go first */
+        (void)utimensat(AT_FDCWD, set->kept->facts, NULL, 0); /* the ones longest unused go first */
     }
     return TUB_OK;
 }
 
-void tub__file_facts_close(tub__file_facts *facts) {
-    if (facts->map.data != NULL) {
-        tub__map_close(&facts->map);
+void tub__file_facts_close(tub__map *map) {
+    if (map->data != NULL) {
+        tub__map_close(map);
     }
-    *facts = (tub__file_facts){0};
+    *map = (tub__map){0};
 }
 
 /* The hash says that the file is whole, not that it is one of ours. */
-static bool is_clip(const record *r) {
-    return r->kind >= TUB__CLIP_VIDEO && r->kind <= TUB__CLIP_VOLUME &&
-           (r->dtype == TUB_U8 || r->dtype == TUB_F32) && r->height > 0 && r->width > 0 &&
-           r->channels > 0 && r->frames > 0 && r->frames <= INT32_MAX && r->first >= 0 &&
-           r->first <= INT32_MAX - r->frames && r->nanoseconds >= 0 && r->rate_numerator >= 0 &&
-           r->rate_denominator > 0;
+static bool is_clip(const tub__item_facts *f) {
+    return f->kind >= TUB__CLIP_VIDEO && f->kind <= TUB__CLIP_VOLUME &&
+           (f->dtype == TUB_U8 || f->dtype == TUB_F32) && f->height > 0 && f->width > 0 &&
+           f->channels > 0 && f->frames > 0 && f->frames <= INT32_MAX && f->first >= 0 &&
+           f->first <= INT32_MAX - f->frames && f->nanoseconds >= 0 && f->rate_numerator >= 0 &&
+           f->rate_denominator > 0;
 }
 
 static bool is_sentence(const record *r, const char *texts, size_t bytes) {
@@ -127,26 +122,9 @@ static bool is_sentence(const record *r, const char *texts, size_t bytes) {
             texts[r->damage + r->damage_bytes - 1] == '\0');
 }
 
-static void fill_entry(tub__file_entry *e, const record *r) {
-    e->kind = (tub__clip_kind)r->kind;
-    e->dtype = (tub_dtype)r->dtype;
-    e->height = r->height;
-    e->width = r->width;
-    e->channels = r->channels;
-    e->first = r->first;
-    e->frames = r->frames;
-    e->rate_numerator = r->rate_numerator;
-    e->rate_denominator = r->rate_denominator;
-    e->nanoseconds = r->nanoseconds;
-    e->windowed = r->windowed != 0;
-    e->measured = r->measured != 0;
-    e->low = r->low;
-    e->high = r->high;
-}
-
-tub_status tub__file_facts_get(const tub__file_facts *facts, tub__file_set *set, uint32_t number,
+tub_status tub__file_facts_get(const tub__map *map, tub__file_set *set, uint32_t number,
                                bool *found, tub_error *err) {
-    const unsigned char *data = facts->map.data;
+    const unsigned char *data = map->data;
     const size_t texts = sizeof(head) + set->list.count * sizeof(record);
     tub__file_entry *e = &set->entries[number];
     record r;
@@ -155,11 +133,11 @@ tub_status tub__file_facts_get(const tub__file_facts *facts, tub__file_set *set,
         return TUB_OK;
     }
     memcpy(&r, data + sizeof(head) + number * sizeof r, sizeof r);
-    if (r.known != 1 || !is_clip(&r) ||
-        !is_sentence(&r, (const char *)data + texts, facts->map.size - texts)) {
+    if (r.known != 1 || !is_clip(&r.facts) ||
+        !is_sentence(&r, (const char *)data + texts, map->size - texts)) {
         return TUB_OK;
     }
-    fill_entry(e, &r);
+    e->facts = r.facts;
     *found = true;
     return r.damage_bytes == 0
                ? TUB_OK
@@ -177,26 +155,6 @@ static size_t sentence_bytes(const tub__file_entry *e) {
     return is_known(e) && e->damage != NULL ? strlen(e->damage) + 1 : 0;
 }
 
-static record record_of(const tub__file_entry *e, uint64_t damage) {
-    return (record){.known = 1,
-                    .kind = e->kind,
-                    .dtype = e->dtype,
-                    .height = e->height,
-                    .width = e->width,
-                    .channels = e->channels,
-                    .first = e->first,
-                    .frames = e->frames,
-                    .rate_numerator = e->rate_numerator,
-                    .rate_denominator = e->rate_denominator,
-                    .nanoseconds = e->nanoseconds,
-                    .windowed = e->windowed,
-                    .measured = e->measured,
-                    .low = e->low,
-                    .high = e->high,
-                    .damage = damage,
-                    .damage_bytes = sentence_bytes(e)};
-}
-
 static size_t file_bytes(const tub__file_set *set) {
     size_t bytes = sizeof(head) + set->list.count * sizeof(record);
     for (size_t i = 0; i < set->list.count; i++) {
@@ -212,7 +170,7 @@ static void fill_file(const tub__file_set *set, unsigned char *file, size_t byte
     for (size_t i = 0; i < set->list.count; i++) {
         const tub__file_entry *e = &set->entries[i];
         if (is_known(e)) {
-            const record r = record_of(e, used);
+            const record r = {e->facts, 1, used, sentence_bytes(e)};
             memcpy(records + i * sizeof r, &r, sizeof r);
             if (r.damage_bytes > 0) {
                 memcpy(texts + used, e->damage, r.damage_bytes);
@@ -275,18 +233,18 @@ static tub_status write_file(const tub__file_set *set, const char *path, tub_err
     return status == TUB_OK ? make_place(set, err) : status;
 }
 
-tub_status tub__file_facts_put(const tub__file_facts *facts, const tub__file_set *set,
-                               tub_error *err) {
+tub_status tub__file_facts_put(const tub__file_set *set, tub_error *err) {
     char key[33];
     tub_error why = {0};
-    if (facts->path == NULL) {
+    const char *path = set->kept->facts;
+    if (path == NULL) {
         return TUB_OK;
     }
     make_key(set, key);
-    if (strcmp(key, tub__path_name(facts->path)) != 0) {
+    if (strcmp(key, tub__path_name(path)) != 0) {
         return TUB_OK;
     }
-    const tub_status status = write_file(set, facts->path, &why);
+    const tub_status status = write_file(set, path, &why);
     return status == TUB_E_MEMORY ? tub__fail(err, status, "%s", why.message) : TUB_OK;
 }
 

@@ -7,22 +7,16 @@
 #include "base/file.h"
 #include "data/file_set.h"
 
-typedef struct tub__file_facts {
-    const char *path; /* the set's; NULL: nothing is kept */
-    tub__map map;     /* without data: nothing was there */
-} tub__file_facts;
-
-/* What an earlier survey has kept of items of this content, once it is in the entries. Error: TUB_E_MEMORY. */
-TUB_MUST_USE tub_status tub__file_facts_open(const tub__file_set *set, tub__file_facts *out,
+/* What an earlier survey has kept of items of this content, once it is in the entries; without data: nothing. Error: TUB_E_MEMORY. */
+TUB_MUST_USE tub_status tub__file_facts_open(const tub__file_set *set, tub__map *out,
                                              tub_error *err);
-void tub__file_facts_close(tub__file_facts *facts);
+void tub__file_facts_close(tub__map *map);
 /* Fills the entry of an item. Not found are those that could not be read: what can't be read today may be tomorrow.
  * Several threads may ask at once. Error: TUB_E_MEMORY. */
-TUB_MUST_USE tub_status tub__file_facts_get(const tub__file_facts *facts, tub__file_set *set,
+TUB_MUST_USE tub_status tub__file_facts_get(const tub__map *map, tub__file_set *set,
                                             uint32_t number, bool *found, tub_error *err);
 /* Keeps all entries, unless a file was changed since open. Error: TUB_E_MEMORY. */
-TUB_MUST_USE tub_status tub__file_facts_put(const tub__file_facts *facts, const tub__file_set *set,
-                                            tub_error *err);
+TUB_MUST_USE tub_status tub__file_facts_put(const tub__file_set *set, tub_error *err);
 /* A file was not what its facts say: the next opening looks for itself. */
 void tub__file_facts_forget(const tub__file_set *set);
 

@@ -185,8 +185,9 @@ bool tub__file_kept_get_source(const tub__file_set *set, uint32_t number, tub__s
     }
     memcpy(&h, data, sizeof h);
     if (h.dtype != (int64_t)set->dtype || h.channels != set->channels ||
-        h.frames != tub__file_set_kept(set, &set->entries[number]) || h.height < set->clip.height ||
-        h.width < set->clip.width || bytes != TUB__SOURCE_HEAD + source_bytes(&h)) {
+        h.frames != tub__file_set_kept(set, &set->entries[number].facts) ||
+        h.height < set->clip.height || h.width < set->clip.width ||
+        bytes != TUB__SOURCE_HEAD + source_bytes(&h)) {
         return false; /* none of ours: the checksum says that it is whole, not that it is right */
     }
     source->samples = (const unsigned char *)data + TUB__SOURCE_HEAD;

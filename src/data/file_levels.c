@@ -16,18 +16,18 @@ static void extremes(const tub__clip_facts *f, const void *samples, float *low, 
 }
 
 /* Of the middle frame, which shows more than the first. Films are taken to be what cameras make. */
-tub_status tub__file_entry_measure(tub__file_entry *e, tub__clip_file *clip, tub_error *err) {
-    const tub__clip_facts *f = tub__clip_describe(clip);
+tub_status tub__item_measure(tub__item_facts *f, tub__clip_file *clip, tub_error *err) {
+    const tub__clip_facts *clip_facts = tub__clip_describe(clip);
     tub__clip_frame frame;
     bool end = false;
-    e->windowed = f->windowed;
-    e->measured = f->kind == TUB__CLIP_ARRAY || f->kind == TUB__CLIP_VOLUME;
-    if (!e->measured) {
+    f->windowed = clip_facts->windowed;
+    f->measured = clip_facts->kind == TUB__CLIP_ARRAY || clip_facts->kind == TUB__CLIP_VOLUME;
+    if (!f->measured) {
         return TUB_OK;
     }
-    TUB__TRY(tub__clip_seek(clip, e->first + e->frames / 2, err));
+    TUB__TRY(tub__clip_seek(clip, f->first + f->frames / 2, err));
     TUB__TRY(tub__clip_next(clip, &frame, &end, err));
-    extremes(f, frame.samples, &e->low, &e->high);
+    extremes(clip_facts, frame.samples, &f->low, &f->high);
     return TUB_OK;
 }
 
@@ -37,7 +37,8 @@ typedef struct range {
 } range;
 
 static bool is_one(const tub__file_entry *e, bool windowed, tub_dtype dtype) {
-    return e->measured && e->problem == NULL && e->windowed == windowed && e->dtype == dtype;
+    const tub__item_facts *f = &e->facts;
+    return f->measured && e->problem == NULL && (f->windowed != 0) == windowed && f->dtype == dtype;
 }
 
 static range range_of(const tub__file_set *set, bool windowed, tub_dtype dtype) {
@@ -46,8 +47,8 @@ static range range_of(const tub__file_set *set, bool windowed, tub_dtype dtype) 
         const tub__file_entry *e = &set->entries[i];
         if (is_one(e, windowed, dtype)) {
             r.first = r.files == 0 ? i : r.first;
-            r.low = r.files == 0 || e->low < r.low ? e->low : r.low;
-            r.high = r.files == 0 || e->high > r.high ? e->high : r.high;
+            r.low = r.files == 0 || e->facts.low < r.low ? e->facts.low : r.low;
+            r.high = r.files == 0 || e->facts.high > r.high ? e->facts.high : r.high;
             r.files++;
         }
     }

@@ -362,6 +362,7 @@ tub_status tub_dataset_file(const tub_dataset *data, int64_t number, tub_file *o
     }
     const tub__file_item *item = &data->files->list.items[number];
     const tub__file_entry *e = &data->files->entries[number];
+    const tub__item_facts *f = &e->facts;
     const tub__file_place *place = &data->files->places[number];
     *out = (tub_file){.name = item->name,
                       .path = item->path,
@@ -374,15 +375,15 @@ tub_status tub_dataset_file(const tub_dataset *data, int64_t number, tub_file *o
                       .label = item->label,
                       .file = item->file,
                       .group_number = item->group_number,
-                      .first = e->first,
-                      .frames = e->frames,
-                      .height = e->height,
-                      .width = e->width,
-                      .channels = e->channels,
-                      .rate = e->rate_numerator > 0
-                                  ? (double)e->rate_numerator / (double)e->rate_denominator
+                      .first = f->first,
+                      .frames = f->frames,
+                      .height = f->height,
+                      .width = f->width,
+                      .channels = f->channels,
+                      .rate = f->rate_numerator > 0
+                                  ? (double)f->rate_numerator / (double)f->rate_denominator
                                   : 0.0,
-                      .seconds = (double)e->nanoseconds / 1e9};
+                      .seconds = (double)f->nanoseconds / 1e9};
     return TUB_OK;
 }
 
@@ -424,7 +425,7 @@ int tub_dataset_split_by_seed(const tub_dataset *data) {
 
 bool tub__file_set_has_intensities(const tub__file_set *set) {
     for (size_t i = 0; i < set->list.count; i++) {
-        if (set->entries[i].windowed || set->entries[i].dtype == TUB_F32) {
+        if (set->entries[i].facts.windowed || set->entries[i].facts.dtype == TUB_F32) {
             return true;
         }
     }

@@ -12,18 +12,23 @@
 
 enum { TUB__CLIP_FRAMES_DEFAULT = 16, TUB__CLIP_SIDE_DEFAULT = 112, TUB__CLIP_KEPT_DEFAULT = 64 };
 
-/* What the survey has found out about one item of the list. */
-typedef struct tub__file_entry {
+/* What can be read of one item of the list. Surveys keep it as it lies in memory, so it has no padding. */
+typedef struct tub__item_facts {
     tub__clip_kind kind;
     tub_dtype dtype;
     int64_t height, width, channels;
     int64_t first, frames; /* the part's; 0 frames: not known */
     int64_t rate_numerator, rate_denominator;
     int64_t nanoseconds; /* of the part; 0: frames have no times */
-    char content[33];    /* MD5 of size, first and last MiB */
-    bool windowed;       /* its intensities have become levels */
-    bool measured;       /* an array or volume, whose middle frame has values from low to high */
+    int32_t windowed;    /* its intensities have become levels */
+    int32_t measured;    /* an array or volume, whose middle frame has values from low to high */
     float low, high;
+} tub__item_facts;
+
+/* What the survey has found out about it. */
+typedef struct tub__file_entry {
+    tub__item_facts facts;
+    char content[33];    /* MD5 of size, first and last MiB */
     char *problem;       /* NULL; or why it is left out */
     char *damage;        /* NULL; or what the survey met that can't be decoded; the rest is used */
     _Atomic(char *) met; /* the same of reading, which several threads do; NULL: nothing */
@@ -74,8 +79,7 @@ void tub__file_set_close(tub__file_set *set); /* accepts NULL */
  * can't be read has a problem afterwards; only memory and modules make it fail. */
 TUB_MUST_USE tub_status tub__file_set_survey(tub__file_set *set, tub_error *err);
 /* Fills windowed, measured, low and high. */
-TUB_MUST_USE tub_status tub__file_entry_measure(tub__file_entry *e, tub__clip_file *clip,
-                                                tub_error *err);
+TUB_MUST_USE tub_status tub__item_measure(tub__item_facts *f, tub__clip_file *clip, tub_error *err);
 /* Warns of values that no model makes much of. */
 void tub__file_set_tell_levels(const tub__file_set *set, const char *name);
 /* Finds files of one content in two splits or classes. */
@@ -119,8 +123,8 @@ tub__preprocessing tub__clip_picture(const tub_clip_options *c, bool crop);
 /* Bytes that reading one sample takes at most: the frames that are kept of it, and the pictures that a decoder
  * holds. */
 int64_t tub__file_set_memory(const tub__file_set *set);
-/* Frames kept of an entry. */
-int64_t tub__file_set_kept(const tub__file_set *set, const tub__file_entry *entry);
+/* Frames kept of an item. */
+int64_t tub__file_set_kept(const tub__file_set *set, const tub__item_facts *item);
 
 /* Whether files were of intensities, which a window made levels of, or which are float32 still. */
 bool tub__file_set_has_intensities(const tub__file_set *set);

@@ -6,20 +6,20 @@
 #include "data/file_set.h"
 #include <inttypes.h>
 
-/* Channels that an entry's clips have. */
-static int64_t channels_of(const tub__file_set *set, const tub__file_entry *e) {
-    return set->clip.gray && e->dtype == TUB_U8 && e->channels == 3 ? 1 : e->channels;
+/* Channels that an item's clips have. */
+static int64_t channels_of(const tub__file_set *set, const tub__item_facts *f) {
+    return set->clip.gray && f->dtype == TUB_U8 && f->channels == 3 ? 1 : f->channels;
 }
 
-static bool of_one_kind(const tub__file_set *set, const tub__file_entry *a,
-                        const tub__file_entry *b) {
+static bool of_one_kind(const tub__file_set *set, const tub__item_facts *a,
+                        const tub__item_facts *b) {
     return a->dtype == b->dtype && channels_of(set, a) == channels_of(set, b);
 }
 
-/* The entry of which most are the kind, the first of them; NULL: none can be read. Kinds are few. */
-static const tub__file_entry *most_common(const tub__file_set *set) {
+/* The item of which most are the kind, the first of them; NULL: none can be read. Kinds are few. */
+static const tub__item_facts *most_common(const tub__file_set *set) {
     enum { KINDS = 16 };
-    const tub__file_entry *kind[KINDS] = {0};
+    const tub__item_facts *kind[KINDS] = {0};
     size_t count[KINDS] = {0}, kinds = 0, best = 0;
     for (size_t i = 0; i < set->list.count; i++) {
         const tub__file_entry *e = &set->entries[i];
@@ -27,12 +27,12 @@ static const tub__file_entry *most_common(const tub__file_set *set) {
         if (e->problem != NULL) {
             continue;
         }
-        while (k < kinds && !of_one_kind(set, kind[k], e)) {
+        while (k < kinds && !of_one_kind(set, kind[k], &e->facts)) {
             k++;
         }
         if (k < KINDS) {
             kinds += k == kinds;
-            kind[k] = kind[k] != NULL ? kind[k] : e;
+            kind[k] = kind[k] != NULL ? kind[k] : &e->facts;
             count[k]++;
             best = count[k] > count[best] ? k : best;
         }
@@ -41,12 +41,13 @@ static const tub__file_entry *most_common(const tub__file_set *set) {
 }
 
 /* Whether all are arrays or volumes of one size, which then is the clips'. */
-static bool have_one_size(const tub__file_set *set, const tub__file_entry *first) {
+static bool have_one_size(const tub__file_set *set, const tub__item_facts *first) {
     for (size_t i = 0; i < set->list.count; i++) {
-        const tub__file_entry *e = &set->entries[i];
-        const bool array = e->kind == TUB__CLIP_ARRAY || e->kind == TUB__CLIP_VOLUME;
-        if (e->problem == NULL && (!array || e->frames != first->frames ||
-                                   e->height != first->height || e->width != first->width)) {
+        const tub__item_facts *f = &set->entries[i].facts;
+        const bool array = f->kind == TUB__CLIP_ARRAY || f->kind == TUB__CLIP_VOLUME;
+        if (set->entries[i].problem == NULL &&
+            (!array || f->frames != first->frames || f->height != first->height ||
+             f->width != first->width)) {
             return false;
         }
     }
@@ -61,7 +62,7 @@ static int64_t or_else(int64_t given, int64_t otherwise) {
     return given != 0 ? given : otherwise;
 }
 
-static tub_status fill_options(tub__file_set *set, const tub__file_entry *first, const char *name,
+static tub_status fill_options(tub__file_set *set, const tub__item_facts *first, const char *name,
                                tub_error *err) {
     tub_clip_options *c = &set->clip;
     const bool one_size = have_one_size(set, first);
@@ -92,25 +93,25 @@ static tub_status fill_options(tub__file_set *set, const tub__file_entry *first,
     return TUB_OK;
 }
 
-/* Whether clips can be made of an entry; the reason where not. */
-static tub_status check_entry(const tub__file_set *set, const tub__file_entry *first,
-                              tub__file_entry *e, tub_error *why) {
-    const size_t from[2] = {(size_t)e->height, (size_t)e->width};
-    const bool wide = e->dtype != TUB_U8;
+/* Whether clips can be made of an item; the reason where not. */
+static tub_status check_item(const tub__file_set *set, const tub__item_facts *first,
+                             const tub__item_facts *f, tub_error *why) {
+    const size_t from[2] = {(size_t)f->height, (size_t)f->width};
+    const bool wide = f->dtype != TUB_U8;
     tub__framer *framer = NULL;
-    if (!of_one_kind(set, e, first)) {
+    if (!of_one_kind(set, f, first)) {
         return tub__fail(why, TUB_E_SHAPE,
                          "it has %" PRId64 " channels of %s, most others %" PRId64 " of %s",
-                         channels_of(set, e), wide ? "float32" : "uint8", set->channels,
+                         channels_of(set, f), wide ? "float32" : "uint8", set->channels,
                          set->dtype == TUB_U8 ? "uint8" : "float32");
     }
-    if (wide && (e->height != set->clip.height || e->width != set->clip.width)) {
+    if (wide && (f->height != set->clip.height || f->width != set->clip.width)) {
         return tub__fail(why, TUB_E_SHAPE,
                          "its frames of %" PRId64 " x %" PRId64 " are float32, which are never "
                          "resized, and clips are of %" PRId64 " x %" PRId64
                          "; a clip.intensity_window makes levels of them, which are resized, or "
                          "resample all to one size",
-                         e->height, e->width, set->clip.height, set->clip.width);
+                         f->height, f->width, set->clip.height, set->clip.width);
     }
     TUB__TRY(tub__framer_create(&set->ctx->allocator, &set->picture, from, (size_t)set->channels,
                                 wide, &framer, why));
@@ -126,7 +127,7 @@ static tub_status check_entry(const tub__file_set *set, const tub__file_entry *f
 }
 
 tub_status tub__file_set_settle(tub__file_set *set, const char *name, tub_error *err) {
-    const tub__file_entry *first = most_common(set);
+    const tub__item_facts *first = most_common(set);
     if (first == NULL) { /* the caller tells it */
         return TUB_OK;
     }
@@ -136,7 +137,8 @@ tub_status tub__file_set_settle(tub__file_set *set, const char *name, tub_error 
     for (size_t i = 0; i < set->list.count; i++) {
         tub__file_entry *e = &set->entries[i];
         tub_error why = {0};
-        const tub_status status = e->problem == NULL ? check_entry(set, first, e, &why) : TUB_OK;
+        const tub_status status =
+            e->problem == NULL ? check_item(set, first, &e->facts, &why) : TUB_OK;
         if (status == TUB_E_MEMORY) {
             return tub__fail(err, status, "%s", why.message);
         }

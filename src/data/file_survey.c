@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking at the files of a data set before it is used: which can be read, and what is in them. Each worker
- * takes the next file that nobody has; what is found does not depend on who looked. Files that an earlier survey
+/* Looking at the files of a data set before it is used: which can be read, and what is in them. What is
+ * found does not depend on who looked. Files that an earlier survey
  * could read are looked at by their content only. */
+#include "base/each.h"
 #include "base/error.h"
 #include "base/ratio.h"
 #include "data/clip_read.h"
@@ -15,12 +16,8 @@ typedef struct survey {
     uint32_t *order; /* items by file: those of one in a row */
     size_t *begin;   /* [files + 1]: where each file's items begin in it */
     size_t files;
-    atomic_size_t next;
-    tub_status (*step)(struct survey *, size_t file, tub_error *);
-    tub__file_facts facts; /* what an earlier one has kept */
-    atomic_bool learned;   /* something that it has not kept */
-    tub_status *status;    /* [files]: of failures that end all */
-    tub_error *why;
+    tub__map facts;      /* what an earlier one has kept */
+    atomic_bool learned; /* something that it has not kept */
 } survey;
 
 typedef struct by_file {
@@ -56,10 +53,6 @@ static tub_status order_items(survey *s, tub_error *err) {
     }
     s->begin[s->files] = list->count;
     tub__free(a, block);
-    TUB__TRY(tub__alloc_array(a, s->files + 1, sizeof(tub_status), &block, err));
-    s->status = block;
-    TUB__TRY(tub__alloc_array(a, s->files + 1, sizeof(tub_error), &block, err));
-    s->why = block;
     return TUB_OK;
 }
 
@@ -72,17 +65,25 @@ static int64_t length_of(const tub__clip_facts *f, const int64_t *times,
                                f->time_base_denominator);
 }
 
-/* Which frames an item's part is. */
-static tub_status find_part(tub__clip_file *clip, const tub__file_item *item, tub__file_entry *e,
-                            tub_error *err) {
+/* What a file has for an item, whose part is some of its frames. */
+static tub_status find_facts(tub__clip_file *clip, const tub__file_item *item, tub__item_facts *out,
+                             tub_error *err) {
     const tub__clip_facts *f = tub__clip_describe(clip);
     const int64_t *times = tub__clip_times(clip);
+    const bool timed = times != NULL && f->time_base_numerator > 0;
     tub__clip_part part;
     TUB__TRY(tub__clip_part_of(clip, item->start, item->end, &part, err));
-    e->first = part.first;
-    e->frames = part.count;
-    e->nanoseconds = times != NULL && f->time_base_numerator > 0 ? length_of(f, times, &part) : 0;
-    return TUB_OK;
+    *out = (tub__item_facts){.kind = f->kind,
+                             .dtype = f->dtype,
+                             .height = f->height,
+                             .width = f->width,
+                             .channels = f->channels,
+                             .first = part.first,
+                             .frames = part.count,
+                             .rate_numerator = f->rate_numerator,
+                             .rate_denominator = f->rate_denominator,
+                             .nanoseconds = timed ? length_of(f, times, &part) : 0};
+    return tub__item_measure(out, clip, err);
 }
 
 /* Why an item is left out, without the path that the sentence may begin with: as sentences write
@@ -128,24 +129,12 @@ static tub_status note_damage(tub__file_set *set, const tub__clip_file *clip, ui
 
 static tub_status look_at_item(tub__file_set *set, tub__clip_file *clip, uint32_t item,
                                tub_error *err) {
-    const tub__clip_facts *f = tub__clip_describe(clip);
-    tub__file_entry *e = &set->entries[item];
+    tub__item_facts facts;
     tub_error why = {0};
-    e->kind = f->kind;
-    e->dtype = f->dtype;
-    e->height = f->height;
-    e->width = f->width;
-    e->channels = f->channels;
-    e->rate_numerator = f->rate_numerator;
-    e->rate_denominator = f->rate_denominator;
-    tub_status status = find_part(clip, &set->list.items[item], e, &why);
-    if (status == TUB_OK) {
-        status = tub__file_entry_measure(e, clip, &why);
-    }
-    if (status != TUB_OK) {
-        e->frames = 0;
+    if (find_facts(clip, &set->list.items[item], &facts, &why) != TUB_OK) {
         return set_problem(set, item, tub__clip_path(clip), &why, err);
     }
+    set->entries[item].facts = facts;
     return note_damage(set, clip, item, err);
 }
 
@@ -161,8 +150,10 @@ static tub_status find_content(survey *s, size_t file, tub_error *err) {
 }
 
 /* What can't be read has none, and its problem later. */
-static tub_status try_content(survey *s, size_t file, tub_error *err) {
+static tub_status try_content(void *argument, size_t file, int worker, tub_error *err) {
     tub_error why = {0};
+    survey *s = argument;
+    (void)worker;
     const tub_status status = find_content(s, file, &why);
     return ends_all(status) ? tub__fail(err, status, "%s", why.message) : TUB_OK;
 }
@@ -210,40 +201,21 @@ static tub_status look_at_items(survey *s, size_t file, size_t count, tub_error 
     return status;
 }
 
-static tub_status look_at_file(survey *s, size_t file, tub_error *err) {
+static tub_status look_at_file(void *argument, size_t file, int worker, tub_error *err) {
+    survey *s = argument;
     size_t left;
+    (void)worker;
     TUB__TRY(take_kept(s, file, &left, err));
     return left > 0 ? look_at_items(s, file, left, err) : TUB_OK;
 }
 
-static void work(void *argument, int worker, int workers) {
-    survey *s = argument;
-    (void)worker, (void)workers;
-    for (size_t file; (file = atomic_fetch_add(&s->next, 1)) < s->files;) {
-        s->status[file] = s->step(s, file, &s->why[file]);
-    }
-}
-
-/* A step of every file, on all threads. Error: of the first file that has one. */
-static tub_status each_file(survey *s, tub_status (*step)(survey *, size_t, tub_error *),
-                            tub_error *err) {
-    s->step = step;
-    atomic_store(&s->next, 0);
-    tub__pool_run(s->set->ctx->pool, work, s);
-    for (size_t i = 0; i < s->files; i++) {
-        if (s->status[i] != TUB_OK) {
-            return tub__fail(err, s->status[i], "%s", s->why[i].message);
-        }
-    }
-    return TUB_OK;
-}
-
 static tub_status look(survey *s, tub_error *err) {
+    tub__pool *pool = s->set->ctx->pool;
     TUB__TRY(order_items(s, err));
-    TUB__TRY(each_file(s, try_content, err));
+    TUB__TRY(tub__pool_each(pool, s->files, try_content, s, err));
     TUB__TRY(tub__file_facts_open(s->set, &s->facts, err));
-    TUB__TRY(each_file(s, look_at_file, err));
-    return atomic_load(&s->learned) ? tub__file_facts_put(&s->facts, s->set, err) : TUB_OK;
+    TUB__TRY(tub__pool_each(pool, s->files, look_at_file, s, err));
+    return atomic_load(&s->learned) ? tub__file_facts_put(s->set, err) : TUB_OK;
 }
 
 tub_status tub__file_set_survey(tub__file_set *set, tub_error *err) {
@@ -251,8 +223,6 @@ tub_status tub__file_set_survey(tub__file_set *set, tub_error *err) {
     survey s = {.set = set};
     const tub_status status = look(&s, err);
     tub__file_facts_close(&s.facts);
-    tub__free(a, s.why);
-    tub__free(a, s.status);
     tub__free(a, s.begin);
     tub__free(a, s.order);
     return status;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pictures as files in memory, by the modules that know the formats. */
-#include <stdatomic.h>
 #include <string.h>
 #include <tubelet/picture.h>
 
 #include "base/alloc.h"
 #include "base/context.h"
+#include "base/each.h"
 #include "base/error.h"
 #include "base/module.h"
 
@@ -83,55 +83,31 @@ tub_status tub_picture_encode(tub_context *ctx, const tub_picture *picture, tub_
                                    : encode_gif(ctx, picture, bytes, size, err);
 }
 
-/* Each worker takes the next picture that nobody has. */
 typedef struct batch {
     tub_context *ctx;
     const tub_picture *pictures;
     const tub_picture_kind *kinds;
     tub_encoded *out;
-    size_t count;
-    atomic_size_t next;
-    tub_status *status; /* [count] */
-    tub_error *why;
 } batch;
 
-static void work(void *argument, int worker, int workers) {
-    batch *b = argument;
-    (void)worker, (void)workers;
-    for (size_t i; (i = atomic_fetch_add(&b->next, 1)) < b->count;) {
-        b->status[i] = tub_picture_encode(b->ctx, &b->pictures[i], b->kinds[i], &b->out[i].bytes,
-                                          &b->out[i].size, &b->why[i]);
-    }
-}
-
-static tub_status encode_batch(batch *b, tub_error *err) {
-    void *block;
-    TUB__TRY(tub__alloc_array(&b->ctx->allocator, b->count + 1, sizeof *b->status, &block, err));
-    b->status = block;
-    TUB__TRY(tub__alloc_array(&b->ctx->allocator, b->count + 1, sizeof *b->why, &block, err));
-    b->why = block;
-    tub__pool_run(b->ctx->pool, work, b);
-    for (size_t i = 0; i < b->count; i++) {
-        if (b->status[i] != TUB_OK) {
-            return tub__fail(err, b->status[i], "%s", b->why[i].message);
-        }
-    }
-    return TUB_OK;
+static tub_status encode_one(void *argument, size_t i, int worker, tub_error *err) {
+    const batch *b = argument;
+    (void)worker;
+    return tub_picture_encode(b->ctx, &b->pictures[i], b->kinds[i], &b->out[i].bytes,
+                              &b->out[i].size, err);
 }
 
 tub_status tub_pictures_encode(tub_context *ctx, size_t count, const tub_picture *pictures,
                                const tub_picture_kind *kinds, tub_encoded *out, tub_error *err) {
-    batch b = {.ctx = ctx, .pictures = pictures, .kinds = kinds, .out = out, .count = count};
+    batch b = {.ctx = ctx, .pictures = pictures, .kinds = kinds, .out = out};
     for (size_t i = 0; i < count; i++) {
         out[i] = (tub_encoded){0};
     }
-    const tub_status status = encode_batch(&b, err);
+    const tub_status status = tub__pool_each(ctx->pool, count, encode_one, &b, err);
     for (size_t i = 0; i < count && status != TUB_OK; i++) {
         tub_picture_free(ctx, out[i].bytes);
         out[i] = (tub_encoded){0};
     }
-    tub__free(&ctx->allocator, b.why);
-    tub__free(&ctx->allocator, b.status);
     return status;
 }
 

@@ -3,10 +3,10 @@
  * goes through the model, which all threads work on: no thread waits while there are files, and none is on
  * top of the pool's. */
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/each.h"
 #include "base/error.h"
 #include "base/ratio.h"
 #include "predict/average.h"
@@ -38,7 +38,6 @@ typedef struct turn {
     int threads;          /* of a decoder */
     unsigned char *bytes; /* [slots, samples] clips of uint8 */
     taken *files;         /* [slots] */
-    atomic_size_t next;
 } turn;
 
 /* ---- Reading ---- */
@@ -115,27 +114,20 @@ static void take_file(const turn *t, size_t i) {
     tub__clip_close(clip);
 }
 
-static void take_some(void *argument, int worker, int workers) {
-    turn *t = argument;
+/* What goes wrong with a file is told of it, and ends nothing here. */
+static tub_status take_one(void *argument, size_t i, int worker, tub_error *err) {
     (void)worker;
-    (void)workers;
-    for (size_t i = atomic_fetch_add(&t->next, 1); i < t->count;
-         i = atomic_fetch_add(&t->next, 1)) {
-        take_file(t, i);
-    }
+    (void)err;
+    take_file(argument, i);
+    return TUB_OK;
 }
 
 /* One file has all threads for its decoder. */
-static void take_all(turn *t) {
+static tub_status take_all(turn *t, tub_error *err) {
     memset(t->files, 0, t->count * sizeof *t->files);
-    atomic_store(&t->next, 0);
-    const int threads = tub__pool_threads(t->ctx->pool);
-    t->threads = t->count == 1 ? threads : 1;
-    if (t->count == 1) {
-        take_file(t, 0);
-    } else {
-        tub__pool_run(t->ctx->pool, take_some, t);
-    }
+    t->threads = t->count == 1 ? tub__pool_threads(t->ctx->pool) : 1;
+    return t->count == 1 ? take_one(t, 0, 0, err)
+                         : tub__pool_each(t->ctx->pool, t->count, take_one, t, err);
 }
 
 static void drop_floats(const turn *t) {
@@ -235,8 +227,10 @@ static tub_status run_turns(turn *t, teller *to, size_t slots, size_t count,
         t->paths = paths + first;
         t->parts = parts != NULL ? parts + first : NULL;
         t->count = tub__min(count - first, slots);
-        take_all(t);
-        const tub_status status = classify_turn(to, t, first, err);
+        tub_status status = take_all(t, err);
+        if (status == TUB_OK) {
+            status = classify_turn(to, t, first, err);
+        }
         drop_floats(t);
         TUB__TRY(status);
     }
