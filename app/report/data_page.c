@@ -108,24 +108,13 @@ static int64_t choose(const data_view *v, int64_t k, int64_t most, int64_t chose
     return count;
 }
 
-/* All pictures of a class at once. */
-static tub_status make_pictures(const data_view *v, const int64_t *chosen, int64_t count,
-                                tub_error *err) {
-    small_sample *list[OF_CLASS];
-    tub_status status = TUB_OK;
-    for (int64_t n = 0; n < count && status == TUB_OK; n++) {
-        status = picture_read(&v->facts, chosen[n], &list[n], err);
-    }
-    return status == TUB_OK ? pictures_make(&v->facts, list, count, err) : status;
-}
-
 static tub_status put_class(page *p, const data_view *v, int64_t k, allowance most,
                             tub_error *err) {
     int64_t chosen[OF_CLASS];
     const int64_t count = choose(v, k, most.samples, chosen);
     char name[REPORT_NAME];
     size_t one = 0; /* bytes of the last sample */
-    tub_status status = make_pictures(v, chosen, count, err);
+    tub_status status = pictures_prepare(&v->facts, chosen, count, err);
     report_class(&v->facts, k, name);
     page_put(p, "<h3>");
     page_text(p, name);

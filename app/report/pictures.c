@@ -227,6 +227,20 @@ tub_status pictures_make(const report_facts *f, small_sample *const *list, int64
     return status;
 }
 
+tub_status pictures_prepare(const report_facts *f, const int64_t *samples, int64_t count,
+                            tub_error *err) {
+    small_sample **list = calloc((size_t)count + 1, sizeof *list);
+    tub_status status = list == NULL ? out_of_memory(err) : TUB_OK;
+    for (int64_t i = 0; i < count && status == TUB_OK; i++) {
+        status = picture_read(f, samples[i], &list[i], err);
+    }
+    if (status == TUB_OK) {
+        status = pictures_make(f, list, count, err);
+    }
+    free(list);
+    return status;
+}
+
 tub_status picture_put(page *p, const report_facts *f, small_sample *s, const char *alt,
                        tub_error *err) {
     const tub_status status = pictures_make(f, &s, 1, err);

@@ -29,6 +29,9 @@ tub_status picture_read(const report_facts *f, int64_t sample, small_sample **ou
  * milliseconds. */
 tub_status pictures_make(const report_facts *f, small_sample *const *list, int64_t count,
                          tub_error *err);
+/* Reads and makes those of samples, all at once. */
+tub_status pictures_prepare(const report_facts *f, const int64_t *samples, int64_t count,
+                            tub_error *err);
 /* Size of the picture's middle frame when every `by` by `by` pixels of it become one, and that
  * frame. */
 void picture_still_size(const small_sample *s, int64_t by, int64_t size[2]);

@@ -45,18 +45,12 @@ typedef struct shown {
     int64_t count;
 } shown;
 
-/* All pictures of a list at once. */
-static tub_status make_pictures(const report_facts *f, const shown *s, tub_error *err) {
-    small_sample *list[GRID];
-    tub_status status = TUB_OK;
-    for (int64_t i = 0; i < s->count && status == TUB_OK; i++) {
-        status = picture_read(f, s->list[i].sample, &list[i], err);
-    }
-    return status == TUB_OK ? pictures_make(f, list, s->count, err) : status;
-}
-
 static tub_status put_list(page *p, const report_facts *f, const shown *s, tub_error *err) {
-    tub_status status = make_pictures(f, s, err);
+    int64_t samples[GRID];
+    for (int64_t i = 0; i < s->count; i++) {
+        samples[i] = s->list[i].sample;
+    }
+    tub_status status = pictures_prepare(f, samples, s->count, err);
     page_putf(p, "<h3>%s</h3><p class=\"note\">%s</p><div class=\"%s\">\n", s->title, s->about,
               s->kind);
     for (int64_t i = 0; i < s->count && status == TUB_OK; i++) {
