@@ -1,81 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation of opening, reading clips, forward, saving, evaluating and training made to fail once: a clean
- * error each time, no block left. */
-#include "cmocka_all.h"
+/* Every allocation of opening, reading clips, forward, saving and evaluating made to fail once: a clean error each
+ * time, no block left. Training: test_failing_train.c. */
+#include "failing_scene.h"
 
 #include "base/error.h"
 #include "data/dataset.h"
 #include "data/loader.h"
-#include "failing_alloc.h"
-#include "failing_context.h"
 #include "formats/npy.h"
-#include "model/model.h"
-#include "small_npz.h"
-#include "temp_folder.h"
-#include <string.h>
-#include <tubelet/tubelet.h>
-#include <unistd.h>
-
-typedef struct scene {
-    temp_folder folder;
-    char npz[600];   /* the small data set */
-    char model[600]; /* a model folder */
-} scene;
-
-/* What an operation does with a context whose allocations fail. */
-typedef tub_status in_context(tub_context *ctx, const scene *s, tub_error *err);
-
-typedef struct task {
-    in_context *work;
-    const scene *scene;
-    tub_precision precision; /* of the context */
-} task;
-
-static tub_status work_of(tub_context *ctx, const void *user, tub_error *err) {
-    const task *t = user;
-    return t->work(ctx, t->scene, err);
-}
-
-static tub_status run_task(const tub_allocator *a, void *user, tub_error *err) {
-    const task *t = user;
-    return in_failing_context(a, 2, t->precision, work_of, t, err);
-}
-
-static tub_model_config tiny(void) {
-    tub_model_config c;
-    assert_int_equal(tub_model_preset("vivit-tiny", &c, NULL), TUB_OK);
-    c.frames = c.height = c.width = SMALL_SIDE;
-    c.tubelet[0] = c.tubelet[1] = c.tubelet[2] = 4;
-    c.hidden = 16;
-    c.heads = 2;
-    c.layers = 1;
-    c.mlp = 32;
-    c.classes = SMALL_CLASSES;
-    return c;
-}
-
-/* With two transformers, a table that is computed, and a layer before the classifier. */
-static tub_model_config tiny_encoder(void) {
-    tub_model_config c = tiny();
-    c.variant = TUB_VARIANT_FACTORISED_ENCODER;
-    c.pooling = TUB_POOL_CLASS_TOKEN;
-    c.positions = TUB_POSITIONS_SINUSOIDAL_1D;
-    c.temporal_layers = 1;
-    c.representation = 6;
-    return c;
-}
-
-static void check_in(tub_precision precision, const scene *s, in_context *work, long at_least) {
-    task t = {work, s, precision};
-    failing_report report = failing_run(run_task, &t);
-    printf("%ld allocations\n", report.allocations);
-    assert_string_equal(report.problem, "");
-    assert_true(report.allocations >= at_least);
-}
-
-static void check(const scene *s, in_context *work, long at_least) {
-    check_in(TUB_PRECISION_F32, s, work, at_least);
-}
 
 static tub_status open_data(tub_context *ctx, const scene *s, tub_error *err) {
     tub_dataset *data;
@@ -204,23 +135,6 @@ static void write_clip(const scene *s) {
                      TUB_OK);
 }
 
-/* Every array of a model out and in again. */
-static tub_status get_and_set(tub_model *model, tub_error *err) {
-    tub_status status = TUB_OK;
-    for (int64_t i = 0; status == TUB_OK && i < tub_model_parameters(model); i++) {
-        float values[4096];
-        tub_parameter p;
-        status = tub_model_parameter(model, i, &p, err);
-        if (status == TUB_OK && p.count <= 4096) {
-            status = tub_model_get(model, i, values, err);
-        }
-        if (status == TUB_OK && p.count <= 4096) {
-            status = tub_model_set(model, i, values, err);
-        }
-    }
-    return status;
-}
-
 static tub_status forward_of(tub_context *ctx, const tub_model_config *c, tub_error *err) {
     static const char *const labels[] = {"liver", "heart", "spleen"};
     unsigned char x[2 * SMALL_VOLUME] = {0};
@@ -342,15 +256,6 @@ static tub_status one_step(tub_context *ctx, const scene *s, tub_error *err) {
     return one_step_of(ctx, &encoder, err);
 }
 
-static tub_status save_model(tub_context *ctx, const scene *s, tub_error *err) {
-    tub_model_config c = tiny();
-    tub_model *model;
-    TUB__TRY(tub_model_create(ctx, &c, 1, &model, err));
-    tub_status status = tub_model_save(model, s->model, err);
-    tub_model_close(model);
-    return status;
-}
-
 static tub_status open_model(tub_context *ctx, const scene *s, tub_error *err) {
     tub_model *model;
     TUB__TRY(tub_model_open(ctx, s->model, &model, err));
@@ -414,6 +319,14 @@ static tub_status evaluate(tub_context *ctx, const scene *s, tub_error *err) {
     return status;
 }
 
+static tub_status change_model(tub_context *ctx, const scene *s, tub_error *err) {
+    tub_model *model;
+    TUB__TRY(tub_model_open(ctx, s->model, &model, err));
+    const tub_status status = get_and_set(model, err);
+    tub_model_close(model);
+    return status;
+}
+
 static tub_status load_batches(tub_context *ctx, const scene *s, tub_error *err) {
     tub_dataset *data;
     tub__loader *loader;
@@ -438,131 +351,9 @@ static tub_status load_batches(tub_context *ctx, const scene *s, tub_error *err)
     return status;
 }
 
-static tub_train_config two_steps(const scene *s) {
-    tub_train_config c = tub_train_config_default();
-    snprintf(c.data, sizeof c.data, "%s", s->npz);
-    c.model = tiny();
-    c.batch_size = 8;
-    c.epochs = 1; /* of 12 samples: two steps */
-    c.checkpoint_every = 1;
-    c.clip_norm = 1;
-    c.class_weights = TUB_WEIGHTS_BALANCED;
-    return c;
-}
-
-static tub_status train(tub_context *ctx, const scene *s, tub_error *err) {
-    tub_train_config c = two_steps(s);
-    tub_train_result result;
-    char run[700];
-    snprintf(run, sizeof run, "%s/run", s->folder.path);
-    return tub_train(ctx, &c, NULL, run, 1, &result, err);
-}
-
-static tub_status train_in_parts(tub_context *ctx, const scene *s, tub_error *err) {
-    tub_train_config c = two_steps(s);
-    char run[700];
-    c.ranks = 2; /* each with one of the batch's two groups of four samples */
-    c.max_steps = 1;
-    c.optimizer = TUB_ADAMW;
-    c.schedule = TUB_COSINE;
-    c.ema = 0.9;
-    c.layer_decay = 0.75;
-    c.class_weights = TUB_WEIGHTS_NONE;
-    c.sampling = TUB_BALANCED;
-    c.augment.noise[1] = 0.1;
-    c.augment.cutmix = 1;
-    snprintf(run, sizeof run, "%s/run2", s->folder.path);
-    return tub_train(ctx, &c, NULL, run, 1, NULL, err);
-}
-
-/* Two folds, the second one resumed; then what eval does with them. */
-static tub_status train_folds(tub_context *ctx, const scene *s, tub_error *err) {
-    tub_train_config c = two_steps(s);
-    char out[700];
-    c.folds = 2;
-    c.ema = 0.9;
-    c.checkpoint_every = 0;
-    c.max_steps = 1;
-    strcpy(c.freeze, "embedding");
-    snprintf(out, sizeof out, "%s/folds", s->folder.path);
-    return tub_train_folds(ctx, &c, NULL, out, 1, NULL, err);
-}
-
-static tub_status resume_folds(tub_context *ctx, const scene *s, tub_error *err) {
-    char out[700], run[720];
-    tub_train_config c;
-    tub_dataset *data;
-    tub_folds_result result;
-    int own;
-    snprintf(out, sizeof out, "%s/folds", s->folder.path);
-    snprintf(run, sizeof run, "%s/fold-1", out);
-    TUB__TRY(tub_train_folds_resume(ctx, out, NULL, &result, err));
-    TUB__TRY(tub_run_config(ctx, run, &c, err));
-    TUB__TRY(tub_run_dataset(ctx, &c, s->npz, NULL, &data, &own, err));
-    tub_dataset_close(data);
-    return TUB_OK;
-}
-
-/* From the model of the scene, with a second rank that learns of it by the checkpoint. */
-static tub_status train_from_model(tub_context *ctx, const scene *s, tub_error *err) {
-    tub_train_config c = two_steps(s);
-    char run[700];
-    c.ranks = 2;
-    c.max_steps = 1;
-    snprintf(run, sizeof run, "%s/run-start", s->folder.path);
-    TUB__TRY(tub_train_config_start(ctx, s->model, &c, err));
-    return tub_train(ctx, &c, NULL, run, 1, NULL, err);
-}
-
-static tub_status change_model(tub_context *ctx, const scene *s, tub_error *err) {
-    tub_model *model;
-    TUB__TRY(tub_model_open(ctx, s->model, &model, err));
-    const tub_status status = get_and_set(model, err);
-    tub_model_close(model);
-    return status;
-}
-
-static tub_status train_in_bf16(tub_context *ctx, const scene *s, tub_error *err) {
-    tub_train_config c = two_steps(s);
-    char run[700];
-    c.ranks = 2;
-    c.max_steps = 1;
-    c.precision = TUB_PRECISION_BF16;
-    snprintf(run, sizeof run, "%s/run-bf16", s->folder.path);
-    return tub_train(ctx, &c, NULL, run, 1, NULL, err);
-}
-
-static tub_status resume_in_bf16(tub_context *ctx, const scene *s, tub_error *err) {
-    char run[700];
-    snprintf(run, sizeof run, "%s/run-bf16", s->folder.path);
-    return tub_train_resume(ctx, run, NULL, 0, 2, NULL, err);
-}
-
-/* The run of train() goes on for one more epoch; a failed attempt leaves a run that can still be
- * continued. */
-static tub_status resume(tub_context *ctx, const scene *s, tub_error *err) {
-    char run[700];
-    snprintf(run, sizeof run, "%s/run", s->folder.path);
-    return tub_train_resume(ctx, run, NULL, 2, -1, NULL, err);
-}
-
-static void test_train(void **state) {
-    check(*state, train, 40);
-    check(*state, resume, 40);
-    check(*state, train_in_parts, 40);
-    check(*state, train_from_model, 60);
-}
-
-static void test_folds(void **state) {
-    check(*state, train_folds, 80);
-    check(*state, resume_folds, 40);
-}
-
 static void test_bf16(void **state) {
     check_in(TUB_PRECISION_BF16, *state, evaluate, 20);
     check_in(TUB_PRECISION_BF16, *state, change_model, 20);
-    check(*state, train_in_bf16, 40);
-    check(*state, resume_in_bf16, 40);
 }
 
 static void test_open_data(void **state) {
@@ -626,28 +417,6 @@ static void test_int8(void **state) {
     check_in(TUB_PRECISION_INT8, *state, open_converted, 10);
 }
 
-static int set_up(void **state) {
-    static scene s;
-    if (access("/dev/shm", W_OK) == 0) {
-        setenv("TMPDIR", "/dev/shm",
-               0); /* over a thousand runs, each flushing many files: not on a disk */
-    }
-    temp_folder_make(&s.folder);
-    snprintf(s.npz, sizeof s.npz, "%s/small.npz", s.folder.path);
-    snprintf(s.model, sizeof s.model, "%s/model", s.folder.path);
-    static char data[700];
-    snprintf(data, sizeof data, "%s/data", s.folder.path);
-    setenv("TUBELET_DATA", data, 1);
-    *state = &s;
-    return small_npz_write(s.npz) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    scene *s = *state;
-    temp_folder_drop(&s->folder);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_data),    cmocka_unit_test(test_open_files),
@@ -655,7 +424,6 @@ int main(void) {
         cmocka_unit_test(test_load_batches), cmocka_unit_test(test_forward),
         cmocka_unit_test(test_one_step),     cmocka_unit_test(test_save_and_open),
         cmocka_unit_test(test_evaluate),     cmocka_unit_test(test_explain),
-        cmocka_unit_test(test_train),        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_folds),        cmocka_unit_test(test_int8)};
+        cmocka_unit_test(test_bf16),         cmocka_unit_test(test_int8)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
