@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Handing out tasks in order, and keeping the failure of the first. */
 #include "base/each.h"
 
 #include "base/error.h"

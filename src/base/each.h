@@ -9,7 +9,8 @@
 typedef tub_status tub__each_fn(void *argument, size_t i, int worker, tub_error *err);
 
 /* Does tasks 0 … count - 1. After a failure no more are begun. Error: of the first task that has one, which is the
- * same for any number of threads: whatever comes before it was begun before it. */
+ * same for any number of threads where a task fails by itself, whoever does it: whatever comes before it was begun
+ * before it. fn may not use the pool. */
 TUB_MUST_USE tub_status tub__pool_each(tub__pool *pool, size_t count, tub__each_fn *fn,
                                        void *argument, tub_error *err);
 

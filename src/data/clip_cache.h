@@ -81,8 +81,8 @@ typedef struct tub__clip_range {
 typedef tub_status tub__clip_make(void *user, size_t i, int worker, tub_error *err);
 /* The first pass: makes the records of a range (NULL: all) that are not there, on the threads of the context, with
  * TUB_EVENT_CLIPS named `name` as it goes. Does nothing without a cache, and ends early when it takes no
- * more. Errors: of the first record (in the range's order) that fails; TUB_E_CANCELLED by tub_train_stop; what
- * was made stays. */
+ * more. Errors: of the first record (in the range's order) that fails, or TUB_E_CANCELLED by tub_train_stop,
+ * whichever comes first in it; what was made stays. */
 TUB_MUST_USE tub_status tub__clip_cache_fill(tub_context *ctx, tub__clip_cache *cache,
                                              const tub__clip_range *range, const char *name,
                                              tub__clip_make *make, void *user, tub_error *err);

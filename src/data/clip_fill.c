@@ -34,8 +34,8 @@ static tub_status fill_record(void *argument, size_t i, int worker, tub_error *e
     }
     TUB__TRY(j->make(j->user, i, worker, err));
     atomic_fetch_add(&j->done, 1);
-    if (worker !=
-        0) { /* not the thread that called: only there events may be sent, and its user's wish is known */
+    /* Only on the thread that called may events be sent, and its user's wish be looked at. */
+    if (worker != 0) {
         return TUB_OK;
     }
     emit(j);

@@ -29,10 +29,10 @@ static tub__frame_plan plan_of(const tub_clip_options *c) {
 }
 
 /* What a job with an open file does. */
-typedef tub_status job(const tub__file_set *set, const tub__item_facts *item, tub__clip_reader *r,
+typedef tub_status job(const tub__file_set *set, const tub__item_facts *facts, tub__clip_reader *r,
                        void *user, tub_error *err);
 
-static tub_status read_with(const tub__file_set *set, const tub__item_facts *item,
+static tub_status read_with(const tub__file_set *set, const tub__item_facts *facts,
                             tub__clip_file *clip, bool crop, job *work, void *user,
                             tub_error *err) {
     const tub__clip_form form = {crop ? set->picture : tub__clip_picture(&set->clip, false),
@@ -43,10 +43,10 @@ static tub_status read_with(const tub__file_set *set, const tub__item_facts *ite
     const tub__clip_facts *f = tub__clip_describe(clip);
     TUB__TRY(tub__clip_reader_create(&set->ctx->allocator, clip, &form, 1, &reader, err));
     tub__clip_reader_shape(reader, shape);
-    const bool same = f->height == item->height && f->width == item->width &&
-                      f->dtype == item->dtype && f->frames >= item->first + item->frames;
+    const bool same = f->height == facts->height && f->width == facts->width &&
+                      f->dtype == facts->dtype && f->frames >= facts->first + facts->frames;
     const tub_status status =
-        same ? work(set, item, reader, user, err)
+        same ? work(set, facts, reader, user, err)
              : tub__fail(err, TUB_E_FORMAT,
                          "it is not what it was when the data set was opened; open it again");
     tub__clip_reader_destroy(reader);
@@ -88,10 +88,10 @@ static tub_status with_file(const tub__file_set *set, uint32_t number, bool crop
     return tub__fail(err, status, "%s%s%s", named ? "" : path, named ? "" : ": ", why.message);
 }
 
-static tub_status read_view(const tub__file_set *set, const tub__item_facts *item,
+static tub_status read_view(const tub__file_set *set, const tub__item_facts *facts,
                             tub__clip_reader *r, void *user, tub_error *err) {
     const tub__frame_plan plan = plan_of(&set->clip);
-    tub__clip_part part = {item->first, item->frames};
+    tub__clip_part part = {facts->first, facts->frames};
     return tub__clip_read_views(r, &plan, &part, 1, user, err);
 }
 
@@ -106,8 +106,8 @@ tub_status tub__file_set_clip(const tub__file_set *set, tub_split split, size_t 
     return TUB_OK;
 }
 
-int64_t tub__file_set_kept(const tub__file_set *set, const tub__item_facts *item) {
-    return item->frames < set->clip.max_frames ? item->frames : set->clip.max_frames;
+int64_t tub__file_set_kept(const tub__file_set *set, const tub__item_facts *facts) {
+    return facts->frames < set->clip.max_frames ? facts->frames : set->clip.max_frames;
 }
 
 int64_t tub__file_set_memory(const tub__file_set *set) {
@@ -115,17 +115,17 @@ int64_t tub__file_set_memory(const tub__file_set *set) {
     const tub__preprocessing picture = tub__clip_picture(&set->clip, false);
     int64_t most = 1;
     for (size_t i = 0; i < set->list.count; i++) {
-        const tub__item_facts *item = &set->entries[i].facts;
-        const size_t from[2] = {(size_t)item->height, (size_t)item->width};
+        const tub__item_facts *facts = &set->entries[i].facts;
+        const size_t from[2] = {(size_t)facts->height, (size_t)facts->width};
         size_t size[2] = {0};
         if (set->entries[i].problem == NULL &&
             tub__preprocessed_size(&picture, from, size, NULL) == TUB_OK) {
-            const int64_t pixel = set->channels * (int64_t)tub__dtype_bytes(item->dtype),
+            const int64_t pixel = set->channels * (int64_t)tub__dtype_bytes(facts->dtype),
                           kept =
-                              tub__file_set_kept(set, item) * (int64_t)(size[0] * size[1]) * pixel,
-                          whole = (item->kind == TUB__CLIP_VIDEO ? DECODER : item->frames) *
-                                  item->height * item->width * item->channels *
-                                  (int64_t)tub__dtype_bytes(item->dtype);
+                              tub__file_set_kept(set, facts) * (int64_t)(size[0] * size[1]) * pixel,
+                          whole = (facts->kind == TUB__CLIP_VIDEO ? DECODER : facts->frames) *
+                                  facts->height * facts->width * facts->channels *
+                                  (int64_t)tub__dtype_bytes(facts->dtype);
             most = kept + whole > most ? kept + whole : most;
         }
     }
@@ -155,12 +155,12 @@ static tub_status read_middles(const tub__clip_part *part, tub__clip_reader *r, 
 
 /* Of a damaged file there may be other frames than its packets told: then the same number is kept of those
  * that there are in the part's span, some of them twice perhaps. */
-static tub_status read_there_are(const tub__file_set *set, const tub__item_facts *item,
+static tub_status read_there_are(const tub__file_set *set, const tub__item_facts *facts,
                                  tub__clip_reader *r, void *out, tub_error *err) {
     const tub_allocator *a = &set->ctx->allocator;
     const tub__clip_file *clip = tub__clip_reader_file(r);
-    const int64_t kept = tub__file_set_kept(set, item);
-    tub__clip_part part = {item->first, item->frames};
+    const int64_t kept = tub__file_set_kept(set, facts);
+    tub__clip_part part = {facts->first, facts->frames};
     const tub__clip_span span = tub__clip_span_of(clip, &part);
     void *block;
     TUB__TRY(tub__alloc_array(a, (size_t)kept, sizeof(int64_t), &block, err));
@@ -175,9 +175,9 @@ static tub_status read_there_are(const tub__file_set *set, const tub__item_facts
     return status;
 }
 
-static tub_status read_kept(const tub__file_set *set, const tub__item_facts *item,
+static tub_status read_kept(const tub__file_set *set, const tub__item_facts *facts,
                             tub__clip_reader *r, void *user, tub_error *err) {
-    const int64_t kept = tub__file_set_kept(set, item);
+    const int64_t kept = tub__file_set_kept(set, facts);
     tub__source *source = user;
     int64_t shape[3];
     size_t bytes = 0;
@@ -192,8 +192,8 @@ static tub_status read_kept(const tub__file_set *set, const tub__item_facts *ite
     source->height = shape[0];
     source->width = shape[1];
     source->channels = shape[2];
-    source->dtype = item->dtype;
-    return read_there_are(set, item, r, frames, err);
+    source->dtype = facts->dtype;
+    return read_there_are(set, facts, r, frames, err);
 }
 
 tub_status tub__file_set_source(const tub__file_set *set, tub_split split, size_t index,
@@ -237,7 +237,7 @@ static void cut_middle(const tub__source *source, int64_t frame, const int64_t c
 tub_status tub__file_set_draw(const tub__file_set *set, tub_split split, const tub__source *source,
                               const tub__sample_key *key, const int64_t cut[2], void *out,
                               tub_error *err) {
-    const tub__item_facts *item = &set->entries[set->sample[split][key->index]].facts;
+    const tub__item_facts *facts = &set->entries[set->sample[split][key->index]].facts;
     const tub__frame_plan plan = plan_of(&set->clip);
     const size_t bytes = (size_t)(cut[0] * cut[1] * set->channels) * tub__dtype_bytes(set->dtype);
     tub__random r = tub__random_start(tub__random_key(key->seed, TUB__RANDOM_AUGMENT),
@@ -246,9 +246,9 @@ tub_status tub__file_set_draw(const tub__file_set *set, tub_split split, const t
     TUB__TRY(
         tub__alloc_array(&set->ctx->allocator, (size_t)plan.frames, sizeof(int64_t), &block, err));
     int64_t *indices = block;
-    tub__frames_at_random(&plan, item->frames, &r, indices);
+    tub__frames_at_random(&plan, facts->frames, &r, indices);
     for (int64_t i = 0; i < plan.frames; i++) { /* of the file's frames to the kept one for it */
-        const int64_t kept = ((indices[i] + 1) * source->frames - 1) / item->frames;
+        const int64_t kept = ((indices[i] + 1) * source->frames - 1) / facts->frames;
         cut_middle(source, kept, cut, (unsigned char *)out + (size_t)i * bytes);
     }
     tub__free(&set->ctx->allocator, block);

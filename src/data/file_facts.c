@@ -30,6 +30,9 @@ typedef struct record {
         damage_bytes; /* where the sentence lies behind the records, with its 0; of 0 bytes: none */
 } record;
 
+_Static_assert(sizeof(tub__item_facts) == 4 * 4 + 8 * 8 + 2 * 4, "facts have no padding");
+_Static_assert(sizeof(record) == sizeof(tub__item_facts) + 3 * 8, "records have none either");
+
 /* ---- the key ---- */
 
 static void add_number(tub__md5 *md5, int64_t number) {

@@ -7,7 +7,8 @@
 #include "base/file.h"
 #include "data/file_set.h"
 
-/* What an earlier survey has kept of items of this content, once it is in the entries; without data: nothing. Error: TUB_E_MEMORY. */
+/* Opens what an earlier survey has kept; the entries have their content by then. *out without data: nothing was. Error:
+ * TUB_E_MEMORY. */
 TUB_MUST_USE tub_status tub__file_facts_open(const tub__file_set *set, tub__map *out,
                                              tub_error *err);
 void tub__file_facts_close(tub__map *map);

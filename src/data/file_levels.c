@@ -16,18 +16,18 @@ static void extremes(const tub__clip_facts *f, const void *samples, float *low, 
 }
 
 /* Of the middle frame, which shows more than the first. Films are taken to be what cameras make. */
-tub_status tub__item_measure(tub__item_facts *f, tub__clip_file *clip, tub_error *err) {
-    const tub__clip_facts *clip_facts = tub__clip_describe(clip);
+tub_status tub__item_measure(tub__item_facts *facts, tub__clip_file *clip, tub_error *err) {
+    const tub__clip_facts *f = tub__clip_describe(clip);
     tub__clip_frame frame;
     bool end = false;
-    f->windowed = clip_facts->windowed;
-    f->measured = clip_facts->kind == TUB__CLIP_ARRAY || clip_facts->kind == TUB__CLIP_VOLUME;
-    if (!f->measured) {
+    facts->windowed = f->windowed;
+    facts->measured = f->kind == TUB__CLIP_ARRAY || f->kind == TUB__CLIP_VOLUME;
+    if (!facts->measured) {
         return TUB_OK;
     }
-    TUB__TRY(tub__clip_seek(clip, f->first + f->frames / 2, err));
+    TUB__TRY(tub__clip_seek(clip, facts->first + facts->frames / 2, err));
     TUB__TRY(tub__clip_next(clip, &frame, &end, err));
-    extremes(clip_facts, frame.samples, &f->low, &f->high);
+    extremes(f, frame.samples, &facts->low, &facts->high);
     return TUB_OK;
 }
 

@@ -362,7 +362,7 @@ tub_status tub_dataset_file(const tub_dataset *data, int64_t number, tub_file *o
     }
     const tub__file_item *item = &data->files->list.items[number];
     const tub__file_entry *e = &data->files->entries[number];
-    const tub__item_facts *f = &e->facts;
+    const tub__item_facts *facts = &e->facts;
     const tub__file_place *place = &data->files->places[number];
     *out = (tub_file){.name = item->name,
                       .path = item->path,
@@ -375,15 +375,15 @@ tub_status tub_dataset_file(const tub_dataset *data, int64_t number, tub_file *o
                       .label = item->label,
                       .file = item->file,
                       .group_number = item->group_number,
-                      .first = f->first,
-                      .frames = f->frames,
-                      .height = f->height,
-                      .width = f->width,
-                      .channels = f->channels,
-                      .rate = f->rate_numerator > 0
-                                  ? (double)f->rate_numerator / (double)f->rate_denominator
+                      .first = facts->first,
+                      .frames = facts->frames,
+                      .height = facts->height,
+                      .width = facts->width,
+                      .channels = facts->channels,
+                      .rate = facts->rate_numerator > 0
+                                  ? (double)facts->rate_numerator / (double)facts->rate_denominator
                                   : 0.0,
-                      .seconds = (double)f->nanoseconds / 1e9};
+                      .seconds = (double)facts->nanoseconds / 1e9};
     return TUB_OK;
 }
 

@@ -12,7 +12,8 @@
 
 enum { TUB__CLIP_FRAMES_DEFAULT = 16, TUB__CLIP_SIDE_DEFAULT = 112, TUB__CLIP_KEPT_DEFAULT = 64 };
 
-/* What can be read of one item of the list. Surveys keep it as it lies in memory, so it has no padding. */
+/* What can be read of one item of the list. Surveys keep it as it lies in memory: it has no padding, and who changes it
+ * raises LAYOUT of data/file_facts.c. */
 typedef struct tub__item_facts {
     tub__clip_kind kind;
     tub_dtype dtype;
@@ -78,8 +79,9 @@ void tub__file_set_close(tub__file_set *set); /* accepts NULL */
 /* Looks at every file: facts, whether a frame can be read, content; on the context's threads. A file that
  * can't be read has a problem afterwards; only memory and modules make it fail. */
 TUB_MUST_USE tub_status tub__file_set_survey(tub__file_set *set, tub_error *err);
-/* Fills windowed, measured, low and high. */
-TUB_MUST_USE tub_status tub__item_measure(tub__item_facts *f, tub__clip_file *clip, tub_error *err);
+/* Fills windowed, measured, low and high, of the part that first and frames say. */
+TUB_MUST_USE tub_status tub__item_measure(tub__item_facts *facts, tub__clip_file *clip,
+                                          tub_error *err);
 /* Warns of values that no model makes much of. */
 void tub__file_set_tell_levels(const tub__file_set *set, const char *name);
 /* Finds files of one content in two splits or classes. */
@@ -124,7 +126,7 @@ tub__preprocessing tub__clip_picture(const tub_clip_options *c, bool crop);
  * holds. */
 int64_t tub__file_set_memory(const tub__file_set *set);
 /* Frames kept of an item. */
-int64_t tub__file_set_kept(const tub__file_set *set, const tub__item_facts *item);
+int64_t tub__file_set_kept(const tub__file_set *set, const tub__item_facts *facts);
 
 /* Whether files were of intensities, which a window made levels of, or which are float32 still. */
 bool tub__file_set_has_intensities(const tub__file_set *set);

@@ -7,8 +7,8 @@
 #include <inttypes.h>
 
 /* Channels that an item's clips have. */
-static int64_t channels_of(const tub__file_set *set, const tub__item_facts *f) {
-    return set->clip.gray && f->dtype == TUB_U8 && f->channels == 3 ? 1 : f->channels;
+static int64_t channels_of(const tub__file_set *set, const tub__item_facts *facts) {
+    return set->clip.gray && facts->dtype == TUB_U8 && facts->channels == 3 ? 1 : facts->channels;
 }
 
 static bool of_one_kind(const tub__file_set *set, const tub__item_facts *a,
@@ -43,11 +43,11 @@ static const tub__item_facts *most_common(const tub__file_set *set) {
 /* Whether all are arrays or volumes of one size, which then is the clips'. */
 static bool have_one_size(const tub__file_set *set, const tub__item_facts *first) {
     for (size_t i = 0; i < set->list.count; i++) {
-        const tub__item_facts *f = &set->entries[i].facts;
-        const bool array = f->kind == TUB__CLIP_ARRAY || f->kind == TUB__CLIP_VOLUME;
+        const tub__item_facts *facts = &set->entries[i].facts;
+        const bool array = facts->kind == TUB__CLIP_ARRAY || facts->kind == TUB__CLIP_VOLUME;
         if (set->entries[i].problem == NULL &&
-            (!array || f->frames != first->frames || f->height != first->height ||
-             f->width != first->width)) {
+            (!array || facts->frames != first->frames || facts->height != first->height ||
+             facts->width != first->width)) {
             return false;
         }
     }
@@ -95,23 +95,23 @@ static tub_status fill_options(tub__file_set *set, const tub__item_facts *first,
 
 /* Whether clips can be made of an item; the reason where not. */
 static tub_status check_item(const tub__file_set *set, const tub__item_facts *first,
-                             const tub__item_facts *f, tub_error *why) {
-    const size_t from[2] = {(size_t)f->height, (size_t)f->width};
-    const bool wide = f->dtype != TUB_U8;
+                             const tub__item_facts *facts, tub_error *why) {
+    const size_t from[2] = {(size_t)facts->height, (size_t)facts->width};
+    const bool wide = facts->dtype != TUB_U8;
     tub__framer *framer = NULL;
-    if (!of_one_kind(set, f, first)) {
+    if (!of_one_kind(set, facts, first)) {
         return tub__fail(why, TUB_E_SHAPE,
                          "it has %" PRId64 " channels of %s, most others %" PRId64 " of %s",
-                         channels_of(set, f), wide ? "float32" : "uint8", set->channels,
+                         channels_of(set, facts), wide ? "float32" : "uint8", set->channels,
                          set->dtype == TUB_U8 ? "uint8" : "float32");
     }
-    if (wide && (f->height != set->clip.height || f->width != set->clip.width)) {
+    if (wide && (facts->height != set->clip.height || facts->width != set->clip.width)) {
         return tub__fail(why, TUB_E_SHAPE,
                          "its frames of %" PRId64 " x %" PRId64 " are float32, which are never "
                          "resized, and clips are of %" PRId64 " x %" PRId64
                          "; a clip.intensity_window makes levels of them, which are resized, or "
                          "resample all to one size",
-                         f->height, f->width, set->clip.height, set->clip.width);
+                         facts->height, facts->width, set->clip.height, set->clip.width);
     }
     TUB__TRY(tub__framer_create(&set->ctx->allocator, &set->picture, from, (size_t)set->channels,
                                 wide, &framer, why));

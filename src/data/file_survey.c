@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking at the files of a data set before it is used: which can be read, and what is in them. What is
- * found does not depend on who looked. Files that an earlier survey
- * could read are looked at by their content only. */
+ * found does not depend on who looked. Files that an earlier survey could read are looked at by their content only. */
 #include "base/each.h"
 #include "base/error.h"
 #include "base/ratio.h"
@@ -131,7 +130,11 @@ static tub_status look_at_item(tub__file_set *set, tub__clip_file *clip, uint32_
                                tub_error *err) {
     tub__item_facts facts;
     tub_error why = {0};
-    if (find_facts(clip, &set->list.items[item], &facts, &why) != TUB_OK) {
+    const tub_status status = find_facts(clip, &set->list.items[item], &facts, &why);
+    if (ends_all(status)) {
+        return tub__fail(err, status, "%s", why.message);
+    }
+    if (status != TUB_OK) {
         return set_problem(set, item, tub__clip_path(clip), &why, err);
     }
     set->entries[item].facts = facts;

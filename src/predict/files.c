@@ -94,14 +94,18 @@ static tub_status read_clips(const turn *t, size_t i, tub__clip_file *clip, unsi
     return status;
 }
 
-static void take_file(const turn *t, size_t i) {
+/* What goes wrong with a file is told of it, and ends nothing here. */
+static tub_status take_file(void *argument, size_t i, int worker, tub_error *err) {
+    const turn *t = argument;
+    (void)worker;
+    (void)err;
     const size_t clips = (size_t)t->taking->samples * tub__taking_elements(t->taking);
     taken *out = &t->files[i];
     tub__clip_file *clip = NULL;
     out->status = tub__clip_open(t->ctx, t->paths[i], t->threads, &t->taking->form.window, &clip,
                                  &out->error);
     if (out->status != TUB_OK) {
-        return;
+        return TUB_OK;
     }
     out->status = read_clips(t, i, clip, t->bytes + i * clips, out, &out->error);
     const char *damage = tub__clip_damage(clip);
@@ -112,13 +116,6 @@ static void take_file(const turn *t, size_t i) {
         out->damage[sizeof out->damage - 1] = '\0';
     }
     tub__clip_close(clip);
-}
-
-/* What goes wrong with a file is told of it, and ends nothing here. */
-static tub_status take_one(void *argument, size_t i, int worker, tub_error *err) {
-    (void)worker;
-    (void)err;
-    take_file(argument, i);
     return TUB_OK;
 }
 
@@ -126,8 +123,8 @@ static tub_status take_one(void *argument, size_t i, int worker, tub_error *err)
 static tub_status take_all(turn *t, tub_error *err) {
     memset(t->files, 0, t->count * sizeof *t->files);
     t->threads = t->count == 1 ? tub__pool_threads(t->ctx->pool) : 1;
-    return t->count == 1 ? take_one(t, 0, 0, err)
-                         : tub__pool_each(t->ctx->pool, t->count, take_one, t, err);
+    return t->count == 1 ? take_file(t, 0, 0, err)
+                         : tub__pool_each(t->ctx->pool, t->count, take_file, t, err);
 }
 
 static void drop_floats(const turn *t) {

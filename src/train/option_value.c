@@ -285,58 +285,63 @@ static void put_real(double real, char *text, size_t size) {
     }
 }
 
+/* The value of a setting that is one number or several. */
+static void put_numbers(tub_option_type type, const void *at, char *text, size_t size) {
+    int64_t whole[TUB_HEAD_LIMIT] = {0};
+    double real[2] = {0};
+    switch (type) {
+    case TUB_OPTION_INT:
+        memcpy(whole, at, sizeof *whole);
+        snprintf(text, size, "%" PRId64, whole[0]);
+        break;
+    case TUB_OPTION_SIZE:
+        memcpy(whole, at, sizeof *whole);
+        tub__number_print_bytes(text, whole[0]);
+        break;
+    case TUB_OPTION_INT3:
+        memcpy(whole, at, 3 * sizeof *whole);
+        snprintf(text, size, "%" PRId64 ",%" PRId64 ",%" PRId64, whole[0], whole[1], whole[2]);
+        break;
+    case TUB_OPTION_HEADS:
+        memcpy(whole, at, sizeof whole);
+        put_heads(whole, text, size);
+        break;
+    case TUB_OPTION_REAL:
+        memcpy(real, at, sizeof *real);
+        put_real(real[0], text, size);
+        break;
+    case TUB_OPTION_RANGE:
+        memcpy(real, at, sizeof real);
+        put_real(real[0], text, size);
+        strcat(text, ",");
+        put_real(real[1], text + strlen(text), size - strlen(text));
+        break;
+    case TUB_OPTION_FLAG:
+    case TUB_OPTION_CHOICE:
+    case TUB_OPTION_TEXT:
+        break;
+    }
+}
+
 tub_status tub__option_write(const tub_option *o, const void *at, char *out, size_t size,
                              tub_error *err) {
     char number[TUB_HEAD_LIMIT * 24] = "";
     const char *text = number;
-    int64_t whole[TUB_HEAD_LIMIT] = {0};
-    double real = 0.0, range[2] = {0};
     int index = 0;
     size_t length = 0;
-    switch (o->type) {
-    case TUB_OPTION_INT:
-        memcpy(whole, at, sizeof *whole);
-        snprintf(number, sizeof number, "%" PRId64, whole[0]);
-        break;
-    case TUB_OPTION_SIZE:
-        memcpy(whole, at, sizeof *whole);
-        tub__number_print_bytes(number, whole[0]);
-        break;
-    case TUB_OPTION_INT3:
-        memcpy(whole, at, 3 * sizeof *whole);
-        snprintf(number, sizeof number, "%" PRId64 ",%" PRId64 ",%" PRId64, whole[0], whole[1],
-                 whole[2]);
-        break;
-    case TUB_OPTION_HEADS:
-        memcpy(whole, at, sizeof whole);
-        put_heads(whole, number, sizeof number);
-        break;
-    case TUB_OPTION_REAL:
-        memcpy(&real, at, sizeof real);
-        put_real(real, number, sizeof number);
-        break;
-    case TUB_OPTION_RANGE:
-        memcpy(range, at, sizeof range);
-        put_real(range[0], number, 40);
-        length = strlen(number);
-        number[length++] = ',';
-        put_real(range[1], number + length, sizeof number - length);
-        length = 0;
-        break;
-    case TUB_OPTION_FLAG:
+    if (o->type == TUB_OPTION_TEXT) {
+        text = at;
+    } else if (o->type == TUB_OPTION_FLAG) {
         memcpy(&index, at, sizeof index);
         text = index ? "true" : "false";
-        break;
-    case TUB_OPTION_CHOICE:
+    } else if (o->type == TUB_OPTION_CHOICE) {
         memcpy(&index, at, sizeof index);
         if (choice(o->choices, NULL, index, &text, &length) < 0) {
             return tub__fail(err, TUB_E_RANGE, "%s is number %d; it takes one of %s", o->key, index,
                              o->choices);
         }
-        break;
-    case TUB_OPTION_TEXT:
-        text = at;
-        break;
+    } else {
+        put_numbers(o->type, at, number, sizeof number);
     }
     if (length == 0) {
         length = strlen(text);

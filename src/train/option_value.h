@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Values of training settings as text. */
 #ifndef TUB__TRAIN_OPTION_VALUE_H
 #define TUB__TRAIN_OPTION_VALUE_H
 

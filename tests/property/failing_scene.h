@@ -5,11 +5,14 @@
 
 #include "cmocka_all.h"
 
+#include "base/error.h"
 #include "failing_alloc.h"
 #include "failing_context.h"
 #include "model/model.h"
 #include "small_npz.h"
 #include "temp_folder.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <tubelet/tubelet.h>
 #include <unistd.h>
@@ -52,17 +55,6 @@ static inline tub_model_config tiny(void) {
     return c;
 }
 
-/* With two transformers, a table that is computed, and a layer before the classifier. */
-static inline tub_model_config tiny_encoder(void) {
-    tub_model_config c = tiny();
-    c.variant = TUB_VARIANT_FACTORISED_ENCODER;
-    c.pooling = TUB_POOL_CLASS_TOKEN;
-    c.positions = TUB_POSITIONS_SINUSOIDAL_1D;
-    c.temporal_layers = 1;
-    c.representation = 6;
-    return c;
-}
-
 static inline void check_in(tub_precision precision, const scene *s, in_context *work,
                             long at_least) {
     task t = {work, s, precision};
@@ -74,23 +66,6 @@ static inline void check_in(tub_precision precision, const scene *s, in_context 
 
 static inline void check(const scene *s, in_context *work, long at_least) {
     check_in(TUB_PRECISION_F32, s, work, at_least);
-}
-
-/* Every array of a model out and in again. */
-static inline tub_status get_and_set(tub_model *model, tub_error *err) {
-    tub_status status = TUB_OK;
-    for (int64_t i = 0; status == TUB_OK && i < tub_model_parameters(model); i++) {
-        float values[4096];
-        tub_parameter p;
-        status = tub_model_parameter(model, i, &p, err);
-        if (status == TUB_OK && p.count <= 4096) {
-            status = tub_model_get(model, i, values, err);
-        }
-        if (status == TUB_OK && p.count <= 4096) {
-            status = tub_model_set(model, i, values, err);
-        }
-    }
-    return status;
 }
 
 static inline tub_status save_model(tub_context *ctx, const scene *s, tub_error *err) {

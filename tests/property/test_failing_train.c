@@ -2,8 +2,6 @@
 /* Every allocation of training, going on and folds made to fail once: a clean error each time, no block left. */
 #include "failing_scene.h"
 
-#include "base/error.h"
-
 static tub_train_config two_steps(const scene *s) {
     tub_train_config c = tub_train_config_default();
     snprintf(c.data, sizeof c.data, "%s", s->npz);

@@ -5,6 +5,7 @@
 
 #include "base/each.h"
 #include "base/error.h"
+#include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -13,32 +14,37 @@ enum { TASKS = 400, MOST = 4 };
 typedef struct work {
     int threads;
     atomic_int done[TASKS];
-    atomic_bool no_worker; /* a number that no worker has */
-    const bool *fails;     /* [TASKS]; NULL: none */
+    pthread_t caller;
+    atomic_flag busy[MOST]; /* a worker's number in a task */
+    atomic_bool wrong;      /* a number that no worker has, or that is another thread's */
+    const bool *fails;      /* [TASKS]; NULL: none */
 } work;
 
 /* Of unequal length, so that tasks end in another order than they began in. */
 static tub_status do_task(void *argument, size_t i, int worker, tub_error *err) {
     work *w = argument;
-    if (worker < 0 || worker >= w->threads) {
-        atomic_store(&w->no_worker, true);
+    if (worker < 0 || worker >= w->threads || atomic_flag_test_and_set(&w->busy[worker]) ||
+        (worker == 0) != (pthread_equal(pthread_self(), w->caller) != 0)) {
+        atomic_store(&w->wrong, true);
+        return TUB_OK;
     }
     if (i % 37 == 0) {
         usleep(300);
     }
     atomic_fetch_add(&w->done[i], 1);
+    atomic_flag_clear(&w->busy[worker]);
     return w->fails == NULL || !w->fails[i]
                ? TUB_OK
-               : tub__fail(err, TUB_E_FORMAT, "task %zu can't be done", i);
+               : tub__fail(err, i == 111 ? TUB_E_FORMAT : TUB_E_RANGE, "task %zu can't be done", i);
 }
 
 static tub_status run(int threads, size_t count, const bool *fails, work *w, tub_error *err) {
     tub__pool *pool;
-    *w = (work){.threads = threads, .fails = fails};
+    *w = (work){.threads = threads, .caller = pthread_self(), .fails = fails};
     assert_ok(tub__pool_create(&tub__default_allocator, threads, &pool, err), *err);
     const tub_status status = tub__pool_each(pool, count, do_task, w, err);
     tub__pool_destroy(pool);
-    assert_false(atomic_load(&w->no_worker));
+    assert_false(atomic_load(&w->wrong));
     return status;
 }
 
