@@ -37,8 +37,9 @@ typedef struct range {
 } range;
 
 static bool is_one(const tub__file_entry *e, bool windowed, tub_dtype dtype) {
-    const tub__item_facts *f = &e->facts;
-    return f->measured && e->problem == NULL && (f->windowed != 0) == windowed && f->dtype == dtype;
+    const tub__item_facts *facts = &e->facts;
+    return facts->measured && e->problem == NULL && (facts->windowed != 0) == windowed &&
+           facts->dtype == dtype;
 }
 
 static range range_of(const tub__file_set *set, bool windowed, tub_dtype dtype) {
